@@ -1,0 +1,325 @@
+"""One PostgreSQL connection, spoken to in pipeline mode: several messages, one round trip, one transaction.
+
+What psycopg offers above this level (cursors, adapters, one wait object a message) costs more processor time
+than PostgreSQL needs for a small step, so the executor sends its few fixed messages itself, through
+psycopg's libpq. A `Session` has one reader on the event loop for its whole life, and one exchange at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import psycopg
+from psycopg import pq
+from psycopg.pq.abc import PGresult
+
+PREPARED_MAX: Final = 256
+CANCEL_SECONDS_MAX: Final = 5.0
+_Key = tuple[str, tuple[int, ...]]
+_FAILED: Final = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
+_SYNC: Final = pq.ExecStatus.PIPELINE_SYNC
+
+
+class ConnectionLost(Exception):
+    """The connection is gone. Whether what was under way has committed is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What PostgreSQL says of an error. Positions are code points from 1, as PostgreSQL counts them."""
+
+    sqlstate: str
+    message: str
+    detail: str | None = None
+    hint: str | None = None
+    position: int | None = None
+    internal_position: int | None = None
+    internal_query: str | None = None
+
+
+class ServerError(Exception):
+    """PostgreSQL refused. `index` is the message of the exchange that failed; its length means at commit."""
+
+    def __init__(self, fields: Fields, index: int) -> None:
+        super().__init__(fields.message)
+        self.fields = fields
+        self.index = index
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A statement with its parameters in text form. `types` are OIDs (0: PostgreSQL decides), or empty.
+
+    `prepare` says that the text is fixed and worth a prepared statement. `describe` asks for columns and
+    parameter types instead of running it.
+    """
+
+    text: str
+    values: Sequence[str | bytes | None] = ()
+    types: tuple[int, ...] = ()
+    prepare: bool = False
+    describe: bool = False
+
+
+class Answered:
+    """The rows that answered a message, read on demand."""
+
+    __slots__ = ("_result",)
+
+    def __init__(self, result: PGresult) -> None:
+        self._result = result
+
+    def __len__(self) -> int:
+        return self._result.ntuples
+
+    def raw(self, row: int, column: int) -> bytes | None:
+        """A value in PostgreSQL's text form, UTF-8."""
+        return self._result.get_value(row, column)
+
+    def text(self, row: int, column: int) -> str | None:
+        """A value in PostgreSQL's text form."""
+        value = self._result.get_value(row, column)
+        return None if value is None else value.decode()
+
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple((self._result.fname(i) or b"").decode() for i in range(self._result.nfields))
+
+    def column_types(self) -> tuple[int, ...]:
+        """The type OIDs of the columns (of a domain its base type)."""
+        return tuple(self._result.ftype(i) for i in range(self._result.nfields))
+
+
+class Session:
+    """A connection in pipeline mode. Not for two tasks at once: whoever holds it has it alone."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
+        self._connection = connection
+        self._pgconn = connection.pgconn
+        self._loop = asyncio.get_running_loop()
+        self._socket = self._pgconn.socket
+        self._waiter: asyncio.Future[None] | None = None
+        self._results: list[PGresult] = []
+        self._error: str | None = None
+        self._writing = False
+        self._prepared: OrderedDict[_Key, bytes | None] = OrderedDict()
+        self._names = 0
+        self.on_notify: Callable[[str], None] | None = None
+        self.on_lost: Callable[[str], None] | None = None
+        self._pgconn.enter_pipeline_mode()
+        self._loop.add_reader(self._socket, self._readable)
+
+    @classmethod
+    async def connect(cls, conninfo: str) -> Self:
+        """Connect. Raises psycopg.OperationalError."""
+        return cls(await psycopg.AsyncConnection.connect(conninfo, autocommit=True))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection can be used, as far as is known."""
+        return self._error is None
+
+    @property
+    def backend_pid(self) -> int:
+        """The process id that the server named when the connection was made."""
+        return self._pgconn.backend_pid
+
+    async def exchange(self, *messages: Message) -> list[Answered]:
+        """Send messages and one Sync; return one answer a message, when the transaction has committed.
+
+        All messages are one implicit transaction. Raises ServerError for the first error (the transaction
+        is rolled back), ConnectionLost. Cancelling the call cancels the statement on the server; then the
+        session is usable again, or closed (`alive`).
+        """
+        if self._error is not None:
+            raise ConnectionLost(self._error)
+        assert self._waiter is None, "one exchange at a time"
+        fresh: dict[_Key, int] = {}
+        expected: list[int] = []
+        try:
+            for message in messages:
+                expected.append(self._send(message, fresh, sum(expected)))
+            self._pgconn.pipeline_sync()
+        except psycopg.OperationalError as error:
+            self._lost(str(error))
+            raise ConnectionLost(str(error)) from None
+        self._results = []
+        waiter = self._waiter = self._loop.create_future()
+        self._flush()
+        try:
+            await asyncio.shield(waiter)
+        except asyncio.CancelledError:
+            await self._interrupt(waiter)
+            raise
+        finally:
+            self._waiter = None
+        return self._answers(expected, fresh)
+
+    def forget_prepared(self) -> None:
+        """Take note that DISCARD ALL has removed the prepared statements."""
+        self._prepared.clear()
+
+    def close(self) -> None:
+        """Close without waiting for the server."""
+        self._lost("the connection was closed")
+
+    def _send(self, message: Message, fresh: dict[_Key, int], position: int) -> int:
+        """Hand a message to libpq; return how many results will answer it.
+
+        `fresh` notes which result, counted from 0, says whether a new prepared statement exists.
+        """
+        text = message.text.encode()
+        values = [value.encode() if isinstance(value, str) else value for value in message.values]
+        if message.describe:
+            self._pgconn.send_prepare(b"", text, message.types or None)
+            self._pgconn.send_describe_prepared(b"")
+            return 2
+        key = (message.text, message.types)
+        if not message.prepare:
+            self._pgconn.send_query_params(text, values, message.types or None)
+            return 1
+        name = self._prepared.get(key)
+        if name is not None:
+            self._prepared.move_to_end(key)
+            self._pgconn.send_query_prepared(name, values)
+            return 1
+        if key not in self._prepared:  # worth preparing only when it comes a second time
+            self._prepared[key] = None
+            self._pgconn.send_query_params(text, values, message.types or None)
+            return 1 + self._evict()
+        self._names += 1
+        name = b"_pg3_dfc_%d" % self._names
+        self._pgconn.send_prepare(name, text, message.types or None)
+        self._pgconn.send_query_prepared(name, values)
+        self._prepared[key] = name
+        fresh[key] = position
+        return 2
+
+    def _evict(self) -> int:
+        if len(self._prepared) <= PREPARED_MAX:
+            return 0
+        _, name = self._prepared.popitem(last=False)
+        if name is None:
+            return 0
+        self._pgconn.send_query_params(b"DEALLOCATE " + name, None)
+        return 1
+
+    def _answers(self, expected: list[int], fresh: dict[_Key, int]) -> list[Answered]:
+        results = self._results
+        self._results = []
+        for key, position in fresh.items():
+            # Prepared statements survive a rollback: only a Parse that failed leaves none.
+            if position >= len(results) or results[position].status != pq.ExecStatus.COMMAND_OK:
+                self._prepared[key] = None
+        for index, result in enumerate(results):
+            if result.status in _FAILED:
+                raise ServerError(_fields(result), _message_of(index, expected))
+        answers: list[Answered] = []
+        position = 0
+        for count in expected:
+            answers.append(Answered(results[position + count - 1]))
+            position += count
+        return answers
+
+    def _flush(self) -> None:
+        try:
+            unsent = self._pgconn.flush()
+        except psycopg.OperationalError as error:
+            self._lost(str(error))
+            return
+        if unsent and not self._writing:
+            self._writing = True
+            self._loop.add_writer(self._socket, self._flush)
+        elif not unsent and self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._socket)
+
+    def _readable(self) -> None:
+        pgconn = self._pgconn
+        try:
+            pgconn.consume_input()
+            if self._writing:
+                self._flush()
+            if self._waiter is not None:
+                self._collect(self._waiter)
+            while (notify := pgconn.notifies()) is not None:
+                if self.on_notify is not None:
+                    self.on_notify(notify.relname.decode())
+        except psycopg.OperationalError as error:
+            self._lost(str(error))
+            return
+        if pgconn.status == pq.ConnStatus.BAD:
+            self._lost(pgconn.get_error_message())
+
+    def _collect(self, waiter: asyncio.Future[None]) -> None:
+        """Take what has arrived. libpq puts a None after the results of each message but a Sync."""
+        nothing = 0
+        while nothing < 2 and not self._pgconn.is_busy():
+            result = self._pgconn.get_result()
+            if result is None:
+                nothing += 1
+                continue
+            nothing = 0
+            if result.status == _SYNC:
+                if not waiter.done():
+                    waiter.set_result(None)
+                return
+            self._results.append(result)
+
+    async def _interrupt(self, waiter: asyncio.Future[None]) -> None:
+        if waiter.done():
+            return
+        try:
+            async with asyncio.timeout(CANCEL_SECONDS_MAX):
+                await self._connection.cancel_safe(timeout=CANCEL_SECONDS_MAX)
+                await asyncio.shield(waiter)
+        except (TimeoutError, psycopg.Error, ConnectionLost):
+            self.close()
+
+    def _lost(self, message: str) -> None:
+        if self._error is not None:
+            return
+        self._error = message.strip() or "the connection was lost"
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._pgconn.finish()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(ConnectionLost(self._error))
+            self._waiter.exception()  # read here, so that an abandoned exchange does not warn
+        if self.on_lost is not None:
+            self.on_lost(self._error)
+
+
+def _message_of(result: int, expected: list[int]) -> int:
+    end = 0
+    for index, count in enumerate(expected):
+        end += count
+        if result < end:
+            return index
+    return len(expected)
+
+
+def _fields(result: PGresult) -> Fields:
+    field = pq.DiagnosticField
+
+    def text(code: pq.DiagnosticField) -> str | None:
+        value = result.error_field(code)
+        return None if value is None else value.decode(errors="replace")
+
+    def number(code: pq.DiagnosticField) -> int | None:
+        value = result.error_field(code)
+        return None if value is None else int(value)
+
+    return Fields(
+        sqlstate=text(field.SQLSTATE) or "XX000",
+        message=text(field.MESSAGE_PRIMARY) or result.get_error_message(),
+        detail=text(field.MESSAGE_DETAIL),
+        hint=text(field.MESSAGE_HINT),
+        position=number(field.STATEMENT_POSITION),
+        internal_position=number(field.INTERNAL_POSITION),
+        internal_query=text(field.INTERNAL_QUERY),
+    )
