@@ -17,7 +17,7 @@ Shape = str | tuple["Shape", ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
-    """The end of the instance. `shape` is set for `completed`, `error` for `failed`, `reason` for `cancelled`."""
+    """The end of the instance: `completed` has a `shape`, `failed` an `error`, `cancelled` a `reason`."""
 
     status: Status
     shape: Shape | None = None
@@ -29,8 +29,9 @@ class Finish:
 class RunSql:
     """Run a statement and checkpoint it under `path`, in one transaction.
 
-    `sources` are the results its parameters refer to, by node id. With `finish` the same transaction ends
-    the instance. `keep` says that the shell has to bring the result back, because a later node wants it.
+    `sources` are the results its parameters refer to, by node id; one that has not completed is missing.
+    With `finish` the same transaction ends the instance. `keep` says that the shell has to bring the result
+    back, because a later node wants it.
     """
 
     path: str
@@ -42,7 +43,7 @@ class RunSql:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendHttp:
-    """Send the request, or each request that a `<id>/request` step computed; record the answer under `path`."""
+    """Send the request, or each that a `<id>/request` step computed; record the answer under `path`."""
 
     path: str
     request: Request | Rows

@@ -1,4 +1,4 @@
-"""What the driver of an instance needs of the world. PostgreSQL's side and the simulator's both keep to it."""
+"""What the driver of an instance needs of the world. PostgreSQL's side and the simulator's keep to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FenceLost(Exception):
 
 
 class AlreadyRecorded(Exception):
-    """The activation has a checkpoint already (an earlier attempt's commit went through): read the journal."""
+    """The activation has a checkpoint already (an earlier attempt has committed): read the journal."""
 
 
 class StepFailed(Exception):
@@ -27,7 +27,7 @@ class StepFailed(Exception):
 
 
 class Transient(Exception):
-    """An attempt had no effect, or it is not known whether it had (lost connection). Read the journal, then retry."""
+    """An attempt had no effect, or it is not known whether it had (lost connection): read the journal."""
 
     def __init__(self, message: str, sqlstate: str) -> None:
         super().__init__(message)
@@ -69,7 +69,10 @@ class Store(Protocol):
     """The journal of one database."""
 
     async def history(self, claim: Claim, plan: Plan) -> list[Recorded]:
-        """The instance's records in journal order. Raises FenceLost."""
+        """The instance's records in journal order. Raises FenceLost, Transient.
+
+        The results of `decide.kept_paths(plan)` have to be brought back; others may be None.
+        """
         ...
 
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
