@@ -1,0 +1,31 @@
+-- The trigger in front of every insert into df.instances: what a submitter must not choose is set here.
+--
+-- The id, the hash of the expression and, when this expression has been compiled before, its plan. The
+-- defaults (submitted_by, search_path, time_zone) have been computed in the submitter's own context before;
+-- the submitter has no right to name those columns, and the policy checks submitted_by once more afterwards.
+-- Locks: none (reads df.meta and df.plans).
+CREATE OR REPLACE FUNCTION df._before_instance() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.id := df._new_id();
+    NEW.status := 'pending';
+    NEW.expression_hash := sha256(convert_to(NEW.expression, 'UTF8'));
+    SELECT p.plan, p.plan_hash INTO NEW.plan, NEW.plan_hash
+    FROM df.meta m
+    JOIN df.plans p ON p.compiler_version = m.compiler_version AND p.expression_hash = NEW.expression_hash;
+    NEW.result := NULL;
+    NEW.error := NULL;
+    NEW.attempt := 0;
+    NEW.next_attempt_at := NULL;
+    NEW.waiting_for := NULL;
+    NEW.current_steps := NULL;
+    NEW.created_at := clock_timestamp();
+    NEW.started_at := NULL;
+    NEW.updated_at := NEW.created_at;
+    NEW.completed_at := NULL;
+    RETURN NEW;
+END $$;
+
+CREATE OR REPLACE TRIGGER before_instance BEFORE INSERT ON df.instances
+FOR EACH ROW EXECUTE FUNCTION df._before_instance();

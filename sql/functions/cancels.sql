@@ -1,0 +1,9 @@
+-- Cancel requests for the instances that this worker holds. Locks: none.
+CREATE OR REPLACE FUNCTION df._cancels(worker bigint) RETURNS TABLE (instance_id text, reason text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT DISTINCT ON (r.instance_id) r.instance_id, coalesce(r.reason, 'Cancelled by user')
+    FROM df.requests r JOIN df.fences f ON f.instance_id = r.instance_id
+    WHERE r.kind = 'cancel' AND f.worker = $1
+    ORDER BY r.instance_id, r.id
+$$;

@@ -1,0 +1,12 @@
+-- Workers other than `me` that are dead: their advisory lock is free (the session that held it has ended), or
+-- their lease has run out (paused, or cut off). Two sessions that try one lock at the same moment: one of them
+-- takes it for held and finds out the next time.
+-- Locks: transaction-level advisory lock (1684431665, id) of each worker found dead, never waited for.
+CREATE OR REPLACE FUNCTION df._dead_workers(me bigint) RETURNS bigint[]
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(w.id), '{}') FROM df.workers w
+    WHERE w.id <> me
+      AND (w.heartbeat_at < clock_timestamp() - w.lease_seconds * interval '1 second'
+           OR pg_try_advisory_xact_lock(1684431665, w.id::integer))
+$$;

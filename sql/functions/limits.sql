@@ -1,0 +1,9 @@
+-- Limits on what a step may leave in the journal, as constants with a name. Locks: none.
+CREATE OR REPLACE FUNCTION df._result_rows_max() RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 10000::bigint $$;
+
+CREATE OR REPLACE FUNCTION df._result_bytes_max() RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 16777216::bigint $$;
+
+CREATE OR REPLACE FUNCTION df._nesting_levels_max() RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 256 $$;

@@ -1,0 +1,95 @@
+"""What tests share: one server for the session, a database for each test that wants one."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from dfc.executor import migrate
+from tests.postgres import FAST, Server
+
+TEMPLATE = "df_template"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A running PostgreSQL of version POSTGRES_VERSION (18, 16, 15; default 18), without fsync."""
+    running = Server(os.environ.get("POSTGRES_VERSION", "18"), FAST)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.remove()
+
+
+@pytest.fixture(scope="session")
+def template(server: Server) -> str:
+    """The name of a database with the schema installed, to make others from."""
+    _create(server, TEMPLATE)
+    migrate.install(server.url(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def bare_database(server: Server) -> Iterator[str]:
+    """The URL of an empty database."""
+    name = f"bare{next(_numbers)}"
+    _create(server, name)
+    yield server.url(name)
+    _drop(server, name)
+
+
+@pytest.fixture
+def database(server: Server, template: str) -> Iterator[str]:
+    """The URL of a database with the schema installed (as superuser `postgres`)."""
+    name = f"test{next(_numbers)}"
+    _create(server, name, template)
+    with psycopg.connect(server.url(name), autocommit=True) as connection:
+        # A copy does not run anything by itself: this one is meant to.
+        connection.execute(
+            "UPDATE df.meta SET database_oid ="
+            " (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+    yield server.url(name)
+    _drop(server, name)
+
+
+@pytest.fixture
+def roles(server: Server) -> Iterator[Callable[..., str]]:
+    """Makes login roles: `roles("anna")` gives a name that nobody else has; keywords become role options."""
+    made: list[str] = []
+
+    def make(stem: str, options: str = "") -> str:
+        name = f"{stem}{next(_numbers)}"
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("CREATE ROLE {} LOGIN {}").format(
+                    sql.Identifier(name),
+                    sql.SQL(options),  # type: ignore[arg-type]
+                )
+            )
+        made.append(name)
+        return name
+
+    yield make
+    # What they own lies in databases of tests, which are dropped; the roles go with the server.
+
+
+def _create(server: Server, name: str, template: str = "template0") -> None:
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+
+
+def _drop(server: Server, name: str) -> None:
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
