@@ -1,0 +1,166 @@
+"""A worker in the model: claims, beats, hands cancel requests to its drivers, shuts down. The drivers are real."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dfc.compiler.plan import Plan
+from dfc.executor.drive import Driver, Outcome
+from dfc.executor.ports import Claim, FenceLost, Transient
+from tests.simulate.loop import OWNER, Owner
+from tests.simulate.network import Broken, Network, Ports
+
+
+@dataclass(slots=True)
+class Driving:
+    """A driver, what it drives, and for whom."""
+
+    claim: Claim
+    plan: Plan
+    driver: Driver
+    ports: Ports
+    owner: Owner
+    task: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class World:
+    """What all workers of a run share."""
+
+    network: Network
+    drivings: list[Driving] = field(default_factory=list["Driving"])
+    on_takeover: Callable[[Driving], None] = lambda _: None
+    done: bool = False
+    outcomes: dict[Outcome, int] = field(default_factory=dict[Outcome, int])
+
+
+class Worker:
+    """One worker process, from its start to its death. It never returns before `World.done`."""
+
+    def __init__(self, world: World, name: str, *, slots: int, lanes_max: int) -> None:
+        self.world = world
+        self.owner = Owner(name)
+        self.slots = slots
+        self.lanes_max = lanes_max
+        self.driving: dict[str, Driving] = {}
+        self.id = 0
+        self.leaving: bool = False
+        self._wake: asyncio.Future[None] | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start it with a context of its own, so that all it makes is known to be its."""
+        context = contextvars.Context()
+        context.run(OWNER.set, self.owner)
+        self.task = self.world.network.loop.create_task(self._main(), context=context)
+
+    def wake(self) -> None:
+        """A notification: it may come late, twice, or for nothing."""
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def leave(self) -> None:
+        """SIGTERM."""
+        self.leaving = True
+        self.wake()
+
+    async def _main(self) -> None:
+        database = self.world.network.database
+        while not self.world.done:
+            try:
+                self.id = await self.world.network.call(database.register)
+                beat = asyncio.get_running_loop().create_task(self._beat())
+                try:
+                    await self._session()
+                finally:
+                    beat.cancel()
+            except (Transient, FenceLost):
+                # It does not know what it holds. It gives up all of it, and is another worker from now on.
+                pass
+            patient = self.leaving and self.world.network.random.random() < 0.5
+            for driving in list(self.driving.values()):
+                driving.driver.release(interrupt=not patient)
+            if patient:
+                await asyncio.sleep(self.world.network.random.random())
+                for driving in list(self.driving.values()):
+                    driving.driver.release(interrupt=True)
+            while self.driving:
+                await self._slept(0.5)
+            await self._give_back()
+            self.leaving = False
+
+    async def _give_back(self) -> None:
+        for _ in range(3):
+            try:
+                await self.world.network.call(lambda: self.world.network.database.unregister(self.id))
+                return
+            except Transient:
+                await asyncio.sleep(0.1)
+
+    async def _session(self) -> None:
+        network = self.world.network
+        while not self.world.done and not self.leaving:
+            room = self.slots - len(self.driving)
+            if room > 0:
+                for claim, plan in await network.call(lambda: network.database.claim(self.id, room)):
+                    self._drive(claim, plan)
+            for instance, reason in await network.call(lambda: network.database.cancels(self.id)):
+                self._told(instance, reason)
+            await self._slept(1.0)
+
+    async def _beat(self) -> None:
+        network = self.world.network
+        while True:
+            await asyncio.sleep(0.3)
+            try:
+                if not await network.call(lambda: network.database.heartbeat(self.id)):
+                    self.leave()
+                    return
+            except Transient:
+                continue
+
+    async def _slept(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._wake = loop.create_future()
+        timer = loop.call_later(seconds, self.wake)
+        await self._wake
+        timer.cancel()
+
+    def _told(self, instance: str, reason: str) -> None:
+        driving = self.driving.get(instance)
+        if driving is not None:
+            driving.ports.told = True
+            for _ in range(self.world.network.random.choice((1, 1, 2))):
+                driving.driver.cancel(reason)
+
+    def _drive(self, claim: Claim, plan: Plan) -> None:
+        if claim.instance in self.driving:
+            # It had lost the instance without noticing, and has claimed it again.
+            self.driving[claim.instance].driver.release(interrupt=True)
+        ports = Ports(self.world.network, claim)
+        driver = Driver(
+            claim=claim, plan=plan, store=ports, sql=ports, http=ports, lanes_max=self.lanes_max
+        )
+        driving = Driving(claim, plan, driver, ports, self.owner)
+        if claim.resumed:
+            self.world.on_takeover(driving)
+        self.world.drivings.append(driving)
+        self.driving[claim.instance] = driving
+        driving.task = asyncio.get_running_loop().create_task(self._run(driving))
+
+    async def _run(self, driving: Driving) -> None:
+        outcome = await driving.driver.run()
+        self.world.outcomes[outcome] = self.world.outcomes.get(outcome, 0) + 1
+        instance = self.world.network.database.instances[driving.claim.instance]
+        if outcome is Outcome.ENDED and not instance.ended:
+            raise Broken(f"{instance.id} is said to have ended")
+        if outcome is Outcome.LOST and instance.token == driving.claim.token:
+            raise Broken(f"{instance.id} is said to be lost")
+        if driving.ports.running:
+            raise Broken(f"{instance.id}: {sorted(driving.ports.running)} run on after the driver's end")
+        if self.driving.get(instance.id) is driving:
+            del self.driving[instance.id]
+        self.wake()
