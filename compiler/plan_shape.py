@@ -40,7 +40,7 @@ class Shape:
             return False
         here = first
         while here != START:
-            if here != second and self.dominates(here, second):
+            if self.dominates(here, second):
                 return True
             here = self.closed_by[here]
         return False
