@@ -1,6 +1,6 @@
 """A web hook to try examples/notify.dfsql with: prints what it gets and answers 200.
 
-    python examples/notify_server.py [PORT]
+python examples/notify_server.py [PORT]
 """
 
 import sys
@@ -12,7 +12,9 @@ class Hook(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        print(f"{self.path}  {self.headers.get('Idempotency-Key')}  {body.decode(errors='replace')}", flush=True)
+        print(
+            f"{self.path}  {self.headers.get('Idempotency-Key')}  {body.decode(errors='replace')}", flush=True
+        )
         answer = b'{"received": true}'
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

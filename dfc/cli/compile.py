@@ -1,0 +1,73 @@
+"""`dfc compile`: a workflow file as a plan, or as the SQL that starts it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from dfc.cli.compiling import compile_path, pick
+from dfc.cli.errors import CliError
+from dfc.cli.sources import Compiled, Server, Workflow
+
+
+@click.command("compile")
+@click.argument("file")
+@click.option("-o", "--output", metavar="PATH", help="Write to this file instead of standard output.")
+@click.option("--sql", "as_sql", is_flag=True, help="A script for psql that starts the plan with df.start.")
+@click.option("--workflow", metavar="NAME", help="Only the workflow with this label.")
+def command(file: str, output: str | None, as_sql: bool, workflow: str | None) -> None:
+    """Print the plan of each workflow of FILE as a JSON document.
+
+    `-` is standard input.
+    """
+    compilation = compile_path(file)
+    chosen = pick(compilation, workflow)
+    if as_sql:
+        text = script(compilation, None if workflow is None else chosen)
+    else:
+        if output is not None and len(chosen) > 1:
+            raise CliError(f"{compilation.name} has {len(chosen)} workflows: pick one with --workflow NAME")
+        text = "".join(document(each) for each in chosen)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CliError(f"cannot write `{output}`: {error.strerror}") from None
+
+
+def submission(workflow: Workflow) -> dict[str, object]:
+    """What `df.start(jsonb)` takes: the plan together with the expression it came from."""
+    return {"expression": workflow.wire, "plan": workflow.plan, "plan_hash": workflow.hash}
+
+
+def document(workflow: Workflow) -> str:
+    """The JSON document of a workflow, readable."""
+    return json.dumps({"label": workflow.label, **submission(workflow)}, ensure_ascii=False, indent=2) + "\n"
+
+
+def script(compilation: Compiled, only: tuple[Workflow, ...] | None) -> str:
+    """The file as SQL for psql: server statements as they are, workflows as compiled plans.
+
+    With `only` nothing but these workflows.
+    """
+    lines = [f"-- {compilation.name}, compiled by dfc. Run it with psql.\n"]
+    for statement in compilation.statements if only is None else only:
+        if isinstance(statement, Server):
+            lines.append(statement.text.strip().rstrip(";") + "\n;\n")
+            continue
+        plan = json.dumps(submission(statement), ensure_ascii=False, separators=(",", ":"))
+        label = "" if statement.label is None else f", {literal(statement.label)}"
+        lines.append(f"SELECT df.start({literal(plan)}::jsonb{label});\n")
+    return "".join(lines)
+
+
+def literal(text: str) -> str:
+    """A string as a literal that means the same whatever standard_conforming_strings is."""
+    doubled = text.replace("'", "''")
+    if "\\" not in doubled:
+        return f"'{doubled}'"
+    return "E'" + doubled.replace("\\", "\\\\") + "'"

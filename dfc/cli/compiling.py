@@ -1,0 +1,59 @@
+"""Workflow files through the compiler's child process: this process never loads the parser."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator
+
+import click
+
+from dfc.cli.errors import CliError
+from dfc.cli.sources import Compiled, Unreadable, Workflow, compiled, read
+from dfc.executor.compilation import CompilerProcess
+
+CompileFile = Callable[[str, str], Compiled]
+
+
+@contextlib.contextmanager
+def compiler() -> Generator[CompileFile]:
+    """A function from a file's name and text to what the compiler says; its process ends with the block."""
+    with CompilerProcess() as process:
+        yield lambda name, text: compiled(name, text, process.compile_file(name, text))
+
+
+def compile_path(path: str) -> Compiled:
+    """Read and compile one file. Raises CliError, with its problems printed, unless it compiles."""
+    try:
+        text = read(path)
+    except Unreadable as error:
+        click.echo(error.rendered(), err=True)
+        raise CliError("nothing to compile") from None
+    with compiler() as compile_file:
+        compilation = compile_file("<stdin>" if path == "-" else path, text)
+    return accepted(compilation)
+
+
+def accepted(compilation: Compiled) -> Compiled:
+    """Print the problems to standard error. Raises CliError when one of them is an error."""
+    loud = compilation.rendered.strip("\n")
+    if loud and any(problem.severity != "note" for problem in compilation.problems):
+        click.echo(loud, err=True)
+    if compilation.failed:
+        count = sum(problem.severity == "error" for problem in compilation.problems)
+        raise CliError(f"{compilation.name} has {count} error{'s' if count != 1 else ''}")
+    return compilation
+
+
+def pick(compilation: Compiled, name: str | None) -> tuple[Workflow, ...]:
+    """The workflows of a file, or the one with this label. Raises CliError when there is none."""
+    workflows = compilation.workflows
+    if not workflows:
+        raise CliError(f"{compilation.name} has no workflow: write `SELECT df.start(...);`")
+    if name is None:
+        return workflows
+    chosen = tuple(each for each in workflows if each.label == name)
+    if len(chosen) != 1:
+        known = ", ".join(f"`{each.label}`" for each in workflows if each.label) or "none has a label"
+        reason = "no workflow" if not chosen else "several workflows"
+        raise CliError(f"{compilation.name} has {reason} with the label `{name}` ({known})")
+    return chosen

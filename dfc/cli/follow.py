@@ -1,0 +1,167 @@
+"""Watching an instance until it ends: live on a terminal, a line per step otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from rich.live import Live
+from rich.text import Text
+
+from dfc.cli.database import Connection
+from dfc.cli.errors import CliError
+from dfc.cli.present import errors
+from dfc.cli.queries import query
+from dfc.compiler.plan import JoinNode, Node, Plan
+from dfc.compiler.plan_print import plan_text
+
+POLL_SECONDS = 0.05
+ENDED = ("completed", "failed", "cancelled")
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How an instance stands. `steps` are its checkpoints by path, in the order of their commits."""
+
+    id: str
+    status: str
+    result: str | None
+    error: Mapping[str, Any]
+    steps: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.status in ENDED
+
+
+def progress(conn: Connection, instance: str) -> Progress:
+    """Read how an instance stands. Raises CliError when it is gone."""
+    row = conn.execute(query("progress"), {"id": instance}).fetchone()
+    if row is None:
+        raise CliError(f"there is no workflow `{instance}`, or it is not yours")
+    status, result, error, steps = row
+    return Progress(
+        id=instance,
+        status=status,
+        result=result,
+        error=json.loads(error) if error else {},
+        steps={str(step["path"]): step for step in steps},
+    )
+
+
+class Screen(Protocol):
+    """Where progress is shown."""
+
+    def show(self, now: Progress) -> None:
+        """Show the state; called often, also when nothing has changed."""
+        ...
+
+
+class Quiet:
+    """Shows nothing, for `--json`."""
+
+    def show(self, now: Progress) -> None:
+        return None
+
+
+class Lines:
+    """A line for each step when it has ended."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._seen: set[str] = set()
+
+    def show(self, now: Progress) -> None:
+        for path, step in now.steps.items():
+            if path not in self._seen:
+                self._seen.add(path)
+                errors.print(Text(f"  {'✗' if step['kind'] == 'failed' else '✓'} {path}{_facts(step)}"))
+
+
+class Drawing:
+    """The graph of the plan with what has become of each node, redrawn in place."""
+
+    def __init__(self, plan: Plan, live: Live) -> None:
+        self._plan = plan
+        self._live = live
+        self._frame = 0
+
+    def show(self, now: Progress) -> None:
+        self._frame += 1
+        text = plan_text(self._plan, marks(self._plan, now, SPINNER[self._frame // 2 % len(SPINNER)]))
+        self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
+
+
+def marks(plan: Plan, now: Progress, running: str = "…") -> Callable[[Node], str]:
+    """What stands behind each node: ✓ or ✗ with its facts, `running` for what is at work, or nothing."""
+    nodes: dict[str, Node] = {node.id: node for node in plan.nodes}
+
+    def is_done(id: str) -> bool:
+        todo = [id]
+        while todo:
+            node = nodes[todo.pop()]
+            if isinstance(node, JoinNode):
+                todo.extend(node.after)
+            elif _record(node, now) is None:
+                return False
+        return True
+
+    def mark(node: Node) -> str:
+        step = _record(node, now)
+        if step is not None:
+            return f"{'✗' if step['kind'] == 'failed' else '✓'}{_facts(step)}"
+        if isinstance(node, JoinNode) or now.status != "running":
+            return ""
+        return running if all(is_done(id) for id in node.after) else ""
+
+    return mark
+
+
+@contextlib.contextmanager
+def screen(plan: Plan, *, quiet: bool) -> Generator[Screen]:
+    """The screen that suits standard error."""
+    if quiet:
+        yield Quiet()
+    elif not errors.is_terminal or errors.is_dumb_terminal:
+        yield Lines(plan)
+    else:
+        with Live(console=errors, auto_refresh=False) as live:
+            yield Drawing(plan, live)
+
+
+def follow(
+    read: Callable[[], Progress], shown: Screen, watch: Callable[[Progress], None] = lambda now: None
+) -> Progress:
+    """Show an instance until it ends; `watch` is called at each look, and raises to stop waiting."""
+    while True:
+        now = read()
+        shown.show(now)
+        if now.ended:
+            return now
+        watch(now)
+        time.sleep(POLL_SECONDS)
+
+
+def _record(node: Node, now: Progress) -> Mapping[str, Any] | None:
+    """The checkpoint that ends a node: its own, or that of its HTTP response or failed request."""
+    for path in (node.id, f"{node.id}/response"):
+        if path in now.steps:
+            return now.steps[path]
+    request = now.steps.get(f"{node.id}/request")
+    return request if request is not None and request["kind"] == "failed" else None
+
+
+def _facts(step: Mapping[str, Any]) -> str:
+    facts: list[str] = []
+    if step.get("row_count") is not None:
+        count = cast(int, step["row_count"])
+        facts.append(f"{count:,} row{'' if count == 1 else 's'}")
+    if step.get("seconds") is not None:
+        facts.append(f"{float(step['seconds']):.2f} s")
+    return f"  {', '.join(facts)}" if facts else ""

@@ -1,0 +1,71 @@
+"""From an error of a step back to the line of the .dfsql it came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from dfc.cli.sources import Compiled, Server
+from dfc.compiler.diagnostics import error as diagnostic
+from dfc.compiler.render import render
+from dfc.compiler.source import Source
+from dfc.compiler.span import Span
+
+WORD = re.compile(r"\w+|\S", re.ASCII)
+
+
+def node_of(step: str) -> str:
+    """The id of the node that a checkpoint path belongs to: an HTTP step has two paths."""
+    return step.removesuffix("/request").removesuffix("/response")
+
+
+def span_of(provenance: Mapping[str, Any], step: str, position: int | None, text: str) -> Span | None:
+    """Where in the file a step's SQL goes wrong: the word at `position`, or the whole string of the step.
+
+    `position` is a code point of the step's SQL, from 0. None for a step that the file does not know.
+    """
+    place = provenance.get(node_of(step))
+    if place is None:
+        return None
+    if position is not None:
+        for value_start, length, source_start, source_end in place["sql"]:
+            if value_start <= position < value_start + max(length, 1):
+                exact = source_end - source_start == length
+                start = source_start + (position - value_start if exact else 0)
+                word = WORD.match(text, start, max(source_end, start + 1))
+                return Span(start, word.end() if word else start + 1)
+    start, end = place["span"]
+    return Span(start, end)
+
+
+def render_at(compilation: Compiled, statement: Server, message: str, position: int | None) -> str:
+    """An error of a server statement, at the word PostgreSQL points to or at the whole statement."""
+    start, end = statement.span
+    if position is not None:
+        at = start + position
+        word = WORD.match(compilation.text, at)
+        start, end = at, word.end() if word else at + 1
+    shown = diagnostic("server", message, Span(start, end))
+    return render(shown, Source(compilation.name, compilation.text)).rstrip("\n")
+
+
+def render_error(name: str, text: str, provenance: Mapping[str, Any], error: Mapping[str, Any]) -> str:
+    """A step's failure as people read it: message, SQLSTATE, step, and the line with a caret."""
+    step = str(error.get("step") or "")
+    state = str(error.get("sqlstate") or "error")
+    message = str(error.get("message") or "the step failed")
+    position = error.get("position")
+    where = f" in step `{node_of(step)}`" if step else ""
+    lines: list[str] = []
+    span = span_of(provenance, step, position if isinstance(position, int) else None, text)
+    if span is None:
+        lines.append(f"error[{state}]: {message}{where}")
+        if error.get("hint"):
+            lines.append(f"  = help: {error['hint']}")
+    else:
+        shown = diagnostic(state, message + where, span, help=str(error.get("hint") or ""))
+        lines.append(render(shown, Source(name, text)).rstrip("\n"))
+    if error.get("detail"):
+        lines.append(f"  = detail: {error['detail']}")
+    return "\n".join(lines)

@@ -1,0 +1,2 @@
+-- Ask for the end of an instance. Inserts a request; updates nothing.
+SELECT df.cancel(%(id)s, %(reason)s)

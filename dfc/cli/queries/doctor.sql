@@ -1,0 +1,2 @@
+-- What the server says of this session and database.
+SELECT "check", ok, found, advice FROM df.doctor()

@@ -1,0 +1,296 @@
+"""`dfc run`: the statements of a file in order, each workflow watched until it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import click
+import psycopg
+from rich.text import Text
+
+from dfc.cli import present
+from dfc.cli.compile import submission
+from dfc.cli.compiling import accepted, compiler
+from dfc.cli.database import (
+    EMBEDDED,
+    Connection,
+    Target,
+    connect,
+    database_option,
+    embedded,
+    say,
+    shown,
+    target,
+)
+from dfc.cli.errors import CliError, explain_database
+from dfc.cli.follow import Progress, follow, progress, screen
+from dfc.cli.provenance import render_at, render_error
+from dfc.cli.queries import query
+from dfc.cli.runbook import Run, open_run
+from dfc.cli.script import execute, is_session_setting, is_transaction_control
+from dfc.cli.sources import Compiled, Server, Unreadable, Workflow, read
+from dfc.cli.supervise import WorkerChild
+from dfc.cli.work import LOOPBACK, workers_alive
+from dfc.compiler.plan_json import from_json
+from dfc.executor.migrate import install
+
+RECONNECT_SECONDS = 0.2
+RECONNECTS_MAX = 300
+
+
+@click.command("run")
+@click.argument("file")
+@database_option
+@click.option("--no-wait", is_flag=True, help="Start each workflow and do not wait for it.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print id, status, result and error of each workflow as JSON."
+)
+@click.option("--slots", type=click.IntRange(1, 1000), help="Workflows at the same time (embedded database).")
+def command(file: str, database: str | None, no_wait: bool, as_json: bool, slots: int | None) -> int:
+    """Run the statements of FILE in order, and wait for each workflow.
+
+    Without --database an embedded PostgreSQL in .dfc/ beside the file is used. Killed at any moment, the same
+    command goes on where it stood.
+    """
+    compilation = _compile(file)
+    path = Path.cwd() / "stdin" if file == "-" else Path(file)
+    with _session(path, compilation, database, worker=not no_wait, slots=slots) as session:
+        session.no_wait, session.as_json = no_wait, as_json
+        try:
+            code = session.run()
+        except KeyboardInterrupt:
+            say(f"dfc: stopped; nothing is lost: `dfc run {shlex.quote(file)}` goes on where this stood")
+            return 130
+        if not as_json:
+            _next_steps(session, file, code)
+        return code
+
+
+def _compile(file: str) -> Compiled:
+    try:
+        text = read(file)
+    except Unreadable as error:
+        say(error.rendered())
+        raise CliError("nothing was run") from None
+    with compiler() as compile_file:
+        return accepted(compile_file("<stdin>" if file == "-" else file, text))
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """A run of a file against a database: what it needs, and what came of it."""
+
+    path: Path
+    compilation: Compiled
+    where: Target
+    conn: Connection
+    stack: contextlib.ExitStack
+    worker: WorkerChild | None
+    no_wait: bool = False
+    as_json: bool = False
+    instances: list[str] = field(default_factory=list[str])
+    outcomes: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    warned: bool = False
+
+    def run(self) -> int:
+        """All statements in order. 0, or 1 when one fails."""
+        run = (
+            open_run(self.conn, self.path, self.compilation.text) if self.where.folder is not None else Run()
+        )
+        self._say_continued(run)
+        code = 0
+        for index, statement in enumerate(self.compilation.statements):
+            if index < run.done:
+                if isinstance(statement, Server) and is_session_setting(statement.text):
+                    execute(self.conn, statement.text, self.path.parent, show=False)
+                continue
+            ok = (
+                self._server(run, index, statement)
+                if isinstance(statement, Server)
+                else self._workflow(run, index, statement)
+            )
+            if not ok:
+                code = 1
+                break
+        run.finish(self.conn)
+        if self.as_json:
+            click.echo(json.dumps(self.outcomes, ensure_ascii=False, indent=2))
+        return code
+
+    def _say_continued(self, run: Run) -> None:
+        if run.since is not None:
+            count = f"{run.done} of {len(self.compilation.statements)} statements are done"
+            say(f"continuing the run that began at {run.since} ({count})")
+        elif run.given_up:
+            say("the file has changed since its last, unfinished run: starting anew; `dfc list` shows both")
+
+    def _server(self, run: Run, index: int, statement: Server) -> bool:
+        """Run a server statement and its mark in one transaction, where PostgreSQL lets it run in one."""
+        if is_transaction_control(statement.text):
+            message = "each statement of a file commits by itself; transaction control has no place in it"
+            return self._refused(statement, message, None)
+        show = not self.as_json
+        folder = self.path.parent
+        try:
+            try:
+                with self.conn.transaction():
+                    execute(self.conn, statement.text, folder, show=show)
+                    run.mark(self.conn, index + 1)
+            except psycopg.errors.ActiveSqlTransaction:
+                execute(self.conn, statement.text, folder, show=show)
+                run.mark(self.conn, index + 1)
+        except psycopg.Error as error:
+            if self.conn.broken:
+                raise
+            position = error.diag.statement_position
+            return self._refused(statement, explain_database(error), int(position) - 1 if position else None)
+        except CliError as error:
+            return self._refused(statement, str(error), None)
+        return True
+
+    def _refused(self, statement: Server, message: str, position: int | None) -> bool:
+        say(render_at(self.compilation, statement, message, position))
+        return False
+
+    def _workflow(self, run: Run, index: int, workflow: Workflow) -> bool:
+        """Start a workflow, unless the continued run has done so, and watch it. Whether it completed."""
+        plan = from_json(workflow.plan)
+        instance = run.instance
+        if instance is None:
+            with self.conn.transaction():
+                row = self.conn.execute(
+                    query("start"),
+                    {"plan": json.dumps(submission(workflow), ensure_ascii=False), "label": workflow.label},
+                ).fetchone()
+                assert row is not None
+                instance = cast(str, row[0])
+                run.started(self.conn, instance)
+        self.instances.append(instance)
+        if not self.as_json:
+            present.errors.print(Text(f"{workflow.label or 'workflow'} {instance}", style="bold"))
+        if self.no_wait:
+            run.mark(self.conn, index + 1)
+            self.outcomes.append({"id": instance, "label": workflow.label, "status": "pending"})
+            return True
+        with screen(plan, quiet=self.as_json) as shown_on:
+            end = follow(lambda: self._progress(instance), shown_on, self._watch)
+        run.mark(self.conn, index + 1)
+        self._report(workflow, end)
+        return end.status == "completed"
+
+    def _progress(self, instance: str) -> Progress:
+        """How the instance stands; waits for the database when it has gone away."""
+        for _ in range(RECONNECTS_MAX):
+            try:
+                return progress(self.conn, instance)
+            except psycopg.OperationalError:
+                if not self.conn.broken and not self.conn.closed:
+                    raise
+            self._reconnect()
+        raise CliError("PostgreSQL does not come back; start it, then run the same command again")
+
+    def _reconnect(self) -> None:
+        """A new connection; an embedded server that has crashed is started again."""
+        if not self.warned:
+            self.warned = True
+            say("PostgreSQL has gone away; waiting for it")
+        try:
+            if self.where.folder is not None:
+                self.stack.enter_context(embedded(self.where.folder))
+            self.conn = self.stack.enter_context(connect(self.where.conninfo))
+        except psycopg.OperationalError:
+            time.sleep(RECONNECT_SECONDS)
+        else:
+            if self.where.folder is not None:
+                open_run(self.conn, self.path, self.compilation.text)
+            self.warned = False
+
+    def _watch(self, now: Progress) -> None:
+        if self.worker is not None:
+            self.worker.check()
+        elif now.status == "pending" and not self.warned and not workers_alive(self.conn):
+            self.warned = True
+            say("no worker is alive on this database: start one with `dfc worker`; waiting")
+
+    def _report(self, workflow: Workflow, end: Progress) -> None:
+        value = None if end.result is None else json.loads(end.result)
+        outcome: dict[str, object] = {"id": end.id, "label": workflow.label, "status": end.status}
+        self.outcomes.append(outcome | {"result": value, "error": dict(end.error) or None})
+        if end.status == "failed":
+            name, text = self.compilation.name, self.compilation.text
+            say("\n" + render_error(name, text, workflow.provenance, end.error))
+        elif end.status == "cancelled":
+            say(f"{end.id} was cancelled: {end.error.get('reason') or end.error.get('message')}")
+        elif not self.as_json:
+            click.echo("", err=True)
+            present.result(value)
+
+
+@contextlib.contextmanager
+def _session(
+    path: Path, compilation: Compiled, database: str | None, *, worker: bool, slots: int | None
+) -> Generator[Session]:
+    """The database of a run, its connection, and for an embedded one schema and worker."""
+    folder = path.parent / EMBEDDED
+    with contextlib.ExitStack() as stack:
+        if database:
+            where = stack.enter_context(target(database))
+        else:
+            if not folder.exists():
+                say(f"making an embedded PostgreSQL in {shown(folder)}/")
+            where = stack.enter_context(embedded(folder))
+        child: WorkerChild | None = None
+        if where.folder is not None:
+            install(where.conninfo)
+            if worker and compilation.workflows:
+                _say_loopback(where.folder, compilation)
+                child = stack.enter_context(worker_child(where.conninfo, where.folder, slots))
+        conn = stack.enter_context(connect(where.conninfo))
+        yield Session(path=path, compilation=compilation, where=where, conn=conn, stack=stack, worker=child)
+
+
+def worker_child(conninfo: str, folder: Path, slots: int | None) -> WorkerChild:
+    """The worker of an embedded database: it may speak HTTP to this machine."""
+    arguments = [part for host in LOOPBACK for part in ("--allow-host", host)]
+    if slots is not None:
+        arguments += ["--slots", str(slots)]
+    return WorkerChild(conninfo, log=folder / "worker.log", arguments=arguments, say=say)
+
+
+def _say_loopback(folder: Path, compilation: Compiled) -> None:
+    """Say once a database that HTTP to this machine is allowed, when a workflow speaks HTTP at all."""
+    mark = folder / "http-said"
+    plans = (json.dumps(workflow.plan) for workflow in compilation.workflows)
+    if not mark.exists() and any('"request":' in plan for plan in plans):
+        say("HTTP steps may reach this machine (127.0.0.1, ::1, localhost) from the embedded database")
+        with contextlib.suppress(OSError):
+            mark.touch()
+
+
+def _next_steps(session: Session, file: str, code: int) -> None:
+    """The last lines: what to try next, as commands that work from here."""
+    if not session.instances:
+        return
+    quoted = shlex.quote(file)
+    option = shlex.quote(session.where.option)
+    last = session.instances[-1]
+    lines = [(f"dfc show {last} --database {option}", "its steps and their results")]
+    if session.where.folder is not None:
+        up = shlex.quote(shown(session.where.folder.parent))
+        lines.append((f"dfc up {up}", "keep the database up, for psql and for workflows started there"))
+    if session.no_wait and session.where.folder is not None:
+        lines.reverse()
+    lines.append((f"dfc explain {quoted}", "the graph of the workflow"))
+    if code:
+        lines[-1] = (f"dfc run {quoted}", "when it is mended")
+    width = max(len(text) for text, _ in lines)
+    say("\ntry next:")
+    for text, why in lines:
+        say(f"  {text:<{width}}   {why}")

@@ -1,0 +1,92 @@
+"""The statements of a file that go to the server as they are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, LiteralString, cast
+
+import psycopg
+
+from dfc.cli.database import Connection
+from dfc.cli.errors import CliError
+from dfc.cli.present import table
+
+COPY_BYTES = 1 << 20
+BLANKS = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/)*")
+COPY = re.compile(r"COPY\s+(?!\()(?P<table>[^']*?)\sFROM\s+'(?P<path>(?:[^'\\]|'')+)'", re.IGNORECASE)
+TRANSACTION = re.compile(
+    r"(BEGIN|START\s+TRANSACTION|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE|PREPARE\s+TRANSACTION)\b",
+    re.IGNORECASE,
+)
+SESSION = re.compile(r"(SET|RESET)\b(?!\s+LOCAL)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCopy:
+    """A COPY that reads a file of this machine: the statement as the server gets it, and the file."""
+
+    sql: str
+    path: Path
+
+
+def body(text: str) -> str:
+    """A statement without the blanks and comments in front of it."""
+    match = BLANKS.match(text)
+    return text[match.end() :] if match else text
+
+
+def is_transaction_control(text: str) -> bool:
+    """Whether the statement begins or ends a transaction: each statement of a file is one by itself."""
+    return TRANSACTION.match(body(text)) is not None
+
+
+def is_session_setting(text: str) -> bool:
+    """Whether the statement changes the session, so that a continued run has to repeat it."""
+    return SESSION.match(body(text)) is not None
+
+
+def client_copy(text: str, folder: Path) -> ClientCopy | None:
+    """COPY ... FROM with a relative path, which means a file beside the workflow (docs/adr/0006)."""
+    statement = body(text)
+    match = COPY.match(statement)
+    if match is None:
+        return None
+    path = Path(match["path"].replace("''", "'"))
+    if path.is_absolute():
+        return None
+    literal_start = match.start("path") - 1
+    sql = statement[:literal_start] + "STDIN" + statement[match.end("path") + 1 :]
+    return ClientCopy(sql=sql, path=folder / path)
+
+
+def execute(conn: Connection, text: str, folder: Path, *, show: bool) -> None:
+    """Run a statement of a file, in a transaction that is open or by itself, and print the rows it gives.
+
+    Raises CliError when COPY's file cannot be read, psycopg.Error for what the server says.
+    """
+    copy = client_copy(text, folder)
+    if copy is not None:
+        _copy(conn, copy)
+        return
+    cursor: psycopg.Cursor[tuple[Any, ...]] = conn.execute(cast(LiteralString, text))
+    if show and cursor.description:
+        rows = [[_plain(value) for value in row] for row in cursor.fetchmany(51)]
+        table([column.name for column in cursor.description], rows[:50])
+        if len(rows) > 50:
+            table(["..."], [])
+
+
+def _copy(conn: Connection, copy: ClientCopy) -> None:
+    try:
+        source = copy.path.open("rb")
+    except OSError as error:
+        raise CliError(f"COPY cannot read `{copy.path}`: {error.strerror}") from None
+    with source, conn.cursor() as cursor, cursor.copy(cast(LiteralString, copy.sql)) as sink:
+        while block := source.read(COPY_BYTES):
+            sink.write(block)
+
+
+def _plain(value: object) -> object:
+    return value if value is None or isinstance(value, int | float | str) else str(value)

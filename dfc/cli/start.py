@@ -1,0 +1,75 @@
+"""`dfc start`: start workflows, and print their ids."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from psycopg.errors import Diagnostic
+
+from dfc.cli.compile import submission
+from dfc.cli.compiling import compile_path, pick
+from dfc.cli.database import Connection, connection, database_option, say
+from dfc.cli.errors import CliError
+from dfc.cli.queries import query
+from dfc.cli.sources import Workflow
+
+
+@click.command("start")
+@click.argument("file", required=False)
+@click.option("--sql", "text", metavar="TEXT", help="A SQL statement to run as a workflow of one step.")
+@click.option("--workflow", metavar="NAME", help="Only the workflow of FILE with this label.")
+@click.option("--label", help="The label; default: the one in the file.")
+@click.option("--json", "as_json", is_flag=True, help="Print an array of ids and labels.")
+@database_option
+def command(
+    file: str | None,
+    text: str | None,
+    workflow: str | None,
+    label: str | None,
+    as_json: bool,
+    database: str | None,
+) -> int:
+    """Start the workflows of FILE, or --sql TEXT, and do not wait.
+
+    Other statements of the file are not run: `dfc run` does that.
+    """
+    if (file is None) == (text is None):
+        raise click.UsageError("name a FILE or give --sql TEXT, one of them")
+    workflows = () if file is None else pick(compile_path(file), workflow)
+    if text is not None and Path(text).suffix == ".dfsql" and Path(text).is_file():
+        raise CliError(f"--sql takes SQL; for a file write `dfc start {text}`")
+    started: list[dict[str, object]] = []
+    with connection(database) as conn:
+        conn.add_notice_handler(_notice)
+        with conn.transaction():
+            if text is not None:
+                started.append({"id": _start_text(conn, text, label), "label": label})
+            for each in workflows:
+                name = label or each.label
+                started.append({"id": _start(conn, each, name), "label": name})
+    if as_json:
+        click.echo(json.dumps(started, ensure_ascii=False, indent=2))
+    else:
+        for line in started:
+            click.echo(line["id"])
+    return 0
+
+
+def _start(conn: Connection, workflow: Workflow, label: str | None) -> str:
+    plan = json.dumps(submission(workflow), ensure_ascii=False)
+    row = conn.execute(query("start"), {"plan": plan, "label": label}).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _start_text(conn: Connection, text: str, label: str | None) -> str:
+    row = conn.execute(query("start_text"), {"text": text, "label": label}).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _notice(notice: Diagnostic) -> None:
+    hint = f" ({notice.message_hint})" if notice.message_hint else ""
+    say(f"note: {notice.message_primary}{hint}")

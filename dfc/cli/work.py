@@ -1,0 +1,14 @@
+"""What commands know of workers."""
+
+from __future__ import annotations
+
+from dfc.cli.database import Connection
+from dfc.cli.queries import query
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def workers_alive(conn: Connection) -> bool:
+    """Whether a worker is at work on this database."""
+    row = conn.execute(query("workers_alive")).fetchone()
+    return row is not None and row[0] is True
