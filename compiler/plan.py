@@ -116,7 +116,10 @@ class HttpNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinNode:
-    """Waits for all branches; its result is the array of theirs. `after` are their last nodes, in written order."""
+    """Waits for all branches (one or more); its result is the array of theirs.
+
+    `after` are their last nodes, in written order.
+    """
 
     id: str
     after: tuple[str, ...]

@@ -37,7 +37,8 @@ def plan_text(plan: Plan, mark: Mark | None = None) -> str:
         node = plan.nodes[index]
         shown = mark(node) if mark is not None else ""
         lines.append(f"{lead}{describe(node)}{f' {shown}' if shown else ''}")
-        if isinstance(node, JoinNode):
+        if isinstance(node, JoinNode) and len(node.after) > 1:
+            # A group of one has no fork in the graph: its branch stands in front of it, like a chain.
             lasts = [place[name] for name in node.after]
             for number in range(len(lasts), 0, -1):
                 first = indent + ("      └─" if number == len(lasts) else "      ├─")

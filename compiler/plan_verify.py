@@ -43,8 +43,8 @@ def _order(plan: Plan) -> Iterator[str]:
         if node.id in seen:
             yield f"node `{node.id}` occurs twice"
         joins = isinstance(node, JoinNode)
-        if joins and len(node.after) < 2:
-            yield f"join `{node.id}` has fewer than two branches"
+        if joins and not node.after:
+            yield f"join `{node.id}` has no branches"
         if not joins and len(node.after) > 1:
             yield f"node `{node.id}` waits for several nodes and is not a join"
         if len(set(node.after)) != len(node.after):

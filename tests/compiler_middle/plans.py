@@ -23,12 +23,12 @@ from dfc.compiler.plan_shape import shape
 
 Tree = int | list["Tree"] | tuple["Tree", ...]
 
-# A leaf, a chain (list) or a group (tuple, two branches or more).
+# A leaf, a chain (list) or a group (tuple).
 TREES: st.SearchStrategy[Tree] = st.recursive(
     st.integers(0, 5),
     lambda inner: st.one_of(
         st.lists(inner, min_size=1, max_size=4),
-        st.lists(inner, min_size=2, max_size=3).map(tuple),
+        st.lists(inner, min_size=1, max_size=3).map(tuple),
     ),
     max_leaves=12,
 )

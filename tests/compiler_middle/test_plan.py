@@ -120,10 +120,7 @@ FAULTY = {
     "no id": (Plan(nodes=(sql(""),), result=""), "a node has no id"),
     "order": (Plan(nodes=(sql("b", "a"), sql("a")), result="a"), "node `b` comes before `a`"),
     "itself": (Plan(nodes=(sql("a", "a"),), result="a"), "node `a` comes before `a`"),
-    "one branch": (
-        Plan(nodes=(sql("a"), JoinNode(id="j", after=("a",))), result="j"),
-        "fewer than two branches",
-    ),
+    "no branch": (Plan(nodes=(JoinNode(id="j", after=()),), result="j"), "join `j` has no branches"),
     "same branch": (
         Plan(nodes=(sql("a"), JoinNode(id="j", after=("a", "a"))), result="j"),
         "waits twice",
