@@ -41,7 +41,7 @@ class Kind(StrEnum):
 
 
 STRINGS = frozenset({Kind.STRING, Kind.ESCAPE_STRING, Kind.UNICODE_STRING, Kind.DOLLAR_STRING})
-"""The kinds that `dfc.grammar.strings.string_value` decodes."""
+"""The kinds that `dfc.compiler.strings.string_value` decodes."""
 
 UNTERMINATED = frozenset(
     {

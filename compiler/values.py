@@ -1,0 +1,147 @@
+"""What a part of an expression is while it is being read: a constant, or a piece of the workflow.
+
+`span` is the part as written, parentheses included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from dfc.compiler.ast import Expression, Piece, Text
+from dfc.compiler.json_text import Json
+from dfc.compiler.span import NOWHERE, Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class String:
+    """A string constant. `typed`: a cast made it `text`, so that it no longer fits other types by itself."""
+
+    text: Text
+    typed: bool = False
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A number, in plain decimal digits with sign and point."""
+
+    digits: str
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """TRUE or FALSE."""
+
+    value: bool
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Null:
+    """NULL, of any type."""
+
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A json or jsonb constant."""
+
+    value: Json
+    written: str
+    binary: bool
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """A constant of a type that nothing here looks into (interval, timestamptz, ...), as its text."""
+
+    type: str
+    text: str
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Array:
+    """ARRAY[...]."""
+
+    items: tuple[Value, ...]
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """A finished piece of the workflow."""
+
+    expression: Expression
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A call of df.start, df.define, df.schedule or df.setvar: a statement of its own, never a step."""
+
+    function: str
+    body: Expression
+    label: str | None
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faulty:
+    """Something whose problem has been reported: what contains it is faulty too, without a word."""
+
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+Value: TypeAlias = String | Number | Truth | Null | Document | Typed | Array | Tree | Submission | Faulty
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """An argument of a call. `name` is None when it is positional."""
+
+    value: Value
+    name: str | None
+    variadic: bool
+    span: Span
+
+
+def described(value: Value) -> str:
+    """The value's kind, with its article, for a message."""
+    match value:
+        case String():
+            return "a text"
+        case Number():
+            return "a number"
+        case Truth():
+            return "a boolean"
+        case Null():
+            return "NULL"
+        case Document():
+            return "a jsonb" if value.binary else "a json"
+        case Typed():
+            return f"an {value.type}" if value.type[0] in "aeiou" else f"a {value.type}"
+        case Array():
+            return "an array"
+        case Tree():
+            return "a workflow expression"
+        case Submission():
+            return f"the id that `df.{value.function}` returns"
+        case Faulty():
+            return "a faulty expression"
+
+
+def joined(parts: Sequence[String], span: Span) -> String:
+    """Texts joined by `||`: one text, every part of which still knows where it stands."""
+    pieces: list[Piece] = []
+    length = 0
+    for part in parts:
+        pieces.extend(replace(piece, value_start=piece.value_start + length) for piece in part.text.pieces)
+        length += len(part.text.value)
+    value = "".join(part.text.value for part in parts)
+    return String(text=Text(value=value, span=span, pieces=tuple(pieces)), typed=True, span=span)
