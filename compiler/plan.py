@@ -101,9 +101,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpNode:
-    """An HTTP step: `<id>/request` computes the requests (only where `request` is SQL), `<id>/response` sends.
+    """An HTTP step: `<id>/request` computes the requests (only where `request` is SQL).
 
-    `many`: the result is an array with one response for each row of the request's SQL.
+    `<id>/response` sends them. `many`: the result is an array with one response for each row of the request's SQL.
     """
 
     id: str
@@ -132,7 +132,10 @@ Node = SqlNode | HttpNode | JoinNode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A workflow, compiled. `nodes` are in a topological order; `result` is the node whose result is the workflow's."""
+    """A workflow, compiled.
+
+    `nodes` are in a topological order; `result` is the node whose result is the workflow's: the last.
+    """
 
     nodes: tuple[Node, ...]
     result: str
