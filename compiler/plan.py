@@ -103,7 +103,8 @@ class Request:
 class HttpNode:
     """An HTTP step: `<id>/request` computes the requests (only where `request` is SQL).
 
-    `<id>/response` sends them. `many`: the result is an array with one response for each row of the request's SQL.
+    `<id>/response` sends them. `many`: the result is an array with one response for each row of the
+    request's SQL.
     """
 
     id: str
