@@ -1,0 +1,492 @@
+"""One SQL statement of a step: whether it is legal, what it is, what it refers to, which tables it touches."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from dfc.compiler.ast import Piece, Text
+from dfc.compiler.diagnostics import Diagnostic, error
+from dfc.compiler.plan import Form, Returns, Use
+from dfc.compiler.span import Span
+from dfc.compiler.sql import commands, native
+from dfc.compiler.sql.commands import Shape
+from dfc.compiler.sql.references import (
+    LiteralReference,
+    Reference,
+    for_grammar,
+    literal_references,
+    references,
+)
+from dfc.compiler.sql.tables import Tables, tables
+from dfc.compiler.sql.tokens import Token, split_comments, tokens
+from dfc.grammar.lexer import Kind, Lexeme
+
+STEP_SQL_BYTES_MAX = 1_000_000
+"""The longest statement of a step, in bytes of UTF-8."""
+_CACHED_STATEMENTS_MAX = 4_096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpCall:
+    """The statement is an HTTP step. `many`: it has a FROM, so it gives a request a row. `span` is the call."""
+
+    many: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """What is known about a statement. All offsets refer to `sql`, in code points.
+
+    `sql` has no trailing semicolon, no comment or blank at its ends, and SELECT INTO is CREATE TABLE AS.
+    `text` is `sql` with its places in the source. `kind` is the command tag in lower case, `` where it is
+    no command. `reads` and `writes` are names as in `tables.Tables`; both are empty unless `analysed`.
+    """
+
+    text: Text
+    kind: str
+    form: Form
+    returns: Returns
+    references: tuple[Reference, ...] = ()
+    literal_references: tuple[LiteralReference, ...] = ()
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+    analysed: bool = False
+    http: HttpCall | None = None
+    problems: tuple[Diagnostic, ...] = ()
+
+    @property
+    def sql(self) -> str:
+        """The statement as it is sent."""
+        return self.text.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Problem:
+    """A problem at offsets of the text that was given."""
+
+    code: str
+    message: str
+    start: int
+    end: int
+    help: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """An analysis without places in a source. `runs` are (offset in `sql`, offset in the text, length)."""
+
+    sql: str
+    runs: tuple[tuple[int, int, int], ...]
+    shape: Shape
+    problems: tuple[_Problem, ...]
+    references: tuple[Reference, ...] = ()
+    literal_references: tuple[LiteralReference, ...] = ()
+    tables: Tables = Tables()
+    http: tuple[bool, int, int] | None = None
+
+
+_NOTHING = Shape(kind="", form=Form.EXECUTE, returns=Returns.COUNT, parameters=True)
+
+
+def analyse(text: Text) -> Analysis:
+    """Analyse the statement of a step. Never raises for bad text: what is wrong is in `problems`."""
+    found = _found(text.value)
+    http = found.http
+    return Analysis(
+        text=Text(value=found.sql, span=text.span, pieces=_pieces(text, found.runs)),
+        kind=found.shape.kind,
+        form=found.shape.form,
+        returns=found.shape.returns,
+        references=found.references,
+        literal_references=found.literal_references,
+        reads=found.tables.reads,
+        writes=found.tables.writes,
+        analysed=found.tables.analysed,
+        http=None if http is None else HttpCall(many=http[0], span=text.locate(http[1], http[2])),
+        problems=tuple(
+            [
+                error(
+                    problem.code, problem.message, text.locate(problem.start, problem.end), help=problem.help
+                )
+                for problem in found.problems
+            ]
+        ),
+    )
+
+
+def _pieces(text: Text, runs: tuple[tuple[int, int, int], ...]) -> tuple[Piece, ...]:
+    """The pieces of the statement: those of the text, cut and moved."""
+    if runs == ((0, 0, len(text.value)),):
+        return text.pieces
+    pieces: list[Piece] = []
+    for value_start, text_start, length in runs:
+        for piece in text.pieces:
+            start = max(piece.value_start, text_start)
+            end = min(piece.value_start + piece.length, text_start + length)
+            if start < end:
+                cut_end = piece.value_start + piece.length - end
+                source_end = piece.source_end - cut_end if cut_end else piece.source_end
+                pieces.append(
+                    Piece(
+                        value_start=value_start + start - text_start,
+                        length=end - start,
+                        source_start=piece.source_start + start - piece.value_start,
+                        source_end=source_end,
+                    )
+                )
+    return tuple(sorted(pieces, key=lambda piece: piece.value_start))
+
+
+@lru_cache(maxsize=_CACHED_STATEMENTS_MAX)
+def _found(value: str) -> _Found:
+    refused = _unreadable(value)
+    if refused is not None:
+        return _refused(value, refused)
+    code, comments = split_comments(value)
+    first, last = 0, len(code)
+    while first < last and value[code[first].start : code[first].end] == ";":
+        first += 1
+    while last > first and value[code[last - 1].start : code[last - 1].end] == ";":
+        last -= 1
+    if first == last:
+        return _refused(
+            value, _problem("DF123", "the step has no statement", 0, len(value), "write one statement")
+        )
+    begin, end = code[first].start, code[last - 1].end
+    inner = [comment for comment in comments if begin < comment.start < end]
+    sql = value[begin:end]
+    items = tokens(sql, _moved(code[first:last], begin))
+    shape = commands.classify(items)
+    found = _Found(
+        sql=sql,
+        runs=((0, begin, len(sql)),),
+        shape=shape,
+        problems=(),
+        references=() if shape.kind in commands.SUBROUTINES else references(sql, items),
+        literal_references=() if shape.kind in commands.SUBROUTINES else literal_references(sql, items),
+    )
+    problems = _problems(sql, items, _moved(inner, begin), shape)
+    calls = commands.http_calls(sql, items) if "http" in sql.lower() else []
+    http = commands.http_call(sql, items, shape) if calls else None
+    if not problems and calls:
+        problems = _http_problems(items, shape, calls, http)
+    if problems:
+        moved = [
+            replace(problem, start=problem.start + begin, end=problem.end + begin) for problem in problems
+        ]
+        return replace(found, problems=tuple(moved))
+    if http is not None:
+        start, stop = items[http[0].start].start + begin, items[http[0].stop - 1].end + begin
+        found = replace(found, http=(http[1], start, stop))
+    found = replace(found, tables=tables(sql, items, shape.kind))
+    return found if shape.into is None else _create_table_as(found, items, shape.into)
+
+
+def _moved(lexemes: list[Lexeme], begin: int) -> list[Lexeme]:
+    if not begin:
+        return lexemes
+    return [Lexeme(lexeme.kind, lexeme.start - begin, lexeme.end - begin) for lexeme in lexemes]
+
+
+def _refused(value: str, problem: _Problem) -> _Found:
+    return _Found(sql=value, runs=((0, 0, len(value)),), shape=_NOTHING, problems=(problem,))
+
+
+def _problem(code: str, message: str, start: int, end: int, help: str = "") -> _Problem:
+    return _Problem(code=code, message=message, start=start, end=end, help=help)
+
+
+def _unreadable(value: str) -> _Problem | None:
+    """What keeps a text from being scanned at all: its size, or characters that PostgreSQL cannot store."""
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as fault:
+        return _problem(
+            "DF129", "half of a surrogate pair is no character", fault.start, fault.start + 1, "remove it"
+        )
+    if size > STEP_SQL_BYTES_MAX:
+        return _problem(
+            "DF515",
+            f"the statement has {size} bytes, more than `step_sql_bytes_max` ({STEP_SQL_BYTES_MAX})",
+            0,
+            len(value),
+            "load the data into a table and refer to it",
+        )
+    nul = value.find("\0")
+    if nul != -1:
+        return _problem("DF129", "the statement contains a NUL character", nul, nul + 1, "remove it")
+    return None
+
+
+def _problems(sql: str, items: list[Token], comments: list[Lexeme], shape: Shape) -> list[_Problem]:
+    for token in items:
+        if token.kind is Kind.BACKSLASH:
+            return [
+                _problem(
+                    "DF127",
+                    "a step holds SQL only, and psql's commands are none",
+                    token.start,
+                    token.end,
+                    "write the command in SQL",
+                )
+            ]
+        if token.kind is Kind.UNTERMINATED_COMMENT:
+            return [_problem("DF120", "the comment is not closed", token.start, token.start + 2, "add `*/`")]
+    problems = _parameters(items, shape)
+    used = [token for token in items if token.kind is Kind.REFERENCE]
+    if used and shape.kind in commands.SUBROUTINES:
+        return problems + [
+            _problem(
+                "DF121",
+                f"nothing is replaced in the body of {shape.kind.upper()}",
+                token.start,
+                token.end,
+                "pass it as an argument",
+            )
+            for token in used
+        ]
+    if used and not shape.parameters:
+        return problems + [
+            _problem(
+                "DF190",
+                f"not executable yet: a reference in {shape.kind.upper()}, which takes no parameters",
+                token.start,
+                token.end,
+                "write the value, or use a statement that takes parameters",
+            )
+            for token in used
+        ]
+    illegal = _illegal(sql, items, comments)
+    if illegal is not None:
+        return [*problems, illegal]
+    forbidden = _forbidden(items, shape)
+    return problems if forbidden is None else [*problems, forbidden]
+
+
+def _parameters(items: list[Token], shape: Shape) -> list[_Problem]:
+    if shape.kind in commands.SUBROUTINES or shape.kind == "prepare":
+        return []
+    return [
+        _problem(
+            "DF128",
+            "a positional parameter has no value in a step",
+            token.start,
+            token.end,
+            "refer to an earlier step by its name: `$name`",
+        )
+        for token in items
+        if token.kind is Kind.PARAM
+    ]
+
+
+def _illegal(sql: str, items: list[Token], comments: list[Lexeme]) -> _Problem | None:
+    """The verdict of PostgreSQL's grammar."""
+    rendered = for_grammar(sql, items, comments)
+    verdict = native.statements(rendered.text)
+    if not isinstance(verdict, native.Fault):
+        if len(verdict) <= 1:
+            return None
+        second = _at(items, rendered.original(verdict[1]))
+        start = len(sql) if second is None else second.start
+        return _problem(
+            "DF122",
+            f"a step is one statement, and these are {len(verdict)}",
+            start,
+            items[-1].end,
+            "make each statement a step of its own, joined by `~>`",
+        )
+    if verdict.message.startswith("memory exhausted"):
+        start = 0 if verdict.offset is None else rendered.original(verdict.offset)
+        return _problem(
+            "DF516",
+            "the statement nests deeper than PostgreSQL's parser goes (`step_sql_depth_max`: 10,000 open symbols)",
+            start,
+            min(start + 1, len(sql)),
+            "take it apart",
+        )
+    message = verdict.message
+    if verdict.offset is None:
+        return _encoding(sql, items, message)
+    offset = rendered.original(verdict.offset)
+    token = _at(items, offset)
+    if token is None:
+        return _problem("DF120", "the statement ends too early", len(sql), len(sql))
+    if token.kind is Kind.REFERENCE:
+        return _misplaced(sql, items, token)
+    written = sql[token.start : token.end]
+    if message.startswith("syntax error"):
+        shown = written if len(written) <= 40 else written[:37] + "..."
+        message = f"PostgreSQL's grammar does not allow `{shown}` here"
+    else:
+        message = f"{message.partition(' at or near ')[0]}"
+    return _problem("DF120", message, max(token.start, min(offset, token.end - 1)), token.end)
+
+
+def _at(items: list[Token], offset: int) -> Token | None:
+    """The token at an offset, or the next one."""
+    index = bisect_right(items, offset, key=lambda token: token.end)
+    return items[index] if index < len(items) else None
+
+
+def _encoding(sql: str, items: list[Token], message: str) -> _Problem:
+    """A fault without a position: an escape that stands for no character. The first literal that has it."""
+    for token in items:
+        if token.kind is Kind.ESCAPE_STRING:
+            alone = native.statements("SELECT " + sql[token.start : token.end])
+            if isinstance(alone, native.Fault):
+                return _problem("DF120", message, token.start, token.end)
+    return _problem("DF120", message, 0, len(sql))
+
+
+def _misplaced(sql: str, items: list[Token], token: Token) -> _Problem:
+    """A reference where the grammar has no place for what it stands for."""
+    written = sql[token.start : token.end]
+    [parsed] = references(sql, [token])
+    index = items.index(token)
+    before = items[index - 1].word if index else ""
+    if parsed.use is Use.ROWS:
+        message = f"`{written}` is a table and cannot stand here"
+        help = f"write `FROM {written}`, or `${parsed.name}.column` for a value"
+    elif before in ("from", "join", "using", "lateral"):
+        message = f"`{written}` is one value and cannot stand for a table"
+        help = f"write `${parsed.name}.*` for its rows"
+    else:
+        message = f"PostgreSQL takes no value here, so `{written}` cannot stand here"
+        help = "put the reference where an expression can stand"
+        if before in ("interval", "timestamp", "timestamptz", "date", "time"):
+            help = f"write `{written}::{before}`"
+    return _problem("DF130", message, token.start, token.end, help)
+
+
+_TRANSACTION = frozenset(
+    {
+        "begin",
+        "start transaction",
+        "commit",
+        "rollback",
+        "savepoint",
+        "release",
+        "prepare transaction",
+        "commit prepared",
+        "rollback prepared",
+    }
+)
+_ROLE_SETTINGS = frozenset({"role", "session_authorization"})
+
+
+def _forbidden(items: list[Token], shape: Shape) -> _Problem | None:
+    """Legal SQL that has no place in a step."""
+    words = [token.word for token in items[:4]]
+    end = items[-1].end
+    kind = shape.kind
+    if words[0] in ("set", "reset"):
+        rest = words[1:]
+        if rest[:1] in (["local"], ["session"]) and rest[1:2] not in (["authorization"], ["="], ["to"]):
+            rest = rest[1:]
+        named = rest[0] if rest else ""
+        if named in _ROLE_SETTINGS or rest[:2] == ["session", "authorization"]:
+            return _problem(
+                "DF125", "a step runs as the role that submitted it", 0, end, "remove the statement"
+            )
+        if named == "transaction" and words[0] == "set" and rest[1:2] not in (["="], ["to"]):
+            kind = "begin"
+    if kind in _TRANSACTION:
+        return _problem(
+            "DF124",
+            "a step runs in a transaction of its own, and cannot control it",
+            0,
+            end,
+            "remove the statement: each step commits by itself",
+        )
+    if kind == "copy":
+        for index, token in enumerate(items):
+            if (
+                token.depth == 0
+                and token.word in ("stdin", "stdout")
+                and items[index - 1].word in ("from", "to")
+            ):
+                return _problem(
+                    "DF126",
+                    "a step has no client that could send or receive the data of COPY",
+                    token.start,
+                    token.end,
+                    "use INSERT, or a file of the server",
+                )
+    return None
+
+
+_NOT_CALLED = frozenset({"grant", "revoke", "comment", "security label"})
+
+
+def _http_problems(
+    items: list[Token], shape: Shape, calls: list[int], http: tuple[range, bool] | None
+) -> list[_Problem]:
+    """Calls of `df.http` that are not the whole select list."""
+    if shape.kind in _NOT_CALLED or shape.kind.startswith(("create", "alter", "drop")) and shape.into is None:
+        if shape.kind not in ("create table as", "create materialized view"):
+            return []
+    allowed = http[0].start if http is not None else -1
+    return [
+        _problem(
+            "DF131",
+            "`df.http` is not the whole select list of the step",
+            items[index].start,
+            items[index + 3].end - 1,
+            "make the request a step of its own: `SELECT df.http(...)`, and refer to its result by name",
+        )
+        for index in calls
+        if index != allowed
+    ]
+
+
+def _create_table_as(found: _Found, items: list[Token], into: range) -> _Found:
+    """`SELECT a INTO t FROM u` as `CREATE TABLE t AS SELECT a FROM u`: EXECUTE takes no SELECT INTO."""
+    sql = found.sql
+    [(_, begin, _)] = found.runs
+    start, end = items[into.start].start, items[into.stop - 1].end
+    after = items[into.stop].start if into.stop < len(items) else len(sql)
+    target = items[into.start + 1 : into.stop]
+    name = next((i for i, token in enumerate(target) if token.word == "table" and i + 1 < len(target)), None)
+    last_modifier = -1
+    for index, token in enumerate(target[:-1]):
+        if token.word in ("temporary", "temp", "local", "global", "unlogged"):
+            last_modifier = index
+    modifiers = " ".join(token.word for token in target[: last_modifier + 1])
+    first_name = target[(name if name is not None else last_modifier) + 1]
+    head = f"CREATE {modifiers} TABLE " if modifiers else "CREATE TABLE "
+    table = sql[first_name.start : end]
+    front = sql[:start].rstrip() if after == len(sql) else sql[:start]
+    back = sql[after:]
+    parts = [head, table, " AS ", front, back]
+    origins = [None, first_name.start, None, 0, after]
+    runs: list[tuple[int, int, int]] = []
+    offset = 0
+    starts: list[int] = []
+    for part, origin in zip(parts, origins, strict=True):
+        starts.append(offset)
+        if origin is not None and part:
+            runs.append((offset, begin + origin, len(part)))
+        offset += len(part)
+    front_shift, back_shift = starts[3], starts[4] - after
+
+    def moved(offset: int) -> int:
+        return offset + (front_shift if offset < start else back_shift)
+
+    return replace(
+        found,
+        sql="".join(parts),
+        runs=tuple(runs),
+        references=tuple(
+            [replace(r, start=moved(r.start), end=moved(r.start) + r.end - r.start) for r in found.references]
+        ),
+        literal_references=tuple(
+            [
+                replace(r, start=moved(r.start), end=moved(r.start) + r.end - r.start)
+                for r in found.literal_references
+            ]
+        ),
+    )

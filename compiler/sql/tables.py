@@ -1,0 +1,153 @@
+"""The tables that a statement reads and writes, by sqlglot. What sqlglot cannot analyse is no error.
+
+sqlglot's compiled parser recurses on the C stack, so texts that nest deeply are not given to it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from dfc.compiler.sql.commands import QUERIES
+from dfc.compiler.sql.references import swap
+from dfc.compiler.sql.tokens import Token, fold
+from dfc.grammar.lexer import Kind
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+ANALYSED_TOKENS_MAX = 150_000
+ANALYSED_DEPTH_MAX = 100
+ANALYSED_JOINS_MAX = 1_000
+
+_ANALYSED = QUERIES | {
+    "create table as",
+    "create table",
+    "create view",
+    "create materialized view",
+    "create index",
+    "alter table",
+    "drop table",
+    "truncate table",
+}
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+_ROWS_ALIAS = "_df_rows"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """Names as PostgreSQL folds them: `schema.table`, or `table` where no schema is written.
+
+    A part that needs quotes has them. `analysed` is False when nothing is known.
+    """
+
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+    analysed: bool = False
+
+
+def tables(sql: str, items: list[Token], kind: str) -> Tables:
+    """The tables of a statement that PostgreSQL's grammar accepts. Never raises."""
+    if kind not in _ANALYSED or len(items) > ANALYSED_TOKENS_MAX:
+        return Tables()
+    if max(token.depth for token in items) > ANALYSED_DEPTH_MAX:
+        return Tables()
+    if sum(token.word == "join" for token in items) > ANALYSED_JOINS_MAX:
+        return Tables()
+    text = swap(
+        sql,
+        [
+            (
+                token.start,
+                token.end,
+                f" {_ROWS_ALIAS} " if sql.endswith(("*", "*?"), 0, token.end) else " $1 ",
+            )
+            for token in items
+            if token.kind is Kind.REFERENCE
+        ],
+    ).text
+    try:
+        return _read(text)
+    except Exception:
+        # sqlglot reports what it cannot parse in many ways (ParseError, TokenError, RecursionError, its own
+        # faults); whatever it was, the statement is legal, only its tables stay unknown.
+        return Tables()
+
+
+@cache
+def _dialect() -> object:
+    from sqlglot.dialects.postgres import Postgres
+
+    # It warns on standard error about each statement that it takes for a mere command.
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)
+    return Postgres()
+
+
+def _read(sql: str) -> Tables:
+    from sqlglot import exp
+    from sqlglot.dialects.dialect import Dialect
+
+    dialect = _dialect()
+    assert isinstance(dialect, Dialect)
+    parsed = [tree for tree in dialect.parse(sql) if tree is not None]
+    if len(parsed) != 1:
+        return Tables()
+    reads: set[str] = set()
+    writes: set[str] = set()
+    changing = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Alter, exp.Into, exp.Index)
+    for node in parsed[0].walk():
+        if isinstance(node, exp.Command):
+            return Tables()
+        if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+            continue
+        name = _name(node)
+        holder = node.parent
+        if isinstance(holder, exp.Schema):
+            node, holder = holder, holder.parent
+        key = node.arg_key
+        if isinstance(holder, exp.TruncateTable | exp.Drop):
+            writes.add(name)
+        elif isinstance(holder, changing) and (key == "this" or isinstance(holder, exp.Index)):
+            writes.add(name)
+        elif name != _ROWS_ALIAS and not ("." not in name and _is_cte(node, name)):
+            reads.add(name)
+    return Tables(reads=frozenset(reads), writes=frozenset(writes), analysed=True)
+
+
+def _name(table: exp.Table) -> str:
+    return ".".join(_part(part) for part in table.parts)
+
+
+def _part(part: exp.Expression) -> str:
+    text = part.name
+    if not part.args.get("quoted"):
+        return fold(text)
+    return text if _PLAIN.fullmatch(text) else '"' + text.replace('"', '""') + '"'
+
+
+def _is_cte(table: exp.Expression, name: str) -> bool:
+    """Whether an unqualified name means a query of a WITH clause around it.
+
+    Inside such a clause the names before it are visible; with RECURSIVE its own and the later ones too.
+    """
+    from sqlglot import exp
+
+    node: exp.Expression | None = table
+    inside: exp.Expression | None = None
+    while node is not None:
+        if isinstance(node, exp.CTE):
+            inside = node
+        clause = node if isinstance(node, exp.With) else node.args.get("with_")
+        if isinstance(clause, exp.With):
+            for query in clause.expressions:
+                own = inside is not None and inside.parent is clause and not clause.args.get("recursive")
+                if own and query is inside:
+                    break
+                alias = query.args.get("alias")
+                if alias is not None and _part(alias.this) == name:
+                    return True
+        node = node.parent
+    return False

@@ -1,0 +1,82 @@
+"""The tokens of one statement, with what the other modules ask of them: folded words and bracket depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dfc.grammar.lexer import Kind, Lexeme, scan
+
+_OPEN = frozenset("([")
+_CLOSE = frozenset(")]")
+_FOLD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token: `sql[start:end]`.
+
+    `word` is the text in lower case for an unquoted identifier or keyword, the text itself for operators and
+    punctuation, and empty for everything else, so that a comparison with a keyword never meets a quoted name.
+    `depth` counts the brackets around the token; a bracket has the depth of what is around it.
+    """
+
+    kind: Kind
+    start: int
+    end: int
+    word: str
+    depth: int
+
+
+def fold(name: str) -> str:
+    """An unquoted identifier as PostgreSQL folds it in a UTF-8 database: ASCII only."""
+    return name.lower() if name.isascii() else name.translate(_FOLD)
+
+
+def identifier(sql: str, token: Token) -> str | None:
+    """The name an identifier token means, or None. `U&""` escapes are not decoded (None)."""
+    match token.kind:
+        case Kind.IDENT:
+            return token.word
+        case Kind.QUOTED_IDENT:
+            text = sql[token.start : token.end]
+            return text[1:-1].replace('""', '"') if text.startswith('"') else None
+        case _:
+            return None
+
+
+def split_comments(sql: str) -> tuple[list[Lexeme], list[Lexeme]]:
+    """The lexemes of a text without its comments, and the comments."""
+    code: list[Lexeme] = []
+    comments: list[Lexeme] = []
+    for lexeme in scan(sql):
+        (comments if lexeme.kind is Kind.COMMENT else code).append(lexeme)
+    return code, comments
+
+
+def tokens(sql: str, code: list[Lexeme]) -> list[Token]:
+    """The tokens for lexemes without comments."""
+    result: list[Token] = []
+    depth = 0
+    for lexeme in code:
+        kind = lexeme.kind
+        word = ""
+        level = depth
+        if kind is Kind.IDENT:
+            word = fold(sql[lexeme.start : lexeme.end])
+        elif kind is Kind.PUNCTUATION or kind is Kind.OPERATOR:
+            word = sql[lexeme.start : lexeme.end]
+            if word in _OPEN:
+                depth += 1
+            elif word in _CLOSE:
+                depth = level = max(0, depth - 1)
+        result.append(Token(kind, lexeme.start, lexeme.end, word, level))
+    return result
+
+
+def closing(items: list[Token], opening: int) -> int:
+    """The index of the bracket that closes the one at `opening`; `len(items)` when nothing does."""
+    depth = items[opening].depth
+    for index in range(opening + 1, len(items)):
+        if items[index].depth == depth and items[index].word in _CLOSE:
+            return index
+    return len(items)
