@@ -1,0 +1,85 @@
+-- Parts that the node functions share: what an argument is, and how wire text is put together.
+--
+-- Wire text is /*dfc:1:<characters of the JSON>*/<JSON>; see docs/internals.md. It is written as text, never
+-- through jsonb, which would change the order of keys. Locks: none.
+
+-- Whether a text is one bare identifier: a letter, underscore or character outside ASCII, then also digits, $.
+CREATE OR REPLACE FUNCTION df._is_identifier(t text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT t ~ '^[^\u0001-\u0040\u005b-\u005e\u0060\u007b-\u007f][^\u0001-\u0023\u0025-\u002f\u003a-\u0040\u005b-\u005e\u0060\u007b-\u007f]*$'
+$$;
+
+-- The JSON of an argument that stands for an expression: of wire text its JSON, of other text a SQL step.
+CREATE OR REPLACE FUNCTION df._node(expression text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    counted text;
+    body text;
+BEGIN
+    IF expression IS NULL THEN
+        RAISE EXCEPTION 'NULL stands where a step is expected' USING ERRCODE = 'DF116',
+            HINT = 'Give a string with a SQL statement, or what a df function returns.';
+    ELSIF pg_catalog.starts_with(expression, '/*dfc:1:') THEN
+        counted := pg_catalog.split_part(pg_catalog.substr(expression, 9, 12), '*/', 1);
+        body := pg_catalog.substr(expression, pg_catalog.length(counted) + 11);
+        IF counted ~ '^[0-9]{1,9}$' AND pg_catalog.length(body) = counted::integer THEN
+            RETURN body;
+        END IF;
+    ELSIF pg_catalog.strpos(expression, '/*dfc:1:') = 0 THEN
+        IF df._is_identifier(expression) THEN
+            RAISE EXCEPTION 'the text "%" is one word, not a step', expression USING ERRCODE = 'DF112',
+                DETAIL = 'A single word is a name: right of |=> it binds a result, elsewhere it means a defined workflow.',
+                HINT = pg_catalog.format('Write df.call(%L) for a workflow, df.sql(%L) for a statement.', expression, expression);
+        ELSIF pg_catalog.btrim(expression, E' \t\n\r\f\v') = '' THEN
+            RAISE EXCEPTION 'an empty text stands where a step is expected' USING ERRCODE = 'DF116',
+                HINT = 'Give a string with a SQL statement, or what a df function returns.';
+        END IF;
+        RETURN '{"sql":' || pg_catalog.to_json(expression)::text || '}';
+    END IF;
+    RAISE EXCEPTION 'text was joined to an expression' USING ERRCODE = 'DF115',
+        DETAIL = 'What df functions and operators return is not SQL that could be appended to or cut.',
+        HINT = '|| has the same precedence as ~> and |=>: put parentheses around the strings that belong together.';
+END $$;
+
+-- JSON as wire text.
+CREATE OR REPLACE FUNCTION df._wire(body text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT '/*dfc:1:' || pg_catalog.length(body)::text || '*/' || body
+$$;
+
+-- A name of a step or binding, checked. `what` names the function for the message.
+CREATE OR REPLACE FUNCTION df._name(name text, what text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    IF name IS NULL THEN
+        RAISE EXCEPTION '%: the name is NULL', what USING ERRCODE = 'DF113', HINT = 'Give a name in quotes.';
+    ELSIF NOT df._is_identifier(name) OR pg_catalog.strpos(name, '$') > 0 THEN
+        RAISE EXCEPTION '%: result name ''%'' is not a valid identifier', what, name USING ERRCODE = 'DF113',
+            DETAIL = 'A name is a letter or underscore, then letters, digits and underscores.',
+            HINT = 'Later steps refer to the result as $name.';
+    ELSIF pg_catalog.octet_length(name) > 63 THEN
+        RAISE EXCEPTION '%: the name ''%'' is too long', what, name USING ERRCODE = 'DF113',
+            DETAIL = 'A name has at most 63 bytes.', HINT = 'Choose a shorter name.';
+    ELSIF name IN ('input', 'item', 'error') THEN
+        RAISE EXCEPTION '%: the name ''%'' is reserved', what, name USING ERRCODE = 'DF113',
+            DETAIL = 'input, item and error have a meaning of their own.', HINT = 'Choose another name.';
+    END IF;
+    RETURN name;
+END $$;
+
+-- The JSON of a group: `kind` is chain, join or parallel. A chain inside a chain is flattened.
+CREATE OR REPLACE FUNCTION df._group(kind text, what text, items text[]) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    inner_json text;
+BEGIN
+    IF items IS NULL OR pg_catalog.cardinality(items) = 0 THEN
+        RAISE EXCEPTION '%: there is no step', what USING ERRCODE = 'DF116', HINT = 'Give at least one expression.';
+    END IF;
+    SELECT pg_catalog.string_agg(
+        CASE WHEN kind = 'chain' AND pg_catalog.starts_with(n.body, '{"chain":[')
+             THEN pg_catalog.substr(n.body, 11, pg_catalog.length(n.body) - 12) ELSE n.body END, ',' ORDER BY u.number)
+        INTO inner_json
+    FROM pg_catalog.unnest(items) WITH ORDINALITY AS u(item, number), LATERAL df._node(u.item) AS n(body);
+    RETURN df._wire('{"' || kind || '":[' || inner_json || ']}');
+END $$;

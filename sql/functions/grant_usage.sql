@@ -1,0 +1,50 @@
+-- Rights of those who submit workflows. Additive; df.revoke_usage takes the same away.
+--
+-- The columns of INSERT are those that a submitter may choose; everything else about a row is not theirs.
+-- `public` means everybody. Raises 42704 for an unknown role. Locks: those of GRANT.
+CREATE OR REPLACE FUNCTION df._role_identifier(p_role text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = p_role) THEN
+        RETURN pg_catalog.quote_ident(p_role);
+    ELSIF pg_catalog.lower(p_role) = 'public' THEN
+        RETURN 'PUBLIC';
+    END IF;
+    RAISE EXCEPTION 'role "%" does not exist', coalesce(p_role, 'NULL') USING ERRCODE = '42704',
+        HINT = 'Give the role''s name as it is in pg_roles, without quotes.';
+END $$;
+
+CREATE OR REPLACE FUNCTION df.grant_usage(p_role text, include_http boolean DEFAULT false, with_grant boolean DEFAULT false)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    who constant text := df._role_identifier(p_role);
+    option constant text := CASE WHEN with_grant THEN ' WITH GRANT OPTION' ELSE '' END;
+BEGIN
+    IF with_grant AND who = 'PUBLIC' THEN
+        RAISE EXCEPTION 'grant options cannot be given to PUBLIC' USING ERRCODE = '0LP01', HINT = 'Name a role.';
+    END IF;
+    EXECUTE 'GRANT USAGE ON SCHEMA df TO ' || who || option;
+    EXECUTE 'GRANT SELECT, INSERT (label, database, expression, input, priority, queue) ON df.instances TO ' || who || option;
+    EXECUTE 'GRANT SELECT ON df.checkpoints, df.nodes TO ' || who || option;
+    EXECUTE 'GRANT SELECT, INSERT (instance_id, kind, reason) ON df.requests TO ' || who || option;
+    IF include_http THEN
+        EXECUTE 'GRANT EXECUTE ON FUNCTION df.http, df.http_multipart TO ' || who || option;
+    END IF;
+    IF with_grant THEN
+        EXECUTE 'GRANT EXECUTE ON FUNCTION df.grant_usage, df.revoke_usage, df.metrics TO ' || who || option;
+    END IF;
+    RAISE NOTICE 'granted df usage privileges to "%"', p_role USING HINT = 'df.revoke_usage takes them away.';
+END $$;
+
+CREATE OR REPLACE FUNCTION df.revoke_usage(p_role text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    who constant text := df._role_identifier(p_role);
+BEGIN
+    EXECUTE 'REVOKE ALL ON df.instances, df.checkpoints, df.requests, df.nodes FROM ' || who || ' CASCADE';
+    EXECUTE 'REVOKE INSERT (label, database, expression, input, priority, queue) ON df.instances FROM ' || who || ' CASCADE';
+    EXECUTE 'REVOKE INSERT (instance_id, kind, reason) ON df.requests FROM ' || who || ' CASCADE';
+    EXECUTE 'REVOKE EXECUTE ON FUNCTION df.http, df.http_multipart, df.grant_usage, df.revoke_usage, df.metrics FROM '
+            || who || ' CASCADE';
+    EXECUTE 'REVOKE USAGE ON SCHEMA df FROM ' || who || ' CASCADE';
+END $$;

@@ -1,0 +1,21 @@
+-- Who may call what. Without USAGE on the schema (df.grant_usage) nobody calls anything; with it, all but what
+-- is the worker's or the administrator's. Locks: those of GRANT.
+DO $do$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN
+        SELECT p.oid::regprocedure::text AS signature,
+               (p.proname IN ('grant_usage', 'revoke_usage', 'metrics', 'http', 'http_multipart')
+                OR (pg_catalog.starts_with(p.proname::text, '_') AND p.proname NOT IN (
+                    '_is_identifier', '_node', '_wire', '_name', '_group', '_later', '_check_start', '_check_expression',
+                    '_worker_alive', '_wake', '_is_own', '_check_await', '_await_timed_out', '_rows', '_execute',
+                    '_result_json', '_json_value', '_json_array', '_json_composite', '_role_identifier', '_plan_nodes',
+                    '_as_jsonb', '_nesting_levels_max', '_expression_bytes_max', '_result_rows_max', '_result_bytes_max',
+                    '_doctor_facts'))) AS closed
+        FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'df'::regnamespace
+    LOOP
+        EXECUTE CASE WHEN f.closed THEN 'REVOKE EXECUTE ON ROUTINE ' || f.signature || ' FROM PUBLIC'
+                     ELSE 'GRANT EXECUTE ON ROUTINE ' || f.signature || ' TO PUBLIC' END;
+    END LOOP;
+END $do$;

@@ -1,0 +1,21 @@
+-- Starts a compiled workflow: {"expression": "<wire text>", "plan": ...}. The plan in it is a claim of whoever
+-- wrote it, so the expression is what counts; it is compiled once more where its plan is not known.
+-- Locks: as df.start(text).
+CREATE OR REPLACE FUNCTION df.start(
+    plan jsonb, label text DEFAULT NULL, database text DEFAULT NULL, transaction_mode text DEFAULT 'caller',
+    input jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL, priority integer DEFAULT 0,
+    queue text DEFAULT 'default', start_at timestamptz DEFAULT NULL, timeout text DEFAULT NULL,
+    concurrency_key text DEFAULT NULL, concurrency_limit integer DEFAULT NULL, debounce_key text DEFAULT NULL,
+    debounce text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_variable
+BEGIN
+    IF (pg_catalog.jsonb_typeof(plan -> 'expression') = 'string') IS NOT TRUE THEN
+        RAISE EXCEPTION 'the plan comes without its expression' USING ERRCODE = '22023',
+            DETAIL = 'Plans are not run as submitted: they are compiled from their expression.',
+            HINT = 'Submit the whole document that `dfc compile` writes.';
+    END IF;
+    RETURN df.start(plan ->> 'expression', coalesce(label, plan ->> 'label'), database, transaction_mode, input,
+                    idempotency_key, priority, queue, start_at, timeout, concurrency_key, concurrency_limit,
+                    debounce_key, debounce);
+END $$;

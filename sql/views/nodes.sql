@@ -1,0 +1,28 @@
+-- One row a node of each instance's plan, with its checkpoint. `running` is derived: the instance runs and what
+-- the node waits for has been done. An instance that waits to be compiled has no rows yet.
+-- Locks: none. security_invoker: everybody sees the nodes of their own instances.
+CREATE OR REPLACE VIEW df.nodes WITH (security_invoker = true) AS
+SELECT n.id,
+       i.id AS instance_id,
+       n.node_type,
+       n.query,
+       n.result_name,
+       n.predecessors[1] AS left_node,
+       n.predecessors[2] AS right_node,
+       CASE WHEN n.outcome IS NOT NULL THEN n.outcome
+            WHEN i.status = 'running' AND n.predecessors_done THEN 'running'
+            ELSE 'pending' END AS status,
+       CASE WHEN c.row_count IS NOT NULL THEN df._as_jsonb(df._result_json(c.columns, c.types, c.cells, c.row_count))
+            WHEN c.value IS NOT NULL THEN df._as_jsonb(c.value::text) END AS result,
+       c.error ->> 'message' AS error,
+       i.submitted_by,
+       i.database,
+       i.created_at,
+       coalesce(c.finished_at, i.updated_at) AS updated_at,
+       CASE WHEN c.path IS NOT NULL
+            THEN pg_catalog.jsonb_build_object('path', c.path, 'journal', c.journal, 'error', c.error) END AS status_details,
+       n.predecessors,
+       n.number
+FROM df.instances i
+CROSS JOIN LATERAL df._plan_nodes(i.id, i.plan) AS n
+LEFT JOIN df.checkpoints c ON c.instance_id = i.id AND c.path = n.record;
