@@ -33,6 +33,7 @@ COMMANDS = {
     "show": "Show a workflow and its steps.",
     "cancel": "Cancel a workflow.",
     "doctor": "Say what may keep workflows from running, and what to do.",
+    "adopt": "Let a copied database run workflows.",
 }
 """Every command with its line of `dfc --help`; the module has the command's name."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Generator
 
@@ -9,16 +10,33 @@ import click
 
 from dfc.cli.errors import CliError
 from dfc.cli.sources import Compiled, Unreadable, Workflow, compiled, read
-from dfc.executor.compilation import CompilerProcess
+from dfc.executor.compilation import CompilerProcess, FileReply, compile_file
 
 CompileFile = Callable[[str, str], Compiled]
 
 
 @contextlib.contextmanager
 def compiler() -> Generator[CompileFile]:
-    """A function from a file's name and text to what the compiler says; its process ends with the block."""
-    with CompilerProcess() as process:
-        yield lambda name, text: compiled(name, text, process.compile_file(name, text))
+    """A function from a file's name and text to what the compiler says, with one process for all files."""
+    process = CompilerProcess()
+    with asyncio.Runner() as runner:
+
+        def one(name: str, text: str) -> Compiled:
+            return _values(name, text, runner.run(process.compile_file(name, text)))
+
+        try:
+            yield one
+        finally:
+            runner.run(process.close())
+
+
+def compile_text(name: str, text: str) -> Compiled:
+    """What the compiler says of one file."""
+    return _values(name, text, compile_file(name, text))
+
+
+def _values(name: str, text: str, reply: FileReply) -> Compiled:
+    return compiled(name, text, reply.statements, reply.diagnostics, reply.rendered)
 
 
 def compile_path(path: str) -> Compiled:
@@ -28,9 +46,7 @@ def compile_path(path: str) -> Compiled:
     except Unreadable as error:
         click.echo(error.rendered(), err=True)
         raise CliError("nothing to compile") from None
-    with compiler() as compile_file:
-        compilation = compile_file("<stdin>" if path == "-" else path, text)
-    return accepted(compilation)
+    return accepted(compile_text("<stdin>" if path == "-" else path, text))
 
 
 def accepted(compilation: Compiled) -> Compiled:

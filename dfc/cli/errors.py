@@ -19,6 +19,8 @@ class CliError(Exception):
 
 
 NOT_INSTALLED = "the df schema is not installed in this database: run `dfc init --database ...` first"
+OLDER = "the df schema is older than this program: run `dfc init --database ...`"
+NEWER = "the df schema is newer than this program: upgrade dfc"
 DISK_FULL = (
     "the disk is full: make room, then run the same command again; nothing that was checkpointed is lost"
 )

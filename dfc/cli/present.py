@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 ROWS_SHOWN_MAX = 50
@@ -18,17 +18,20 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under their columns; numbers to the right. Wide ones are not cut when piped."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for index, name in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
-        shown.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        shown.add_row(*(Text(_cell(value)) for value in row))
-    if console.is_terminal:
-        console.print(shown)
-    else:
-        console.print(shown, width=10_000, crop=False)
+    """Print rows under their columns; numbers stand to the right. No line is cut or wrapped."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    numeric = [
+        bool(rows) and all(isinstance(value, int | float | None) for value in column)
+        for column in (zip(*rows, strict=True) if rows else [()] * len(columns))
+    ]
+    for line in (columns, *cells):
+        parts = [
+            " " * (width - cell_len(cell)) + cell if right else cell + " " * (width - cell_len(cell))
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        ]
+        text = Text("  ".join(parts).rstrip(), style="bold" if line is columns else "")
+        console.print(text, soft_wrap=True)
 
 
 def result(value: object) -> None:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from dfc.cli import present
 from dfc.cli.compile import submission
-from dfc.cli.compiling import accepted, compiler
+from dfc.cli.compiling import accepted, compile_text
 from dfc.cli.database import (
     EMBEDDED,
     Connection,
@@ -37,7 +37,7 @@ from dfc.cli.runbook import Run, open_run
 from dfc.cli.script import execute, is_session_setting, is_transaction_control
 from dfc.cli.sources import Compiled, Server, Unreadable, Workflow, read
 from dfc.cli.supervise import WorkerChild
-from dfc.cli.work import LOOPBACK, workers_alive
+from dfc.cli.work import workers_alive
 from dfc.compiler.plan_json import from_json
 from dfc.executor.migrate import install
 
@@ -79,8 +79,7 @@ def _compile(file: str) -> Compiled:
     except Unreadable as error:
         say(error.rendered())
         raise CliError("nothing was run") from None
-    with compiler() as compile_file:
-        return accepted(compile_file("<stdin>" if file == "-" else file, text))
+    return accepted(compile_text("<stdin>" if file == "-" else file, text))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -258,7 +257,7 @@ def _session(
 
 def worker_child(conninfo: str, folder: Path, slots: int | None) -> WorkerChild:
     """The worker of an embedded database: it may speak HTTP to this machine."""
-    arguments = [part for host in LOOPBACK for part in ("--allow-host", host)]
+    arguments = ["--allow-loopback"]
     if slots is not None:
         arguments += ["--slots", str(slots)]
     return WorkerChild(conninfo, log=folder / "worker.log", arguments=arguments, say=say)

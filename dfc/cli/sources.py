@@ -182,14 +182,20 @@ def _near(path: str) -> str:
     return f"did you mean `{folder / near[0]}`?" if near else "check the path"
 
 
-def compiled(name: str, text: str, reply: Mapping[str, Any]) -> Compiled:
+def compiled(
+    name: str,
+    text: str,
+    statements: Iterable[Mapping[str, Any]],
+    diagnostics: Iterable[Mapping[str, Any]],
+    rendered: str,
+) -> Compiled:
     """The compiler process's answer to `compile_file` as values."""
     return Compiled(
         name=name,
         text=text,
-        statements=tuple(_statement(each) for each in reply["statements"]),
-        problems=tuple(_problem(name, each) for each in reply["diagnostics"]),
-        rendered=str(reply["rendered"]),
+        statements=tuple(_statement(each) for each in statements),
+        problems=tuple(_problem(name, each) for each in diagnostics),
+        rendered=rendered,
     )
 
 

@@ -33,7 +33,7 @@ class WorkerChild:
         self, conninfo: str, *, log: Path, arguments: Sequence[str] = (), say: Callable[[str], None]
     ) -> None:
         self._environment = {**os.environ, "DFC_DATABASE": conninfo}
-        self._command = [sys.executable, "-m", "dfc", "worker", "--stop-at-eof", *arguments]
+        self._command = [sys.executable, "-P", "-m", "dfc", "worker", "--stop-at-eof", *arguments]
         self._log = log
         self._say = say
         self._stopping = threading.Event()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dfc.cli.database import Connection
 from dfc.cli.queries import query
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
 
 def workers_alive(conn: Connection) -> bool:
     """Whether a worker is at work on this database."""

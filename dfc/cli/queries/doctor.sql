@@ -1,2 +1,2 @@
 -- What the server says of this session and database.
-SELECT "check", ok, found, advice FROM df.doctor()
+SELECT "check", status, detail, hint FROM df.doctor()

@@ -1,0 +1,2 @@
+-- Declare this database the original.
+SELECT df._adopt(%(cluster)s)

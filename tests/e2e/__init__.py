@@ -1,0 +1,1 @@
+"""Real processes, real kills: workers and PostgreSQL die at random moments, then every effect is counted."""

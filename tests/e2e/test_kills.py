@@ -1,0 +1,119 @@
+"""What is promised: whatever is killed whenever, each step's effect happens exactly once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from dfc.executor import migrate
+from tests.e2e import harness
+from tests.e2e.harness import WorkerProcess, connected, wait_until
+from tests.postgres import DURABLE, Server
+
+RUNS = 200
+WORKER_KILLS = 50
+SERVER_KILLS = 5
+SECONDS_MAX = 150
+
+
+def test_workers_are_killed_and_every_effect_happens_once(database: str) -> None:
+    with connected(database) as connection:
+        harness.prepare(connection)
+        harness.start(connection, RUNS)
+        moments = harness.chance()
+        kills = progress_between_kills = 0
+        deadline = time.monotonic() + SECONDS_MAX
+        # Few slots, so that the work lasts for all the kills; two workers, so that one takes over at once.
+        options = ("--slots", "4", "--connections", "4", "--lease", "2")
+        with WorkerProcess(database, options) as one, WorkerProcess(database, options) as other:
+            before = _checkpoints(connection)
+            while harness.ended(connection) < RUNS:
+                assert time.monotonic() < deadline, (
+                    harness.statuses(connection),
+                    one.log.read_text()[-3000:],
+                )
+                victim = moments.choice((one, other))
+                if kills < WORKER_KILLS + 10:
+                    # A moment counted in checkpoints of all workers, from none to a few after the last kill.
+                    _wait_for_checkpoint(connection, before + moments.randrange(0, 14))
+                    kills += victim.kill()
+                    now = _checkpoints(connection)
+                    progress_between_kills += now > before
+                    before = now
+                    victim.start()
+                else:
+                    wait_until(lambda: _over(connection), 60, "the end")
+        assert harness.statuses(connection) == {"completed": RUNS}
+        assert harness.faults(connection, RUNS) == []
+        assert kills >= WORKER_KILLS, f"only {kills} kills hit a living worker"
+        assert progress_between_kills >= 10
+
+
+@pytest.fixture
+def durable() -> Iterator[Server]:
+    """A server with fsync on, that the test may kill."""
+    server = Server("18", DURABLE)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+def test_postgres_is_killed_and_every_effect_happens_once(durable: Server) -> None:
+    database = durable.url()
+    migrate.install(database)
+    moments = harness.chance()
+    with connected(database) as connection:
+        harness.prepare(connection)
+        harness.start(connection, RUNS)
+    kills = progress = 0
+    with WorkerProcess(database, ("--slots", "4", "--connections", "4", "--lease", "2")) as worker:
+        while True:
+            with connected(database) as connection:
+                before = _checkpoints(connection)
+                if kills == SERVER_KILLS:
+                    wait_until(lambda: harness.ended(connection) == RUNS, 90, worker.log.read_text()[-3000:])
+                    break
+                _wait_for_checkpoint(connection, before + 20 + moments.randrange(0, 100))
+                progress += harness.ended(connection) < RUNS
+            durable.kill()
+            kills += 1
+            durable.start()
+        with connected(database) as connection:
+            assert harness.statuses(connection) == {"completed": RUNS}
+            assert harness.faults(connection, RUNS) == []
+        assert worker.alive, "the worker lives through the death of the database"
+    assert progress == SERVER_KILLS, "work was left at each kill"
+
+
+def test_a_worker_that_is_asked_to_stop_hands_over(database: str) -> None:
+    with connected(database) as connection:
+        harness.prepare(connection)
+        harness.start(connection, 20)
+        with WorkerProcess(database, ("--slots", "2", "--connections", "2")) as first:
+            wait_until(lambda: _checkpoints(connection) > 5, 60, "a checkpoint")
+            assert first.terminate() == 0
+        row = connection.execute("SELECT count(*) FROM df.fences WHERE worker IS NOT NULL").fetchone()
+        assert row == (0,)
+        with WorkerProcess(database):
+            wait_until(lambda: harness.ended(connection) == 20, 60, "the end")
+        assert harness.faults(connection, 20) == []
+
+
+def _wait_for_checkpoint(connection: harness.Connection, number: int) -> None:
+    """Until there are so many checkpoints, or nothing is left to do."""
+    wait_until(lambda: _checkpoints(connection) >= number or _over(connection), 60, f"checkpoint {number}")
+
+
+def _checkpoints(connection: psycopg.Connection[tuple[object, ...]]) -> int:
+    row = connection.execute("SELECT count(*) FROM df.checkpoints").fetchone()
+    assert row is not None and isinstance(row[0], int)
+    return row[0]
+
+
+def _over(connection: harness.Connection) -> bool:
+    return harness.ended(connection) >= RUNS
