@@ -1,0 +1,38 @@
+"""The pass over the rules: every rule sees the same facts, and all problems come out in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from dfc.compiler.diagnostics import Diagnostic
+from dfc.compiler.facts import Facts
+from dfc.compiler.rules.df104_unknown_reference import unknown_reference
+from dfc.compiler.rules.df105_duplicate_step import duplicate_step
+from dfc.compiler.rules.df106_parallel_reference import parallel_reference
+from dfc.compiler.rules.df107_early_reference import early_reference
+from dfc.compiler.rules.df108_missing_part import missing_part
+from dfc.compiler.rules.df190_not_executable import not_executable
+from dfc.compiler.rules.df202_parallel_conflict import parallel_conflict
+from dfc.compiler.rules.df511_nesting_levels import nesting_levels
+from dfc.compiler.rules.df512_steps import steps
+
+Rule = Callable[[Facts], Iterator[Diagnostic]]
+
+RULES: tuple[Rule, ...] = (
+    unknown_reference,
+    duplicate_step,
+    parallel_reference,
+    early_reference,
+    missing_part,
+    not_executable,
+    parallel_conflict,
+)
+
+# These come first, and alone: what they refuse is too big for the rest.
+SIZE_RULES: tuple[Rule, ...] = (nesting_levels, steps)
+
+
+def check(facts: Facts, rules: Iterable[Rule]) -> list[Diagnostic]:
+    """What the rules find, in the order of the source."""
+    problems = [problem for rule in rules for problem in rule(facts)]
+    return sorted(problems, key=lambda problem: (problem.span.start, problem.code))

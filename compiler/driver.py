@@ -1,0 +1,119 @@
+"""The compiler as the list of its passes. Both doors end in `compile_workflow`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dfc.compiler import wire
+from dfc.compiler.ast import Expression, Piece, ServerStatement, Sql, Workflow
+from dfc.compiler.check import RULES, SIZE_RULES, check
+from dfc.compiler.diagnostics import Diagnostic, has_errors
+from dfc.compiler.facts import Facts
+from dfc.compiler.lower import lower, node_ids
+from dfc.compiler.outline import Outline, outline
+from dfc.compiler.parse import parse_expression, parse_file
+from dfc.compiler.plan import Plan
+from dfc.compiler.printer import print_expression
+from dfc.compiler.scope import NO_SCOPE, resolve
+from dfc.compiler.source import Source
+from dfc.compiler.span import Span
+from dfc.compiler.sql.analysis import Analysis, analyse
+
+SQL_DOOR = "df.start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a node stands in the source, and where each run of its SQL does (offsets in the node's SQL)."""
+
+    span: Span
+    sql: tuple[Piece, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """One workflow: its plan, or the problems that keep it from having one. Spans refer to `source`."""
+
+    source: Source
+    problems: tuple[Diagnostic, ...]
+    plan: Plan | None = None
+    provenance: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledStatement:
+    """A workflow of a file, compiled. `wire` is the text of its expression, None where it has no plan."""
+
+    statement: Workflow
+    compiled: Compiled
+    wire: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledFile:
+    """A file: its statements in order, and the problems of all of them in the order of the source."""
+
+    source: Source
+    statements: tuple[CompiledStatement | ServerStatement, ...]
+    problems: tuple[Diagnostic, ...]
+
+
+def compile_file(source: Source) -> CompiledFile:
+    """Compile every workflow of a file. Problems are in the result; nothing is raised for bad input."""
+    parsed = parse_file(source)
+    statements: list[CompiledStatement | ServerStatement] = []
+    problems = list(parsed.problems)
+    for statement in parsed.statements:
+        if isinstance(statement, ServerStatement):
+            statements.append(statement)
+            continue
+        compiled = compile_workflow(statement.body, source)
+        text = wire.write(statement.body) if compiled.plan is not None else None
+        statements.append(CompiledStatement(statement=statement, compiled=compiled, wire=text))
+        problems += compiled.problems
+    problems.sort(key=lambda problem: problem.span.start)
+    return CompiledFile(source=source, statements=tuple(statements), problems=tuple(problems))
+
+
+def compile_wire(text: str) -> Compiled:
+    """Compile what the SQL door stored. Spans refer to the expression as the printer writes it."""
+    read = wire.read(text)
+    if read.tree is None:
+        return Compiled(source=Source(SQL_DOOR, text), problems=read.problems)
+    source = Source(SQL_DOOR, print_expression(read.tree))
+    parsed = parse_expression(source)
+    if parsed.tree is None:
+        return Compiled(source=source, problems=parsed.problems)
+    return compile_workflow(parsed.tree, source)
+
+
+def compile_workflow(tree: Expression, source: Source) -> Compiled:
+    """Compile one expression: lay it out, analyse its statements, resolve names, check, lower."""
+    flat = outline(tree)
+    oversize = check(Facts(outline=flat, scope=NO_SCOPE, analyses={}), SIZE_RULES)
+    if has_errors(oversize):
+        return Compiled(source=source, problems=tuple(oversize))
+    analyses = _analyse(flat)
+    facts = Facts(outline=flat, scope=resolve(flat, analyses), analyses=analyses)
+    problems = [problem for analysis in analyses.values() for problem in analysis.problems]
+    problems += check(facts, RULES)
+    problems.sort(key=lambda problem: problem.span.start)
+    if has_errors(problems):
+        return Compiled(source=source, problems=tuple(problems))
+    plan = lower(facts)
+    return Compiled(source=source, problems=tuple(problems), plan=plan, provenance=_origins(facts))
+
+
+def _analyse(flat: Outline) -> dict[int, Analysis]:
+    return {i: analyse(unit.tree.query) for i, unit in enumerate(flat.units) if isinstance(unit.tree, Sql)}
+
+
+def _origins(facts: Facts) -> dict[str, Origin]:
+    origins: dict[str, Origin] = {}
+    for unit, name in enumerate(node_ids(facts)):
+        tree = facts.outline.units[unit].tree
+        analysis = facts.analyses.get(unit)
+        pieces = analysis.text.pieces if analysis is not None else ()
+        origins[name] = Origin(span=tree.span, sql=pieces)
+    return origins
