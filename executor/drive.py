@@ -154,11 +154,14 @@ class Driver:
 
     async def _recover(self) -> None:
         state = begin(self._plan, instance=self._claim.instance)
+        records: list[Recorded] = []
         if self._claim.resumed:
-            for record in await self._insist(lambda: self._store.history(self._claim, self._plan)):
-                step(state, record)
+            records = await self._insist(lambda: self._store.history(self._claim, self._plan))
+        # First the request: a journal may be complete although its last record left the end to the cancel.
         if self._cancel_reason is not None:
             step(state, CancelRequested(reason=self._cancel_reason))
+        for record in records:
+            step(state, record)
         self._state = state
         self._take(pending(state))
 

@@ -87,7 +87,8 @@ class Database:
 
     def heartbeat(self, worker: int) -> bool:
         row = self.workers.get(worker)
-        if row is None:
+        if row is None or not row.locked:
+            # Its session went with a restart: it notices, and registers anew.
             return False
         row.heartbeat_at = self.now()
         return True

@@ -130,6 +130,8 @@ class Ports:
         self.network = network
         self.database = network.database
         self.known: set[str] = set()
+        # What each task of the driver has performed last; None before anything: it reads for all.
+        self.last: dict[asyncio.Task[Any] | None, str] = {}
         self.told = claim.cancel_reason is not None
         self.running: set[str] = set()
 
@@ -137,10 +139,13 @@ class Ports:
 
     async def history(self, claim: Claim, plan: Plan) -> list[Recorded]:
         records = await self.network.call(lambda: self.database.history(claim))
-        self.known.update(record.path for record in records)
+        concerned = self.last.get(asyncio.current_task())
+        self.known.update(record.path for record in records if concerned in (None, record.path))
         return records
 
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
+        self.last[asyncio.current_task()] = action.path
+
         def serve() -> Answer:
             return self.database.record_failure(claim, action)
 
@@ -213,6 +218,7 @@ class Ports:
             raise Broken(f"{claim.instance}: {path} starts again though the driver has seen its record")
         if path in self.running:
             raise Broken(f"{claim.instance}: {path} runs twice in one driver")
+        self.last[asyncio.current_task()] = path
 
     def _fate(self, instance: Instance, path: str) -> None:
         """Let the activation's own trouble happen. Its transaction is rolled back."""

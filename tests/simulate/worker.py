@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dfc.compiler.plan import Plan
+from dfc.executor.decide import view
 from dfc.executor.drive import Driver, Outcome
 from dfc.executor.ports import Claim, FenceLost, Transient
 from tests.simulate.loop import OWNER, Owner
@@ -93,30 +94,32 @@ class Worker:
             self.leaving = False
 
     async def _give_back(self) -> None:
+        # The request is what was written when it was sent, however late it is served.
+        id = self.id
         for _ in range(3):
             try:
-                await self.world.network.call(lambda: self.world.network.database.unregister(self.id))
+                await self.world.network.call(lambda: self.world.network.database.unregister(id))
                 return
             except Transient:
                 await asyncio.sleep(0.1)
 
     async def _session(self) -> None:
-        network = self.world.network
+        network, id = self.world.network, self.id
         while not self.world.done and not self.leaving:
             room = self.slots - len(self.driving)
             if room > 0:
-                for claim, plan in await network.call(lambda: network.database.claim(self.id, room)):
+                for claim, plan in await network.call(lambda: network.database.claim(id, room)):
                     self._drive(claim, plan)
-            for instance, reason in await network.call(lambda: network.database.cancels(self.id)):
+            for instance, reason in await network.call(lambda: network.database.cancels(id)):
                 self._told(instance, reason)
             await self._slept(1.0)
 
     async def _beat(self) -> None:
-        network = self.world.network
+        network, id = self.world.network, self.id
         while True:
             await asyncio.sleep(0.3)
             try:
-                if not await network.call(lambda: network.database.heartbeat(self.id)):
+                if not await network.call(lambda: network.database.heartbeat(id)):
                     self.leave()
                     return
             except Transient:
@@ -132,7 +135,10 @@ class Worker:
     def _told(self, instance: str, reason: str) -> None:
         driving = self.driving.get(instance)
         if driving is not None:
-            driving.ports.told = True
+            state = driving.driver.state
+            # One that has decided on the end already may go through with it.
+            if state is None or view(state)[""] == "running":
+                driving.ports.told = True
             for _ in range(self.world.network.random.choice((1, 1, 2))):
                 driving.driver.cancel(reason)
 
