@@ -14,7 +14,8 @@ BEGIN
         WHEN pg_catalog.pg_my_temp_schema() <> 0::oid THEN 'a temporary schema'
         WHEN CURRENT_USER <> SESSION_USER THEN 'a role other than the session user'
         WHEN EXISTS (SELECT FROM pg_catalog.pg_listening_channels()) THEN 'a listened channel'
-        WHEN EXISTS (SELECT FROM pg_catalog.pg_cursor()) THEN 'a cursor'
+        -- The portal without a name is this very call, through the extended protocol.
+        WHEN EXISTS (SELECT FROM pg_catalog.pg_cursor() AS c WHERE c.name <> '') THEN 'a cursor'
         WHEN EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() AS p WHERE p.from_sql) THEN 'a prepared statement'
     END;
     IF found IS NOT NULL THEN

@@ -20,8 +20,9 @@ BEGIN
         RAISE EXCEPTION 'NULL stands where a step is expected' USING ERRCODE = 'DF116',
             HINT = 'Give a string with a SQL statement, or what a df function returns.';
     ELSIF pg_catalog.starts_with(expression, '/*dfc:1:') THEN
-        counted := pg_catalog.split_part(pg_catalog.substr(expression, 9, 12), '*/', 1);
-        body := pg_catalog.substr(expression, pg_catalog.length(counted) + 11);
+        -- left and right with a small number do not go through the whole text; substr does, several times.
+        counted := pg_catalog.split_part(pg_catalog.substr(pg_catalog.left(expression, 20), 9), '*/', 1);
+        body := pg_catalog.right(expression, -10 - pg_catalog.length(counted));
         IF counted ~ '^[0-9]{1,9}$' AND pg_catalog.length(body) = counted::integer THEN
             RETURN body;
         END IF;
@@ -82,4 +83,26 @@ BEGIN
         INTO inner_json
     FROM pg_catalog.unnest(items) WITH ORDINALITY AS u(item, number), LATERAL df._node(u.item) AS n(body);
     RETURN df._wire('{"' || kind || '":[' || inner_json || ']}');
+END $$;
+
+-- The group `a` with one more element, or a new group of `a` and `more`. `opening` is its JSON up to the first
+-- element, `more` the JSON of the new one. Extending costs one pass over the text, so that an expression of
+-- thousands of operators is built in reasonable time.
+CREATE OR REPLACE FUNCTION df._extended(a text, opening text, more text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    head constant text := pg_catalog.left(a, 40);
+    counted constant text := pg_catalog.split_part(pg_catalog.substr(head, 9), '*/', 1);
+    shell constant integer := 10 + pg_catalog.length(counted) + pg_catalog.length(opening);
+    inside text;
+BEGIN
+    IF pg_catalog.starts_with(head, '/*dfc:1:') AND counted ~ '^[0-9]{1,9}$'
+       AND pg_catalog.starts_with(pg_catalog.substr(head, 11 + pg_catalog.length(counted)), opening) THEN
+        inside := pg_catalog.left(pg_catalog.right(a, -shell), counted::integer - pg_catalog.length(opening) - 2);
+        IF pg_catalog.octet_length(a) = shell + pg_catalog.octet_length(inside) + 2 THEN
+            RETURN '/*dfc:1:' || (counted::integer + 1 + pg_catalog.length(more))::text || '*/'
+                   || opening || inside || ',' || more || ']}';
+        END IF;
+    END IF;
+    RETURN df._wire(opening || df._node(a) || ',' || more || ']}');
 END $$;

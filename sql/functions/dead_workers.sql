@@ -2,9 +2,9 @@
 -- their lease has run out (paused, or cut off). Two sessions that try one lock at the same moment: one of them
 -- takes it for held and finds out the next time.
 -- Locks: transaction-level advisory lock (1684431665, id) of each worker found dead, never waited for.
+-- Called from functions that pin search_path.
 CREATE OR REPLACE FUNCTION df._dead_workers(me bigint) RETURNS bigint[]
-LANGUAGE sql VOLATILE
-SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql VOLATILE AS $$
     SELECT coalesce(array_agg(w.id), '{}') FROM df.workers w
     WHERE w.id <> me
       AND (w.heartbeat_at < clock_timestamp() - w.lease_seconds * interval '1 second'

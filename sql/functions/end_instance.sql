@@ -3,9 +3,9 @@
 -- A result that cannot be written as JSON (nested too deep, longer than a text can be) does not keep the
 -- instance from ending: its steps have happened, and the rows stay in df.checkpoints.
 -- Locks: the instance's row, after the fence.
+-- Called from functions that pin search_path.
 CREATE OR REPLACE FUNCTION df._end_instance(instance text, finish json) RETURNS void
-LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     ending constant text := finish ->> 'status';
     outcome json;

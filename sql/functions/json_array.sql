@@ -1,8 +1,7 @@
 -- The text of an array as a JSON array, of any number of dimensions; `element` is the type of its elements.
 -- Raises nothing for odd text: it is given as a string. Locks: none.
 CREATE OR REPLACE FUNCTION df._json_array(element oid, cell text) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     elements text[];
     parts text[];

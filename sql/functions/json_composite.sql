@@ -2,8 +2,7 @@
 -- record_out quotes a field as a whole, doubles quotes and backslashes inside, and writes NULL as nothing.
 -- Raises nothing for odd text: it is given as a string. Locks: none.
 CREATE OR REPLACE FUNCTION df._json_composite(relation oid, cell text) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     names text[];
     types oid[];

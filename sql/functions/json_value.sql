@@ -6,8 +6,7 @@
 -- canonical function would run the submitter's code as the owner. Parts are taken from the text form.
 -- Locks: none. Raises nothing for odd text: what does not look like its type is given as a string.
 CREATE OR REPLACE FUNCTION df._json_value(type oid, cell text) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     t record;
     m text[];

@@ -1,8 +1,8 @@
 -- Locks an instance's fence for a record and checks whose it is: `token` is the fence's own secret.
 -- Raises DX001 when the fence is gone or another's. Locks: the fence FOR NO KEY UPDATE.
+-- Called from functions that pin search_path.
 CREATE OR REPLACE FUNCTION df._lock_fence(token bytea, instance text) RETURNS void
-LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM FROM df.fences f WHERE f.instance_id = instance AND f.token = $1 FOR NO KEY UPDATE;
     IF NOT FOUND THEN

@@ -25,20 +25,16 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT df._wire('{"as":' || pg_catalog.to_json(df._name(name, 'df.as'))::text || ',"body":' || df._node(fut) || '}')
 $$;
 
--- a ~> b. The chain on the left is extended in place; so is one on the right.
+-- a ~> b. A chain on either side is taken in, so that chains are flat.
 CREATE OR REPLACE FUNCTION df.seq(a text, b text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-    l text := df._node(a);
-    r text := df._node(b);
+    more text := df._node(b);
 BEGIN
-    IF pg_catalog.starts_with(l, '{"chain":[') THEN
-        l := pg_catalog.substr(l, 11, pg_catalog.length(l) - 12);
+    IF pg_catalog.starts_with(more, '{"chain":[') THEN
+        more := pg_catalog.substr(more, 11, pg_catalog.length(more) - 12);
     END IF;
-    IF pg_catalog.starts_with(r, '{"chain":[') THEN
-        r := pg_catalog.substr(r, 11, pg_catalog.length(r) - 12);
-    END IF;
-    RETURN df._wire('{"chain":[' || l || ',' || r || ']}');
+    RETURN df._extended(a, '{"chain":[', more);
 END $$;
 
 -- A chain of one is that one.
@@ -64,16 +60,6 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT df._group('parallel', 'df.para
 
 -- a |=> b: a binding where b is one bare identifier, else a fan-out; one on the left is extended.
 CREATE OR REPLACE FUNCTION df.as_op(a text, b text) RETURNS text
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-DECLARE
-    l text;
-BEGIN
-    IF df._is_identifier(b) THEN
-        RETURN df.as(a, b);
-    END IF;
-    l := df._node(a);
-    IF pg_catalog.starts_with(l, '{"parallel":[') THEN
-        l := pg_catalog.substr(l, 14, pg_catalog.length(l) - 15);
-    END IF;
-    RETURN df._wire('{"parallel":[' || l || ',' || df._node(b) || ']}');
-END $$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN df._is_identifier(b) THEN df.as(a, b) ELSE df._extended(a, '{"parallel":[', df._node(b)) END
+$$;

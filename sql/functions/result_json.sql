@@ -4,8 +4,7 @@
 -- are written by the CASE here, the others by df._json_value. It is text: the column that takes it checks it once.
 -- Locks: none.
 CREATE OR REPLACE FUNCTION df._result_json(columns text[], types oid[], cells text[], row_count bigint) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     width constant integer := cardinality(columns);
     keys text[] := '{}';

@@ -1,8 +1,8 @@
 -- The result that a shape describes, as JSON text: a path stands for its checkpoint's result, an array for the
 -- array of its elements'. Raises XX000 for a path without a completed checkpoint. Locks: none.
+-- Called from functions that pin search_path.
 CREATE OR REPLACE FUNCTION df._result_of(instance text, shape json) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     c record;
 BEGIN

@@ -17,19 +17,21 @@ DECLARE
     wire text := fut;
     started text;
     known text;
+    given text;
 BEGIN
     IF (database <> pg_catalog.current_database() OR transaction_mode <> 'caller' OR input IS NOT NULL
         OR idempotency_key IS NOT NULL OR priority <> 0 OR queue <> 'default' OR start_at IS NOT NULL
         OR timeout IS NOT NULL OR concurrency_key IS NOT NULL OR concurrency_limit IS NOT NULL
         OR debounce_key IS NOT NULL OR debounce IS NOT NULL) IS TRUE OR transaction_mode IS NULL THEN
-        PERFORM df._check_start(database, transaction_mode, pg_catalog.concat_ws(', ',
+        given := pg_catalog.concat_ws(', ',
             CASE WHEN input IS NOT NULL THEN 'input' END, CASE WHEN idempotency_key IS NOT NULL THEN 'idempotency_key' END,
             CASE WHEN priority <> 0 THEN 'priority' END, CASE WHEN queue <> 'default' THEN 'queue' END,
             CASE WHEN start_at IS NOT NULL THEN 'start_at' END, CASE WHEN timeout IS NOT NULL THEN 'timeout' END,
             CASE WHEN concurrency_key IS NOT NULL THEN 'concurrency_key' END,
             CASE WHEN concurrency_limit IS NOT NULL THEN 'concurrency_limit' END,
             CASE WHEN debounce_key IS NOT NULL THEN 'debounce_key' END,
-            CASE WHEN debounce IS NOT NULL THEN 'debounce' END));
+            CASE WHEN debounce IS NOT NULL THEN 'debounce' END);
+        PERFORM df._check_start(database, transaction_mode, given);
     END IF;
     IF (pg_catalog.length(label) > 1000) IS TRUE THEN
         RAISE EXCEPTION 'the label is too long' USING ERRCODE = '22001',

@@ -11,7 +11,7 @@ BEGIN
         RETURN;
     END IF;
     IF pg_catalog.pg_try_advisory_xact_lock(
-        1684431666, ((extract(epoch FROM pg_catalog.clock_timestamp()) * 50)::bigint & 2147483647)::integer)
+        1684431666, ((pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 50)::bigint & 2147483647)::integer)
     THEN
         PERFORM pg_catalog.pg_notify('df_work', '');
     END IF;
