@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import assert_never
 
@@ -20,7 +21,7 @@ from dfc.compiler.plan import (
 )
 from dfc.compiler.plan_shape import shape
 
-HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_METHOD = re.compile(r"[A-Z]{1,20}")
 
 
 def verify(plan: Plan) -> tuple[str, ...]:
@@ -93,7 +94,7 @@ def _request(node: HttpNode) -> Iterator[str]:
         yield f"`{node.id}` has one constant request and says `many`"
     if not request.url:
         yield f"the request of `{node.id}` has no URL"
-    if request.method not in HTTP_METHODS:
+    if _METHOD.fullmatch(request.method) is None:
         yield f"the method of `{node.id}` is `{request.method}`"
     if request.timeout_seconds <= 0:
         yield f"the timeout of `{node.id}` is {request.timeout_seconds} seconds"

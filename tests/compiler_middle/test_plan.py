@@ -159,7 +159,7 @@ FAULTY = {
     ),
     "blank": (Plan(nodes=(sql("a", text=" "),), result="a"), "the statement of `a` is empty"),
     "url": (http(url=""), "has no URL"),
-    "method": (http(method="GOT"), "the method of `h` is `GOT`"),
+    "method": (http(method="Get"), "the method of `h` is `Get`"),
     "timeout": (http(timeout_seconds=0), "the timeout of `h` is 0 seconds"),
     "binding": (
         Plan(nodes=(replace(sql("a"), bindings=("x", "x")),), result="a"),
