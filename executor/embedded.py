@@ -20,7 +20,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -83,6 +83,8 @@ class EmbeddedServer:
         self._keep_running = keep_running
         self._users: IO[bytes] | None = None
         self._account = _account() if os.geteuid() == 0 else None
+        self._uid = self._account.pw_uid if self._account else None
+        self._gid = self._account.pw_gid if self._account else None
 
     def __enter__(self) -> Self:
         self.start()
@@ -230,7 +232,7 @@ class EmbeddedServer:
             if not said:
                 said = True
                 self._say(
-                    "a statement of the killed PostgreSQL is still running and holds its memory; waiting for its end"
+                    "a statement of the killed PostgreSQL holds its memory; waiting for its end"
                 )
             time.sleep(0.2)
 
@@ -248,7 +250,9 @@ class EmbeddedServer:
                 start_new_session=True,
                 cwd="/",
                 env=self._environment(),
-                **self._identity(),
+                user=self._uid,
+                group=self._gid,
+                umask=0o077,
             )
 
     def _remove_stale_lock(self) -> bool:
@@ -290,7 +294,9 @@ class EmbeddedServer:
                 check=False,
                 cwd="/",
                 env=self._environment(),
-                **self._identity(),
+                user=self._uid,
+                group=self._gid,
+                umask=0o077,
             )
         except PermissionError as error:
             return subprocess.CompletedProcess([program], 126, stdout=str(error))
@@ -299,11 +305,6 @@ class EmbeddedServer:
         """Without PG* and locale: what a person has set for psql must not reach the server."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_", "LANG"))}
         return {**kept, "LC_ALL": "C", "TZ": os.environ.get("TZ", "UTC")}
-
-    def _identity(self) -> dict[str, int]:
-        if self._account is None:
-            return {}
-        return {"user": self._account.pw_uid, "group": self._account.pw_gid, "umask": 0o077}
 
 
 def reset(directory: Path) -> bool:
@@ -370,7 +371,7 @@ def _alive(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None]:
     with path.open("ab") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

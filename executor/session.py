@@ -39,6 +39,7 @@ class Fields:
     position: int | None = None
     internal_position: int | None = None
     internal_query: str | None = None
+    context: str | None = None
 
 
 class ServerError(Exception):
@@ -322,4 +323,5 @@ def _fields(result: PGresult) -> Fields:
         position=number(field.STATEMENT_POSITION),
         internal_position=number(field.INTERNAL_POSITION),
         internal_query=text(field.INTERNAL_QUERY),
+        context=text(field.CONTEXT),
     )

@@ -1,0 +1,195 @@
+"""A step's statement and its checkpoint become the one statement that is sent. Pure.
+
+All four compositions answer with one row: journal number, `finished`, `cancel_reason`, and then, for counts,
+the number of rows, for rows that are to be kept, cells, number and types.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from dfc.executor.actions import Finish
+from dfc.executor.bind import (
+    TEXT,
+    TEXT_ARRAY,
+    WITHOUT_INPUT,
+    Bound,
+    array_literal,
+    quote_identifier,
+    quote_literal,
+)
+from dfc.executor.journal import StepError
+from dfc.executor.limits import RESULT_ROWS_MAX
+from dfc.executor.queries import fill, query
+
+BYTEA: Final = 17
+JSON: Final = 114
+VOID: Final = 2278
+RECORD: Final = 2249
+
+_OWN_TYPES: Final = (BYTEA, TEXT, TEXT, JSON)
+_CAST_IS_OUTPUT: Final = frozenset(
+    {17, 19, 20, 21, 23, 25, 26, 114, 700, 701, 1043, 1082, 1083, 1114, 1184, 1186, 1266, 1700, 2950, 3802}
+)
+"""Types whose cast to text is their output function. It is not for bool, bpchar and inet, and a user may have
+made another cast for a type of their own."""
+
+_FIRST_USER_OID: Final = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The columns of a statement and their type OIDs (of a domain its base type)."""
+
+    columns: tuple[str, ...]
+    types: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A statement to send. `types` are the parameters' OIDs; `start` is where the step's own text begins, or
+    None where it travels as a parameter."""
+
+    text: str
+    types: tuple[int, ...]
+    start: int | None
+
+
+def compose_rows(bound: Bound, described: Description, *, keep: bool) -> Composed:
+    """`WITH step AS (<statement>)` for a statement with rows."""
+    unique = len(set(described.columns)) == len(described.columns)
+    names = described.columns if unique else tuple(f"c{i}" for i in range(len(described.columns)))
+    columns = [f"s.{quote_identifier(name)}" for name in names]
+    typeof = ", ".join(f"pg_catalog.pg_typeof({column})::pg_catalog.oid" for column in columns)
+    return _with(
+        "step_rows",
+        bound,
+        bound.text,
+        {
+            "aliases": "" if unique else f"({', '.join(names)})",
+            "kept": _KEPT if keep else "",
+            "cells": _cells(columns, described.types),
+            "nulls": ", ".join(["NULL"] * len(columns)),
+            "typeof": f"ARRAY[{typeof}]::pg_catalog.oid[]" if columns else _oids(()),
+            **_described(described),
+        },
+    )
+
+
+def compose_count(bound: Bound, *, returning: bool) -> Composed:
+    """`WITH step AS (<statement>)` for a statement that only counts; `returning` adds what gives it rows."""
+    statement = f"{bound.text}\nRETURNING 1" if returning else bound.text
+    return _with("step_count", bound, statement, {})
+
+
+def compose_query(described: Description, type_names: Mapping[int, str], *, keep: bool) -> Composed:
+    """The same over df._rows; the statement and its values are parameters."""
+    names = [f"c{index}" for index in range(len(described.columns))]
+    definitions = ", ".join(
+        f"{name} {type_names[oid] if oid in type_names else 'pg_catalog.record'}"
+        for name, oid in zip(names, described.types, strict=True)
+    )
+    return _called(
+        "step_query",
+        {
+            "definitions": definitions,
+            "kept": _KEPT if keep else "",
+            "cells": _cells([f"s.{name}" for name in names], described.types),
+            **_described(described),
+        },
+    )
+
+
+def compose_execute() -> Composed:
+    """df._execute for a statement without rows; the statement and its values are parameters."""
+    return _called("step_execute", {})
+
+
+def finish_json(finish: Finish) -> str:
+    """The end of an instance, as df.checkpoint, df._record and df._finish take it."""
+    return json.dumps(
+        {
+            "status": finish.status,
+            "shape": finish.shape,
+            "error": None if finish.error is None else error_object(finish.error),
+            "reason": finish.reason,
+        },
+        ensure_ascii=False,
+    ).replace("\\u0000", "\\ufffd")
+
+
+def error_object(error: StepError) -> dict[str, object]:
+    """A step's error as it is stored; what is not known is left out."""
+    fields: dict[str, object] = {
+        "step": error.step,
+        "message": error.message,
+        "sqlstate": error.sqlstate,
+        "detail": error.detail,
+        "hint": error.hint,
+        "position": error.position,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+_KEPT: Final = ", pg_catalog.to_json(r.cells), r.n, pg_catalog.to_json(t.types)"
+
+
+def _with(name: str, bound: Bound, statement: str, pieces: dict[str, str]) -> Composed:
+    marker = "\x00"
+    text = fill(query(name), {"statement": marker, **pieces, **_own(len(bound.types))})
+    start = text.index(marker)
+    return Composed(text[:start] + statement + text[start + 1 :], (*bound.types, *_OWN_TYPES), start)
+
+
+def _called(name: str, pieces: dict[str, str]) -> Composed:
+    text = fill(query(name), {"query": "$1", "values": "$2", **pieces, **_own(2)})
+    return Composed(text, (TEXT, TEXT_ARRAY, *_OWN_TYPES), None)
+
+
+def _own(before: int) -> dict[str, str]:
+    names = ("token", "instance", "path", "finish")
+    return {name: f"${before + 1 + index}" for index, name in enumerate(names)}
+
+
+def _described(described: Description) -> dict[str, str]:
+    return {
+        "columns": quote_literal(array_literal(described.columns)) + "::pg_catalog.text[]",
+        "types": _oids(described.types),
+        "limit": str(RESULT_ROWS_MAX + 1),
+    }
+
+
+def _oids(oids: tuple[int, ...]) -> str:
+    return "'{" + ",".join(map(str, oids)) + "}'::pg_catalog.oid[]"
+
+
+def _cells(columns: list[str], types: tuple[int, ...]) -> str:
+    """The cells row by row, flat, in the text form that PostgreSQL's output functions give."""
+    texts = [_output(column, oid) for column, oid in zip(columns, types, strict=True)]
+    match texts:
+        case []:
+            return "'{}'::pg_catalog.text[]"
+        case [text]:
+            return f"pg_catalog.array_agg({text})"
+        case _:
+            rows = f"pg_catalog.array_agg(ARRAY[{', '.join(texts)}])"
+            return f"ARRAY(SELECT pg_catalog.unnest({rows}))"
+
+
+def _output(column: str, oid: int) -> str:
+    if oid == VOID:
+        return "NULL::pg_catalog.text"
+    if oid == 16:
+        return f"CASE WHEN {column} THEN 't' WHEN NOT {column} THEN 'f' END::pg_catalog.text"
+    if oid in _CAST_IS_OUTPUT:
+        return f"{column}::pg_catalog.text"
+    # concat uses the output function; IS DISTINCT FROM NULL is false for NULL itself only, also of composites.
+    return f"CASE WHEN {column} IS DISTINCT FROM NULL THEN pg_catalog.concat({column}) END"
+
+
+def needs_with(described: Description) -> bool:
+    """Whether a column has a type that df._rows cannot declare (pseudo-types but record)."""
+    return any(oid in WITHOUT_INPUT and oid != RECORD for oid in described.types)

@@ -1,0 +1,155 @@
+"""Connections on which steps run: always logged in as the submitter, one pool per role, one limit over all.
+
+Today there is one role, the worker's own; `StepConnections` is the seam for more. What is pinned in the
+start packet wins over ALTER ROLE and ALTER DATABASE, and RESET ALL comes back to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from dfc.executor.limits import CONNECTIONS_MAX
+from dfc.executor.session import ConnectionLost, Message, ServerError, Session
+
+PINNED: Final = {
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "row_security": "on",
+    "lc_monetary": "C",
+    "log_parameter_max_length_on_error": "0",
+    "client_connection_check_interval": "500ms",
+    "df.in_workflow": "true",
+}
+"""Settings on which the stored text of values depends, and those that guard the session."""
+
+_TIMEOUTS: Final = {"connect_timeout": "10", "tcp_user_timeout": "20000", "keepalives_idle": "5"}
+_PoolKey = tuple[str, str]
+
+
+class RoleUnavailable(Exception):
+    """Nobody can be logged in as this role here; its instances wait. The message says why."""
+
+
+def conninfo_for(conninfo: str, *, application: str, pinned: bool, database: str | None = None) -> str:
+    """`conninfo` with our name, time limits and (with `pinned`) the settings of steps in the start packet."""
+    given = conninfo_to_dict(conninfo)
+    parts: dict[str, str] = {key: str(value) for key, value in given.items() if value is not None}
+    options = parts.get("options", "")
+    if pinned:
+        options += "".join(f" -c {name}={value}" for name, value in PINNED.items())
+    merged = {**_TIMEOUTS, **parts, "options": options.strip(), "application_name": application}
+    merged["client_encoding"] = "UTF8"
+    if database is not None:
+        merged["dbname"] = database
+    return make_conninfo("", **merged)
+
+
+class StepConnections:
+    """Pools of step sessions.
+
+    Args:
+        conninfo: how the worker itself logs in.
+        role: the role that this logs in as.
+        database: the database that this connects to.
+        connections_max: sessions over all pools, idle ones included.
+    """
+
+    def __init__(
+        self, conninfo: str, *, role: str, database: str, connections_max: int = CONNECTIONS_MAX
+    ) -> None:
+        self._conninfo = conninfo
+        self._role = role
+        self._database = database
+        self._places = asyncio.Semaphore(connections_max)
+        self._connections_max = connections_max
+        self._open = 0
+        self._idle: OrderedDict[Session, _PoolKey] = OrderedDict()
+        self._busy: set[Session] = set()
+
+    @property
+    def roles(self) -> list[str]:
+        """The roles whose instances can run here."""
+        return [self._role]
+
+    @asynccontextmanager
+    async def acquire(self, role: str, database: str | None) -> AsyncGenerator[Session]:
+        """A session of `role` for the time of one step; waits while `connections_max` are in use.
+
+        Raises RoleUnavailable, psycopg.OperationalError when it cannot be opened.
+        """
+        if role != self._role:
+            raise RoleUnavailable(f"this worker logs in as `{self._role}` only, not as `{role}`")
+        key = (role, database or self._database)
+        async with self._places:
+            session = self._take(key) or await self._connect(key)
+            self._busy.add(session)
+            try:
+                yield session
+            finally:
+                self._busy.discard(session)
+                self._give_back(session, key)
+
+    def close(self) -> None:
+        """Close every session at once; what runs on them is rolled back by the server."""
+        for session in (*self._idle, *self._busy):
+            session.close()
+        self._idle.clear()
+
+    def _take(self, key: _PoolKey) -> Session | None:
+        """The session of this pool that was used last: few warm sessions beat many cool ones."""
+        for session in reversed(self._idle):
+            if self._idle[session] == key:
+                del self._idle[session]
+                if session.alive:
+                    return session
+                self._open -= 1
+                return self._take(key)
+        return None
+
+    async def _connect(self, key: _PoolKey) -> Session:
+        while self._open >= self._connections_max and self._idle:
+            oldest, _ = self._idle.popitem(last=False)
+            oldest.close()
+            self._open -= 1
+        self._open += 1
+        try:
+            return await Session.connect(
+                conninfo_for(self._conninfo, application="dfc step", pinned=True, database=key[1])
+            )
+        except BaseException:
+            self._open -= 1
+            raise
+
+    def _give_back(self, session: Session, key: _PoolKey) -> None:
+        if session.alive:
+            self._idle[session] = key
+        else:
+            self._open -= 1
+
+
+async def clean(session: Session) -> None:
+    """Remove what a step left in its session; closes it where that cannot be done.
+
+    A temp schema stays with a session for good, so such a session is closed.
+    """
+    try:
+        [answer] = await session.exchange(
+            Message("SELECT pg_catalog.pg_my_temp_schema() <> 0::pg_catalog.oid")
+        )
+        if answer.text(0, 0) == "t":
+            session.close()
+            return
+        await session.exchange(Message("DISCARD ALL"))
+        session.forget_prepared()
+    except (ServerError, ConnectionLost, psycopg.Error):
+        session.close()

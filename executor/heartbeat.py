@@ -1,0 +1,127 @@
+"""The life of a worker in the eyes of the others: its row, its advisory lock, its heartbeat.
+
+A thread with a connection of its own, so that neither a busy event loop nor a slow query delays a beat. The
+session advisory lock is taken on this connection: when the process dies, the server frees it at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+
+from dfc.executor.connections import conninfo_for
+
+BEATS_A_LEASE: Final = 3
+UNREGISTER_SECONDS_MAX: Final = 5.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What a worker says of itself."""
+
+    host: str
+    pid: int
+    version: str
+    compiler_version: int
+    plan_formats: tuple[int, ...]
+    lease_seconds: float
+    slots: int
+
+
+class Heartbeat:
+    """Registers a worker and keeps it registered.
+
+    `on_lost` is called once, from the heartbeat's thread, with the reason, when the registration is gone:
+    the connection was lost, or another worker has declared this one dead.
+    """
+
+    def __init__(self, conninfo: str, registration: Registration, on_lost: Callable[[str], None]) -> None:
+        self._conninfo = conninfo_for(conninfo, application="dfc heartbeat", pinned=False)
+        self._registration = registration
+        self._on_lost = on_lost
+        self._stopping = threading.Event()
+        self._unregister = False
+        self._ready = threading.Event()
+        self._failure: psycopg.Error | None = None
+        self._thread = threading.Thread(target=self._run, name="dfc heartbeat", daemon=True)
+        self.worker: int = 0
+
+    def start(self) -> int:
+        """Register; returns the worker's id. Blocks. Raises psycopg.Error."""
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+        return self.worker
+
+    def stop(self, *, unregister: bool) -> None:
+        """End the thread; with `unregister`, what the worker holds is up for take-over at once. Blocks."""
+        self._unregister = unregister
+        self._stopping.set()
+        self._thread.join(UNREGISTER_SECONDS_MAX)
+
+    def _run(self) -> None:
+        try:
+            connection: psycopg.Connection[Any] = psycopg.connect(self._conninfo, autocommit=True)
+        except psycopg.Error as error:
+            self._failure = error
+            self._ready.set()
+            return
+        try:
+            self._live(connection)
+        finally:
+            connection.close()
+
+    def _live(self, connection: psycopg.Connection[Any]) -> None:
+        try:
+            self.worker = self._register(connection)
+        except psycopg.Error as error:
+            self._failure = error
+            return
+        finally:
+            self._ready.set()
+        reason: str | None = None
+        while reason is None and not self._stopping.wait(self._registration.lease_seconds / BEATS_A_LEASE):
+            reason = self._beat(connection)
+        if reason is not None:
+            self._on_lost(reason)
+        elif self._unregister:
+            try:
+                connection.execute("SELECT df._unregister_worker(%s)", [self.worker])
+            except psycopg.Error as error:
+                _log.warning("could not unregister worker=%s error=%s", self.worker, error)
+
+    def _register(self, connection: psycopg.Connection[Any]) -> int:
+        said = self._registration
+        row = connection.execute(
+            "SELECT df._register_worker(%s, %s, %s, %s, %s, %s, %s)",
+            [
+                said.host,
+                said.pid,
+                said.version,
+                said.compiler_version,
+                list(said.plan_formats),
+                said.lease_seconds,
+                said.slots,
+            ],
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def _beat(self, connection: psycopg.Connection[Any]) -> str | None:
+        """Why the registration is gone; None while it stands."""
+        try:
+            row = connection.execute("SELECT df._heartbeat(%s)", [self.worker]).fetchone()
+        except psycopg.OperationalError as error:
+            return f"the heartbeat's connection was lost: {error}"
+        except psycopg.Error as error:
+            return f"the heartbeat failed: {error}"
+        if row is None or row[0] is not True:
+            return "another worker has declared this one dead"
+        return None

@@ -1,0 +1,47 @@
+"""The limits of the executor: each with its unit and default, and the error that names it where it bites."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SLOTS: Final = 16
+"""Instances that one worker drives at the same time."""
+
+CONNECTIONS_MAX: Final = 16
+"""Step connections that one worker holds, over all roles."""
+
+LEASE_SECONDS: Final = 10.0
+"""After this long without a heartbeat a worker that still holds its connection is taken for dead."""
+
+POLL_SECONDS: Final = 1.0
+"""How often an idle worker looks for work that no notification announced."""
+
+SHUTDOWN_SECONDS: Final = 10.0
+"""How long running steps may finish when the worker is asked to stop."""
+
+RECONNECT_SECONDS_MAX: Final = 5.0
+"""Upper bound of the wait between two attempts to reach the database again."""
+
+RESULT_ROWS_MAX: Final = 10_000
+"""Rows in one result. `df.checkpoint` enforces it; the runner only stops collecting one row later."""
+
+PLANS_CACHED_MAX: Final = 512
+"""Plans that a worker keeps in memory."""
+
+HTTP_BODY_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Body of a request or a response."""
+
+HTTP_REQUESTS_MAX: Final = 16
+"""Requests of one step that are under way at the same time."""
+
+HTTP_TIMEOUT_SECONDS_MAX: Final = 86_400
+"""The longest `timeout_seconds` of a request."""
+
+COMPILE_SECONDS_MAX: Final = 60.0
+"""Wall-clock time for one text in the compiler process."""
+
+COMPILE_BYTES_MAX: Final = 2 * 1024 * 1024 * 1024
+"""Address space of the compiler process."""
+
+COMPILER_IDLE_SECONDS: Final = 60.0
+"""A compiler process without work for this long is stopped."""

@@ -1,0 +1,324 @@
+"""Runs a SQL step: guard, statement and checkpoint in one round trip and one transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import psycopg
+
+from dfc.compiler.plan import Form, Returns, SqlBody
+from dfc.executor import retry
+from dfc.executor.actions import RunSql
+from dfc.executor.bind import Bound, Mode, array_literal, bind, needed_types
+from dfc.executor.compose import (
+    Composed,
+    Description,
+    compose_count,
+    compose_execute,
+    compose_query,
+    compose_rows,
+    finish_json,
+    needs_with,
+)
+from dfc.executor.connections import RoleUnavailable, StepConnections, clean
+from dfc.executor.journal import Completed, Rows, StepError
+from dfc.executor.ports import AlreadyRecorded, Answer, Claim, FenceLost, StepFailed, Transient
+from dfc.executor.queries import query
+from dfc.executor.session import Answered, ConnectionLost, Fields, Message, ServerError, Session
+
+LOST: Final = "08006"
+FENCE_LOST: Final = "DX001"
+RECORDED: Final = "DX002"
+UNCLEAN: Final = "DX003"
+CACHED_MAX: Final = 2048
+WITHOUT_PARAMETERS: Final = frozenset({"select", "values", "table", "insert", "update", "delete", "merge"})
+
+_BEGIN: Final = "SELECT df.begin_step($1, $2)"
+_DRIFT: Final = frozenset({"0A000", "42601", "42703", "42702", "42804", "42P10", "42P18"})
+"""What PostgreSQL may answer when a statement has other columns by now than were described."""
+
+_OUR_CONTEXT: Final = "df.checkpoint("
+_log = logging.getLogger(__name__)
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What went out for a step, to make sense of what comes back."""
+
+    body: SqlBody
+    bound: Bound
+    composed: Composed
+    values: tuple[str | None, ...]
+    described: Description | None
+
+
+class _Replace(Exception):
+    """The session is of no use any more; nothing of the step has happened: take another."""
+
+
+class _NotDescribed(Exception):
+    """PostgreSQL refused to describe the statement."""
+
+    def __init__(self, cause: ServerError, bound: Bound) -> None:
+        super().__init__(cause.fields.message)
+        self.cause = cause
+        self.bound = bound
+        self.position = -1 if cause.fields.position is None else cause.fields.position - 1
+
+
+class PostgresSql:
+    """The SqlRunner of a worker. What it learns of statements and types it keeps, bounded."""
+
+    def __init__(self, connections: StepConnections) -> None:
+        self._connections = connections
+        self._descriptions: OrderedDict[tuple[str, tuple[int, ...], str], Description] = OrderedDict()
+        self._composed: OrderedDict[tuple[object, ...], Composed] = OrderedDict()
+        self._type_names: OrderedDict[int, str | None] = OrderedDict()
+        # Statements that turned out not to fit the form that the plan names.
+        self._forms: OrderedDict[str, Form] = OrderedDict()
+
+    async def run(self, claim: Claim, action: RunSql) -> Answer:
+        """See `ports.SqlRunner`."""
+        try:
+            # Each session that has to be replaced was left unclean by an earlier step: there is an end to them.
+            while True:
+                with contextlib.suppress(_Replace):
+                    async with self._connections.acquire(claim.submitted_by, claim.database) as session:
+                        return await self._run_on(session, claim, action)
+        except ConnectionLost as error:
+            raise Transient(f"the connection was lost: {error}", LOST) from None
+        except (psycopg.OperationalError, OSError) as error:
+            raise Transient(f"no connection for the step: {error}", LOST) from None
+        except RoleUnavailable as error:
+            raise Transient(str(error), "28000") from None
+
+    async def _run_on(self, session: Session, claim: Claim, action: RunSql) -> Answer:
+        attempts = 0
+        while True:
+            attempts += 1
+            sent: _Sent | None = None
+            try:
+                sent = await self._compose(session, claim, action)
+                return await self._send(session, claim, action, sent)
+            except ServerError as error:
+                if error.fields.sqlstate == UNCLEAN and error.index == 0 and attempts == 1:
+                    await self._clean(session)
+                    continue
+                if sent is not None and attempts < 4 and self._learn(claim, sent, error):
+                    continue
+                raise self._meaning(action, sent, error) from None
+            except _NotDescribed as error:
+                if error.cause.index == 0 and error.cause.fields.sqlstate == UNCLEAN and attempts == 1:
+                    await self._clean(session)
+                    continue
+                raise self._meaning(action, None, error.cause, _inside(error.bound, error.position)) from None
+
+    async def _clean(self, session: Session) -> None:
+        """Make a session usable that the step before has left unclean. Raises _Replace where it cannot be."""
+        await clean(session)
+        if not session.alive:
+            raise _Replace
+
+    # Composing
+
+    async def _compose(self, session: Session, claim: Claim, action: RunSql) -> _Sent:
+        body = action.body
+        form = self._forms.get(body.sql, body.form)
+        mode = _mode(body, form)
+        bound = await self._bind(session, action, mode)
+        keep = action.keep
+        if body.returns is Returns.COUNT:
+            if form is Form.WITH:
+                composed = self._remember(("count", body.kind, bound.text, bound.types), bound)
+                return _Sent(body, bound, composed, bound.values, None)
+            composed = self._remember(("execute",), bound)
+            return _Sent(body, bound, composed, (bound.text, array_literal(bound.values)), None)
+        described = await self._describe(session, claim, bound)
+        if form is not Form.WITH and needs_with(described) and body.form is Form.QUERY:
+            self._forms[body.sql] = Form.WITH
+            _trim(self._forms)
+            return await self._compose(session, claim, action)
+        if form is Form.WITH:
+            composed = self._remember(("rows", bound.text, bound.types, described, keep), bound)
+            return _Sent(body, bound, composed, bound.values, described)
+        await self._learn_types(session, described.types)
+        composed = self._remember(("query", described, keep), bound)
+        return _Sent(body, bound, composed, (bound.text, array_literal(bound.values)), described)
+
+    def _remember(self, key: tuple[object, ...], bound: Bound) -> Composed:
+        found = self._composed.get(key)
+        if found is not None:
+            self._composed.move_to_end(key)
+            return found
+        match key:
+            case ("count", kind, _, _):
+                made = compose_count(bound, returning=kind != "select")
+            case ("execute",):
+                made = compose_execute()
+            case ("rows", _, _, Description() as described, bool(keep)):
+                made = compose_rows(bound, described, keep=keep)
+            case (_, Description() as described, bool(keep)):
+                made = compose_query(described, self._known_names(described.types), keep=keep)
+            case _:
+                raise AssertionError(key)
+        self._composed[key] = made
+        _trim(self._composed)
+        return made
+
+    async def _bind(self, session: Session, action: RunSql, mode: Mode) -> Bound:
+        body = action.body
+        if not body.parameters:
+            return bind(action.path, body, {}, {})
+        await self._learn_types(session, needed_types(body, action.sources, mode))
+        oids = {oid for source in action.sources.values() if isinstance(source, Rows) for oid in source.types}
+        names = self._known_names(oids | {16, 20, 25, 1700, 3802})
+        return bind(action.path, body, action.sources, names, mode)
+
+    def _known_names(self, oids: Iterable[int]) -> dict[int, str]:
+        found = {oid: self._type_names.get(oid) for oid in oids}
+        return {oid: name for oid, name in found.items() if name is not None}
+
+    async def _learn_types(self, session: Session, oids: Iterable[int]) -> None:
+        missing = [str(oid) for oid in oids if oid not in self._type_names]
+        if not missing:
+            return
+        [answer] = await session.exchange(Message(query("type_names"), [array_literal(missing)]))
+        for oid in missing:
+            self._type_names[int(oid)] = None
+        for row in range(len(answer)):
+            self._type_names[int(answer.raw(row, 0) or 0)] = answer.text(row, 1)
+        _trim(self._type_names)
+
+    async def _describe(self, session: Session, claim: Claim, bound: Bound) -> Description:
+        key = (bound.text, bound.types, claim.search_path)
+        found = self._descriptions.get(key)
+        if found is not None:
+            self._descriptions.move_to_end(key)
+            return found
+        try:
+            _, answer = await session.exchange(
+                _begin(claim), Message(bound.text, types=bound.types, describe=True)
+            )
+        except ServerError as error:
+            raise _NotDescribed(error, bound) from None
+        found = Description(answer.columns(), answer.column_types())
+        self._descriptions[key] = found
+        _trim(self._descriptions)
+        return found
+
+    # Sending, and what came of it
+
+    async def _send(self, session: Session, claim: Claim, action: RunSql, sent: _Sent) -> Answer:
+        finish = None if action.finish is None else finish_json(action.finish)
+        path = action.path
+        token = "\\x" + hashlib.sha256(claim.token + path.encode()).hexdigest()
+        _, answer = await session.exchange(
+            _begin(claim),
+            Message(
+                sent.composed.text,
+                (*sent.values, token, claim.instance, path, finish),
+                sent.composed.types,
+                prepare=True,
+            ),
+        )
+        result = _result(answer, sent) if action.keep else None
+        return Answer(
+            event=Completed(number=int(answer.raw(0, 0) or 0), path=path, result=result),
+            finished=answer.raw(0, 1) == b"t",
+            cancel_reason=answer.text(0, 2),
+        )
+
+    def _learn(self, claim: Claim, sent: _Sent, error: ServerError) -> bool:
+        """Whether the error says that what we know of the statement is wrong; then that is put right."""
+        fields = error.fields
+        if fields.sqlstate not in _DRIFT or error.index != 1:
+            return False
+        in_statement = self._position(sent, fields) is not None
+        form = self._forms.get(sent.body.sql, sent.body.form)
+        if fields.sqlstate == "0A000" and form is Form.WITH and sent.body.form is Form.WITH:
+            # A view with rules, a WITH that changes data inside ours: legal, but not inside a WITH.
+            self._forms[sent.body.sql] = Form.EXECUTE
+            _trim(self._forms)
+            return True
+        if sent.described is None or in_statement:
+            return False
+        key = (sent.bound.text, sent.bound.types, claim.search_path)
+        if self._descriptions.pop(key, None) is None:
+            # Described a moment ago already: a domain column, which df._rows cannot declare.
+            return False
+        if fields.sqlstate == "42804" and form is Form.QUERY:
+            self._forms[sent.body.sql] = Form.WITH
+            _trim(self._forms)
+        _log.info("described again instance=%s sqlstate=%s", claim.instance, fields.sqlstate)
+        return True
+
+    def _meaning(
+        self, action: RunSql, sent: _Sent | None, error: ServerError, position: int | None = None
+    ) -> Exception:
+        fields = error.fields
+        ours = _OUR_CONTEXT in (fields.context or "").split("\n", 1)[0]
+        if ours and fields.sqlstate == FENCE_LOST:
+            return FenceLost(fields.message)
+        if ours and fields.sqlstate == RECORDED:
+            return AlreadyRecorded(fields.message)
+        if retry.is_transient(fields.sqlstate):
+            return Transient(fields.message, fields.sqlstate)
+        return StepFailed(
+            StepError(
+                step=action.path,
+                message=fields.message,
+                sqlstate=fields.sqlstate,
+                detail=fields.detail,
+                hint=fields.hint,
+                position=position if sent is None else self._position(sent, fields),
+            )
+        )
+
+    def _position(self, sent: _Sent, fields: Fields) -> int | None:
+        """Where in the node's SQL the error is; None when it is elsewhere (in a function, in our part)."""
+        if fields.position is not None and sent.composed.start is not None:
+            return _inside(sent.bound, fields.position - 1 - sent.composed.start)
+        if fields.internal_position is not None and fields.internal_query == sent.bound.text:
+            return _inside(sent.bound, fields.internal_position - 1)
+        return None
+
+
+def _mode(body: SqlBody, form: Form) -> Mode:
+    if form is Form.WITH:
+        return Mode.TYPED
+    return Mode.CAST if body.kind in WITHOUT_PARAMETERS else Mode.LITERAL
+
+
+def _begin(claim: Claim) -> Message:
+    return Message(_BEGIN, (claim.search_path, claim.time_zone), prepare=True)
+
+
+def _inside(bound: Bound, position: int) -> int | None:
+    return bound.source_position(position) if 0 <= position <= len(bound.text) else None
+
+
+def _result(answer: Answered, sent: _Sent) -> Rows:
+    if sent.described is None:
+        return Rows(columns=(), types=(), cells=(), row_count=int(answer.raw(0, 3) or 0))
+    cells: list[str | None] = json.loads(answer.raw(0, 3) or b"[]")
+    types: list[int] = [int(oid) for oid in json.loads(answer.raw(0, 5) or b"[]")]
+    return Rows(
+        columns=sent.described.columns,
+        types=tuple(types),
+        cells=tuple(cells),
+        row_count=int(answer.raw(0, 4) or 0),
+    )
+
+
+def _trim(kept: OrderedDict[_K, _V]) -> None:
+    while len(kept) > CACHED_MAX:
+        kept.popitem(last=False)

@@ -1,0 +1,463 @@
+"""The worker: claims instances, drives them, and lives with the death of others and of the database.
+
+A `Worker` has one `_Life` after the other: a life is one registration. When the database goes away, or
+another worker has declared this one dead, everything under way is dropped and a new life begins; the fences
+see to it that nothing of the old one can still commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import psycopg
+
+from dfc.compiler.plan import COMPILER_VERSION, PLAN_FORMAT, Plan
+from dfc.compiler.plan_json import PlanFormatError, from_json
+from dfc.executor import limits, migrate, retry
+from dfc.executor.compilation import CompiledReply, CompilerProcess, CompilerUnavailable
+from dfc.executor.connections import StepConnections
+from dfc.executor.drive import Driver, Outcome
+from dfc.executor.heartbeat import Heartbeat, Registration
+from dfc.executor.ports import Claim, FenceLost, Transient
+from dfc.executor.queries import query
+from dfc.executor.runners.http import HttpSender, OutboundPolicy
+from dfc.executor.runners.sql import PostgresSql
+from dfc.executor.session import Message, ServerError, Session
+from dfc.executor.store import ClaimedInstance, Control, PostgresStore, StoreError
+
+FOLLOW_UP_SECONDS: Final = 0.03
+"""A notification stands for all that were to be sent in its 20 ms: look again a little later."""
+
+INTERRUPT_SECONDS_MAX: Final = 6.0
+_log = logging.getLogger("dfc.worker")
+
+
+class Refused(Exception):
+    """This worker must not run here; the message is one line that says what to do."""
+
+
+class _Lost(Exception):
+    """The registration or the database is gone; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """How a worker runs. `database` is a libpq connection string or URI; hosts are `host` or `host:port`."""
+
+    database: str
+    slots: int = limits.SLOTS
+    connections_max: int = limits.CONNECTIONS_MAX
+    lease_seconds: float = limits.LEASE_SECONDS
+    poll_seconds: float = limits.POLL_SECONDS
+    shutdown_seconds: float = limits.SHUTDOWN_SECONDS
+    allow_hosts: tuple[str, ...] = ()
+    allow_loopback: bool = False
+    name: str = field(default_factory=socket.gethostname)
+
+
+@dataclass(slots=True)
+class _Active:
+    """An instance that is being driven. `driver` is None until its plan is at hand."""
+
+    claimed: ClaimedInstance
+    task: asyncio.Task[None] | None = None
+    driver: Driver | None = None
+    cancel_reason: str | None = None
+
+
+def run_worker(settings: WorkerSettings) -> int:
+    """Run until SIGTERM or SIGINT; the process's exit code. Logs through `logging`, to standard error."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    return asyncio.run(_main(settings))
+
+
+async def _main(settings: WorkerSettings) -> int:
+    worker = Worker(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop)
+    try:
+        await worker.run()
+    except Refused as refusal:
+        _log.error("%s", refusal)
+        return 1
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+    return 0
+
+
+class Worker:
+    """Runs until `stop` is called. Also for embedding in another program's event loop."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._stopping = asyncio.Event()
+        self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self.ready = asyncio.Event()
+        self.worker_id: int | None = None
+
+    def stop(self) -> None:
+        """Stop claiming, let running steps finish, hand over, return from `run`."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Raises Refused when this worker must not run here, or cannot reach the database at first."""
+        compiler = CompilerProcess()
+        failures = 0
+        try:
+            while not self._stopping.is_set():
+                life = _Life(self._settings, compiler, self._plans, self._stopping)
+                try:
+                    self.worker_id = await life.begin()
+                    self.ready.set()
+                    failures = 0
+                    await life.live()
+                except (psycopg.OperationalError, OSError, _Lost) as error:
+                    if not self.ready.is_set():
+                        raise Refused(f"no connection to the database: {_one_line(error)}") from None
+                    failures += 1
+                    _log.warning("database lost reason=%s", _one_line(error))
+                finally:
+                    await life.end()
+                if failures:
+                    await self._pause(min(0.05 * 2.0**failures, limits.RECONNECT_SECONDS_MAX))
+        finally:
+            await compiler.close()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+
+class _Life:
+    """One registration of a worker and all that happens under it."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        compiler: CompilerProcess,
+        plans: OrderedDict[str, Plan],
+        stopping: asyncio.Event,
+    ) -> None:
+        self._settings = settings
+        self._compiler = compiler
+        self._plans = plans
+        self._stopping = stopping
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._lost: str | None = None
+        self._active: dict[str, _Active] = {}
+        self._compiling: dict[bytes, asyncio.Task[CompiledReply]] = {}
+        self._backlog = False
+        self._notified = False
+        self._worker = 0
+        self._heartbeat: Heartbeat | None = None
+        self._control = Control(settings.database, on_lost=self._on_lost)
+        self._store = PostgresStore(self._control)
+        self._steps: StepConnections | None = None
+        self._sql: PostgresSql | None = None
+        self._http: HttpSender | None = None
+
+    # Beginning and end
+
+    async def begin(self) -> int:
+        """Check the database, listen, register. Raises Refused, psycopg.OperationalError."""
+        settings = self._settings
+        listener = await self._control.open()
+        role, database = await _admit(listener)
+        listener.on_notify = self._on_notify
+        await listener.exchange(Message("LISTEN df_work"))
+        self._steps = StepConnections(
+            settings.database, role=role, database=database, connections_max=settings.connections_max
+        )
+        self._sql = PostgresSql(self._steps)
+        policy = OutboundPolicy(allow_hosts=settings.allow_hosts, allow_loopback=settings.allow_loopback)
+        self._http = HttpSender(self._store, policy)
+        registration = Registration(
+            host=settings.name,
+            pid=os.getpid(),
+            version=_version(),
+            compiler_version=COMPILER_VERSION,
+            plan_formats=(PLAN_FORMAT,),
+            lease_seconds=settings.lease_seconds,
+            slots=settings.slots,
+        )
+        self._heartbeat = Heartbeat(settings.database, registration, self._on_lost_elsewhere)
+        self._worker = await asyncio.to_thread(self._heartbeat.start)
+        _log.info(
+            "registered worker=%s role=%s database=%s slots=%s", self._worker, role, database, settings.slots
+        )
+        return self._worker
+
+    async def live(self) -> None:
+        """Claim and drive until the worker is to stop, then hand over. Raises _Lost."""
+        stopper = self._loop.create_task(self._stopping.wait())
+        stopper.add_done_callback(lambda _: self._wake.set())
+        try:
+            while not self._stopping.is_set():
+                self._wake.clear()
+                found = await self._poll()
+                await self._doze(found)
+                if self._lost is not None:
+                    raise _Lost(self._lost)
+        finally:
+            stopper.cancel()
+        await self._hand_over()
+
+    async def end(self) -> None:
+        """Drop what is left, at once."""
+        for active in list(self._active.values()):
+            if active.task is not None:
+                active.task.cancel()
+        for task in self._compiling.values():
+            task.cancel()
+        self._control.close()
+        if self._steps is not None:
+            self._steps.close()
+        tasks = [active.task for active in self._active.values() if active.task is not None]
+        await asyncio.gather(*tasks, *self._compiling.values(), return_exceptions=True)
+        if self._http is not None:
+            await self._http.close()
+        if self._heartbeat is not None:
+            await asyncio.to_thread(self._heartbeat.stop, unregister=False)
+
+    async def _hand_over(self) -> None:
+        """Let running steps finish, interrupt what takes too long, give the fences up."""
+        _log.info("stopping worker=%s instances=%s", self._worker, len(self._active))
+        for interrupt, seconds in ((False, self._settings.shutdown_seconds), (True, INTERRUPT_SECONDS_MAX)):
+            for active in list(self._active.values()):
+                if active.driver is not None:
+                    active.driver.release(interrupt=interrupt)
+                elif active.task is not None:
+                    active.task.cancel()
+            tasks = [active.task for active in self._active.values() if active.task is not None]
+            if tasks:
+                await asyncio.wait(tasks, timeout=seconds)
+        if self._heartbeat is not None:
+            await asyncio.to_thread(self._heartbeat.stop, unregister=True)
+            self._heartbeat = None
+        _log.info("stopped worker=%s", self._worker)
+
+    # Waking and claiming
+
+    def _on_notify(self, _: str) -> None:
+        self._notified = True
+        self._wake.set()
+
+    def _on_lost(self, reason: str) -> None:
+        if self._lost is None:
+            self._lost = reason
+        self._wake.set()
+
+    def _on_lost_elsewhere(self, reason: str) -> None:
+        self._loop.call_soon_threadsafe(self._on_lost, reason)
+
+    async def _doze(self, found: bool) -> None:
+        """Wait for a reason to look again: a notification, a free slot with a backlog, or time."""
+        seconds = FOLLOW_UP_SECONDS if found or self._notified else self._settings.poll_seconds
+        self._notified = False
+        handle = self._loop.call_later(seconds, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            handle.cancel()
+
+    async def _poll(self) -> bool:
+        """Claim into the free slots, look for cancel requests. Whether anything was claimed."""
+        assert self._steps is not None
+        free = self._settings.slots - len(self._active)
+        if free < self._claim_min():
+            free = 0
+        if free == 0 and not self._active:
+            return False
+        try:
+            claimed, cancels = await self._store.poll(
+                self._worker, self._steps.roles, claim_max=free, cancels=bool(self._active)
+            )
+        except (Transient, StoreError) as error:
+            raise _Lost(f"claiming failed: {error}") from None
+        if free:
+            self._backlog = len(claimed) == free
+        for instance, reason in cancels.items():
+            self._cancel(instance, reason)
+        for instance in claimed:
+            self._begin(instance)
+        return bool(claimed)
+
+    def _claim_min(self) -> int:
+        """With a backlog it is cheaper to claim several at once than one for each slot that becomes free."""
+        return max(1, self._settings.slots // 4) if self._backlog and self._active else 1
+
+    def _cancel(self, instance: str, reason: str) -> None:
+        active = self._active.get(instance)
+        if active is None:
+            return
+        active.cancel_reason = reason
+        if active.driver is not None:
+            active.driver.cancel(reason)
+
+    def _begin(self, claimed: ClaimedInstance) -> None:
+        active = _Active(claimed)
+        self._active[claimed.claim.instance] = active
+        active.task = self._loop.create_task(self._drive(active))
+
+    def _ended(self, active: _Active) -> None:
+        self._active.pop(active.claimed.claim.instance, None)
+        free = self._settings.slots - len(self._active)
+        if self._backlog and free >= self._claim_min():
+            self._wake.set()
+
+    # One instance
+
+    async def _drive(self, active: _Active) -> None:
+        claim = active.claimed.claim
+        try:
+            plan = await self._insist_on_plan(active.claimed)
+            if plan is None:
+                return
+            assert self._sql is not None and self._http is not None
+            driver = Driver(claim=claim, plan=plan, store=self._store, sql=self._sql, http=self._http)
+            if active.cancel_reason is not None:
+                driver.cancel(active.cancel_reason)
+            active.driver = driver
+            outcome = await driver.run()
+            if outcome is Outcome.LOST:
+                _log.info("fence lost instance=%s", claim.instance)
+        except (FenceLost, Transient) as error:
+            _log.info("dropped instance=%s reason=%s", claim.instance, _one_line(error))
+        except Exception as error:
+            _log.exception("broken instance=%s", claim.instance)
+            await self._fail(
+                claim, {"message": f"dfc could not run this instance: {error}", "sqlstate": "XX000"}
+            )
+        finally:
+            self._ended(active)
+
+    async def _insist_on_plan(self, claimed: ClaimedInstance) -> Plan | None:
+        """`_plan`, again and again while the compiler or the database is not well: the fence is ours."""
+        failures = 0
+        while True:
+            try:
+                return await self._plan(claimed)
+            except CompilerUnavailable as error:
+                failures += 1
+                _log.error("compiler unavailable instance=%s reason=%s", claimed.claim.instance, error)
+            except Transient:
+                failures += 1
+            await self._store.wait(retry.delay(claimed.claim.instance, "", failures))
+
+    async def _plan(self, claimed: ClaimedInstance) -> Plan | None:
+        """The plan of an instance; None when it has none and was ended with the reasons."""
+        if claimed.plan_hash is None:
+            return await self._compile(claimed)
+        if (known := self._plans.get(claimed.plan_hash)) is not None:
+            self._plans.move_to_end(claimed.plan_hash)
+            return known
+        text = await self._store.plan_text(claimed.claim.instance)
+        plan = await asyncio.to_thread(_read_plan, text or "null")
+        self._keep(claimed.plan_hash, plan)
+        return plan
+
+    async def _compile(self, claimed: ClaimedInstance) -> Plan | None:
+        # Many instances of one expression, started before its plan was known, are compiled once.
+        task = self._compiling.get(claimed.expression_hash)
+        if task is None:
+            task = self._loop.create_task(self._compiler.compile_wire(claimed.expression))
+            self._compiling[claimed.expression_hash] = task
+            task.add_done_callback(lambda _: self._compiling.pop(claimed.expression_hash, None))
+        reply = await asyncio.shield(task)
+        if reply.plan is None:
+            await self._fail(claimed.claim, _diagnosed(reply))
+            return None
+        await self._store.store_plan(claimed.claim, COMPILER_VERSION, reply.plan_json, reply.plan_hash)
+        self._keep(reply.plan_hash, reply.plan)
+        _log.info("compiled instance=%s plan=%s", claimed.claim.instance, reply.plan_hash[:12])
+        return reply.plan
+
+    def _keep(self, plan_hash: str, plan: Plan) -> None:
+        self._plans[plan_hash] = plan
+        while len(self._plans) > limits.PLANS_CACHED_MAX:
+            self._plans.popitem(last=False)
+
+    async def _fail(self, claim: Claim, error: dict[str, Any]) -> None:
+        try:
+            await self._store.fail(claim, error)
+        except (FenceLost, Transient, StoreError) as problem:
+            _log.warning("could not end instance=%s reason=%s", claim.instance, _one_line(problem))
+
+
+def _read_plan(text: str) -> Plan:
+    import json
+
+    try:
+        return from_json(json.loads(text))
+    except PlanFormatError as error:
+        raise ValueError(f"the stored plan cannot be read: {error}") from None
+
+
+def _diagnosed(reply: CompiledReply) -> dict[str, Any]:
+    empty: dict[str, Any] = {}
+    first = next((found for found in reply.diagnostics if found.get("severity") == "error"), empty)
+    return {
+        "code": first.get("code", "DF590"),
+        "sqlstate": first.get("code", "DF590"),
+        "message": first.get("message", "the workflow does not compile"),
+        "rendered": reply.rendered,
+        "diagnostics": list(reply.diagnostics),
+    }
+
+
+async def _admit(session: Session) -> tuple[str, str]:
+    """Role and database of the session. Raises Refused where a worker must not run."""
+    try:
+        [who] = await session.exchange(Message(query("session")))
+        if int(who.text(0, 0) or 0) != session.backend_pid:
+            raise Refused(
+                "this connection goes through a transaction pooler (PgBouncer): connect the worker directly"
+            )
+        role, database = who.text(0, 1) or "", who.text(0, 2) or ""
+        if who.raw(0, 3) != b"t":
+            raise Refused(f"database `{database}` has no df schema: run `dfc init` first")
+        [meta] = await session.exchange(Message(query("meta")))
+        if len(meta) != 1:
+            raise Refused(f"the df schema of database `{database}` is not complete: run `dfc init`")
+        installed, wanted = int(meta.text(0, 0) or 0), migrate.schema_version()
+        if installed < wanted:
+            raise Refused(
+                f"the df schema has version {installed}, this program needs {wanted}: run `dfc init`"
+            )
+        if installed > wanted:
+            raise Refused(f"the df schema has version {installed}, this program knows {wanted}: upgrade dfc")
+        if meta.raw(0, 2) != meta.raw(0, 3) or (
+            meta.raw(0, 1) is not None
+            and (await session.exchange(Message(query("cluster"))))[0].raw(0, 0) != meta.raw(0, 1)
+        ):
+            raise Refused("this database is a copy: dfc adopt")
+    except ServerError as error:
+        raise Refused(f"the df schema cannot be used: {error.fields.message}") from None
+    return role, database
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("dfc")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
