@@ -1,4 +1,4 @@
-"""One SQL statement of a step: whether it is legal, what it is, what it refers to, which tables it touches."""
+"""One SQL statement of a step: is it legal, what is it, what does it refer to, which tables does it touch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dfc.compiler.sql.references import (
     literal_references,
     references,
 )
-from dfc.compiler.sql.tables import Tables, tables
+from dfc.compiler.sql.tables import UNKNOWN, Tables, tables
 from dfc.compiler.sql.tokens import Token, split_comments, tokens
 from dfc.grammar.lexer import Kind, Lexeme
 
@@ -30,7 +30,7 @@ _CACHED_STATEMENTS_MAX = 4_096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpCall:
-    """The statement is an HTTP step. `many`: it has a FROM, so it gives a request a row. `span` is the call."""
+    """The statement is an HTTP step. `many`: it has a FROM, a request a row. `span` is the call."""
 
     many: bool
     span: Span
@@ -85,7 +85,7 @@ class _Found:
     problems: tuple[_Problem, ...]
     references: tuple[Reference, ...] = ()
     literal_references: tuple[LiteralReference, ...] = ()
-    tables: Tables = Tables()
+    tables: Tables = UNKNOWN
     http: tuple[bool, int, int] | None = None
 
 
@@ -303,7 +303,7 @@ def _illegal(sql: str, items: list[Token], comments: list[Lexeme]) -> _Problem |
         start = 0 if verdict.offset is None else rendered.original(verdict.offset)
         return _problem(
             "DF516",
-            "the statement nests deeper than PostgreSQL's parser goes (`step_sql_depth_max`: 10,000 open symbols)",
+            "the statement nests deeper than PostgreSQL's parser goes (`step_sql_depth_max`: 10,000 symbols)",
             start,
             min(start + 1, len(sql)),
             "take it apart",
@@ -419,16 +419,23 @@ def _forbidden(items: list[Token], shape: Shape) -> _Problem | None:
     return None
 
 
-_NOT_CALLED = frozenset({"grant", "revoke", "comment", "security label"})
+_CALLING = commands.QUERIES | {
+    "create table as",
+    "create materialized view",
+    "explain",
+    "copy",
+    "call",
+    "execute",
+    "declare cursor",
+}
 
 
 def _http_problems(
     items: list[Token], shape: Shape, calls: list[int], http: tuple[range, bool] | None
 ) -> list[_Problem]:
     """Calls of `df.http` that are not the whole select list."""
-    if shape.kind in _NOT_CALLED or shape.kind.startswith(("create", "alter", "drop")) and shape.into is None:
-        if shape.kind not in ("create table as", "create materialized view"):
-            return []
+    if shape.kind not in _CALLING:
+        return []
     allowed = http[0].start if http is not None else -1
     return [
         _problem(

@@ -22,19 +22,71 @@ _CLAUSES = frozenset(
     {"from", "where", "group", "having", "window", "order", "limit", "offset", "fetch", "for", "into"}
 )
 _DECORATIONS = frozenset(
-    "or replace temp temporary local global unlogged recursive unique constraint trusted procedural default".split()
+    {
+        "or",
+        "replace",
+        "temp",
+        "temporary",
+        "local",
+        "global",
+        "unlogged",
+        "recursive",
+        "unique",
+        "constraint",
+        "trusted",
+        "procedural",
+        "default",
+    }
 )
-_OBJECTS = {
-    tuple(name.split())
-    for name in (
-        "access method,aggregate,cast,collation,conversion,database,domain,event trigger,extension,"
-        "foreign data wrapper,foreign table,function,group,index,language,large object,materialized view,"
-        "operator,operator class,operator family,owned,policy,procedure,publication,role,routine,rule,schema,"
-        "sequence,server,statistics,subscription,system,table,tablespace,text search configuration,"
-        "text search dictionary,text search parser,text search template,transform,trigger,type,user,"
-        "user mapping,view"
-    ).split(",")
-}
+_OBJECTS = frozenset(
+    {
+        "access method",
+        "aggregate",
+        "cast",
+        "collation",
+        "conversion",
+        "database",
+        "domain",
+        "event trigger",
+        "extension",
+        "foreign data wrapper",
+        "foreign table",
+        "function",
+        "group",
+        "index",
+        "language",
+        "large object",
+        "materialized view",
+        "operator",
+        "operator class",
+        "operator family",
+        "owned",
+        "policy",
+        "procedure",
+        "publication",
+        "role",
+        "routine",
+        "rule",
+        "schema",
+        "sequence",
+        "server",
+        "statistics",
+        "subscription",
+        "system",
+        "table",
+        "tablespace",
+        "text search configuration",
+        "text search dictionary",
+        "text search parser",
+        "text search template",
+        "transform",
+        "trigger",
+        "type",
+        "user",
+        "user mapping",
+        "view",
+    }
+)
 _TWO_WORDS = {
     "start": "start transaction",
     "lock": "lock table",
@@ -48,14 +100,40 @@ _TWO_WORDS = {
     "end": "commit",
     "abort": "rollback",
     "analyse": "analyze",
-    "table": "select",
 }
 _ONE_WORD = frozenset(
-    (
-        "analyze begin call checkpoint cluster comment commit copy deallocate delete do execute explain fetch"
-        " grant insert listen load merge move notify reindex release reset revoke rollback savepoint select set"
-        " show unlisten update vacuum values discard prepare"
-    ).split()
+    {
+        "analyze",
+        "begin",
+        "call",
+        "checkpoint",
+        "cluster",
+        "comment",
+        "commit",
+        "copy",
+        "deallocate",
+        "do",
+        "execute",
+        "explain",
+        "fetch",
+        "grant",
+        "listen",
+        "load",
+        "move",
+        "notify",
+        "reindex",
+        "release",
+        "reset",
+        "revoke",
+        "rollback",
+        "savepoint",
+        "set",
+        "show",
+        "unlisten",
+        "vacuum",
+        "discard",
+        "prepare",
+    }
 )
 _OUTSIDE = frozenset(
     {
@@ -333,6 +411,8 @@ def _tag(items: list[Token]) -> str:
         case "discard":
             named = {"temporary": "temp"}
             return f"discard {named.get(rest[0], rest[0])}" if rest else first
+        case "close" | "deallocate" if rest[-1:] == ["all"]:
+            return f"{_TWO_WORDS.get(first, first)} all"
         case "grant" | "revoke":
             on = _find(items, 0, {"on"})
             return first if on is not None else f"{first} role"
@@ -358,8 +438,8 @@ def _object_tag(first: str, rest: list[str], items: list[Token]) -> str:
     while rest and rest[0] in _DECORATIONS:
         rest = rest[1:]
     for length in (3, 2, 1):
-        if tuple(rest[:length]) in _OBJECTS:
-            name = " ".join(rest[:length])
+        name = " ".join(rest[:length])
+        if len(rest) >= length and name in _OBJECTS:
             if name in ("user", "group"):
                 name = "role"
             if first == "create" and name == "table" and _find(items, 0, {"as"}) is not None:

@@ -66,7 +66,7 @@ def _library() -> ctypes.CDLL:
 
 
 def statements(sql: str) -> tuple[int, ...] | Fault:
-    """Where the statements of `sql` begin (code points; white space before them included), or the first fault.
+    """Where the statements of `sql` begin (code points, white space included), or the first fault.
 
     `sql` must hold neither NUL nor lone surrogates (UnicodeEncodeError).
     """

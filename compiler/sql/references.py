@@ -1,4 +1,4 @@
-"""References in a statement: where they stand, what they want, and a text that PostgreSQL's grammar can judge."""
+"""References in a statement: where they stand, what they want, and a text for PostgreSQL's grammar."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiteralReference:
-    """`sql[start:end]` is `$name` or `$$name` in a quoted literal: a reference only where the name is known."""
+    """`sql[start:end]` is `$name` or `$$name` in a literal: a reference only where the name is known."""
 
     name: str
     start: int
@@ -37,10 +37,39 @@ class LiteralReference:
 
 # What may follow a row set in FROM and is no alias of it: all are words that PostgreSQL takes for no alias.
 _NO_ALIAS = frozenset(
-    (
-        "from where group having window union intersect except order limit offset fetch for join cross natural inner"
-        " left right full on using returning when tablesample into outer and or then with"
-    ).split()
+    {
+        "from",
+        "where",
+        "group",
+        "having",
+        "window",
+        "union",
+        "intersect",
+        "except",
+        "order",
+        "limit",
+        "offset",
+        "fetch",
+        "for",
+        "join",
+        "cross",
+        "natural",
+        "inner",
+        "left",
+        "right",
+        "full",
+        "on",
+        "using",
+        "returning",
+        "when",
+        "tablesample",
+        "into",
+        "outer",
+        "and",
+        "or",
+        "then",
+        "with",
+    }
 )
 _IN_LITERAL = re.compile(r"\$\$?([A-Za-z_\x80-\U0010ffff][A-Za-z_0-9\x80-\U0010ffff]*)")
 
@@ -79,8 +108,10 @@ def literal_references(sql: str, items: list[Token]) -> tuple[LiteralReference, 
     found: list[LiteralReference] = []
     for token in items:
         if token.kind is Kind.STRING or token.kind is Kind.ESCAPE_STRING:
-            for match in _IN_LITERAL.finditer(sql, token.start, token.end):
-                found.append(LiteralReference(name=match[1], start=match.start(), end=match.end()))
+            found.extend(
+                LiteralReference(name=match[1], start=match.start(), end=match.end())
+                for match in _IN_LITERAL.finditer(sql, token.start, token.end)
+            )
     return tuple(found)
 
 
@@ -113,14 +144,41 @@ _ROWS_BEHIND_LATERAL = " (SELECT) "
 def for_grammar(sql: str, items: list[Token], comments: list[Lexeme]) -> Rendered:
     """The statement for PostgreSQL's grammar: references as expressions or sub-selects, comments as spaces.
 
-    Comments go because the scanner of PostgreSQL takes quadratic time for deeply nested ones.
+    Comments go because PostgreSQL's scanner takes quadratic time for deeply nested ones, and because
+    libpg_query's does not join adjacent literals with a comment between them.
     """
-    swaps = [(comment.start, comment.end, " " * (comment.end - comment.start)) for comment in comments]
+    blank = [(comment.start, comment.end) for comment in comments]
+    for token in items:
+        if token.kind in _JOINED and "--" in sql[token.start : token.end]:
+            blank += _comments_between(sql, token)
+    swaps = [(start, end, " " * (end - start)) for start, end in blank]
     for index, token in enumerate(items):
         if token.kind is Kind.REFERENCE:
             swaps.append((token.start, token.end, _placeholder(sql, items, index)))
     swaps.sort()
     return swap(sql, swaps)
+
+
+_JOINED = frozenset({Kind.STRING, Kind.ESCAPE_STRING, Kind.UNICODE_STRING, Kind.BIT_STRING})
+_PLAIN_PART = re.compile(r"'[^']*+(?:''[^']*+)*+'")
+_ESCAPED_PART = re.compile(r"'[^'\\]*+(?:(?:''|\\.)[^'\\]*+)*+'", re.DOTALL)
+_GAP = re.compile(r"(?:\s|--[^\n\r]*+)*+")
+_COMMENT = re.compile(r"--[^\n\r]*+")
+
+
+def _comments_between(sql: str, token: Token) -> list[tuple[int, int]]:
+    """The comments between the parts of a literal that goes on behind a line break."""
+    part = _ESCAPED_PART if token.kind is Kind.ESCAPE_STRING else _PLAIN_PART
+    found: list[tuple[int, int]] = []
+    position = sql.index("'", token.start)
+    while position < token.end:
+        match = part.match(sql, position, token.end)
+        gap = None if match is None else _GAP.match(sql, match.end(), token.end)
+        if gap is None:
+            break
+        found.extend(comment.span() for comment in _COMMENT.finditer(sql, gap.start(), gap.end()))
+        position = gap.end()
+    return found
 
 
 def _placeholder(sql: str, items: list[Token], index: int) -> str:

@@ -1,6 +1,7 @@
 """The tables that a statement reads and writes, by sqlglot. What sqlglot cannot analyse is no error.
 
-sqlglot's compiled parser recurses on the C stack, so texts that nest deeply are not given to it.
+sqlglot's compiled parser recurses on the C stack, and takes quadratic time for chains of subscripts, so
+texts that nest deeply or have many of these are not given to it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ANALYSED_TOKENS_MAX = 150_000
 ANALYSED_DEPTH_MAX = 100
 ANALYSED_JOINS_MAX = 1_000
+ANALYSED_SUBSCRIPTS_MAX = 500
 
 _ANALYSED = QUERIES | {
     "create table as",
@@ -49,14 +51,19 @@ class Tables:
     analysed: bool = False
 
 
+UNKNOWN = Tables()
+
+
 def tables(sql: str, items: list[Token], kind: str) -> Tables:
     """The tables of a statement that PostgreSQL's grammar accepts. Never raises."""
     if kind not in _ANALYSED or len(items) > ANALYSED_TOKENS_MAX:
-        return Tables()
+        return UNKNOWN
     if max(token.depth for token in items) > ANALYSED_DEPTH_MAX:
-        return Tables()
+        return UNKNOWN
     if sum(token.word == "join" for token in items) > ANALYSED_JOINS_MAX:
-        return Tables()
+        return UNKNOWN
+    if sum(token.word == "[" for token in items) > ANALYSED_SUBSCRIPTS_MAX:
+        return UNKNOWN
     text = swap(
         sql,
         [
@@ -74,7 +81,7 @@ def tables(sql: str, items: list[Token], kind: str) -> Tables:
     except Exception:
         # sqlglot reports what it cannot parse in many ways (ParseError, TokenError, RecursionError, its own
         # faults); whatever it was, the statement is legal, only its tables stay unknown.
-        return Tables()
+        return UNKNOWN
 
 
 @cache
@@ -94,13 +101,14 @@ def _read(sql: str) -> Tables:
     assert isinstance(dialect, Dialect)
     parsed = [tree for tree in dialect.parse(sql) if tree is not None]
     if len(parsed) != 1:
-        return Tables()
+        return UNKNOWN
     reads: set[str] = set()
     writes: set[str] = set()
-    changing = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Alter, exp.Into, exp.Index)
+    always = (exp.TruncateTable, exp.Drop, exp.Index)
+    changing = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Alter, exp.Into, *always)
     for node in parsed[0].walk():
         if isinstance(node, exp.Command):
-            return Tables()
+            return UNKNOWN
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
             continue
         name = _name(node)
@@ -108,9 +116,8 @@ def _read(sql: str) -> Tables:
         if isinstance(holder, exp.Schema):
             node, holder = holder, holder.parent
         key = node.arg_key
-        if isinstance(holder, exp.TruncateTable | exp.Drop):
-            writes.add(name)
-        elif isinstance(holder, changing) and (key == "this" or isinstance(holder, exp.Index)):
+        target = key == "this" or isinstance(holder, always)
+        if target and isinstance(holder, changing):
             writes.add(name)
         elif name != _ROWS_ALIAS and not ("." not in name and _is_cte(node, name)):
             reads.add(name)
@@ -121,22 +128,22 @@ def _name(table: exp.Table) -> str:
     return ".".join(_part(part) for part in table.parts)
 
 
-def _part(part: exp.Expression) -> str:
+def _part(part: exp.Expr) -> str:
     text = part.name
     if not part.args.get("quoted"):
         return fold(text)
     return text if _PLAIN.fullmatch(text) else '"' + text.replace('"', '""') + '"'
 
 
-def _is_cte(table: exp.Expression, name: str) -> bool:
+def _is_cte(table: exp.Expr, name: str) -> bool:
     """Whether an unqualified name means a query of a WITH clause around it.
 
     Inside such a clause the names before it are visible; with RECURSIVE its own and the later ones too.
     """
     from sqlglot import exp
 
-    node: exp.Expression | None = table
-    inside: exp.Expression | None = None
+    node: exp.Expr | None = table
+    inside: exp.Expr | None = None
     while node is not None:
         if isinstance(node, exp.CTE):
             inside = node
