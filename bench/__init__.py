@@ -1,0 +1,1 @@
+"""Figures of dfc on this machine: `python -m bench`."""

@@ -1,0 +1,57 @@
+"""`python -m bench [figure ...]`: measures, and prints a table with the command that gives each figure again.
+
+Everything runs against a fresh embedded PostgreSQL with fsync on, in one run, so that the figures can be
+compared: the raw commit rate of the same server stands beside the workflows. About two minutes in all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import compiling, running
+from bench.measure import Figure, Setup, setup
+
+FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
+    "help": compiling.help_page,
+    "compile": compiling.compile_times,
+    "wheel": compiling.wheel_size,
+    "raw": running.raw_commits,
+    "start": running.first_and_repeated_start,
+    "latency": running.latency,
+    "throughput": running.throughput,
+}
+
+
+def main() -> int:
+    """Measure what was asked for. Exit code 0."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("figures", nargs="*", metavar="figure", help=f"one or more of {', '.join(FIGURES)}")
+    parser.add_argument("--workflows", type=int, default=2000, help="for throughput (default 2000)")
+    parser.add_argument("--seconds", type=int, default=5, help="for each pgbench run (default 5)")
+    options = parser.parse_args()
+    unknown = [name for name in options.figures if name not in FIGURES]
+    if unknown:
+        parser.error(f"unknown figure {unknown[0]}")
+    names = options.figures or list(FIGURES)
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.release()}"
+    print(f"Python {platform.python_version()}, {machine}\n")
+    with (
+        tempfile.TemporaryDirectory(prefix="dfc-bench-") as folder,
+        setup(Path(folder), workflows=options.workflows, seconds=options.seconds) as ready,
+    ):
+        for name in names:
+            for figure in FIGURES[name](ready):
+                print(f"{figure.name:<58} {figure.value:>14}  {figure.note}".rstrip(), flush=True)
+                ready.results[figure.name] = figure.number
+            print(f"{'':<58} {'':>14}  python -m bench {name}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
