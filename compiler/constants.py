@@ -84,7 +84,7 @@ _FALSE = ("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0")
 
 
 def number_of(literal: str) -> str | None:
-    """A number literal in plain digits (`0x1F` is `31`, `1_000` is `1000`); None when it is none or too large."""
+    """A number literal in plain digits (`0x1F` is `31`, `1_000` is `1000`); None for another text."""
     radix = _RADIX.fullmatch(literal)
     try:
         if radix is not None:

@@ -9,12 +9,13 @@ from dfc.grammar.lexer import reference_of
 NAME_CHARACTERS_MAX = 63
 RESERVED = frozenset({"input", "item", "error"})
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IDENTIFIER = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SPACE = " \t\n\r\f\v"
 
 
 def is_identifier(text: str) -> bool:
-    """Whether a text is one bare identifier, so that it is a name and never SQL."""
+    """Whether a text is one bare identifier of PostgreSQL, so that it is a name and never SQL."""
     return _IDENTIFIER.fullmatch(text) is not None
 
 
@@ -36,7 +37,7 @@ def is_reference(text: str) -> bool:
 
 def name_fault(name: str) -> str:
     """Why a text cannot be the name of a step or a binding; empty when it can."""
-    if not is_identifier(name):
+    if _NAME.fullmatch(name) is None:
         return "has to be letters, digits and `_`, and begin with a letter or `_`"
     if len(name) > NAME_CHARACTERS_MAX:
         return f"has over {NAME_CHARACTERS_MAX} characters"

@@ -1,0 +1,388 @@
+"""From the parts that the parser finds to the tree of `ast`: grouping, constants, calls.
+
+The parser hands over one rule at a time, the innermost first, so nothing here recurses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from dfc.compiler import constants
+from dfc.compiler.ast import Bind, Chain, Expression, FanOut, Join, Later, Text
+from dfc.compiler.constants import ConstantFault
+from dfc.compiler.diagnostics import Diagnostic, error
+from dfc.compiler.functions import Functions
+from dfc.compiler.names import is_identifier
+from dfc.compiler.span import Span
+from dfc.compiler.strings import StringFault, is_unicode_escape_character, string_value
+from dfc.compiler.values import (
+    Argument,
+    Array,
+    Faulty,
+    Null,
+    Number,
+    String,
+    Submission,
+    Tree,
+    Truth,
+    Value,
+    described,
+    joined,
+)
+from dfc.grammar.lexer import Lexeme
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """A token: its terminal in the grammar, its text as written, and the lexeme that it came from."""
+
+    type: str
+    written: str
+    lexeme: Lexeme
+
+    @property
+    def span(self) -> Span:
+        """Where the token stands."""
+        return Span(self.lexeme.start, self.lexeme.end)
+
+    @property
+    def name(self) -> str:
+        """The name that an identifier is: folded to lower case, or what stands between the quotes."""
+        return self.written[1:-1].replace('""', '"') if self.written.startswith('"') else self.written.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A name of a function or type: its parts, `df` and `step`."""
+
+    parts: tuple[str, ...]
+    span: Span
+
+    @property
+    def type_name(self) -> str:
+        """The name as that of a type, PostgreSQL's own without their schema."""
+        parts = self.parts[1:] if len(self.parts) > 1 and self.parts[0] == "pg_catalog" else self.parts
+        return ".".join(parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """The arguments of a call, in order."""
+
+    items: tuple[Argument, ...]
+
+
+_Compute: TypeAlias = Callable[[], Value]
+Part: TypeAlias = Value | Leaf | Named | Argument | Arguments
+
+
+@dataclass(slots=True)
+class _Group:
+    """The left side of an operator while it grows: a chain, fan-out or text is put together at its end."""
+
+    value: Value
+    open: str = ""
+    items: list[Expression] | None = None
+    texts: list[String] | None = None
+
+    def closed(self) -> Value:
+        """The left side as one value."""
+        if self.items is not None and self.open == "CHAIN":
+            return Tree(expression=Chain(items=tuple(self.items), span=self.value.span), span=self.value.span)
+        if self.items is not None:
+            return Tree(
+                expression=FanOut(branches=tuple(self.items), span=self.value.span), span=self.value.span
+            )
+        if self.texts is not None:
+            return joined(self.texts, self.value.span)
+        return self.value
+
+
+class Builder:
+    """Makes the parts of one statement; `problems` collects what is wrong with them."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.problems: list[Diagnostic] = []
+        self.functions = Functions(self.problems.append)
+        self._rules = {
+            "start": self._first,
+            "expression": self._expression,
+            "operand": self._operand,
+            "loop": self._last_but_closing,
+            "operator": self._last_but_closing,
+            "binary": self._first,
+            "sign": self._sign,
+            "cast": self._cast,
+            "string": self._string,
+            "number": self._number,
+            "word": self._word,
+            "group": self._parentheses,
+            "call": self._call,
+            "arguments": self._arguments,
+            "argument": self._argument,
+            "named": self._argument,
+            "variadic": self._argument,
+            "typed": self._typed,
+            "converted": self._converted,
+            "array": self._array,
+            "type": self._type,
+            "modifiers": self._first,
+            "bounds": self._first,
+            "name": self._name,
+        }
+
+    def build(self, rule: str, parts: list[Part]) -> Part:
+        """What a rule of the grammar means, given what its parts mean."""
+        return self._rules[rule](parts)
+
+    def _fault(self, code: str, message: str, span: Span, *, label: str = "", help: str = "") -> Faulty:
+        self.problems.append(error(code, message, span, label=label, help=help))
+        return Faulty(span=span)
+
+    # The small parts
+
+    def _first(self, parts: list[Part]) -> Part:
+        return parts[0]
+
+    def _last_but_closing(self, parts: list[Part]) -> Part:
+        """The operator inside of `OPERATOR(df.~>)`, with the span of all of it; or the operator itself."""
+        first, last = parts[0], parts[-1]
+        if len(parts) == 1 or not (isinstance(first, Leaf) and isinstance(last, Leaf)):
+            return first
+        inside = parts[-2]
+        assert isinstance(inside, Leaf)
+        return replace(inside, lexeme=Lexeme(inside.lexeme.kind, first.lexeme.start, last.lexeme.end))
+
+    def _name(self, parts: list[Part]) -> Part:
+        words = [part for part in parts if isinstance(part, Leaf)]
+        names = tuple(word.name for word in words if word.type != "DOT")
+        return Named(parts=names, span=words[0].span.to(words[-1].span))
+
+    def _type(self, parts: list[Part]) -> Part:
+        name = parts[0]
+        assert isinstance(name, Named)
+        words = [part.name for part in parts[1:] if isinstance(part, Leaf) and part.type == "IDENT"]
+        marks = [part for part in parts[1:] if isinstance(part, Leaf) and part.type != "IDENT"]
+        last = parts[-1].span if not isinstance(parts[-1], Arguments) else name.span
+        written = " ".join((name.type_name, *words)) + "".join(
+            "[]" if m.type == "LSQB" else "()" for m in marks
+        )
+        return Named(parts=(written,), span=name.span.to(last))
+
+    # Constants
+
+    def _string(self, parts: list[Part]) -> Part:
+        leaves = [part for part in parts if isinstance(part, Leaf)]
+        span = leaves[0].span.to(leaves[-1].span)
+        escape = "\\"
+        if len(leaves) == 3:
+            escape, _ = string_value(self.text, leaves[2].lexeme)
+            if not is_unicode_escape_character(escape):
+                return self._fault("DF153", "this cannot be an escape character", leaves[2].span)
+        try:
+            value, pieces = string_value(self.text, leaves[0].lexeme, escape)
+        except StringFault as fault:
+            self._fault("DF153", fault.message, fault.span)
+            return Faulty(span=span)
+        return String(text=Text(value=value, span=span, pieces=pieces), span=span)
+
+    def _number(self, parts: list[Part]) -> Part:
+        leaf = parts[0]
+        assert isinstance(leaf, Leaf)
+        digits = constants.number_of(leaf.written)
+        if digits is None:
+            return self._fault("DF159", "this number is out of range", leaf.span)
+        return Number(digits=digits, span=leaf.span)
+
+    def _word(self, parts: list[Part]) -> Part:
+        leaf = parts[0]
+        assert isinstance(leaf, Leaf)
+        if leaf.type == "NULL":
+            return Null(span=leaf.span)
+        return Truth(value=leaf.type == "TRUE", span=leaf.span)
+
+    def _sign(self, parts: list[Part]) -> Part:
+        sign, value = parts[0], _value(parts[1])
+        assert isinstance(sign, Leaf)
+        span = sign.span.to(value.span)
+        if sign.type == "PLUS" and isinstance(value, Number):
+            return replace(value, span=span)
+        return self._computed(lambda: constants.negated(value, span), span)
+
+    def _cast(self, parts: list[Part]) -> Part:
+        value, kind = _value(parts[0]), parts[2]
+        assert isinstance(kind, Named)
+        return self._converted_to(value, kind.parts[0], value.span.to(kind.span))
+
+    def _converted(self, parts: list[Part]) -> Part:
+        first, value, kind, last = parts[0], _value(parts[2]), parts[4], parts[5]
+        assert isinstance(first, Leaf) and isinstance(kind, Named) and isinstance(last, Leaf)
+        return self._converted_to(value, kind.parts[0], first.span.to(last.span))
+
+    def _typed(self, parts: list[Part]) -> Part:
+        name, value = parts[0], _value(parts[-1])
+        assert isinstance(name, Named)
+        words = [part.name for part in parts[1:-1] if isinstance(part, Leaf)]
+        return self._converted_to(value, " ".join((name.type_name, *words)), name.span.to(value.span))
+
+    def _converted_to(self, value: Value, type_name: str, span: Span) -> Value:
+        return self._computed(lambda: constants.cast(value, type_name, span), span)
+
+    def _computed(self, compute: _Compute, span: Span) -> Value:
+        try:
+            return compute()
+        except ConstantFault as fault:
+            self._fault(fault.code, fault.message, fault.span, help=fault.help)
+            return Faulty(span=span)
+
+    def _array(self, parts: list[Part]) -> Part:
+        first, last = parts[0], parts[-1]
+        assert isinstance(first, Leaf) and isinstance(last, Leaf)
+        items = tuple(_value(part) for part in parts if not isinstance(part, Leaf))
+        return Array(items=items, span=first.span.to(last.span))
+
+    # Calls
+
+    def _argument(self, parts: list[Part]) -> Part:
+        value = _value(parts[-1])
+        first = parts[0]
+        name = first.name if isinstance(first, Leaf) and first.type == "IDENT" else None
+        variadic = isinstance(first, Leaf) and first.type == "VARIADIC"
+        start = first.span if isinstance(first, Leaf) else value.span
+        return Argument(value=value, name=name, variadic=variadic, span=start.to(value.span))
+
+    def _arguments(self, parts: list[Part]) -> Part:
+        return Arguments(items=tuple(part for part in parts if isinstance(part, Argument)))
+
+    def _call(self, parts: list[Part]) -> Part:
+        name, last = parts[0], parts[-1]
+        assert isinstance(name, Named) and isinstance(last, Leaf)
+        arguments = parts[2].items if isinstance(parts[2], Arguments) else ()
+        return self.functions.call(name.parts, name.span, arguments, name.span.to(last.span))
+
+    # Operators
+
+    def _parentheses(self, parts: list[Part]) -> Part:
+        first, last = parts[0], parts[2]
+        assert isinstance(first, Leaf) and isinstance(last, Leaf)
+        return replace(_value(parts[1]), span=first.span.to(last.span))
+
+    def _operand(self, parts: list[Part]) -> Part:
+        value = _value(parts[-1])
+        for loop in reversed(parts[:-1]):
+            assert isinstance(loop, Leaf)
+            body = self.functions.expression(value)
+            span = loop.span.to(value.span)
+            value = Faulty(span=span) if body is None else _later("@>", (body,), span)
+        return value
+
+    def _expression(self, parts: list[Part]) -> Part:
+        """Group a flat list of operands and operators from the left."""
+        group = _Group(_value(parts[0]))
+        for operator, part in zip(parts[1::2], parts[2::2], strict=True):
+            assert isinstance(operator, Leaf)
+            group = self._grown(group, operator, _value(part))
+        return group.closed()
+
+    def _grown(self, group: _Group, operator: Leaf, right: Value) -> _Group:
+        span = group.value.span.to(right.span)
+        if operator.type == "CONCAT":
+            return self._concatenated(group, operator, right, span)
+        if operator.type == "FAN" and isinstance(right, String) and is_identifier(right.text.value):
+            body = self.functions.expression(group.closed())
+            name = self.functions.name(right)
+            if body is None or name is None:
+                return _Group(Faulty(span=span))
+            return _Group(Tree(expression=Bind(name=name, body=body, span=span), span=span))
+        if operator.type == group.open and group.items is not None:
+            added = self.functions.expression(right)
+            if added is None:
+                return _Group(Faulty(span=span))
+            group.items += _items(added, operator.type)
+            group.value = replace(group.value, span=span)
+            return group
+        left = group.closed()
+        first, second = self.functions.expression(left), self.functions.expression(right)
+        if first is None or second is None:
+            return _Group(Faulty(span=span))
+        return self._combined(operator, left, first, second, span)
+
+    def _combined(
+        self, operator: Leaf, left: Value, first: Expression, second: Expression, span: Span
+    ) -> _Group:
+        match operator.type:
+            case "CHAIN":
+                items = [*_items(first, "CHAIN"), *_items(second, "CHAIN")]
+                return _Group(Null(span=span), "CHAIN", items)
+            case "FAN":
+                extended = list(first.branches) if isinstance(first, FanOut) else [first]
+                return _Group(Null(span=span), "FAN", [*extended, second])
+            case "JOIN":
+                return _Group(Tree(expression=Join(branches=(first, second), span=span), span=span))
+            case "RACE":
+                return _Group(_later("|", (first, second), span))
+            case "THEN":
+                return _Group(_later("?>", (first, second), span))
+            case "ELSE" if isinstance(first, Later) and first.construct == "?>":
+                return _Group(_later("?> with !>", (*first.children, second), span))
+            case "ELSE":
+                return _Group(
+                    self._fault(
+                        "DF164",
+                        "`!>` has no `?>` on its left side",
+                        operator.span,
+                        label="operators group from the left",
+                        help="write `condition ?> (then) !> (else)`",
+                    )
+                )
+            case _:
+                raise AssertionError(operator.type)
+
+    def _concatenated(self, group: _Group, operator: Leaf, right: Value, span: Span) -> _Group:
+        left = group.value if group.texts is not None else group.closed()
+        if isinstance(left, Faulty) or isinstance(right, Faulty):
+            return _Group(Faulty(span=span))
+        if isinstance(left, String) and isinstance(right, String):
+            texts = group.texts if group.texts is not None else [left]
+            texts.append(right)
+            return _Group(replace(left, span=span), "CONCAT", texts=texts)
+        if isinstance(left, Tree | Submission) or isinstance(right, Tree | Submission):
+            return _Group(
+                self._fault(
+                    "DF115",
+                    "text is joined to a workflow expression with `||`",
+                    operator.span,
+                    label="`||` groups from the left, like `~>`",
+                    help="put the text and its `||` in parentheses",
+                )
+            )
+        if isinstance(left, Null) or isinstance(right, Null):
+            return _Group(Null(span=span))
+        other = right if isinstance(left, String) else left
+        return _Group(
+            self._fault(
+                "DF165",
+                f"`||` here joins strings, not {described(other)}",
+                other.span,
+                help="write the whole text as one string",
+            )
+        )
+
+
+def _value(part: Part) -> Value:
+    match part:
+        case Leaf() | Named() | Argument() | Arguments():
+            raise AssertionError(f"the grammar has put {part} where a value belongs")
+        case _:
+            return part
+
+
+def _items(expression: Expression, operator: str) -> Sequence[Expression]:
+    return expression.items if operator == "CHAIN" and isinstance(expression, Chain) else (expression,)
+
+
+def _later(construct: str, children: tuple[Expression, ...], span: Span) -> Tree:
+    return Tree(expression=Later(construct=construct, children=children, span=span), span=span)

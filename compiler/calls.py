@@ -1,0 +1,224 @@
+"""Calls: which argument belongs to which parameter, and whether it is of the type that it has to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from dfc.compiler.constants import INT4_MAX, ConstantFault, document, integer_of, number_of, truth_of
+from dfc.compiler.diagnostics import Diagnostic, Note, error
+from dfc.compiler.names import name_fault
+from dfc.compiler.signatures import Parameter, Signature, Want
+from dfc.compiler.span import Span
+from dfc.compiler.values import (
+    Argument,
+    Array,
+    Document,
+    Faulty,
+    Null,
+    Number,
+    String,
+    Submission,
+    Tree,
+    Truth,
+    Typed,
+    Value,
+    described,
+)
+
+Report = Callable[[Diagnostic], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Bound:
+    """The arguments of a call by parameter name, in the order of the signature; `listed` when variadic."""
+
+    function: str
+    span: Span
+    by_name: dict[str, Argument] = field(default_factory=dict[str, Argument])
+    listed: tuple[Value, ...] | None = None
+
+    def value(self, name: str) -> Value | None:
+        """The argument, None when it was left out or is NULL."""
+        found = self.by_name.get(name)
+        return None if found is None or isinstance(found.value, Null) else found.value
+
+
+def nearest(word: str, known: Sequence[str], prefix: str = "") -> str:
+    """A help line that names the known word that a misspelt one is like; empty when there is none."""
+    close = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    return f"did you mean `{prefix}{close[0]}`?" if close else ""
+
+
+def bind(
+    function: str, signature: Signature, given: Sequence[Argument], span: Span, report: Report
+) -> Bound | None:
+    """Give each argument its parameter; None when one of them has a problem, which has been reported."""
+    bound = Bound(function=function, span=span)
+    named = {p.name: p for p in (*signature.parameters, *signature.options)}
+    positional: list[Argument] = []
+    good = True
+    for argument in given:
+        if argument.name is None:
+            good = _positional(bound, argument, positional, report) and good
+        elif argument.name not in named:
+            good = False
+            report(
+                error(
+                    "DF160",
+                    f"`{function}` has no argument `{argument.name}`",
+                    argument.span,
+                    help=nearest(argument.name, tuple(named)) or _arguments(function, signature),
+                )
+            )
+        elif argument.name in bound.by_name:
+            good = False
+            report(_twice(function, argument, bound.by_name[argument.name].span))
+        else:
+            bound.by_name[argument.name] = argument
+    return bound if good and _place(bound, signature, positional, report) else None
+
+
+def _positional(bound: Bound, argument: Argument, positional: list[Argument], report: Report) -> bool:
+    positional.append(argument)
+    if not bound.by_name:
+        return True
+    report(
+        error(
+            "DF161",
+            "a positional argument cannot follow a named one",
+            argument.span,
+            help="write its name in front of it, with `=>`",
+        )
+    )
+    return False
+
+
+def _twice(function: str, argument: Argument, first: Span) -> Diagnostic:
+    return error(
+        "DF161",
+        f"`{function}` gets `{argument.name}` twice",
+        argument.span,
+        notes=(Note(message="the first one", span=first),),
+    )
+
+
+def _place(bound: Bound, signature: Signature, positional: list[Argument], report: Report) -> bool:
+    """Place the positional arguments, and say what is missing or too much."""
+    function = bound.function
+    for argument in positional:
+        if argument.variadic and not (signature.variadic and argument is positional[-1]):
+            report(error("DF163", f"`{function}` takes no VARIADIC argument there", argument.span))
+            return False
+    if signature.variadic and not any(p.name in bound.by_name for p in signature.parameters):
+        listed = _listed(positional)
+        if len(listed) >= signature.least:
+            bound.listed = listed
+            return True
+    for parameter, argument in zip(signature.parameters, positional, strict=False):
+        if parameter.name in bound.by_name:
+            report(_twice(function, bound.by_name[parameter.name], argument.span))
+            return False
+        bound.by_name[parameter.name] = argument
+    for argument in positional[len(signature.parameters) :]:
+        report(
+            error(
+                "DF163",
+                f"`{function}` has too many arguments",
+                argument.span,
+                label="one too many",
+                help=_arguments(function, signature),
+            )
+        )
+        return False
+    missing = [p.name for p in signature.parameters if p.required and p.name not in bound.by_name]
+    if missing:
+        report(
+            error(
+                "DF162",
+                f"`{function}` needs the argument `{missing[0]}`",
+                bound.span,
+                help=_arguments(function, signature),
+            )
+        )
+    return not missing
+
+
+def _listed(positional: Sequence[Argument]) -> tuple[Value, ...]:
+    """The arguments of a variadic call, an array at the end taken apart."""
+    values = tuple(argument.value for argument in positional)
+    if values and isinstance(values[-1], Array) and (positional[-1].variadic or len(values) == 1):
+        return (*values[:-1], *values[-1].items)
+    return values
+
+
+def _arguments(function: str, signature: Signature) -> str:
+    written = [p.name if p.required else f"[{p.name}]" for p in signature.parameters]
+    if signature.variadic:
+        written.append("...")
+    return f"write `{function}({', '.join(written)})`"
+
+
+def check_type(function: str, parameter: Parameter, value: Value, report: Report) -> Value:
+    """The argument as what its parameter wants (not for expressions); Faulty when it cannot be that."""
+    if isinstance(value, Faulty):
+        return value
+    if isinstance(value, Null):
+        if not parameter.required:
+            return value
+        report(error("DF116", f"`{parameter.name}` of `{function}` cannot be NULL", value.span))
+        return Faulty(span=value.span)
+    try:
+        fitting = _fitting(parameter, value)
+    except ConstantFault as fault:
+        report(error(fault.code, fault.message, fault.span, help=fault.help))
+        return Faulty(span=value.span)
+    if fitting is None:
+        what = f"`{parameter.name}` of `{function}` has to be {parameter.want.value}, not {described(value)}"
+        report(error("DF159", what, value.span))
+        return Faulty(span=value.span)
+    return fitting
+
+
+def _fitting(parameter: Parameter, value: Value) -> Value | None:
+    if isinstance(value, Tree | Submission):
+        return None
+    untyped = value.text.value if isinstance(value, String) and not value.typed else None
+    match parameter.want:
+        case Want.TEXT:
+            return value if isinstance(value, String) else None
+        case Want.NAME:
+            return _name(parameter, value)
+        case Want.INTEGER:
+            digits = (
+                value.digits if isinstance(value, Number) else None if untyped is None else number_of(untyped)
+            )
+            whole = None if digits is None else integer_of(digits)
+            fits = whole is not None and -INT4_MAX - 1 <= whole <= INT4_MAX
+            return Number(digits=str(whole), span=value.span) if fits else None
+        case Want.BOOLEAN:
+            truth = (
+                value.value if isinstance(value, Truth) else None if untyped is None else truth_of(untyped)
+            )
+            return None if truth is None else Truth(value=truth, span=value.span)
+        case Want.JSON:
+            if untyped is not None:
+                return document(untyped, True, value.span)
+            return document(value.written, True, value.span) if isinstance(value, Document) else None
+        case Want.NUMBER | Want.DURATION | Want.MOMENT:
+            return value if isinstance(value, Number | String | Typed) else None
+        case Want.LIST:
+            return value if isinstance(value, Array | String) else None
+        case Want.ANY | Want.EXPRESSION:
+            return value
+
+
+def _name(parameter: Parameter, value: Value) -> Value | None:
+    if not isinstance(value, String):
+        return None
+    fault = name_fault(value.text.value)
+    if fault:
+        shown = value.text.value if len(value.text.value) <= 70 else value.text.value[:67] + "..."
+        raise ConstantFault("DF113", f"the name `{shown}` {fault}", value.span)
+    return value

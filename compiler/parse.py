@@ -1,0 +1,302 @@
+"""Text to expression tree: the only module that knows Lark.
+
+Statements come from `statements`, tokens from the lexer, meaning from `build`. Lark only says which rule the
+tokens make; its tables are loaded from the package, and computed where they are missing or stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import lark
+from lark import Lark, Tree
+from lark.exceptions import UnexpectedToken
+from lark.lexer import Lexer
+
+import dfc.grammar
+from dfc.compiler import ast
+from dfc.compiler.ast import Expression, ServerStatement, Workflow
+from dfc.compiler.build import Builder, Leaf, Part
+from dfc.compiler.diagnostics import Diagnostic, Note, error, has_errors, note
+from dfc.compiler.source import Source
+from dfc.compiler.span import Span
+from dfc.compiler.statements import (
+    NESTING_LEVELS_MAX,
+    STATEMENT_TOKENS_MAX,
+    Form,
+    Statement,
+    is_constant_call,
+    split,
+)
+from dfc.compiler.syntax import end_of_input, terminal_of, unclosed, unexpected
+from dfc.compiler.values import Faulty, Submission, Value
+from dfc.grammar.lexer import Lexeme
+
+PROBLEMS_MAX = 1_000
+BOM = "\ufeff"
+
+_FOLDER = Path(dfc.grammar.__file__).parent
+_GRAMMAR = _FOLDER / "dfsql.lark"
+TABLES = _FOLDER / "dfsql.tables"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """The statements of a file, in order, and its problems. Faulty statements are left out."""
+
+    statements: tuple[ast.Statement, ...]
+    problems: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedExpression:
+    """One expression; None when its text has an error."""
+
+    tree: Expression | None
+    problems: tuple[Diagnostic, ...] = ()
+
+
+# Lark and its tables
+
+
+class NoLexer(Lexer):
+    """Lark gets its tokens one by one, from our own lexer."""
+
+    def __init__(self, lexer_conf: object) -> None:
+        del lexer_conf
+
+    def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[lark.Token]:  # pragma: no cover
+        return iter(())
+
+
+def _stamp() -> str:
+    """What the tables depend on: Lark's version and the grammar."""
+    return f"{lark.__version__} {hashlib.sha256(_GRAMMAR.read_bytes()).hexdigest()}\n"
+
+
+def _computed() -> Lark:
+    return Lark(
+        _GRAMMAR.read_text(encoding="utf-8"),
+        parser="lalr",
+        lexer=NoLexer,
+        maybe_placeholders=False,
+        keep_all_tokens=True,
+    )
+
+
+def store_tables(path: Path = TABLES) -> None:
+    """Compute the parse tables and write them to a file (the build hook does)."""
+    tables = io.BytesIO()
+    cast(Any, _computed()).save(tables)
+    path.write_bytes(_stamp().encode() + tables.getvalue())
+
+
+@cache
+def _parser() -> Lark:
+    try:
+        stored = TABLES.read_bytes()
+        stamp = _stamp().encode()
+        if stored.startswith(stamp):
+            return cast(Any, Lark).load(io.BytesIO(stored[len(stamp) :]))
+    except (OSError, pickle.UnpicklingError, EOFError, KeyError, AttributeError, ImportError, TypeError):
+        pass  # a cache that cannot be read is no cache
+    return _computed()
+
+
+# Files and expressions
+
+
+def parse_file(source: Source) -> Parsed:
+    """Parse a whole file: every statement, and all problems of all of them. Raises nothing for bad input."""
+    problems = list(_character_problems(source.text))
+    statements: list[ast.Statement] = []
+    found = 0
+    for statement in split(source.text, 1 if source.text.startswith(BOM) else 0):
+        found += 1
+        result, faults = _statement(source.text, statement)
+        problems += faults
+        if result is not None:
+            statements.append(result)
+        if len(problems) > PROBLEMS_MAX:
+            problems = problems[:PROBLEMS_MAX]
+            end = Span(statement.end, statement.end)
+            problems.append(error("DF101", f"over {PROBLEMS_MAX} problems: the rest is not shown", end))
+            break
+    if not found:
+        end = len(source.text)
+        help = "write a workflow, for example `df.step('hello', 'SELECT 1');`"
+        problems.append(error("DF154", "there is no statement in this file", Span(end, end), help=help))
+    problems.sort(key=lambda problem: problem.span.start)
+    return Parsed(statements=tuple(statements), problems=tuple(problems))
+
+
+def parse_expression(source: Source) -> ParsedExpression:
+    """Parse a text that is one bare expression, an optional `;` behind it. Raises nothing for bad input."""
+    problems = list(_character_problems(source.text))
+    statements = list(split(source.text))
+    if not statements:
+        end = len(source.text)
+        problems.append(error("DF154", "there is no expression", Span(end, end)))
+    if len(statements) > 1:
+        extra = Span(statements[1].start, statements[1].end)
+        problems.append(error("DF101", "one expression is expected here, not more", extra))
+    tree: Expression | None = None
+    for statement in statements[:1]:
+        if statement.form is Form.BARE:
+            tree, faults = _bare(source.text, statement)
+            problems += faults
+        else:
+            where = Span(statement.start, statement.end)
+            problems.append(error("DF101", "this is not a workflow expression", where))
+    problems.sort(key=lambda problem: problem.span.start)
+    return ParsedExpression(tree=None if has_errors(problems) else tree, problems=tuple(problems))
+
+
+def _character_problems(text: str) -> Iterator[Diagnostic]:
+    """Characters that no text in PostgreSQL can have."""
+    nul = text.find("\0")
+    if nul != -1:
+        count = text.count("\0")
+        message = "the text has a NUL character" if count == 1 else f"the text has {count} NUL characters"
+        yield error("DF150", message, Span(nul, nul + 1), help="save the file as UTF-8")
+    try:
+        text.encode()
+    except UnicodeEncodeError as fault:
+        message = "the text has half of a character (a lone surrogate)"
+        yield error("DF150", message, Span(fault.start, fault.start + 1), help="save the file as UTF-8")
+
+
+def _statement(text: str, statement: Statement) -> tuple[ast.Statement | None, list[Diagnostic]]:
+    span = Span(statement.start, statement.end)
+    match statement.form:
+        case Form.PSQL:
+            return None, [_psql_command(text, span)]
+        case Form.COPY:
+            help = "load the data with INSERT, or with \\copy in psql before the workflow is started"
+            return None, [error("DF152", "COPY FROM STDIN has no data here", span, help=help)]
+        case Form.SERVER:
+            faults = _brackets(text, statement)
+            return (None, faults) if faults else _server(text, span)
+        case Form.BARE:
+            body, faults = _bare(text, statement)
+            return (None if body is None else Workflow(body=body, label=None, span=span)), faults
+        case Form.CALL:
+            return _call(text, statement, span)
+
+
+def _server(text: str, span: Span) -> tuple[ServerStatement, list[Diagnostic]]:
+    sent = note("DF240", "not analysed: this statement goes to the server as it stands", span)
+    return ServerStatement(text=text[span.start : span.end], span=span), [sent]
+
+
+def _psql_command(text: str, span: Span) -> Diagnostic:
+    command = text[span.start : span.end].split()[0]
+    help = "remove it, or run the file with psql"
+    return error("DF151", f"`{command[:40]}` is a command of psql, not SQL", span, help=help)
+
+
+def _brackets(text: str, statement: Statement) -> list[Diagnostic]:
+    """What is wrong with the outer shape: something without an end, too deep, too long."""
+    if statement.unterminated is not None:
+        return [unclosed(text, statement.unterminated)]
+    if statement.too_deep is not None:
+        where = Span(statement.too_deep.start, statement.too_deep.end)
+        message = f"brackets nested over {NESTING_LEVELS_MAX} levels"
+        return [error("DF511", message, where, help="write long groups flat: `df.seq(...)`, `df.join(...)`")]
+    if statement.too_long is not None:
+        where = Span(statement.too_long.start, statement.too_long.end)
+        return [error("DF513", f"a statement of over {STATEMENT_TOKENS_MAX} tokens", where)]
+    if statement.opened:
+        last = statement.opened[-1]
+        bracket = text[last.start]
+        closing = ")" if bracket == "(" else "]"
+        outer = statement.opened[:-1]
+        notes = tuple(Note(message="open too", span=Span(o.start, o.end)) for o in outer[-1:])
+        return [
+            error(
+                "DF103",
+                f"this `{bracket}` is never closed",
+                Span(last.start, last.end),
+                notes=notes,
+                help=f"add the missing `{closing}` before the end of the statement",
+            )
+        ]
+    return []
+
+
+def _bare(text: str, statement: Statement) -> tuple[Expression | None, list[Diagnostic]]:
+    faults = _brackets(text, statement)
+    if faults:
+        return None, faults
+    value, builder = _parsed(text, statement.lexemes)
+    body = builder.functions.expression(value)
+    return (None if has_errors(builder.problems) else body), builder.problems
+
+
+def _call(text: str, statement: Statement, span: Span) -> tuple[ast.Statement | None, list[Diagnostic]]:
+    faults = _brackets(text, statement)
+    if faults:
+        return None, faults
+    if not is_constant_call(text, statement.lexemes):
+        return _server(text, span)
+    value, builder = _parsed(text, statement.lexemes[1:])
+    if any(problem.code == "DF165" for problem in builder.problems) or builder.functions.has_plan:
+        return _server(text, span)
+    if isinstance(value, Submission) and not has_errors(builder.problems):
+        return Workflow(body=value.body, label=value.label, span=span), builder.problems
+    return None, builder.problems
+
+
+# One expression
+
+
+def _parsed(text: str, lexemes: list[Lexeme]) -> tuple[Value, Builder]:
+    """The value that the lexemes write; Faulty when there is a syntax error, which has been reported."""
+    builder = Builder(text)
+    whole = Span(lexemes[0].start, lexemes[-1].end)
+    parser = cast(Any, _parser()).parse_interactive()
+    for index, lexeme in enumerate(lexemes):
+        terminal = terminal_of(text, lexemes, index)
+        written = text[lexeme.start : lexeme.end]
+        try:
+            if terminal is None:
+                raise KeyError
+            parser.feed_token(Leaf(type=terminal, written=written, lexeme=lexeme))
+        except (UnexpectedToken, KeyError):
+            builder.problems.append(unexpected(text, lexemes, index, frozenset(parser.accepts())))
+            return Faulty(span=whole), builder
+    try:
+        tree = parser.feed_eof()
+    except UnexpectedToken:
+        builder.problems.append(end_of_input(text, lexemes, frozenset(parser.accepts())))
+        return Faulty(span=whole), builder
+    value = _folded(tree, builder.build)
+    return cast(Value, value), builder
+
+
+def _folded(root: Tree[Any], build: Callable[[str, list[Part]], Part]) -> Part:
+    """Hand the rules of a tree to `build`, the innermost first, in written order; without recursion."""
+    done: list[Part] = []
+    todo: list[tuple[Tree[Any], bool] | Leaf] = [(root, False)]
+    while todo:
+        task = todo.pop()
+        if isinstance(task, Leaf):
+            done.append(task)
+            continue
+        tree, ready = task
+        count = len(tree.children)
+        if ready:
+            parts = done[len(done) - count :]
+            del done[len(done) - count :]
+            done.append(build(tree.data, parts))
+            continue
+        todo.append((tree, True))
+        todo.extend(child if isinstance(child, Leaf) else (child, False) for child in reversed(tree.children))
+    return done[0]

@@ -1,0 +1,165 @@
+"""Diagnostics as text for people, and as JSON for the compiler process."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
+
+from dfc.compiler.diagnostics import Diagnostic, Severity
+from dfc.compiler.source import Source
+from dfc.compiler.span import Span
+
+LINE_COLUMNS_MAX = 120
+TAB_COLUMNS = 4
+_COLUMNS_BEFORE_CARET = 40
+
+_RESET = "\x1b[0m"
+_BOLD = "\x1b[1m"
+_BLUE = "\x1b[1;34m"
+_COLOURS = {Severity.ERROR: "\x1b[1;31m", Severity.LINT: "\x1b[1;33m", Severity.NOTE: "\x1b[1;36m"}
+
+
+def render(problems: Iterable[Diagnostic], source: Source, color: bool = False) -> str:
+    """The problems in the order of the source, each with its line and a caret, an empty line between them."""
+    ordered = sorted(problems, key=lambda problem: (problem.span.start, problem.span.end, problem.code))
+    return "\n".join(_one(problem, source, _Paint(color)) for problem in ordered)
+
+
+class _Paint:
+    def __init__(self, color: bool) -> None:
+        self._color = color
+
+    def __call__(self, text: str, style: str) -> str:
+        return f"{style}{text}{_RESET}" if self._color and text else text
+
+
+def _one(problem: Diagnostic, source: Source, paint: _Paint) -> str:
+    span = _inside(problem.span, source)
+    colour = _COLOURS[problem.severity]
+    head = paint(f"{problem.severity.value}[{problem.code}]", colour) + paint(
+        f": {_clean(problem.message)}", _BOLD
+    )
+    placed = [(note.message, _inside(note.span, source)) for note in problem.notes if note.span is not None]
+    numbers = [source.position(where.start)[0] for _, where in placed]
+    width = max(
+        len(str(number)) for number in (source.position(span.start)[0], _last_line(span, source), *numbers)
+    )
+    width += 1
+    gutter = " " * width
+    lines = [head, f"{gutter}{paint('-->', _BLUE)} {_clean(source.name)}:{_place(span, source)}"]
+    lines += _excerpt(span, problem.label, source, width, paint, colour)
+    for message, where in placed:
+        lines.append(f"{gutter} {paint('::', _BLUE)} {_clean(source.name)}:{_place(where, source)}")
+        lines += _excerpt(where, message, source, width, paint, _BLUE)
+    lines += [
+        f"{gutter} {paint('=', _BLUE)} note: {_clean(n.message)}" for n in problem.notes if n.span is None
+    ]
+    if problem.help:
+        lines.append(f"{gutter} {paint('=', _BLUE)} help: {_clean(problem.help)}")
+    return "\n".join(lines) + "\n"
+
+
+def _inside(span: Span, source: Source) -> Span:
+    length = len(source.text)
+    start = min(max(span.start, 0), length)
+    return Span(start, min(max(span.end, start), length))
+
+
+def _last_line(span: Span, source: Source) -> int:
+    return source.position(max(span.start, span.end - 1))[0]
+
+
+def _place(span: Span, source: Source) -> str:
+    line, column = source.position(span.start)
+    return f"{line}:{column}"
+
+
+def _excerpt(span: Span, label: str, source: Source, width: int, paint: _Paint, colour: str) -> list[str]:
+    """The line that the span begins on with carets under it; of a span over several lines also the last."""
+    number, column = source.position(span.start)
+    line = source.line(number)
+    last = _last_line(span, source)
+    inside = len(line) - (column - 1) if last != number else span.end - span.start
+    shown, before, carets = _window(line, column - 1, max(inside, 0))
+    gutter = " " * width
+    bar = paint("|", _BLUE)
+    note = _clean(label)
+    if last != number:
+        note = f"{note} (to line {last})" if note else f"to line {last}"
+    marks = paint(f"{'^' * carets}{f' {note}' if note else ''}", colour)
+    return [
+        f"{paint(f'{number:>{width}}', _BLUE)} {bar} {shown}".rstrip(),
+        f"{gutter} {bar} {' ' * before}{marks}",
+    ]
+
+
+def _window(line: str, start: int, length: int) -> tuple[str, int, int]:
+    """The part of a line that is shown, the columns before the caret, and the carets (at least 1)."""
+    start = min(start, len(line))
+    first = 0
+    if _width(line[: start + min(length, LINE_COLUMNS_MAX) + 1][: 2 * LINE_COLUMNS_MAX]) > LINE_COLUMNS_MAX:
+        first = max(0, start - _COLUMNS_BEFORE_CARET)
+    end = first
+    columns = 0
+    while end < len(line) and columns < LINE_COLUMNS_MAX:
+        columns += _width(line[end])
+        end += 1
+    left, right = "..." if first else "", "..." if end < len(line) else ""
+    before = len(left) + _width(line[first:start])
+    carets = max(1, _width(line[start : min(start + length, end)]))
+    return f"{left}{_expanded(line[first:end])}{right}", before, carets
+
+
+def _expanded(text: str) -> str:
+    return "".join(" " * TAB_COLUMNS if character == "\t" else _visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    """A control character would move the cursor or colour the terminal: its picture instead."""
+    if character < " ":
+        return chr(0x2400 + ord(character))
+    return "\ufffd" if unicodedata.category(character) in ("Cc", "Cs", "Cf") else character
+
+
+def _width(text: str) -> int:
+    """The columns that a terminal gives a text."""
+    if text.isascii() and "\t" not in text:
+        return len(text)
+    return sum(_columns(character) for character in text)
+
+
+def _columns(character: str) -> int:
+    if character == "\t":
+        return TAB_COLUMNS
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def _clean(message: str) -> str:
+    """One line, without control characters: messages quote hostile texts."""
+    return "".join(" " if character in "\n\t" else _visible(character) for character in message)
+
+
+def to_json(problem: Diagnostic, source: Source) -> dict[str, Any]:
+    """A diagnostic as the compiler process hands it on (docs/internals.md); lines and columns from 1."""
+    span = _inside(problem.span, source)
+    line, column = source.position(span.start)
+    end_line, end_column = source.position(span.end)
+    return {
+        "code": problem.code,
+        "severity": problem.severity.value,
+        "message": problem.message,
+        "span": [span.start, span.end],
+        "line": line,
+        "column": column,
+        "end_line": end_line,
+        "end_column": end_column,
+        "label": problem.label,
+        "notes": [
+            {"message": n.message, "span": None if n.span is None else [n.span.start, n.span.end]}
+            for n in problem.notes
+        ],
+        "help": problem.help,
+    }
