@@ -94,9 +94,10 @@ class Driver:
         self._ready: OrderedDict[str, _Work] = OrderedDict()
         self._running: dict[str, asyncio.Task[object]] = {}
         self._interrupted: set[str] = set()
-        self._pausing: set[asyncio.Task[object]] = set()
+        # Ordered sets, so that a simulated run depends on its seed alone.
+        self._pausing: dict[asyncio.Task[object], None] = {}
         self._roused: set[asyncio.Task[object]] = set()
-        self._lanes: set[asyncio.Task[None]] = set()
+        self._lanes: dict[asyncio.Task[None], None] = {}
         self._crash: BaseException | None = None
         self._quiet: asyncio.Future[None] | None = None
 
@@ -144,9 +145,10 @@ class Driver:
         """
         if self._outcome is None:
             self._outcome = Outcome.RELEASED
-        for task in self._pausing - self._roused:
-            self._roused.add(task)
-            task.cancel()
+        for task in self._pausing:
+            if task not in self._roused:
+                self._roused.add(task)
+                task.cancel()
         if interrupt:
             self._interrupt_all()
 
@@ -220,12 +222,12 @@ class Driver:
                 break
             path, action = self._ready.popitem(last=False)
             lane = asyncio.get_running_loop().create_task(self._lane(action))
-            self._lanes.add(lane)
+            self._lanes[lane] = None
             self._running[path] = lane
             lane.add_done_callback(partial(self._lane_done, path))
 
     def _lane_done(self, path: str, lane: asyncio.Task[None]) -> None:
-        self._lanes.discard(lane)
+        self._lanes.pop(lane, None)
         # A lane that was cancelled before it began has not cleaned up.
         if self._running.get(path) is lane:
             del self._running[path]
@@ -353,14 +355,14 @@ class Driver:
         if self._outcome is not None:
             raise _Stopped
         task = _current_task()
-        self._pausing.add(task)
+        self._pausing[task] = None
         try:
             await self._store.wait(seconds)
         except asyncio.CancelledError:
             if task not in self._roused:
                 raise
         finally:
-            self._pausing.discard(task)
+            self._pausing.pop(task, None)
             if task in self._roused:
                 self._roused.discard(task)
                 task.uncancel()

@@ -6,14 +6,15 @@ from dfc.executor.journal import Completed, Failed
 from tests.simulate.database import Instance
 from tests.simulate.interpret import Expected, interpret, render
 from tests.simulate.network import Broken
-from tests.simulate.worker import Driving
 
 
-def check_instance(instance: Instance, drivings: list[Driving]) -> None:
+def check_instance(instance: Instance) -> None:
     """All invariants of an ended instance against the plan's meaning. Raises Broken."""
     expected = interpret(instance.plan, instance.fates)
     completed = {r.path: r for r in instance.records.values() if isinstance(r, Completed)}
     failed = {r.path: r for r in instance.records.values() if isinstance(r, Failed)}
+    if instance.after_end:
+        raise _say(instance, f"{instance.after_end} happened after the end")
     _records(instance, expected, completed, failed)
     _effects(instance, completed)
     _end(instance, expected, completed, failed)

@@ -36,6 +36,7 @@ class Instance:
     # What only the simulator sees
     effects: Counter[str] = field(default_factory=Counter[str])
     executions: Counter[str] = field(default_factory=Counter[str])
+    after_end: list[str] = field(default_factory=list[str])
     sent: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     @property
@@ -72,7 +73,7 @@ class Database:
         self.journal = 0
         self.tokens = 0
         self.takeovers = 0
-        self.on_end: Callable[[Instance], None] = lambda _: None
+        self.recorded_at_claim: dict[bytes, frozenset[str]] = {}
 
     # Workers
 
@@ -106,12 +107,10 @@ class Database:
     def claim(self, worker: int, limit: int) -> list[tuple[Claim, Plan]]:
         if worker not in self.workers:
             raise FenceLost
-        claimed: list[tuple[Claim, Plan]] = []
         up = [i for i in self.instances.values() if i.status == "running" and self._dead(i.worker)]
         self.takeovers += len(up[:limit])
         pending = [i for i in self.instances.values() if i.status == "pending"]
-        for instance in (up + pending)[:limit]:
-            claimed.append((self._fence(instance, worker), instance.plan))
+        claimed = [(self._fence(i, worker), i.plan) for i in (up + pending)[:limit]]
         for other in list(self.workers):
             held = any(i.worker == other for i in self.instances.values() if not i.ended)
             if other != worker and not held and self._dead(other):
@@ -124,6 +123,7 @@ class Database:
         instance.status = "running"
         instance.worker = worker
         instance.token = self.tokens.to_bytes(16, "big")
+        self.recorded_at_claim[instance.token] = frozenset(instance.records)
         return Claim(
             instance=instance.id,
             token=instance.token,
@@ -178,6 +178,8 @@ class Database:
         instance = self.check(claim)
         if self.rules.unique and path in instance.records:
             raise AlreadyRecorded
+        if instance.ended:
+            instance.after_end.append(path)
         self.journal += 1
         if error is not None:
             record: Recorded = Failed(number=self.journal, path=path, error=error)
@@ -197,13 +199,14 @@ class Database:
         self._end(self.check(claim), finish)
 
     def _end(self, instance: Instance, finish: Finish) -> None:
+        if instance.ended:
+            instance.after_end.append(finish.status)
         instance.status = finish.status
         instance.finish = finish
         instance.token = None
         instance.worker = None
         if finish.shape is not None:
             instance.result = self._assemble(instance, finish.shape)
-        self.on_end(instance)
 
     def _assemble(self, instance: Instance, shape: Shape) -> Any:
         if isinstance(shape, tuple):

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from dfc.compiler.plan import Plan
 from dfc.executor.actions import Finish, RecordFailure, RunSql, SendHttp
 from dfc.executor.journal import Recorded, Rows
-from dfc.executor.ports import Answer, Claim, StepFailed, Transient
+from dfc.executor.ports import AlreadyRecorded, Answer, Claim, StepFailed, Transient
 from tests.simulate.database import Database, Instance
 from tests.simulate.interpret import error_of, http_result, render, sql_result
 from tests.simulate.loop import Loop
@@ -39,7 +39,7 @@ class Network:
         self.faults = faults
         self.fired: Counter[str] = Counter()
         self.away = False
-        self._pending: set[asyncio.Future[Any]] = set()
+        self._pending: dict[asyncio.Future[Any], None] = {}
 
     def strikes(self, fault: str, chance: float) -> bool:
         """Whether a fault happens now."""
@@ -56,7 +56,7 @@ class Network:
         return contextvars.Context().run(self.loop.call_later, seconds, callback, *args)
 
     def restart(self, seconds: float) -> None:
-        """The database goes away: what is under way is lost or ambiguous, sessions and their locks are gone."""
+        """The database goes away: what is under way is lost or ambiguous, sessions and locks are gone."""
         self.away = True
         self._later(seconds, self._back)
         for row in self.database.workers.values():
@@ -110,7 +110,7 @@ class Network:
             serving = self._later(self._delay() + (2.0 * self.random.random() if late else 0.0), serve)
             if late:
                 self._later(self._delay(), lose)
-            self._pending.add(answer)
+            self._pending[answer] = None
             try:
                 return await answer
             except asyncio.CancelledError:
@@ -119,7 +119,7 @@ class Network:
                     serving.cancel()
                 raise
             finally:
-                self._pending.discard(answer)
+                self._pending.pop(answer, None)
         return await answer
 
 
@@ -129,7 +129,8 @@ class Ports:
     def __init__(self, network: Network, claim: Claim) -> None:
         self.network = network
         self.database = network.database
-        self.known: set[str] = set()
+        # What the driver has been told of, or would have been, had it read the journal when it had to.
+        self.known = set(network.database.recorded_at_claim[claim.token])
         # What each task of the driver has performed last; None before anything: it reads for all.
         self.last: dict[asyncio.Task[Any] | None, str] = {}
         self.told = claim.cancel_reason is not None
@@ -179,7 +180,7 @@ class Ports:
             instance.effects[action.path] += 1
             return answer
 
-        return await self._guarded(action.path, serve)
+        return await self._guarded(instance, action.path, serve)
 
     async def send(self, claim: Claim, action: SendHttp) -> Answer:
         self._starts(claim, action.path)
@@ -196,13 +197,16 @@ class Ports:
             self.running.discard(action.path)
         result = http_result(action.path, action.request)
         return await self._guarded(
-            action.path, lambda: self.database.checkpoint(claim, action, result)
+            instance, action.path, lambda: self.database.checkpoint(claim, action, result)
         )
 
-    async def _guarded(self, path: str, serve: Callable[[], Answer]) -> Answer:
+    async def _guarded(self, instance: Instance, path: str, serve: Callable[[], Answer]) -> Answer:
         self.running.add(path)
         try:
             return self._noted(await self.network.call(serve))
+        except (Transient, AlreadyRecorded):
+            self.known.update({path} & instance.records.keys())
+            raise
         finally:
             self.running.discard(path)
 
@@ -215,7 +219,7 @@ class Ports:
         if self.told:
             raise Broken(f"{claim.instance}: {path} starts after the driver was told of the cancel request")
         if path in self.known:
-            raise Broken(f"{claim.instance}: {path} starts again though the driver has seen its record")
+            raise Broken(f"{claim.instance}: {path} starts again though the journal shows its record")
         if path in self.running:
             raise Broken(f"{claim.instance}: {path} runs twice in one driver")
         self.last[asyncio.current_task()] = path
@@ -241,5 +245,3 @@ def _many(instance: Instance, path: str) -> bool:
     name = path.split("/")[0]
     node = next(node for node in instance.plan.nodes if node.id == name)
     return bool(getattr(node, "many", False))
-
-

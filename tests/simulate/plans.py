@@ -1,4 +1,4 @@
-"""Random plans over what exists (chain, join, fan-out, SQL, HTTP, references), and the fate of each activation."""
+"""Random plans over what exists (chain, join, fan-out, SQL, HTTP, references); what comes of their steps."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from dfc.executor.decide import State, begin, step, view
 from dfc.executor.journal import CancelRequested, Completed, Recorded
 from tests.simulate.check import check_instance
 from tests.simulate.database import Database, Instance, Rules
-from tests.simulate.loop import Loop, Owner, Stuck
+from tests.simulate.loop import OWNER, Loop, Owner, Stuck
 from tests.simulate.network import Broken, Network
 from tests.simulate.plans import random_fates, random_plan
 from tests.simulate.worker import Driving, Worker, World
@@ -47,9 +47,7 @@ class Failure(AssertionError):
     """A run has broken an invariant."""
 
     def __init__(self, seed: int, problem: str) -> None:
-        super().__init__(
-            f"seed {seed}: {problem}\n  replay: python -m tests.simulate --seed {seed} --runs 1"
-        )
+        super().__init__(f"seed {seed}: {problem}\n  replay: python -m tests.simulate --seed {seed} --runs 1")
         self.seed = seed
 
 
@@ -86,7 +84,7 @@ class Run:
                 raise Broken(f"{stuck}; {self._unended()}") from stuck
             self._problems()
             for instance in self.database.instances.values():
-                check_instance(instance, self.world.drivings)
+                check_instance(instance)
         except AssertionError as broken:
             raise Failure(self.seed, str(broken) or repr(broken)) from broken
         finally:
@@ -169,8 +167,6 @@ class Run:
 
     def _call(self, worker: Worker, method: str) -> None:
         context = contextvars.Context()
-        from tests.simulate.loop import OWNER
-
         context.run(OWNER.set, worker.owner)
         context.run(self.loop.call_later, self.random.random() * 0.2, getattr(worker, method))
 

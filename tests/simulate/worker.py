@@ -1,4 +1,4 @@
-"""A worker in the model: claims, beats, hands cancel requests to its drivers, shuts down. The drivers are real."""
+"""A worker in the model: claims, beats, passes cancel requests on, shuts down. Its drivers are real."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from dfc.compiler.plan import Plan
 from dfc.executor.decide import view
@@ -108,7 +109,7 @@ class Worker:
         while not self.world.done and not self.leaving:
             room = self.slots - len(self.driving)
             if room > 0:
-                for claim, plan in await network.call(lambda: network.database.claim(id, room)):
+                for claim, plan in await network.call(partial(network.database.claim, id, room)):
                     self._drive(claim, plan)
             for instance, reason in await network.call(lambda: network.database.cancels(id)):
                 self._told(instance, reason)
@@ -147,9 +148,7 @@ class Worker:
             # It had lost the instance without noticing, and has claimed it again.
             self.driving[claim.instance].driver.release(interrupt=True)
         ports = Ports(self.world.network, claim)
-        driver = Driver(
-            claim=claim, plan=plan, store=ports, sql=ports, http=ports, lanes_max=self.lanes_max
-        )
+        driver = Driver(claim=claim, plan=plan, store=ports, sql=ports, http=ports, lanes_max=self.lanes_max)
         driving = Driving(claim, plan, driver, ports, self.owner)
         if claim.resumed:
             self.world.on_takeover(driving)
