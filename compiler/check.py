@@ -11,6 +11,7 @@ from dfc.compiler.rules.df105_duplicate_step import duplicate_step
 from dfc.compiler.rules.df106_parallel_reference import parallel_reference
 from dfc.compiler.rules.df107_early_reference import early_reference
 from dfc.compiler.rules.df108_missing_part import missing_part
+from dfc.compiler.rules.df121_reference_in_body import reference_in_body
 from dfc.compiler.rules.df190_not_executable import not_executable
 from dfc.compiler.rules.df202_parallel_conflict import parallel_conflict
 from dfc.compiler.rules.df511_nesting_levels import nesting_levels
@@ -24,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     parallel_reference,
     early_reference,
     missing_part,
+    reference_in_body,
     not_executable,
     parallel_conflict,
 )

@@ -6,6 +6,7 @@ Whatever a line holds, the answer is a line: an exception becomes DF590.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -21,7 +22,7 @@ from dfc.compiler.plan import Plan
 from dfc.compiler.plan_json import plan_hash
 from dfc.compiler.plan_json import to_json as plan_to_json
 from dfc.compiler.plan_print import plan_text
-from dfc.compiler.render import render_all, to_json
+from dfc.compiler.render import render, to_json
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 
@@ -37,10 +38,10 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     gc.freeze()
-    try:
+    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         serve(sys.stdin.buffer, answers)
-    except (BrokenPipeError, KeyboardInterrupt):
-        os._exit(0)
+    # Everything is flushed; taking the interpreter down in order would only cost time.
+    os._exit(0)
 
 
 def serve(requests: Iterable[bytes], answers: BinaryIO) -> None:
@@ -129,8 +130,8 @@ def _origin(origin: Origin) -> Answer:
 
 def _problems(problems: Sequence[Diagnostic], source: Source) -> Answer:
     return {
-        "diagnostics": to_json(problems, source),
-        "rendered": render_all(problems, source),
+        "diagnostics": [to_json(problem, source) for problem in problems],
+        "rendered": render(problems, source),
     }
 
 

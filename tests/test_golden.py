@@ -19,7 +19,7 @@ from dfc.compiler.diagnostics import has_errors
 from dfc.compiler.driver import CompiledFile, CompiledStatement, compile_file, compile_wire
 from dfc.compiler.plan_json import canonical, from_json, to_json
 from dfc.compiler.plan_print import plan_text
-from dfc.compiler.render import render_all
+from dfc.compiler.render import render
 from dfc.compiler.source import Source
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -62,7 +62,7 @@ def compiled(folder: Path) -> CompiledFile:
 @pytest.mark.parametrize("scenario", OK)
 def test_what_compiles(scenario: str, golden: SnapshotAssertion) -> None:
     result = compiled(GOLDEN / "ok" / scenario)
-    assert not has_errors(result.problems), render_all(result.problems, result.source)
+    assert not has_errors(result.problems), render(result.problems, result.source)
     plans: list[object] = []
     drawings: list[str] = []
     for statement in result.statements:
@@ -73,7 +73,7 @@ def test_what_compiles(scenario: str, golden: SnapshotAssertion) -> None:
             drawings.append(plan_text(plan) + "\n")
             assert from_json(to_json(plan)) == plan
             other_door = compile_wire(statement.wire)
-            assert other_door.plan is not None, render_all(other_door.problems, other_door.source)
+            assert other_door.plan is not None, render(other_door.problems, other_door.source)
             assert canonical(other_door.plan) == canonical(plan)
             assert statement.compiled.provenance.keys() == {node.id for node in plan.nodes}
     written = json.dumps(plans, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
@@ -89,7 +89,7 @@ def test_what_is_reported(scenario: str, golden: SnapshotAssertion) -> None:
     for problem in result.problems:
         assert 0 <= problem.span.start <= problem.span.end <= len(result.source.text)
         assert problem.message and not problem.message.endswith(".")
-    assert render_all(result.problems, result.source) == golden(name=f"err/{scenario}/diagnostics.txt")
+    assert render(result.problems, result.source) == golden(name=f"err/{scenario}/diagnostics.txt")
 
 
 def test_each_case_has_its_files_and_no_others() -> None:

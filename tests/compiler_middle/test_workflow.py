@@ -116,9 +116,7 @@ def test_both_names_hold() -> None:
 
 
 def test_the_last_binding_counts() -> None:
-    plan = plan_of(
-        chain(step("a", bind("x", "SELECT 1")), step("b", bind("x", "SELECT $x")), "SELECT $x")
-    )
+    plan = plan_of(chain(step("a", bind("x", "SELECT 1")), step("b", bind("x", "SELECT $x")), "SELECT $x"))
     assert sources(plan) == ["a", "b"]
 
 
@@ -282,7 +280,9 @@ def naive(tree: Expression, names: dict[str, object]) -> tuple[bool, dict[str, o
             good, given_names, result = naive(body, names)
             return good, {**given_names, bound.value: result}, result
         case Chain(items=items):
-            all_good, added, result = True, {}, None
+            all_good = True
+            added: dict[str, object] = {}
+            result: object = None
             for item in items:
                 good, given_names, result = naive(item, {**names, **added})
                 all_good, added = all_good and good, {**added, **given_names}
