@@ -50,9 +50,13 @@ class Branch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Name:
-    """A name given to the result of a unit, by `df.step` (`step`) or by `|=>`, at a moment."""
+    """A name given to the result of a unit, by `df.step` (`step`) or by `|=>`, at a moment.
+
+    Its body are the units from `first` to `unit`.
+    """
 
     text: Text
+    first: int
     unit: int
     step: bool
     moment: int
@@ -152,6 +156,7 @@ class _Visit:
 @dataclass(frozen=True, slots=True)
 class _Give:
     naming: Step | Bind
+    first: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +197,14 @@ class _Building:
         match task:
             case _Visit():
                 self.visit(task.tree, task.level)
-            case _Give(naming):
+            case _Give(naming, first):
                 assert self.previous is not None, "a name stands behind the body it names"
                 moment = len(self.events)
                 self.events.append(Named(name=len(self.names)))
                 step = isinstance(naming, Step)
-                self.names.append(Name(text=naming.name, unit=self.previous, step=step, moment=moment))
+                self.names.append(
+                    Name(text=naming.name, first=first, unit=self.previous, step=step, moment=moment)
+                )
             case _Begin(fork, number):
                 self.previous = fork.entry
                 self.branch = len(self.arms)
@@ -225,7 +232,7 @@ class _Building:
             case Sql() | Http():
                 self.run(tree, self.before())
             case Step() | Bind():
-                self.todo += (_Give(tree), _Visit(tree.body, level + 1))
+                self.todo += (_Give(tree, len(self.units)), _Visit(tree.body, level + 1))
             case Chain(items=items):
                 self.todo += [_Visit(item, level + 1) for item in reversed(items)]
             case Join(branches=inner) | FanOut(branches=inner) | Later(children=inner):

@@ -21,7 +21,7 @@ from dfc.compiler.sql.references import Reference
 
 
 class Why(Enum):
-    """Why a reference stands for nothing."""
+    """Why a reference stands for nothing: OWN is a reference inside of the very step that gives the name."""
 
     UNKNOWN = auto()
     PARALLEL = auto()
@@ -152,7 +152,7 @@ class _Places:
                 return [Loose(unit=unit, reference=reference, why=Why.PARALLEL, name=name, branch=branch)]
             here = branch.parent
         name = _first(candidates, moment) or candidates[0]
-        why = Why.OWN if name.unit == unit else Why.EARLY
+        why = Why.OWN if name.first <= unit <= name.unit else Why.EARLY
         return [Loose(unit=unit, reference=reference, why=why, name=name)]
 
 

@@ -16,7 +16,8 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from syrupy.location import PyTestLocation
 
 from dfc.compiler.diagnostics import has_errors
-from dfc.compiler.driver import CompiledFile, CompiledStatement, compile_file, compile_wire
+from dfc.compiler.driver import Compiled, CompiledFile, CompiledStatement, compile_file, compile_wire
+from dfc.compiler.plan import SqlNode
 from dfc.compiler.plan_json import canonical, from_json, to_json
 from dfc.compiler.plan_print import plan_text
 from dfc.compiler.render import render
@@ -59,6 +60,21 @@ def compiled(folder: Path) -> CompiledFile:
     return compile_file(Source(INPUT, text))
 
 
+def check_origins(result: Compiled) -> None:
+    """Every node has a place in the source; what stands there in one run is the node's SQL."""
+    assert result.plan is not None
+    assert result.provenance.keys() == {node.id for node in result.plan.nodes}
+    for node in result.plan.nodes:
+        origin = result.provenance[node.id]
+        assert result.source.text[origin.span.start : origin.span.end].strip()
+        body = node.body if isinstance(node, SqlNode) else None
+        for piece in origin.sql if body is not None else ():
+            if piece.source_end - piece.source_start == piece.length > 1:
+                written = result.source.text[piece.source_start : piece.source_end]
+                assert body is not None
+                assert body.sql[piece.value_start : piece.value_start + piece.length] == written
+
+
 @pytest.mark.parametrize("scenario", OK)
 def test_what_compiles(scenario: str, golden: SnapshotAssertion) -> None:
     result = compiled(GOLDEN / "ok" / scenario)
@@ -72,10 +88,11 @@ def test_what_compiles(scenario: str, golden: SnapshotAssertion) -> None:
             plans.append(to_json(plan))
             drawings.append(plan_text(plan) + "\n")
             assert from_json(to_json(plan)) == plan
+            check_origins(statement.compiled)
             other_door = compile_wire(statement.wire)
             assert other_door.plan is not None, render(other_door.problems, other_door.source)
             assert canonical(other_door.plan) == canonical(plan)
-            assert statement.compiled.provenance.keys() == {node.id for node in plan.nodes}
+            check_origins(other_door)
     written = json.dumps(plans, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     assert written == golden(name=f"ok/{scenario}/plan.json")
     assert "\n".join(drawings) == golden(name=f"ok/{scenario}/plan.txt")

@@ -12,16 +12,21 @@ from dfc.compiler.scope import Why
 
 _PLACES = {"item": "`df.map`", "error": "the catch part of `df.try`"}
 SUGGESTIONS_FROM_MAX = 2_000
+SUGGESTIONS_MAX = 50
 
 
 def unknown_reference(facts: Facts) -> Iterator[Diagnostic]:
     """Look at every reference that stands for nothing because its name is nowhere given."""
     names = sorted(facts.scope.known)[:SUGGESTIONS_FROM_MAX]
+    suggestions: dict[str, list[str]] = {}
     for loose in facts.scope.loose:
         if loose.why is not Why.UNKNOWN:
             continue
         reference = loose.reference
-        near = get_close_matches(reference.name, names, n=1)
+        # Looking for a similar name takes milliseconds in a large workflow: only the first few get one.
+        if reference.name not in suggestions and len(suggestions) < SUGGESTIONS_MAX:
+            suggestions[reference.name] = get_close_matches(reference.name, names, n=1)
+        near = suggestions.get(reference.name)
         if near:
             help = f"did you mean `${near[0]}`?"
         else:

@@ -11,6 +11,7 @@ from dfc.compiler.plan import Returns, Use
 from dfc.compiler.scope import Link
 
 RESPONSE_FIELDS = ("status", "body", "encoding", "headers", "ok", "duration_ms")
+SIMILARITY_MIN = 0.7
 
 
 def missing_part(facts: Facts) -> Iterator[Diagnostic]:
@@ -58,7 +59,7 @@ def _response(facts: Facts, link: Link) -> tuple[str, str] | None:
         return (f"`{name}` is an array of HTTP responses", f"write `${name}` and take the array apart in SQL")
     if reference.column in RESPONSE_FIELDS:
         return None
-    near = get_close_matches(reference.column, RESPONSE_FIELDS, n=1)
+    near = get_close_matches(reference.column, RESPONSE_FIELDS, n=1, cutoff=SIMILARITY_MIN)
     fields = ", ".join(f"`{field}`" for field in RESPONSE_FIELDS)
     help = f"did you mean `${name}.{near[0]}`?" if near else f"write one of {fields}"
     return (f"an HTTP response has no field `{reference.column}`", help)

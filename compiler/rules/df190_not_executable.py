@@ -68,7 +68,7 @@ def _arrays(facts: Facts) -> Iterator[Diagnostic]:
             source = facts.outline.units[link.source].tree
             if isinstance(source, Join | FanOut):
                 yield _later(
-                    f"${link.reference.name}, the array of a group of branches,",
+                    f"${link.reference.name} as the array of a group of branches",
                     facts.locate(unit, link.reference.start, link.reference.end),
                     "name the branches, and refer to them",
                     (Note(message="the group", span=source.span),),

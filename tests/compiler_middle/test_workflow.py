@@ -144,6 +144,8 @@ def test_references_that_hold_nowhere() -> None:
     assert codes(join("SELECT $x", step("x", "SELECT 1"))) == ["DF106"]
     assert codes(chain("SELECT $x", step("x", "SELECT 1"))) == ["DF107"]
     assert codes(step("x", "SELECT $x")) == ["DF107"]
+    [own] = compiled(step("x", chain("SELECT $x", "SELECT 1"))).problems
+    assert "the step that it stands in" in own.message
     assert codes(join(chain("SELECT $x", step("x", "SELECT 1")), "SELECT 1")) == ["DF107"]
     assert codes(join(chain("SELECT 1", join("SELECT $x", "SELECT 2")), step("x", "SELECT 1"))) == ["DF106"]
 
