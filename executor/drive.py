@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from typing import TypeVar, assert_never
@@ -37,6 +38,7 @@ from dfc.executor.ports import (
     StepFailed,
     Store,
     Transient,
+    Unreachable,
 )
 
 LANES_MAX = 64
@@ -299,10 +301,8 @@ class Driver:
 
     async def _attempt(self, action: _Work) -> Answer | Event:
         match action:
-            case RunSql():
-                work = self._sql.run(self._claim, action)
-            case SendHttp():
-                work = self._http.send(self._claim, action)
+            case RunSql() | SendHttp():
+                return await self._activate(action)
             case RecordFailure():
                 return await self._record_failure(action)
             case Wait(path=path, seconds=seconds):
@@ -310,19 +310,34 @@ class Driver:
                 return Due(path=path)
             case _:
                 assert_never(action)
-        try:
-            return await work
-        except StepFailed as failure:
-            return Attempted(path=action.path, error=failure.error, transient=False)
-        except Transient as problem:
-            message, sqlstate = str(problem), problem.sqlstate
-        except AlreadyRecorded:
-            message, sqlstate = "the step has a checkpoint that its journal does not show", "DX002"
+
+    async def _activate(self, action: RunSql | SendHttp) -> Answer | Event:
+        refusals = 0
+        while True:
+            try:
+                if isinstance(action, RunSql):
+                    return await self._sql.run(self._claim, action)
+                return await self._http.send(self._claim, action)
+            except StepFailed as failure:
+                error = replace(failure.error, step=self._step_of(action.path))
+                return Attempted(path=action.path, error=error, transient=False)
+            except Unreachable:
+                refusals += 1
+            except Transient as problem:
+                message, sqlstate = str(problem), problem.sqlstate
+                break
+            except AlreadyRecorded:
+                message, sqlstate = "the step has a checkpoint that its journal does not show", "DX002"
+                break
+            await self._pause(retry.delay(self._claim.instance, action.path, refusals))
         if (record := await self._look_up(action.path)) is not None:
             return record
-        assert self._state is not None
-        error = StepError(step=step_of(self._state, action.path), message=message, sqlstate=sqlstate)
+        error = StepError(step=self._step_of(action.path), message=message, sqlstate=sqlstate)
         return Attempted(path=action.path, error=error, transient=True)
+
+    def _step_of(self, path: str) -> str:
+        assert self._state is not None
+        return step_of(self._state, path)
 
     async def _record_failure(self, action: RecordFailure) -> Answer | Recorded:
         failures = 0

@@ -34,6 +34,13 @@ class Transient(Exception):
         self.sqlstate = sqlstate
 
 
+class Unreachable(Transient):
+    """There was no connection for the attempt (none free, login refused): surely nothing was sent.
+
+    The driver waits and tries again for as long as it takes; such attempts are not counted.
+    """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """An instance that this worker owns until the fence says otherwise.
@@ -94,7 +101,8 @@ class SqlRunner(Protocol):
     async def run(self, claim: Claim, action: RunSql) -> Answer:
         """Run and checkpoint in one transaction.
 
-        Raises FenceLost, AlreadyRecorded, Transient; StepFailed for an error that is the statement's own.
+        Raises FenceLost, AlreadyRecorded, Transient, Unreachable; StepFailed for an error that is the
+        statement's own.
         Cancelling the call cancels the statement on the server.
         """
         ...

@@ -8,7 +8,8 @@ Two kinds of transient errors are told apart:
   step. A restart of PostgreSQL must not fail a workflow, so losses do not use up attempts. They have a
   wide limit of their own, `LOST_ATTEMPTS_MAX`, because a statement that crashes its backend takes every
   other session with it and must not do so for ever. While the database is away nothing is counted at
-  all: the driver reads the journal before it counts a loss, and waits until that succeeds.
+  all: the driver reads the journal before it counts a loss, and waits until that succeeds. Nor is an
+  attempt counted for which there was no connection (`ports.Unreachable`).
 
 The counts live in the worker's memory; a worker that takes over begins at zero.
 """

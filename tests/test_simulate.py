@@ -29,6 +29,7 @@ def test_batch_holds(batch: Report) -> None:
         "answer lost",
         "request lost",
         "served late",
+        "refused",
         "crash",
         "pause",
         "restart",

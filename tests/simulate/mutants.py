@@ -175,6 +175,10 @@ def _never(_: Any) -> Any:
     return mutated
 
 
+class _Nothing(Exception):
+    """Caught where something else should be."""
+
+
 MUTANTS = (
     Mutant(name="fence not checked", active=_nothing, rules=lambda: Rules(fence=False)),
     Mutant(name="checkpoint not unique", active=_nothing, rules=lambda: Rules(unique=False)),
@@ -221,6 +225,10 @@ MUTANTS = (
     Mutant(
         name="lost connections use up attempts",
         active=lambda: _replaced(retry, "is_lost", _never),
+    ),
+    Mutant(
+        name="refused connections use up attempts",
+        active=lambda: _replaced(drive, "Unreachable", lambda _: _Nothing),
     ),
     Mutant(
         name="a lost fence is a lost connection",

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from dfc.compiler.plan import Plan
 from dfc.executor.actions import Finish, RecordFailure, RunSql, SendHttp
 from dfc.executor.journal import Recorded, Rows
-from dfc.executor.ports import AlreadyRecorded, Answer, Claim, StepFailed, Transient
+from dfc.executor.ports import AlreadyRecorded, Answer, Claim, StepFailed, Transient, Unreachable
 from tests.simulate.database import Database, Instance
 from tests.simulate.interpret import error_of, http_result, render, sql_result
 from tests.simulate.loop import Loop
@@ -135,6 +135,7 @@ class Ports:
         self.last: dict[asyncio.Task[Any] | None, str] = {}
         self.told = claim.cancel_reason is not None
         self.running: set[str] = set()
+        self.refusals: dict[str, int] = {}
 
     # Store
 
@@ -201,6 +202,12 @@ class Ports:
         )
 
     async def _guarded(self, instance: Instance, path: str, serve: Callable[[], Answer]) -> Answer:
+        if self.network.strikes("refused", 0.1):
+            # No connection for this step, for longer than any number of attempts would last.
+            self.refusals[path] = self.network.random.choice((1, 3, 30))
+        if self.refusals.get(path, 0) > 0 and not path.endswith("/response"):
+            self.refusals[path] -= 1
+            raise Unreachable("too many connections", "53300")
         self.running.add(path)
         try:
             return self._noted(await self.network.call(serve))

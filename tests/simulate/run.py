@@ -71,7 +71,7 @@ class Run:
 
     def _faults(self) -> dict[str, int]:
         kinds = ("request lost", "answer lost", "served late", "crash", "pause", "restart", "cancel", "leave")
-        return {kind: self.random.choice((0, 1, 3, 6)) for kind in (*kinds, "wake")}
+        return {kind: self.random.choice((0, 1, 3, 6)) for kind in (*kinds, "wake", "refused")}
 
     def execute(self) -> Report:
         """Run to the end and check everything."""
