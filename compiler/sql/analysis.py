@@ -20,12 +20,14 @@ from dfc.compiler.sql.references import (
     references,
 )
 from dfc.compiler.sql.tables import UNKNOWN, Tables, tables
-from dfc.compiler.sql.tokens import Token, split_comments, tokens
+from dfc.compiler.sql.tokens import Token, closing, identifier, split_comments, tokens
 from dfc.grammar.lexer import Kind, Lexeme
 
 STEP_SQL_BYTES_MAX = 1_000_000
 """The longest statement of a step, in bytes of UTF-8."""
 _CACHED_STATEMENTS_MAX = 4_096
+_PROBLEMS_MAX = 20
+"""How often one statement is told the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Analysis:
 
     `sql` has no trailing semicolon, no comment or blank at its ends, and SELECT INTO is CREATE TABLE AS.
     `text` is `sql` with its places in the source. `kind` is the command tag in lower case, `` where it is
-    no command. `reads` and `writes` are names as in `tables.Tables`; both are empty unless `analysed`.
+    no command. Tables are looked up when they are asked for: most compilations never need sqlglot.
     """
 
     text: Text
@@ -51,9 +53,6 @@ class Analysis:
     returns: Returns
     references: tuple[Reference, ...] = ()
     literal_references: tuple[LiteralReference, ...] = ()
-    reads: frozenset[str] = frozenset()
-    writes: frozenset[str] = frozenset()
-    analysed: bool = False
     http: HttpCall | None = None
     problems: tuple[Diagnostic, ...] = ()
 
@@ -61,6 +60,21 @@ class Analysis:
     def sql(self) -> str:
         """The statement as it is sent."""
         return self.text.value
+
+    @property
+    def tables(self) -> Tables:
+        """The tables of the statement; unknown when it has problems."""
+        return UNKNOWN if self.problems else tables(self.sql, self.kind)
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The tables read: `schema.table`, folded as PostgreSQL does; empty unless `tables.analysed`."""
+        return self.tables.reads
+
+    @property
+    def writes(self) -> frozenset[str]:
+        """The tables written, as in `reads`."""
+        return self.tables.writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +99,6 @@ class _Found:
     problems: tuple[_Problem, ...]
     references: tuple[Reference, ...] = ()
     literal_references: tuple[LiteralReference, ...] = ()
-    tables: Tables = UNKNOWN
     http: tuple[bool, int, int] | None = None
 
 
@@ -103,9 +116,6 @@ def analyse(text: Text) -> Analysis:
         returns=found.shape.returns,
         references=found.references,
         literal_references=found.literal_references,
-        reads=found.tables.reads,
-        writes=found.tables.writes,
-        analysed=found.tables.analysed,
         http=None if http is None else HttpCall(many=http[0], span=text.locate(http[1], http[2])),
         problems=tuple(
             [
@@ -182,7 +192,6 @@ def _found(value: str) -> _Found:
     if http is not None:
         start, stop = items[http[0].start].start + begin, items[http[0].stop - 1].end + begin
         found = replace(found, http=(http[1], start, stop))
-    found = replace(found, tables=tables(sql, items, shape.kind))
     return found if shape.into is None else _create_table_as(found, items, shape.into)
 
 
@@ -237,7 +246,7 @@ def _problems(sql: str, items: list[Token], comments: list[Lexeme], shape: Shape
         if token.kind is Kind.UNTERMINATED_COMMENT:
             return [_problem("DF120", "the comment is not closed", token.start, token.start + 2, "add `*/`")]
     problems = _parameters(items, shape)
-    used = [token for token in items if token.kind is Kind.REFERENCE]
+    used = [token for token in items if token.kind is Kind.REFERENCE][:_PROBLEMS_MAX]
     if used and shape.kind in commands.SUBROUTINES:
         return problems + [
             _problem(
@@ -263,7 +272,7 @@ def _problems(sql: str, items: list[Token], comments: list[Lexeme], shape: Shape
     illegal = _illegal(sql, items, comments)
     if illegal is not None:
         return [*problems, illegal]
-    forbidden = _forbidden(items, shape)
+    forbidden = _forbidden(sql, items, shape)
     return problems if forbidden is None else [*problems, forbidden]
 
 
@@ -278,8 +287,7 @@ def _parameters(items: list[Token], shape: Shape) -> list[_Problem]:
             token.end,
             "refer to an earlier step by its name: `$name`",
         )
-        for token in items
-        if token.kind is Kind.PARAM
+        for token in [token for token in items if token.kind is Kind.PARAM][:_PROBLEMS_MAX]
     ]
 
 
@@ -314,7 +322,8 @@ def _illegal(sql: str, items: list[Token], comments: list[Lexeme]) -> _Problem |
     offset = rendered.original(verdict.offset)
     token = _at(items, offset)
     if token is None:
-        return _problem("DF120", "the statement ends too early", len(sql), len(sql))
+        end = items[-1]
+        return _problem("DF120", "the statement ends too early, behind this", end.start, end.end)
     if token.kind is Kind.REFERENCE:
         return _misplaced(sql, items, token)
     written = sql[token.start : token.end]
@@ -378,9 +387,9 @@ _TRANSACTION = frozenset(
 _ROLE_SETTINGS = frozenset({"role", "session_authorization"})
 
 
-def _forbidden(items: list[Token], shape: Shape) -> _Problem | None:
+def _forbidden(sql: str, items: list[Token], shape: Shape) -> _Problem | None:
     """Legal SQL that has no place in a step."""
-    words = [token.word for token in items[:4]]
+    words = [identifier(sql, token) or token.word for token in items[:4]]
     end = items[-1].end
     kind = shape.kind
     if words[0] in ("set", "reset"):
@@ -442,11 +451,10 @@ def _http_problems(
             "DF131",
             "`df.http` is not the whole select list of the step",
             items[index].start,
-            items[index + 3].end - 1,
+            items[min(closing(items, index + 3), len(items) - 1)].end,
             "make the request a step of its own: `SELECT df.http(...)`, and refer to its result by name",
         )
-        for index in calls
-        if index != allowed
+        for index in [index for index in calls if index != allowed][:_PROBLEMS_MAX]
     ]
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from dfc.compiler.sql.commands import QUERIES
 from dfc.compiler.sql.references import swap
-from dfc.compiler.sql.tokens import Token, fold
+from dfc.compiler.sql.tokens import fold, split_comments, tokens
 from dfc.grammar.lexer import Kind
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ ANALYSED_TOKENS_MAX = 150_000
 ANALYSED_DEPTH_MAX = 100
 ANALYSED_JOINS_MAX = 1_000
 ANALYSED_SUBSCRIPTS_MAX = 500
+_CACHED_STATEMENTS_MAX = 4_096
 
 _ANALYSED = QUERIES | {
     "create table as",
@@ -54,9 +55,13 @@ class Tables:
 UNKNOWN = Tables()
 
 
-def tables(sql: str, items: list[Token], kind: str) -> Tables:
-    """The tables of a statement that PostgreSQL's grammar accepts. Never raises."""
-    if kind not in _ANALYSED or len(items) > ANALYSED_TOKENS_MAX:
+@lru_cache(maxsize=_CACHED_STATEMENTS_MAX)
+def tables(sql: str, kind: str) -> Tables:
+    """The tables of a statement that PostgreSQL's grammar accepts. Never raises. Imports sqlglot."""
+    if kind not in _ANALYSED:
+        return UNKNOWN
+    items = tokens(sql, split_comments(sql)[0])
+    if len(items) > ANALYSED_TOKENS_MAX:
         return UNKNOWN
     if max(token.depth for token in items) > ANALYSED_DEPTH_MAX:
         return UNKNOWN
