@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Callable, Generator
 
 import click
@@ -51,8 +52,8 @@ def compile_path(path: str) -> Compiled:
 
 def accepted(compilation: Compiled) -> Compiled:
     """Print the problems to standard error. Raises CliError when one of them is an error."""
-    loud = compilation.rendered.strip("\n")
-    if loud and any(problem.severity != "note" for problem in compilation.problems):
+    loud = compilation.shown(notes=False, color=sys.stderr.isatty())
+    if loud:
         click.echo(loud, err=True)
     if compilation.failed:
         count = sum(problem.severity == "error" for problem in compilation.problems)

@@ -39,15 +39,15 @@ def span_of(provenance: Mapping[str, Any], step: str, position: int | None, text
     return Span(start, end)
 
 
-def render_at(compilation: Compiled, statement: Server, message: str, position: int | None) -> str:
+def render_at(compilation: Compiled, statement: Server, code: str, message: str, position: int | None) -> str:
     """An error of a server statement, at the word PostgreSQL points to or at the whole statement."""
     start, end = statement.span
     if position is not None:
         at = start + position
         word = WORD.match(compilation.text, at)
         start, end = at, word.end() if word else at + 1
-    shown = diagnostic("server", message, Span(start, end))
-    return render(shown, Source(compilation.name, compilation.text)).rstrip("\n")
+    shown = diagnostic(code, message, Span(start, end))
+    return render([shown], Source(compilation.name, compilation.text)).rstrip("\n")
 
 
 def render_error(name: str, text: str, provenance: Mapping[str, Any], error: Mapping[str, Any]) -> str:
@@ -56,16 +56,17 @@ def render_error(name: str, text: str, provenance: Mapping[str, Any], error: Map
     state = str(error.get("sqlstate") or "error")
     message = str(error.get("message") or "the step failed")
     position = error.get("position")
-    where = f" in step `{node_of(step)}`" if step else ""
+    if step:
+        message = f"step `{node_of(step)}` failed: {message}"
     lines: list[str] = []
     span = span_of(provenance, step, position if isinstance(position, int) else None, text)
     if span is None:
-        lines.append(f"error[{state}]: {message}{where}")
+        lines.append(f"error[{state}]: {message}")
         if error.get("hint"):
             lines.append(f"  = help: {error['hint']}")
     else:
-        shown = diagnostic(state, message + where, span, help=str(error.get("hint") or ""))
-        lines.append(render(shown, Source(name, text)).rstrip("\n"))
+        shown = diagnostic(state, message, span, help=str(error.get("hint") or ""))
+        lines.append(render([shown], Source(name, text)).rstrip("\n"))
     if error.get("detail"):
         lines.append(f"  = detail: {error['detail']}")
     return "\n".join(lines)

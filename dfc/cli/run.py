@@ -35,7 +35,7 @@ from dfc.cli.provenance import render_at, render_error
 from dfc.cli.queries import query
 from dfc.cli.runbook import Run, open_run
 from dfc.cli.script import execute, is_session_setting, is_transaction_control
-from dfc.cli.sources import Compiled, Server, Unreadable, Workflow, read
+from dfc.cli.sources import UNREADABLE, Compiled, Server, Unreadable, Workflow, read
 from dfc.cli.supervise import WorkerChild
 from dfc.cli.work import workers_alive
 from dfc.compiler.plan_json import from_json
@@ -134,7 +134,7 @@ class Session:
         """Run a server statement and its mark in one transaction, where PostgreSQL lets it run in one."""
         if is_transaction_control(statement.text):
             message = "each statement of a file commits by itself; transaction control has no place in it"
-            return self._refused(statement, message, None)
+            return self._refused(statement, "DF124", message)
         show = not self.as_json
         folder = self.path.parent
         try:
@@ -149,13 +149,15 @@ class Session:
             if self.conn.broken:
                 raise
             position = error.diag.statement_position
-            return self._refused(statement, explain_database(error), int(position) - 1 if position else None)
+            message = explain_database(error).removesuffix(f" [{error.sqlstate}]")
+            at = int(position) - 1 if position else None
+            return self._refused(statement, error.sqlstate or "08000", message, at)
         except CliError as error:
-            return self._refused(statement, str(error), None)
+            return self._refused(statement, UNREADABLE, str(error))
         return True
 
-    def _refused(self, statement: Server, message: str, position: int | None) -> bool:
-        say(render_at(self.compilation, statement, message, position))
+    def _refused(self, statement: Server, code: str, message: str, position: int | None = None) -> bool:
+        say(render_at(self.compilation, statement, code, message, position))
         return False
 
     def _workflow(self, run: Run, index: int, workflow: Workflow) -> bool:

@@ -5,11 +5,18 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dfc.compiler.diagnostics import Diagnostic, Note, Severity, error
+from dfc.compiler.render import render, to_json
+from dfc.compiler.source import Source
+from dfc.compiler.span import NOWHERE, Span
+
 SUFFIX = ".dfsql"
+NOT_UTF8 = "DF157"
+UNREADABLE = "DF158"
 FILE_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -65,6 +72,14 @@ class Compiled:
         """The statements that are workflows."""
         return tuple(each for each in self.statements if isinstance(each, Workflow))
 
+    def shown(self, *, notes: bool, color: bool) -> str:
+        """The problems as people read them, without the notes if they are not wanted."""
+        wanted = [each for each in self.problems if notes or each.severity != "note"]
+        if wanted and not all("span" in each.json for each in wanted):
+            return self.rendered.strip("\n")
+        diagnostics = [_diagnostic(each.json) for each in wanted]
+        return render(diagnostics, Source(self.name, self.text), color).strip("\n")
+
     @property
     def failed(self) -> bool:
         """Whether a problem is an error."""
@@ -74,41 +89,40 @@ class Compiled:
 class Unreadable(Exception):
     """A file that is not text: a problem of its own, so that the other files are still looked at.
 
-    `position` is line and column, both from 1; `fields` are more for `--format json`.
+    `place` is the text as far as it can be shown and the code point that is wrong; `fields` are more for
+    programs.
     """
 
     def __init__(
         self,
         name: str,
+        code: str,
         message: str,
         help: str,
-        position: tuple[int, int] | None = None,
+        place: tuple[str, int] | None = None,
         fields: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(f"{name}: {message}")
         self.name = name
-        self.message = message
-        self.help = help
-        self.position = position
+        self.diagnostic = error(code, message, NOWHERE, help=help)
+        self.source: Source | None = None
         self.fields = fields or {}
+        if place is not None:
+            self.source = Source(name, place[0])
+            self.diagnostic = replace(self.diagnostic, span=Span(place[1], place[1] + 1))
 
     def problem(self) -> Problem:
-        """The same as a diagnostic without a code: nothing was compiled."""
-        json = {
-            "code": "file",
-            "severity": "error",
-            "message": self.message,
-            "file": self.name,
-            "help": self.help,
-            **({"line": self.position[0], "column": self.position[1]} if self.position else {}),
-            **self.fields,
-        }
-        return Problem(code="file", severity="error", message=self.message, json=json)
+        """The same as the compiler's problems are."""
+        shown = to_json(self.diagnostic, self.source or Source(self.name, ""))
+        json = {"file": self.name, **shown, **self.fields}
+        return Problem(code=shown["code"], severity="error", message=shown["message"], json=json)
 
-    def rendered(self) -> str:
-        """In the shape of the compiler's messages."""
-        place = f":{self.position[0]}:{self.position[1]}" if self.position else ""
-        return f"error: {self.message}\n  --> {self.name}{place}\n  = help: {self.help}"
+    def rendered(self, color: bool = False) -> str:
+        """As people read it; without a line and a caret where there is no text."""
+        if self.source is not None:
+            return render([self.diagnostic], self.source, color).strip("\n")
+        found = self.diagnostic
+        return f"error[{found.code}]: {found.message}\n  --> {self.name}\n  = help: {found.help}"
 
 
 def find(paths: Iterable[str]) -> list[str]:
@@ -135,14 +149,13 @@ def read(path: str) -> str:
     try:
         data = sys.stdin.buffer.read() if path == "-" else _bytes(path)
     except FileNotFoundError:
-        raise Unreadable(name, f"there is no file `{name}`", _near(path)) from None
+        raise Unreadable(name, UNREADABLE, f"there is no file `{name}`", _near(path)) from None
     except IsADirectoryError:
-        raise Unreadable(name, f"`{name}` is a folder", "name a file in it") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise Unreadable(
-            name, f"cannot read `{name}`: {reason}", "check the path and its permissions"
-        ) from None
+        raise Unreadable(name, UNREADABLE, f"`{name}` is a folder", "name a file in it") from None
+    except (OSError, ValueError) as wrong:
+        reason = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
+        message = f"cannot read `{name}`: {reason}"
+        raise Unreadable(name, UNREADABLE, message, "check the path and its permissions") from None
     return decode(name, data)
 
 
@@ -150,17 +163,14 @@ def decode(name: str, data: bytes) -> str:
     """UTF-8 with or without a byte order mark. Raises Unreadable with the offset of the first wrong byte."""
     try:
         return data.removeprefix(b"\xef\xbb\xbf").decode()
-    except UnicodeDecodeError as error:
-        offset = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
-        before = data[:offset]
-        line = before.count(b"\n") + 1
-        column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
+    except UnicodeDecodeError as wrong:
+        offset = wrong.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
         message = f"not UTF-8: byte 0x{data[offset]:02x} at offset {offset}"
-        utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-        source = "UTF-16" if utf16 else "LATIN1"
+        source = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "LATIN1"
         target = name if name != "<stdin>" else "file.dfsql"
         help_line = f"save it as UTF-8, for example with `iconv -f {source} -t UTF-8 {target}`"
-        raise Unreadable(name, message, help_line, (line, column), {"byte_offset": offset}) from None
+        place = (data.decode(errors="replace"), len(data[:offset].decode(errors="replace")))
+        raise Unreadable(name, NOT_UTF8, message, help_line, place, {"byte_offset": offset}) from None
 
 
 def _bytes(path: str) -> bytes:
@@ -211,6 +221,21 @@ def _statement(json: Mapping[str, Any]) -> Statement:
         hash=json["hash"],
         drawing=json["drawing"],
         provenance=json["provenance"],
+    )
+
+
+def _diagnostic(json: Mapping[str, Any]) -> Diagnostic:
+    return Diagnostic(
+        code=json["code"],
+        severity=Severity(json["severity"]),
+        message=json["message"],
+        span=Span(*json["span"]),
+        label=json.get("label") or "",
+        notes=tuple(
+            Note(message=note["message"], span=Span(*note["span"]) if note.get("span") else None)
+            for note in json.get("notes") or ()
+        ),
+        help=json.get("help") or "",
     )
 
 

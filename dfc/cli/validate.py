@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -16,8 +17,9 @@ from dfc.cli.sources import Problem, Unreadable, find, read
 @click.option(
     "--format", "form", type=click.Choice(["human", "json"]), default="human", help="Default: human."
 )
+@click.option("--notes", is_flag=True, help="Show notes, too (json has them always).")
 @click.option("--strict", is_flag=True, help="Warnings fail, too.")
-def command(paths: tuple[str, ...], form: str, strict: bool) -> int:
+def command(paths: tuple[str, ...], form: str, notes: bool, strict: bool) -> int:
     """Check files, and every *.dfsql in folders.
 
     Exit code 0: no errors; 1: errors (with --strict: or warnings). `-` is standard input.
@@ -35,7 +37,7 @@ def command(paths: tuple[str, ...], form: str, strict: bool) -> int:
             else:
                 workflows += len(compilation.workflows)
                 problems.extend(compilation.problems)
-                rendered = compilation.rendered.strip("\n")
+                rendered = compilation.shown(notes=notes, color=sys.stdout.isatty())
             if rendered and form == "human":
                 click.echo(rendered + "\n")
     failing = {"error", "warning"} if strict else {"error"}
