@@ -140,7 +140,7 @@ def parse_file(source: Source) -> Parsed:
 def parse_expression(source: Source) -> ParsedExpression:
     """Parse a text that is one bare expression, an optional `;` behind it. Raises nothing for bad input."""
     problems = list(_character_problems(source.text))
-    statements = list(split(source.text))
+    statements = list(split(source.text, form=Form.BARE))
     if not statements:
         end = len(source.text)
         problems.append(error("DF154", "there is no expression", Span(end, end)))

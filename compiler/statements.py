@@ -58,9 +58,9 @@ _CONSTANT_WORDS = frozenset(
 _TYPE_WORDS = frozenset(word for name in KNOWN_TYPES for word in name.split()) | {"zone"}
 
 
-def split(text: str, start: int = 0) -> Iterator[Statement]:
-    """The statements of a text, in order; empty ones are left out."""
-    splitter = _Splitter(text)
+def split(text: str, start: int = 0, form: Form | None = None) -> Iterator[Statement]:
+    """The statements of a text, in order, without empty ones. `form`: what they are known to be."""
+    splitter = _Splitter(text, form)
     position = start
     while position < len(text):
         for lexeme in scan(text, position):
@@ -87,13 +87,14 @@ def _behind_copy_data(text: str, position: int) -> int:
 class _Splitter:
     """Takes lexemes, gives statements."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, form: Form | None) -> None:
         self._text = text
+        self._known = form
         self._clear()
 
     def _clear(self) -> None:
         self._statement: Statement | None = None
-        self._form: Form | None = None
+        self._form: Form | None = self._known
         self._closing: list[str] = []
         self._words: list[str] = []
         self._atomic = 0
