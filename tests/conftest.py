@@ -48,6 +48,16 @@ def bare_database(server: Server) -> Iterator[str]:
 @pytest.fixture
 def database(server: Server, template: str) -> Iterator[str]:
     """The URL of a database with the schema installed (as superuser `postgres`)."""
+    yield from _copy(server, template)
+
+
+@pytest.fixture(scope="module")
+def shared_database(server: Server, template: str) -> Iterator[str]:
+    """The same, one for a module: for tests that leave nothing behind."""
+    yield from _copy(server, template)
+
+
+def _copy(server: Server, template: str) -> Iterator[str]:
     name = f"test{next(_numbers)}"
     _create(server, name, template)
     with psycopg.connect(server.url(name), autocommit=True) as connection:

@@ -32,13 +32,13 @@ BEGIN
         WHERE node.level <= df._nesting_levels_max() AND pg_catalog.jsonb_typeof(node.n) = 'object'
     ), fact AS (
         SELECT level, n ->> 'step' AS step, (
-            pg_catalog.jsonb_typeof(n) IS DISTINCT FROM 'object' OR NOT (
+            pg_catalog.jsonb_typeof(n) <> 'object' OR (
                 (n ?& ARRAY['step', 'body'] AND pg_catalog.jsonb_typeof(n -> 'step') = 'string')
                 OR (n ?& ARRAY['as', 'body'] AND pg_catalog.jsonb_typeof(n -> 'as') = 'string')
                 OR pg_catalog.jsonb_typeof(n -> 'sql') = 'string'
                 OR pg_catalog.jsonb_typeof(n -> 'http') = 'object'
                 OR pg_catalog.jsonb_typeof(coalesce(n -> 'chain', n -> 'join', n -> 'parallel')) = 'array')
-            IS NOT FALSE) AS odd
+            IS NOT TRUE) AS odd
         FROM node
     )
     SELECT pg_catalog.max(level) AS levels, pg_catalog.bool_or(odd) AS odd,

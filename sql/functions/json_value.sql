@@ -23,7 +23,9 @@ BEGIN
             END IF;
             RETURN to_json(cell);
         WHEN type = 16 THEN  -- bool
-            RETURN CASE cell WHEN 't' THEN 'true' WHEN 'f' THEN 'false' ELSE to_json(cell)::text END;
+            -- The type's output is t and f, a cast to text writes the words.
+            RETURN CASE WHEN cell IN ('t', 'true') THEN 'true' WHEN cell IN ('f', 'false') THEN 'false'
+                        ELSE to_json(cell)::text END;
         WHEN type = 3802 OR type = 114 THEN  -- jsonb, json
             BEGIN
                 RETURN cell::json::text;

@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION df._result_json(columns text[], types oid[], cells te
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     width constant integer := cardinality(columns);
+    names text[] := '{}';
     keys text[] := '{}';
     key text;
     suffix integer;
@@ -19,13 +20,13 @@ BEGIN
     FOR i IN 1..width LOOP
         key := columns[i];
         suffix := 1;
-        WHILE key = ANY (keys) OR (suffix > 1 AND key = ANY (columns)) LOOP
+        WHILE key = ANY (names) OR (suffix > 1 AND key = ANY (columns)) LOOP
             suffix := suffix + 1;
             key := columns[i] || '_' || suffix;
         END LOOP;
-        keys := keys || key;
+        names := names || key;
+        keys := keys || (to_json(key) || ': ');
     END LOOP;
-    SELECT array_agg(to_json(k) || ': ' ORDER BY n) INTO keys FROM unnest(keys) WITH ORDINALITY AS u(k, n);
     IF cardinality(cells) = width THEN
         FOR i IN 1..width LOOP
             body := concat(body, CASE WHEN i > 1 THEN ', ' END, keys[i], df._json_value(types[i], cells[i]));

@@ -2,92 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
-WIRE = '/*dfc:1:18*/{"sql":"SELECT 42"}'
-PLAN = {"format": 1, "nodes": [], "result": "step1"}
-
-
-def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
-    return psycopg.connect(url, autocommit=True)
+from tests.sql.worker import PLAN, Connection, checkpoint, claim, connect, register, submit
 
 
 @pytest.fixture
-def worker(database: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+def worker(database: str) -> Iterator[Connection]:
     with connect(database) as connection:
         yield connection
 
 
-def register(connection: psycopg.Connection[tuple[object, ...]], lease: float = 60, compiler: int = 1) -> int:
-    row = connection.execute(
-        "SELECT df._register_worker('here', 1, '0.1', %s, '{1}', %s, 4)", [compiler, lease]
-    ).fetchone()
-    assert row is not None
-    assert isinstance(row[0], int)
-    return row[0]
-
-
-def submit(connection: psycopg.Connection[tuple[object, ...]], expression: str = WIRE) -> str:
-    row = connection.execute(
-        "INSERT INTO df.instances (expression) VALUES (%s) RETURNING id", [expression]
-    ).fetchone()
-    assert row is not None
-    return str(row[0])
-
-
-def claim(
-    connection: psycopg.Connection[tuple[object, ...]],
-    worker: int,
-    roles: list[str] | None = None,
-    most: int = 10,
-) -> list[tuple[str, bytes, bool]]:
-    rows = connection.execute(
-        "SELECT instance_id, token, resumed FROM df._claim(%s, '{1}', %s::name[], %s)", [worker, roles, most]
-    ).fetchall()
-    return [(str(row[0]), bytes(row[1]), bool(row[2])) for row in rows]  # type: ignore[arg-type]
-
-
-def activation(token: bytes, path: str) -> bytes:
-    return hashlib.sha256(token + path.encode()).digest()
-
-
-CHECKPOINT = (
-    "SELECT journal, finished, cancel_reason FROM df.checkpoint(%s, %s, %s, %s, %s::oid[], %s, %s, %s)"
-)
-
-
-def checkpoint(
-    connection: psycopg.Connection[tuple[object, ...]],
-    token: bytes,
-    instance: str,
-    path: str,
-    finish: object = None,
-    cells: list[str | None] | None = None,
-) -> tuple[object, ...]:
-    written = json.dumps(finish) if finish is not None else None
-    row = connection.execute(
-        CHECKPOINT,
-        [
-            activation(token, path),
-            instance,
-            path,
-            ["answer"],
-            [23],
-            cells or ["42"],
-            len(cells or [1]),
-            written,
-        ],
-    ).fetchone()
-    assert row is not None
-    return row
-
-
-def test_life_of_an_instance(worker: psycopg.Connection[tuple[object, ...]]) -> None:
+def test_life_of_an_instance(worker: Connection) -> None:
     me = register(worker)
     instance = submit(worker)
     [(claimed, token, resumed)] = claim(worker, me)
@@ -109,7 +39,7 @@ def test_life_of_an_instance(worker: psycopg.Connection[tuple[object, ...]]) -> 
     assert worker.execute("SELECT plan FROM df.instances WHERE status = 'pending'").fetchone() == (PLAN,)
 
 
-def test_records_once_and_under_the_fence(worker: psycopg.Connection[tuple[object, ...]]) -> None:
+def test_records_once_and_under_the_fence(worker: Connection) -> None:
     me = register(worker)
     instance = submit(worker)
     [(_, token, _)] = claim(worker, me)
@@ -138,9 +68,7 @@ def test_records_once_and_under_the_fence(worker: psycopg.Connection[tuple[objec
     assert caught.value.sqlstate == "DX001"
 
 
-def test_death_is_seen_at_once_and_a_lease_runs_out(
-    database: str, worker: psycopg.Connection[tuple[object, ...]]
-) -> None:
+def test_death_is_seen_at_once_and_a_lease_runs_out(database: str, worker: Connection) -> None:
     me = register(worker)
     instance = submit(worker)
     with connect(database) as other:
@@ -166,7 +94,7 @@ def test_death_is_seen_at_once_and_a_lease_runs_out(
         assert claim(paused, slow) == []
 
 
-def test_handing_over(database: str, worker: psycopg.Connection[tuple[object, ...]]) -> None:
+def test_handing_over(database: str, worker: Connection) -> None:
     me = register(worker)
     with connect(database) as other:
         leaving = register(other)
@@ -177,7 +105,7 @@ def test_handing_over(database: str, worker: psycopg.Connection[tuple[object, ..
         assert (again, resumed) == (instance, True)
 
 
-def test_cancel_goes_before_completed(worker: psycopg.Connection[tuple[object, ...]]) -> None:
+def test_cancel_goes_before_completed(worker: Connection) -> None:
     me = register(worker)
     instance = submit(worker)
     [(_, token, _)] = claim(worker, me)
