@@ -1,43 +1,22 @@
 """The compiler process: one JSON object a line in, one a line out, in order (docs/internals.md).
 
 It has no database and no network; its parent bounds its memory and CPU time and replaces it when it dies.
-Whatever a line holds, the answer is a line: an exception becomes DF590.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 import sys
-import traceback
-from collections.abc import Iterable, Mapping, Sequence
-from typing import BinaryIO, cast
-
-from dfc.compiler.ast import ServerStatement
-from dfc.compiler.diagnostics import Diagnostic, error
-from dfc.compiler.driver import Compiled, CompiledStatement, Origin, compile_file, compile_wire
-from dfc.compiler.plan import Plan
-from dfc.compiler.plan_json import plan_hash
-from dfc.compiler.plan_json import to_json as plan_to_json
-from dfc.compiler.plan_print import plan_text
-from dfc.compiler.render import render, to_json
-from dfc.compiler.source import Source
-from dfc.compiler.span import Span
-
-Answer = dict[str, object]
-
-
-class RequestError(ValueError):
-    """A request is not one of docs/internals.md. The message says why."""
+from collections.abc import Iterable
+from typing import BinaryIO
 
 
 def main() -> None:
     """Answer standard input until it ends. Whatever else prints goes to standard error."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    gc.freeze()
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         serve(sys.stdin.buffer, answers)
     # Everything is flushed; taking the interpreter down in order would only cost time.
@@ -46,117 +25,16 @@ def main() -> None:
 
 def serve(requests: Iterable[bytes], answers: BinaryIO) -> None:
     """Answer each line. Raises BrokenPipeError when nobody reads the answers."""
+    # A fifth of the start is garbage collection that finds nothing, so the collector waits for the imports.
+    gc.disable()
+    from dfc.compiler.answer import encoded, respond
+
+    gc.freeze()
+    gc.enable()
     for line in requests:
-        if not line.strip():
-            continue
-        answers.write(_encoded(respond(line)))
-        answers.flush()
-
-
-def respond(line: bytes) -> Answer:
-    """The answer to one line. Raises nothing but what ends the process."""
-    request: Mapping[str, object] = {}
-    try:
-        request = _request(line)
-        match request:
-            case {"do": "compile_wire", "wire": str(wire)}:
-                return {"id": request.get("id"), **answer_wire(wire)}
-            case {"do": "compile_file", "name": str(name), "text": str(text)}:
-                return {"id": request.get("id"), **answer_file(Source(name, text))}
-            case _:
-                raise RequestError("the request is none of `compile_wire` and `compile_file`")
-    except Exception as problem:
-        if not isinstance(problem, RequestError):
-            traceback.print_exc(file=sys.stderr)
-        return {"id": request.get("id"), **_internal(problem, request)}
-
-
-def answer_wire(wire: str) -> Answer:
-    """`compile_wire`: the plan of an expression that the SQL door stored."""
-    compiled = compile_wire(wire)
-    return {**_plan(compiled.plan), **_problems(compiled.problems, compiled.source)}
-
-
-def answer_file(source: Source) -> Answer:
-    """`compile_file`: every statement of a file."""
-    compiled = compile_file(source)
-    statements = [_statement(statement) for statement in compiled.statements]
-    return {"statements": statements, **_problems(compiled.problems, source)}
-
-
-def _request(line: bytes) -> Mapping[str, object]:
-    try:
-        value: object = json.loads(line)
-    except (ValueError, RecursionError) as problem:
-        raise RequestError(f"the request is not JSON: {problem}") from problem
-    if not isinstance(value, dict):
-        raise RequestError("the request is not an object")
-    return cast("dict[str, object]", value)
-
-
-def _statement(statement: CompiledStatement | ServerStatement) -> Answer:
-    if isinstance(statement, ServerStatement):
-        return {"kind": "server", "span": _span(statement.span), "text": statement.text}
-    compiled = statement.compiled
-    return {
-        "kind": "workflow",
-        "span": _span(statement.statement.span),
-        "label": statement.statement.label,
-        "wire": statement.wire,
-        **_plan(compiled.plan),
-        "drawing": plan_text(compiled.plan) if compiled.plan is not None else None,
-        "provenance": _provenance(compiled),
-    }
-
-
-def _plan(plan: Plan | None) -> Answer:
-    if plan is None:
-        return {"plan": None, "hash": None}
-    return {"plan": plan_to_json(plan), "hash": plan_hash(plan)}
-
-
-def _provenance(compiled: Compiled) -> Answer:
-    return {name: _origin(origin) for name, origin in compiled.provenance.items()}
-
-
-def _origin(origin: Origin) -> Answer:
-    return {
-        "span": _span(origin.span),
-        "sql": [
-            [piece.value_start, piece.length, piece.source_start, piece.source_end] for piece in origin.sql
-        ],
-    }
-
-
-def _problems(problems: Sequence[Diagnostic], source: Source) -> Answer:
-    return {
-        "diagnostics": [to_json(problem, source) for problem in problems],
-        "rendered": render(problems, source),
-    }
-
-
-def _internal(problem: Exception, request: Mapping[str, object]) -> Answer:
-    """DF590 in the shape of the answer that was asked for."""
-    text = request.get("text")
-    source = Source(str(request.get("name", "<request>")), text if isinstance(text, str) else "")
-    said = str(problem) if isinstance(problem, RequestError) else f"{type(problem).__name__}: {problem}"
-    found = error(
-        "DF590",
-        f"the compiler failed: {said}",
-        Span(0, 0),
-        label="somewhere in this text",
-        help="report this with the text of the workflow",
-    )
-    head: Answer = {"statements": []} if request.get("do") == "compile_file" else _plan(None)
-    return {**head, **_problems([found], source)}
-
-
-def _span(span: Span) -> list[int]:
-    return [span.start, span.end]
-
-
-def _encoded(answer: Answer) -> bytes:
-    return json.dumps(answer, separators=(",", ":")).encode("ascii") + b"\n"
+        if line.strip():
+            answers.write(encoded(respond(line)))
+            answers.flush()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dfc.compiler import serve as server
+from dfc.compiler import answer
 from dfc.compiler.plan_json import from_json, plan_hash
 
 WIRE = '/*dfc:1:18*/{"sql":"SELECT 1"}'
@@ -115,11 +115,11 @@ def test_nothing_kills_it() -> None:
     spoken = [line for line in HOSTILE if line.strip()]
     found = answers(*HOSTILE, {"id": 6, "do": "compile_wire", "wire": WIRE})
     assert len(found) == len(spoken) + 1
-    for line, answer in zip(spoken, found, strict=False):
-        assert answer["diagnostics"], line
-        assert all(problem["severity"] == "error" for problem in answer["diagnostics"]), line
-        assert answer["rendered"], line
-        assert answer.get("plan") is None, line
+    for line, said in zip(spoken, found, strict=False):
+        assert said["diagnostics"], line
+        assert all(problem["severity"] == "error" for problem in said["diagnostics"]), line
+        assert said["rendered"], line
+        assert said.get("plan") is None, line
     assert found[-1]["id"] == 6 and found[-1]["plan"] is not None
 
 
@@ -132,12 +132,12 @@ def test_a_fault_of_the_compiler_is_a_diagnostic(monkeypatch: pytest.MonkeyPatch
     def broken(text: str) -> object:
         raise KeyError("lost")
 
-    monkeypatch.setattr(server, "compile_wire", broken)
+    monkeypatch.setattr(answer, "compile_wire", broken)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    answer = server.respond(b'{"id":1,"do":"compile_wire","wire":"x"}')
-    assert answer["id"] == 1 and answer["plan"] is None and answer["hash"] is None
-    assert [problem["code"] for problem in answer["diagnostics"]] == ["DF590"]  # type: ignore[union-attr]
-    assert "KeyError: 'lost'" in str(answer["rendered"])
+    said: Any = answer.respond(b'{"id":1,"do":"compile_wire","wire":"x"}')
+    assert said["id"] == 1 and said["plan"] is None and said["hash"] is None
+    assert [problem["code"] for problem in said["diagnostics"]] == ["DF590"]
+    assert "KeyError: 'lost'" in said["rendered"]
 
 
 def test_the_end_of_input_is_the_end() -> None:
