@@ -64,7 +64,12 @@ def test_server_agrees(case: Case, filled: Connection) -> None:
         _refused_in_a_transaction(filled, found.sql)
         return
     with filled.transaction(force_rollback=True):
-        cursor = _run(filled, found.sql)
+        try:
+            cursor = _run(filled, found.sql)
+        except errors.SyntaxError:
+            if filled.info.server_version >= 180_000:
+                raise
+            pytest.skip("newer than this server")
         direct = cursor.rowcount if found.kind not in ("explain", "show") else None
         assert (cursor.description is not None) == (found.returns is Returns.ROWS) or found.kind == "call"
         columns = len(cursor.description or ())
@@ -86,7 +91,10 @@ def test_server_agrees(case: Case, filled: Connection) -> None:
 
 
 def _refused_in_a_transaction(connection: Connection, sql: str) -> None:
-    with pytest.raises(errors.ActiveSqlTransaction), connection.transaction(force_rollback=True):
+    refusals: tuple[type[psycopg.Error], ...] = (errors.ActiveSqlTransaction,)
+    if connection.info.server_version < 180_000:
+        refusals = (*refusals, errors.SyntaxError)
+    with pytest.raises(refusals), connection.transaction(force_rollback=True):
         _run(connection, sql)
 
 
