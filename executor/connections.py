@@ -28,9 +28,12 @@ PINNED: Final = {
     "lc_monetary": "C",
     "log_parameter_max_length_on_error": "0",
     "client_connection_check_interval": "500ms",
-    "df.in_workflow": "true",
+    "default_transaction_isolation": "read\\ committed",
 }
-"""Settings on which the stored text of values depends, and those that guard the session."""
+"""Settings on which the text of values depends, and those that guard a session."""
+
+STEP_ONLY: Final = {"df.in_workflow": "true"}
+CONTROL_ONLY: Final = {"search_path": "pg_catalog,pg_temp"}
 
 _TIMEOUTS: Final = {"connect_timeout": "10", "tcp_user_timeout": "20000", "keepalives_idle": "5"}
 _PoolKey = tuple[str, str]
@@ -40,13 +43,13 @@ class RoleUnavailable(Exception):
     """Nobody can be logged in as this role here; its instances wait. The message says why."""
 
 
-def conninfo_for(conninfo: str, *, application: str, pinned: bool, database: str | None = None) -> str:
-    """`conninfo` with our name, time limits and (with `pinned`) the settings of steps in the start packet."""
+def conninfo_for(conninfo: str, *, application: str, steps: bool, database: str | None = None) -> str:
+    """`conninfo` with our name, time limits and settings; `steps` for sessions that run the users' SQL."""
     given = conninfo_to_dict(conninfo)
     parts: dict[str, str] = {key: str(value) for key, value in given.items() if value is not None}
     options = parts.get("options", "")
-    if pinned:
-        options += "".join(f" -c {name}={value}" for name, value in PINNED.items())
+    settings = {**PINNED, **(STEP_ONLY if steps else CONTROL_ONLY)}
+    options += "".join(f" -c {name}={value}" for name, value in settings.items())
     merged = {**_TIMEOUTS, **parts, "options": options.strip(), "application_name": application}
     merged["client_encoding"] = "UTF8"
     if database is not None:
@@ -124,7 +127,7 @@ class StepConnections:
         self._open += 1
         try:
             return await Session.connect(
-                conninfo_for(self._conninfo, application="dfc step", pinned=True, database=key[1])
+                conninfo_for(self._conninfo, application="dfc step", steps=True, database=key[1])
             )
         except BaseException:
             self._open -= 1

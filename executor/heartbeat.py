@@ -42,7 +42,7 @@ class Heartbeat:
     """
 
     def __init__(self, conninfo: str, registration: Registration, on_lost: Callable[[str], None]) -> None:
-        self._conninfo = conninfo_for(conninfo, application="dfc heartbeat", pinned=False)
+        self._conninfo = conninfo_for(conninfo, application="dfc heartbeat", steps=False)
         self._registration = registration
         self._on_lost = on_lost
         self._stopping = threading.Event()

@@ -19,7 +19,7 @@ POLL_SECONDS: Final = 1.0
 SHUTDOWN_SECONDS: Final = 10.0
 """How long running steps may finish when the worker is asked to stop."""
 
-RECONNECT_SECONDS_MAX: Final = 5.0
+RECONNECT_SECONDS_MAX: Final = 1.0
 """Upper bound of the wait between two attempts to reach the database again."""
 
 RESULT_ROWS_MAX: Final = 10_000

@@ -57,7 +57,7 @@ class Control:
     """The worker's own sessions. `on_lost` is called when one of them is lost, from the event loop."""
 
     def __init__(self, conninfo: str, *, on_lost: Callable[[str], None]) -> None:
-        self._conninfo = conninfo_for(conninfo, application="dfc worker", pinned=False)
+        self._conninfo = conninfo_for(conninfo, application="dfc worker", steps=False)
         self._on_lost = on_lost
         self._places = asyncio.Semaphore(CONTROL_CONNECTIONS_MAX)
         self._idle: list[Session] = []
