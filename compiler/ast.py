@@ -6,6 +6,7 @@ expression written in two ways, or read from the SQL door's wire text, is the sa
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from dfc.compiler.span import NOWHERE, Span
@@ -27,7 +28,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """The value of a string constant, and where in the source each part of it stands."""
+    """The value of a string constant, and where in the source each part of it stands (in ascending order)."""
 
     value: str
     span: Span = field(default=NOWHERE, compare=False)
@@ -35,14 +36,20 @@ class Text:
 
     def locate(self, start: int, end: int) -> Span:
         """The place in the source of `value[start:end]`; the whole constant where nothing is known."""
-        return Span(self._source(start, ending=False), self._source(max(start, end), ending=True))
+        first = self._source(start, ending=False)
+        return Span(first, max(first, self._source(max(start, end), ending=True)))
 
     def _source(self, offset: int, *, ending: bool) -> int:
-        for piece in self.pieces:
+        index = bisect_right(self.pieces, offset, key=lambda piece: piece.value_start) - 1
+        if ending and index > 0 and self.pieces[index].value_start == offset:
+            # What ends here ends with the piece before, whatever the source has between the two.
+            index -= 1
+        if index >= 0:
+            piece = self.pieces[index]
             inside = offset - piece.value_start
-            if 0 <= inside < piece.length or (ending and inside == piece.length):
-                if inside == piece.length:
-                    return piece.source_end
+            if ending and inside == piece.length:
+                return piece.source_end
+            if inside < piece.length:
                 return piece.source_start + inside
         return self.span.end if ending else self.span.start
 
