@@ -104,6 +104,8 @@ def install(conninfo: str) -> MigrationReport:
             return _install(connection, notices)
         except psycopg.errors.InsufficientPrivilege as error:
             raise InstallError(_not_allowed(connection, error)) from error
+        except psycopg.errors.DuplicateFunction as error:
+            raise InstallError(f"{error.diag.message_primary}. {error.diag.message_hint}") from error
         except psycopg.errors.LockNotAvailable as error:
             raise InstallError(
                 f"the schema is in use by another session for more than {LOCK_SECONDS_MAX} s; "

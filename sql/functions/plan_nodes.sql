@@ -34,7 +34,7 @@ LANGUAGE sql STABLE AS $$
     SELECT node.number, node.id, pg_catalog.upper(node.kind),
            coalesce(node.n #>> '{body,sql}', node.n #>> '{request,sql}', (node.n -> 'request')::text),
            node.n #>> '{bindings,0}', node.after, state.path, state.outcome,
-           (SELECT coalesce(pg_catalog.bool_and(p.outcome = 'completed'), true) IS TRUE
+           (SELECT coalesce(pg_catalog.bool_and(p.outcome IS NOT DISTINCT FROM 'completed'), true)
             FROM pg_catalog.unnest(node.after) AS a LEFT JOIN state p ON p.id = a)
     FROM node LEFT JOIN state ON state.id = node.id
 $$;

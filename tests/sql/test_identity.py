@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.postgres import Server
 from tests.sql.worker import CHECKPOINT, Connection, activation, claim, connect, refusal, register, value
@@ -28,7 +29,7 @@ class House:
 @pytest.fixture
 def house(server: Server, database: str, roles: Callable[..., str]) -> Iterator[House]:
     anna, bert = roles("anna"), roles('Bert ö"x')
-    name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+    name = conninfo_to_dict(database)["dbname"]
     with (
         connect(database) as owner,
         connect(server.url(str(name), anna)) as a,
@@ -79,7 +80,7 @@ FORGED = [
     "TRUNCATE df.instances",
     "SELECT FROM df.instances FOR UPDATE",
     "SELECT FROM df.instances FOR KEY SHARE",
-    "INSERT INTO df.checkpoints (instance_id, path, journal, kind, value) VALUES ('x', 'x', 1, 'completed', '1')",
+    "INSERT INTO df.checkpoints (instance_id, path, journal, kind, value) VALUES ('x', 'x', 1, 'completed', '1')",  # noqa: E501
     "UPDATE df.checkpoints SET value = '1'",
     "DELETE FROM df.checkpoints",
     "INSERT INTO df.requests (instance_id, kind, requested_by) VALUES ('x', 'cancel', 'postgres')",
@@ -116,7 +117,7 @@ FORGED = [
     "CREATE TABLE df.x ()",
     "CREATE OR REPLACE FUNCTION df.version() RETURNS text LANGUAGE sql AS 'SELECT 1::text'",
     "ALTER TABLE df.instances DISABLE ROW LEVEL SECURITY",
-    "CREATE TRIGGER t BEFORE INSERT ON df.instances FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    "CREATE TRIGGER t BEFORE INSERT ON df.instances FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",  # noqa: E501
     "COPY df.instances (id, expression) FROM STDIN",
 ]
 
@@ -157,7 +158,8 @@ def test_a_role_without_rights(house: House, roles: Callable[..., str]) -> None:
 def test_a_definer_function_submits_as_its_owner(house: House) -> None:
     house.owner.execute("CREATE SCHEMA shop; GRANT ALL ON SCHEMA shop TO public")
     house.bert.execute(
-        "CREATE FUNCTION shop.go() RETURNS text LANGUAGE sql SECURITY DEFINER AS $$ SELECT df.start('SELECT 1') $$"
+        "CREATE FUNCTION shop.go() RETURNS text LANGUAGE sql SECURITY DEFINER"
+        " AS $$ SELECT df.start('SELECT 1') $$"
     )
     instance = value(house.anna, "SELECT shop.go()")
     assert value(house.anna, "SELECT count(*) FROM df.instances") == 0
@@ -166,11 +168,9 @@ def test_a_definer_function_submits_as_its_owner(house: House) -> None:
 
 def test_set_role_submits_as_that_role(house: House) -> None:
     house.owner.execute(
-        psycopg.sql.SQL("GRANT {} TO {}").format(
-            psycopg.sql.Identifier(house.bert_name), psycopg.sql.Identifier(house.anna_name)
-        )
+        sql.SQL("GRANT {} TO {}").format(sql.Identifier(house.bert_name), sql.Identifier(house.anna_name))
     )
-    house.anna.execute(psycopg.sql.SQL("SET ROLE {}").format(psycopg.sql.Identifier(house.bert_name)))
+    house.anna.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(house.bert_name)))
     value(house.anna, "SELECT df.start('SELECT 1')")
     assert value(house.bert, "SELECT count(*) FROM df.instances") == 1
 

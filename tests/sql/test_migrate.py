@@ -1,7 +1,37 @@
-"""The installer."""
+"""The installer: once, twice, at once, by whom, and where it must not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from dfc.executor import migrate
-from dfc.executor.migrate import SchemaState
+from dfc.executor.migrate import InstallError, MigrationReport, SchemaState
+from tests.postgres import Server
+from tests.sql.worker import connect, value
+
+OPERATORS = (
+    "SELECT DISTINCT n.nspname FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace"
+    " WHERE oprname = '~>'"
+)
+
+
+@pytest.fixture
+def plain(server: Server, bare_database: str, roles: Callable[..., str]) -> Iterator[tuple[str, str]]:
+    """The name of a role that may create schemas in an empty database, and its URL."""
+    role = roles("plain")
+    name = str(conninfo_to_dict(bare_database)["dbname"])
+    with connect(bare_database) as owner:
+        owner.execute(
+            sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(sql.Identifier(name), sql.Identifier(role))
+        )
+        owner.execute("REVOKE CREATE ON SCHEMA public FROM public")
+    yield role, server.url(name, role)
 
 
 def test_install_once(bare_database: str) -> None:
@@ -11,3 +41,170 @@ def test_install_once(bare_database: str) -> None:
     assert migrate.check(bare_database) is SchemaState.SAME
     again = migrate.install(bare_database)
     assert (again.before, again.applied, again.code_replaced) == (SchemaState.SAME, (), False)
+    with connect(bare_database) as owner:
+        assert value(owner, OPERATORS) == "public"
+        assert (
+            value(owner, "SELECT count(*) FROM df.doctor() WHERE status <> 'ok' AND \"check\" <> 'worker'")
+            == 0
+        )
+
+
+def test_two_at_once(bare_database: str) -> None:
+    reports: list[MigrationReport] = []
+    threads = [
+        threading.Thread(target=lambda: reports.append(migrate.install(bare_database))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(len(report.applied) for report in reports) == [0, 0, 0, len(migrate.migrations())]
+
+
+def test_a_failure_leaves_nothing(bare_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = migrate.code()
+    monkeypatch.setattr(migrate, "code", lambda: text + "SELECT 1/0;")
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        migrate.install(bare_database)
+    assert migrate.check(bare_database) is SchemaState.NOT_INSTALLED
+    monkeypatch.undo()
+    migrate.install(bare_database)
+
+
+def test_changed_code_is_put_in_place(bare_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate.install(bare_database)
+    text = migrate.code()
+    monkeypatch.setattr(migrate, "code", lambda: text + "\n-- another\n")
+    report = migrate.install(bare_database)
+    assert (report.applied, report.code_replaced) == ((), True)
+
+
+def test_older_and_newer(bare_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate.install(bare_database)
+    known = migrate.migrations()
+    more = (*known, migrate.Migration(version=len(known) + 1, name="more", text="CREATE TABLE df.more ();"))
+    monkeypatch.setattr(migrate, "migrations", lambda: more)
+    assert migrate.check(bare_database) is SchemaState.OLDER
+    assert migrate.install(bare_database).applied == (f"{len(more):04}_more",)
+    assert migrate.check(bare_database) is SchemaState.SAME
+    monkeypatch.undo()
+    assert migrate.check(bare_database) is SchemaState.NEWER
+    with pytest.raises(InstallError, match="upgrade dfc"):
+        migrate.install(bare_database)
+
+
+def test_a_role_without_special_rights(plain: tuple[str, str], bare_database: str) -> None:
+    role, url = plain
+    report = migrate.install(url)
+    assert "the operators are in schema df" in report.notices[0] and "search_path" in report.notices[0]
+    with connect(url) as session:
+        assert value(session, OPERATORS) == "df"
+        hints = session.execute("SELECT hint FROM df.doctor() WHERE \"check\" LIKE 'operator%'").fetchall()
+        assert len(hints) == 7 and all("search_path" in str(hint) for (hint,) in hints)
+        session.execute('SET search_path = "$user", public, df')
+        assert value(session, "SELECT df.start('SELECT 1' ~> 'SELECT 2')")
+        assert (
+            value(
+                session, "SELECT count(*) FROM df.doctor() WHERE \"check\" LIKE 'operator%' AND status = 'ok'"
+            )
+            == 7
+        )
+    assert migrate.install(url).applied == ()
+    with connect(bare_database) as owner:
+        owner.execute(
+            sql.SQL("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public, {}").format(
+                sql.Identifier(role)
+            )
+        )
+    with connect(url) as session:
+        assert migrate.system_identifier(session) is None
+        assert (
+            value(
+                session, "SELECT count(*) FROM df.doctor() WHERE status = 'error' AND \"check\" = 'database'"
+            )
+            == 0
+        )
+
+
+def test_a_role_that_may_not(server: Server, bare_database: str, roles: Callable[..., str]) -> None:
+    role = roles("nobody")
+    name = str(conninfo_to_dict(bare_database)["dbname"])
+    with pytest.raises(InstallError, match="GRANT CREATE ON DATABASE"):
+        migrate.install(server.url(name, role))
+    migrate.install(bare_database)
+    with connect(bare_database) as owner:
+        owner.execute("UPDATE df.meta SET code_hash = 'old'")
+    with pytest.raises(InstallError, match="owner"):
+        migrate.install(server.url(name, role))
+
+
+@pytest.mark.parametrize("schema", ["public", "pg_catalog"])
+def test_a_squatter_stops_it(bare_database: str, schema: str) -> None:
+    with connect(bare_database) as owner:
+        owner.execute("CREATE FUNCTION squat(text, text) RETURNS text LANGUAGE sql AS 'SELECT $1'")
+        owner.execute(
+            f"CREATE OPERATOR {schema}.~> (LEFTARG = text, RIGHTARG = text, FUNCTION = squat)".encode()
+        )
+    with pytest.raises(InstallError, match=r"that is not dfc's.*DROP OPERATOR"):
+        migrate.install(bare_database)
+    assert migrate.check(bare_database) is SchemaState.NOT_INSTALLED
+
+
+def test_somebody_elses_schema_df(bare_database: str) -> None:
+    with connect(bare_database) as owner:
+        owner.execute("CREATE SCHEMA df; CREATE TABLE df.instances (id varchar(8))")
+    with pytest.raises(InstallError, match="has not made"):
+        migrate.install(bare_database)
+    with pytest.raises(InstallError, match="has not made"):
+        migrate.check(bare_database)
+
+
+def test_another_encoding(server: Server) -> None:
+    with connect(server.url()) as owner:
+        owner.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    try:
+        with pytest.raises(InstallError, match="LATIN1"):
+            migrate.install(server.url("latin"))
+    finally:
+        with connect(server.url()) as owner:
+            owner.execute("DROP DATABASE latin")
+
+
+def test_a_copy_is_seen(server: Server, template: str) -> None:
+    with connect(server.url()) as owner:
+        owner.execute(f"CREATE DATABASE a_copy TEMPLATE {template}".encode())
+    try:
+        with connect(server.url("a_copy")) as session:
+            query = "SELECT status FROM df.doctor() WHERE \"check\" = 'database'"
+            assert value(session, query) == "error"
+            session.execute("SELECT df._adopt(%s)", [migrate.system_identifier(session)])
+            assert value(session, query) == "ok"
+    finally:
+        with connect(server.url()) as owner:
+            owner.execute("DROP DATABASE a_copy WITH (FORCE)")
+
+
+def test_names_are_qualified_and_definer_functions_are_pinned(shared_database: str) -> None:
+    with connect(shared_database) as session:
+        loose = session.execute(
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'df'::regnamespace AND prosecdef"
+            " AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)"
+        ).fetchall()
+        assert loose == []
+        open_views = session.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'df'::regnamespace AND relkind = 'v'"
+            " AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)"
+        ).fetchall()
+        assert open_views == []
+
+
+def test_every_file_is_installed_and_says_what_it_does() -> None:
+    text = migrate.code() + "".join(migration.text for migration in migrate.migrations())
+    files = [path for path in migrate.SQL_DIRECTORY.rglob("*.sql") if path.parent.name != "queries"]
+    assert len(files) > 40
+    for path in files:
+        content = path.read_text()
+        assert content.startswith("-- "), path
+        if path.parent.name in ("tables", "functions", "views", "operators"):
+            assert content in text, path
+            assert "Locks:" in content, path

@@ -49,26 +49,66 @@ def test_form(session: Connection) -> None:
 
 
 SAME_AS_TO_JSONB = [
-    "true", "1::smallint", "1::bigint", "1.50::numeric", "0.1::float8", "-0.5::real", "'NaN'::float8",
-    "'Infinity'::numeric", "'x'::varchar", "'a  '::char(3)", "'{\"b\": [1, null]}'::jsonb", "'[1, 2]'::json",
-    "timestamp '2026-02-03 04:05:06.789'", "timestamptz '2026-02-03 04:05:06+00'", "timestamp '0044-03-15 00:00 BC'",
-    "timestamp 'infinity'", "date '2026-02-03'", "time '01:02'", "interval '1 day 2 h'", "'\\x00ff'::bytea",
-    "gen_random_uuid()", "int4range(1, 5)", "'10.0.0.1'::inet", "ARRAY[1, 2, NULL]", "ARRAY[[1, 2], [3, 4]]",
-    "'{}'::int[]", "ARRAY[true, false]", "ARRAY['a,b', 'c\"d\\', NULL, 'NULL', '']", "ARRAY['{\"a\": 1}'::jsonb]",
-    "ARRAY[timestamp '2026-01-01']", "'[0:1]={5,6}'::int[]", "ARRAY[ARRAY[ARRAY['x']]]", "'a'::name", "'a'::\"char\"",
-    "ROW(1, 'a b', NULL, '(\"x\\,'',)', '', ARRAY[1, 2], true)::many", "ROW(NULL)::one", "ARRAY[ROW(1)::one]",
-    "'sad'::mood", "5::small", "ARRAY['sad'::mood]", "ROW()::nil", "'1 2'::tsvector", "'(1,2)'::point", "1::oid", "1.0::money",
-]  # fmt: skip
+    "true",
+    "1::smallint",
+    "1::bigint",
+    "1.50::numeric",
+    "0.1::float8",
+    "-0.5::real",
+    "'NaN'::float8",
+    "'Infinity'::numeric",
+    "'x'::varchar",
+    "'a  '::char(3)",
+    "'{\"b\": [1, null]}'::jsonb",
+    "'[1, 2]'::json",
+    "timestamp '2026-02-03 04:05:06.789'",
+    "timestamptz '2026-02-03 04:05:06+00'",
+    "timestamp '0044-03-15 00:00 BC'",
+    "timestamp 'infinity'",
+    "date '2026-02-03'",
+    "time '01:02'",
+    "interval '1 day 2 h'",
+    "'\\x00ff'::bytea",
+    "gen_random_uuid()",
+    "int4range(1, 5)",
+    "'10.0.0.1'::inet",
+    "ARRAY[1, 2, NULL]",
+    "ARRAY[[1, 2], [3, 4]]",
+    "'{}'::int[]",
+    "ARRAY[true, false]",
+    "ARRAY['a,b', 'c\"d\\', NULL, 'NULL', '']",
+    "ARRAY['{\"a\": 1}'::jsonb]",
+    "ARRAY[timestamp '2026-01-01']",
+    "'[0:1]={5,6}'::int[]",
+    "ARRAY[ARRAY[ARRAY['x']]]",
+    "'a'::name",
+    "'a'::\"char\"",
+    "ROW(1, 'a b', NULL, '(\"x\\,'',)', '', ARRAY[1, 2], true)::many",
+    "ROW(NULL)::one",
+    "ARRAY[ROW(1)::one]",
+    "'sad'::mood",
+    "5::small",
+    "ARRAY['sad'::mood]",
+    "ROW()::nil",
+    "'1 2'::tsvector",
+    "'(1,2)'::point",
+    "1::oid",
+    "1.0::money",
+]
 
 
 def test_values(session: Connection) -> None:
     session.execute("SET TimeZone = 'Europe/Berlin'")
     session.execute("""
         CREATE TYPE mood AS ENUM ('sad'); CREATE DOMAIN small AS int CHECK (VALUE < 9); CREATE TYPE nil AS ();
-        CREATE TYPE one AS (x int); CREATE TYPE many AS (a int, b text, c text, d text, e text, f int[], "G h" bool)""")
+        CREATE TYPE one AS (x int);
+        CREATE TYPE many AS (a int, b text, c text, d text, e text, f int[], "G h" bool)""")
     try:
         for expression in SAME_AS_TO_JSONB:
-            query = f"WITH v AS (SELECT {expression} AS v) SELECT df._json_value(pg_typeof(v), format('%s', v)), to_jsonb(v)::text FROM v"
+            query = (
+                f"WITH v AS (SELECT {expression} AS v)"
+                " SELECT df._json_value(pg_typeof(v), format('%s', v)), to_jsonb(v)::text FROM v"
+            )
             row = session.execute(query.encode()).fetchone()
             assert row is not None and row[0] == row[1], expression
     finally:

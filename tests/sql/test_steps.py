@@ -53,7 +53,8 @@ def test_the_guard_resets(session: Connection) -> None:
 
 def test_rows(session: Connection) -> None:
     rows = session.execute(
-        "SELECT * FROM df._rows('SELECT $1::int + g, $2::text FROM generate_series(1, 2) g', '40', NULL) AS r(a int, b text)"
+        "SELECT * FROM df._rows('SELECT $1::int + g, $2::text FROM generate_series(1, 2) g', '40', NULL)"
+        " AS r(a int, b text)"
     ).fetchall()
     assert rows == [(41, None), (42, None)]
     wide = [str(n) for n in range(100)]
@@ -90,7 +91,8 @@ def test_rows_run_in_parallel(session: Connection, database: str) -> None:
     def step() -> None:
         with connect(database) as other:
             other.execute(
-                "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0"
+                "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;"
+                "SET min_parallel_table_scan_size = 0"
             )
             counted.append(
                 value(
@@ -101,7 +103,10 @@ def test_rows_run_in_parallel(session: Connection, database: str) -> None:
     thread = threading.Thread(target=step)
     thread.start()
     try:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker' AND wait_event = 'advisory'"
+        query = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE backend_type = 'parallel worker' AND wait_event = 'advisory'"
+        )
         while value(session, query) == 0:
             assert thread.is_alive()
     finally:
