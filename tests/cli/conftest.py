@@ -1,0 +1,49 @@
+"""The `dfc` command as a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment() -> dict[str, str]:
+    """Without anything that names a database."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("PG", "DFC_"))}
+
+
+@pytest.fixture
+def dfc(tmp_path: Path) -> Run:
+    """Runs `dfc` with arguments in a folder of its own; the answer's `returncode`, `stdout`, `stderr`."""
+
+    def run(
+        *arguments: str, input: str | None = None, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "dfc", *arguments],
+            cwd=cwd or tmp_path,
+            env=environment(),
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with an embedded database, shared by the tests of a module, and removed in order."""
+    folder = tmp_path_factory.mktemp("project")
+    yield folder
+    command = [sys.executable, "-P", "-m", "dfc", "reset", "--yes"]
+    subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True, timeout=60)

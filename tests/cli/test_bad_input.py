@@ -1,0 +1,178 @@
+"""Bad input: code, place, caret and help for files, one line for everything else; never a traceback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+def said(text: str) -> list[str]:
+    """The lines of a message; none is a traceback."""
+    assert "Traceback" not in text, text
+    return text.splitlines()
+
+
+@pytest.mark.parametrize("command", ["run", "compile", "explain", "start"])
+def test_a_file_that_is_not_there(dfc: Run, tmp_path: Path, command: str) -> None:
+    (tmp_path / "nightly.dfsql").write_text("SELECT df.start('SELECT 1');")
+    answer = dfc(command, "nigthly.dfsql")
+    assert answer.returncode == 1
+    assert said(answer.stderr)[:3] == [
+        "error[DF158]: there is no file `nigthly.dfsql`",
+        "  --> nigthly.dfsql",
+        "  = help: did you mean `nightly.dfsql`?",
+    ]
+
+
+def test_not_utf8_says_which_byte(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "latin.dfsql").write_bytes("-- é\nSELECT df.start('ä');".encode("latin-1"))
+    answer = dfc("validate", "latin.dfsql", "--format", "json")
+    assert answer.returncode == 1
+    (problem,) = json.loads(answer.stdout)
+    assert (problem["code"], problem["line"], problem["column"]) == ("DF157", 1, 4)
+    assert problem["byte_offset"] == 3
+    human = dfc("run", "latin.dfsql")
+    assert " --> latin.dfsql:1:4" in human.stderr
+    assert "   |    ^" in said(human.stderr)
+
+
+BAD = {
+    "empty": "",
+    "only_comments": "-- nothing\n/* at all */",
+    "nul": "SELECT df.start('SELECT \0 1');",
+    "quote": "SELECT df.start('SELECT 1);",
+    "parenthesis": "SELECT df.start(df.step('a', 'SELECT 1');",
+    "dollar_quote": "SELECT df.start(df.step('a', $x$ SELECT 1 ));",
+    "unknown_function": "SELECT df.start(df.stepp('a', 'SELECT 1'));",
+    "arguments": "SELECT df.start(df.step('a'));",
+    "duplicate": "SELECT df.start(df.step('a', 'SELECT 1') ~> df.step('a', 'SELECT 2'));",
+    "reference": "SELECT df.start(df.step('a', 'SELECT 1') ~> df.step('b', 'SELECT $c'));",
+    "two_statements": "SELECT df.start(df.step('a', 'SELECT 1; SELECT 2'));",
+    "not_sql": "SELECT df.start(df.step('a', 'SELCT 1'));",
+}
+
+
+def test_all_problems_of_all_files_in_one_run(dfc: Run, tmp_path: Path) -> None:
+    for name, text in BAD.items():
+        (tmp_path / f"{name}.dfsql").write_text(text)
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "skipped.dfsql").write_text("(")
+    answer = dfc("validate", ".", "--format", "json")
+    assert answer.returncode == 1
+    errors = [each for each in json.loads(answer.stdout) if each["severity"] == "error"]
+    assert {Path(each["file"]).stem for each in errors} == set(BAD)
+    for each in errors:
+        assert each["code"].startswith("DF"), each
+        assert each["line"] >= 1 and each["column"] >= 1, each
+        assert each["help"], each
+    human = dfc("validate", ".")
+    assert human.returncode == 1
+    lines = said(human.stdout)
+    for name in BAD:
+        assert any(f" --> {name}.dfsql:" in line for line in lines), (name, human.stdout)
+    assert sum("^" in line for line in lines) >= len(BAD)
+    assert "did you mean `df.step`?" in human.stdout
+
+
+def test_warnings_fail_only_when_strict(dfc: Run, tmp_path: Path) -> None:
+    text = "SELECT df.start('UPDATE t SET a = 1' & 'UPDATE t SET b = 1');"
+    (tmp_path / "lint.dfsql").write_text(text)
+    assert dfc("validate", "lint.dfsql").returncode == 0
+    assert dfc("validate", "lint.dfsql", "--strict").returncode == 1
+
+
+def test_validate_reads_standard_input(dfc: Run) -> None:
+    assert dfc("validate", "-", input="SELECT df.start('SELECT 1');").returncode == 0
+    assert dfc("validate", "-", input="SELECT df.start('SELECT 1';").returncode == 1
+
+
+def test_a_folder_without_workflows_is_an_error(dfc: Run) -> None:
+    answer = dfc("validate", ".")
+    assert answer.returncode == 1
+    assert "no *.dfsql" in answer.stderr
+
+
+def test_wrong_usage(dfc: Run) -> None:
+    for arguments in (("lst",), ("list", "--nope"), ("worker", "--slots", "0"), ("start",), ()):
+        answer = dfc(*arguments)
+        assert answer.returncode == 2, arguments
+        said(answer.stderr)
+    assert "did you mean `dfc list`?" in dfc("lst").stderr
+
+
+def test_no_database_is_one_line(dfc: Run, tmp_path: Path) -> None:
+    for command in (
+        ("list",),
+        ("init",),
+        ("worker",),
+        ("show", "1"),
+        ("doctor",),
+        ("start", "--sql", "SELECT 1"),
+    ):
+        answer = dfc(*command, "--database", f"postgresql://me@/db?host={tmp_path}")
+        assert answer.returncode == 1, command
+        (line,) = said(answer.stderr)
+        assert line.startswith("dfc: no PostgreSQL answers"), line
+    (line,) = said(dfc("list", "--database", "nowhere/.dfc").stderr)
+    assert "there is no embedded database" in line
+
+
+def test_schema_not_installed_and_newer(dfc: Run, bare_database: str) -> None:
+    import psycopg
+
+    for command in (
+        ("list",),
+        ("worker",),
+        ("start", "--sql", "SELECT 1"),
+        ("doctor",),
+        ("show", "1"),
+        ("cancel", "1"),
+    ):
+        answer = dfc(*command, "--database", bare_database)
+        assert answer.returncode == 1, command
+        (line,) = said(answer.stderr)
+        assert "dfc init" in line, line
+    assert dfc("init", "--database", bare_database).returncode == 0
+    assert "up to date" in dfc("init", "--database", bare_database).stdout
+    with psycopg.connect(bare_database, autocommit=True) as connection:
+        connection.execute("UPDATE df.meta SET schema_version = 1000")
+    for command in ("init", "worker"):
+        answer = dfc(command, "--database", bare_database)
+        assert answer.returncode == 1
+        (line,) = said(answer.stderr)
+        assert "upgrade dfc" in line, line
+
+
+def test_an_unknown_database_and_a_bad_url(dfc: Run, database: str) -> None:
+    missing = database.replace("/test", "/missing")
+    answer = dfc("list", "--database", missing)
+    assert answer.returncode == 1
+    (line,) = said(answer.stderr)
+    assert "does not exist" in line
+    (line,) = said(dfc("list", "--database", "host=x nope=1").stderr)
+    assert "not a connection string" in line
+
+
+def test_ids(dfc: Run, database: str) -> None:
+    first = dfc("start", "--sql", "SELECT 1", "--database", database)
+    assert first.returncode == 0, first.stderr
+    second = dfc("start", "--sql", "SELECT 2", "--database", database).stdout.strip()
+    assert second in dfc("show", second, "--database", database).stdout
+    (line,) = said(dfc("show", "0", "--database", database).stderr)
+    assert "several ids begin with `0`" in line
+    (line,) = said(dfc("cancel", "zzz", "--database", database).stderr)
+    assert "there is no workflow `zzz`" in line
+
+
+def test_reset_asks_and_refuses_what_is_not_its_own(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / ".dfc").mkdir()
+    (tmp_path / ".dfc" / "precious").write_text("x")
+    answer = dfc("reset")
+    assert answer.returncode == 1 and "--yes" in answer.stderr
+    answer = dfc("reset", "--yes")
+    assert answer.returncode == 1 and "not the directory of an embedded database" in answer.stderr
+    assert (tmp_path / ".dfc" / "precious").exists()

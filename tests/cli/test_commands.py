@@ -1,0 +1,273 @@
+"""Each command, as a process, against real databases."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.cli.conftest import Run, environment
+from tests.e2e.harness import WorkerProcess, wait_until
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HELLO = "SELECT df.start(df.step('a', 'SELECT 1 AS n') ~> df.step('b', 'SELECT $a + 1 AS n'), 'hello');"
+SLOW = """
+CREATE TABLE done (step text);
+SET application_name = 'from the file';
+SELECT df.start(df.step('a', 'INSERT INTO done VALUES (''a'')')
+  ~> df.step('b', 'INSERT INTO done SELECT ''b'' FROM pg_sleep(3)')
+  ~> df.step('c', 'INSERT INTO done VALUES (''c'')'), 'slow');
+SELECT step, count(*) AS times, current_setting('application_name') AS app FROM done GROUP BY 1 ORDER BY 1;
+"""
+
+
+def test_help_lists_every_command_and_imports_nothing(dfc: Run) -> None:
+    answer = dfc("--help")
+    assert answer.returncode == 0
+    from dfc.cli.app import COMMANDS
+
+    for name in COMMANDS:
+        assert f"  {name} " in answer.stdout
+        assert dfc(name, "--help").returncode == 0
+    assert dfc("--version").stdout.startswith("dfc ")
+    loaded = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "dfc", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    for module in ("psycopg", "rich", "asyncio", "lark", "sqlglot", "networkx", "httpx"):
+        assert f" {module}\n" not in loaded
+
+
+def test_the_command_line_never_loads_the_compiler(tmp_path: Path) -> None:
+    (tmp_path / "hello.dfsql").write_text(HELLO)
+    code = (
+        "import sys; from dfc.cli.app import _run; code = _run(['compile', 'hello.dfsql']);"
+        "print({'lark', 'sqlglot', 'networkx'} & set(sys.modules), file=sys.stderr); sys.exit(code)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (answer.returncode, answer.stderr) == (0, "set()\n")
+
+
+def test_compile_gives_documents_that_start(dfc: Run, tmp_path: Path, database: str) -> None:
+    (tmp_path / "hello.dfsql").write_text("CREATE TABLE made (n int);" + HELLO)
+    document = json.loads(dfc("compile", "hello.dfsql").stdout)
+    assert document["label"] == "hello" and len(document["plan"]["nodes"]) == 2
+    assert dfc("compile", "hello.dfsql", "-o", "plan.json").returncode == 0
+    assert json.loads((tmp_path / "plan.json").read_text()) == document
+    script = dfc("compile", "--sql", "hello.dfsql").stdout
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(script.encode())
+        connection.execute("SELECT 1 FROM made")
+        row = connection.execute("SELECT id, label FROM df.instances").fetchone()
+        assert row is not None and row[1] == "hello"
+        with WorkerProcess(database):
+            wait_until(lambda: _status(connection, str(row[0])) == "completed", 30, "the end")
+
+
+def test_workflows_are_picked_by_label(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "two.dfsql").write_text(
+        "SELECT df.start('SELECT 1', 'one'); SELECT df.start('SELECT 2', 'two');"
+    )
+    assert json.loads(dfc("compile", "two.dfsql", "--workflow", "two").stdout)["label"] == "two"
+    answer = dfc("compile", "two.dfsql", "-o", "x.json")
+    assert answer.returncode == 1 and "pick one with --workflow" in answer.stderr
+    answer = dfc("compile", "two.dfsql", "--workflow", "three")
+    assert answer.returncode == 1 and "`one`, `two`" in answer.stderr
+
+
+def test_explain_draws(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "hello.dfsql").write_text(HELLO)
+    drawn = dfc("explain", "hello.dfsql").stdout
+    assert drawn.splitlines()[0] == "hello:"
+    assert "a: SELECT 1 AS n" in drawn and "b: SELECT $a + 1 AS n" in drawn
+
+
+def test_start_list_show_cancel_and_a_worker(dfc: Run, tmp_path: Path, database: str) -> None:
+    (tmp_path / "hello.dfsql").write_text(HELLO)
+    at = ("--database", database)
+    id = dfc("start", "hello.dfsql", *at).stdout.strip()
+    assert dfc("list", *at).stdout.startswith("no worker is alive")
+    doomed = json.loads(
+        dfc("start", "--sql", "SELECT pg_sleep(600)", "--label", "doomed", "--json", *at).stdout
+    )
+    with WorkerProcess(database) as worker, psycopg.connect(database, autocommit=True) as connection:
+        wait_until(lambda: _status(connection, id) == "completed", 30, "the end")
+        wait_until(lambda: _status(connection, doomed[0]["id"]) == "running", 30, "the claim")
+        assert "is ready" in worker.log.read_text()
+        assert "no worker" not in dfc("list", *at).stdout
+        assert dfc("doctor", *at).returncode == 0
+        assert dfc("cancel", doomed[0]["id"], "--reason", "enough", *at).returncode == 0
+        wait_until(lambda: _status(connection, doomed[0]["id"]) == "cancelled", 30, "the end")
+        assert worker.terminate() == 0
+    shown = json.loads(dfc("show", id, "--json", *at).stdout)
+    assert shown["status"] == "completed"
+    assert shown["result"] == {"rows": [{"n": 2}], "row_count": 1}
+    assert [step["path"] for step in shown["steps"]] == ["a", "b"]
+    assert "enough" in dfc("show", doomed[0]["id"], *at).stdout
+    listed = json.loads(dfc("list", "--status", "completed", "--json", *at).stdout)
+    assert [each["id"] for each in listed] == [id]
+    assert dfc("doctor", *at).returncode == 1
+
+
+def test_run_on_an_embedded_database(dfc: Run, project: Path) -> None:
+    (project / "hello.dfsql").write_text(HELLO)
+    answer = dfc("run", "hello.dfsql", cwd=project)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.split() == ["n", "2"]
+    assert "✓ a" in answer.stderr and "try next:" in answer.stderr
+    outcome = json.loads(dfc("run", "hello.dfsql", "--json", cwd=project).stdout)
+    assert outcome[0]["result"] == {"rows": [{"n": 2}], "row_count": 1}
+    assert "completed" in dfc("list", cwd=project).stdout
+
+
+def test_run_shows_where_a_step_failed(dfc: Run, project: Path) -> None:
+    (project / "fail.dfsql").write_text(
+        "SELECT df.start(\n  df.step('bad', $$\n  SELECT nmae FROM pg_class $$));\nSELECT 1;"
+    )
+    answer = dfc("run", "fail.dfsql", cwd=project)
+    assert answer.returncode == 1
+    assert 'error[42703]: step `bad` failed: column "nmae" does not exist' in answer.stderr
+    assert " --> fail.dfsql:3:10" in answer.stderr
+    assert " 3 |   SELECT nmae FROM pg_class $$));\n   |          ^^^^" in answer.stderr
+
+
+def test_run_stops_at_a_server_statement_that_fails(dfc: Run, project: Path) -> None:
+    (project / "ddl.dfsql").write_text("CREATE TABLE kept (n int);\nCREATE TABLE odd (n intt);\n" + HELLO)
+    answer = dfc("run", "ddl.dfsql", cwd=project)
+    assert answer.returncode == 1
+    assert "error[42704]" in answer.stderr and " --> ddl.dfsql:2:21" in answer.stderr
+    (project / "ddl.dfsql").write_text("SELECT count(*) FROM kept;\nCOMMIT;")
+    answer = dfc("run", "ddl.dfsql", cwd=project)
+    assert answer.returncode == 1 and "error[DF124]" in answer.stderr
+
+
+def test_run_copies_a_file_beside_the_workflow(dfc: Run, project: Path) -> None:
+    (project / "it's.csv").write_text("1,one\n2,two\n")
+    (project / "copy.dfsql").write_text(
+        "CREATE TABLE c (n int, t text);\n-- the file\nCOPY c FROM 'it''s.csv' (FORMAT csv);\n"
+        "SELECT count(*) FROM c;"
+    )
+    answer = dfc("run", "copy.dfsql", cwd=project)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.split() == ["count", "2"]
+    (project / "copy.dfsql").write_text("COPY c FROM 'none.csv';")
+    answer = dfc("run", str(project / "copy.dfsql"))
+    assert answer.returncode == 1 and "COPY cannot read" in answer.stderr
+
+
+def test_run_killed_goes_on_where_it_stood(dfc: Run, project: Path) -> None:
+    (project / "slow.dfsql").write_text(SLOW)
+    command = [sys.executable, "-P", "-m", "dfc", "run", "slow.dfsql"]
+    first = subprocess.Popen(
+        command, cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert first.stderr is not None
+    children: set[int] = set()
+    for line in first.stderr:
+        if "✓ a" in line:
+            children = _children(first.pid)
+            break
+    first.kill()
+    first.communicate()
+    assert children, "the run had a worker"
+    wait_until(lambda: not any(map(_alive, children)), 30, "the worker dies with its parent")
+    again = dfc("run", "slow.dfsql", cwd=project)
+    assert again.returncode == 0, again.stderr
+    assert "continuing the run" in again.stderr and "2 of 4 statements" in again.stderr
+    rows = [line.split(maxsplit=2) for line in again.stdout.splitlines()]
+    assert rows[-3:] == [[step, "1", "from the file"] for step in "abc"]
+    # A run that came to its end is not continued: the next one meets the table.
+    assert "already exists" in dfc("run", "slow.dfsql", cwd=project).stderr
+
+
+def test_run_is_interrupted_with_a_word(dfc: Run, project: Path) -> None:
+    (project / "long.dfsql").write_text(
+        "SELECT df.start(df.step('a', 'SELECT 1') ~> df.step('b', 'SELECT pg_sleep(60)'));"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "dfc", "run", "long.dfsql"],
+        cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "✓ a" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "nothing is lost" in rest and "Traceback" not in rest
+    listed = json.loads(dfc("list", "--json", cwd=project).stdout)
+    open_one = next(each for each in listed if each["completed_at"] is None)
+    assert dfc("cancel", open_one["id"], cwd=project).returncode == 0
+
+
+def test_up_prints_a_url_and_stops_in_order(project: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "dfc", "up"],
+        cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    url = process.stdout.readline().split("'")[1]
+    worker = int(process.stdout.readline().split("process ")[1].split(",")[0])
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in ("SELECT df.start('SELECT 1')", "SELECT df.start('SELECT 2')"):
+            row = connection.execute(statement).fetchone()
+            assert row is not None
+            id = str(row[0])
+            wait_until(lambda id=id: _status(connection, id) == "completed", 30, "the end")
+            if _alive(worker):
+                os.kill(worker, signal.SIGKILL)  # a new one takes its place
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "a new one takes over" in said
+
+
+def test_the_example_of_the_readme(dfc: Run, tmp_path: Path) -> None:
+    """A copy of the examples, so that the checkout stays clean."""
+    import shutil
+
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns(".dfc"))
+    try:
+        answer = dfc("run", "examples/ingest.dfsql")
+        assert answer.returncode == 0, answer.stderr
+        lines = [line.split() for line in answer.stdout.splitlines()[1:]]
+        assert [line[:5] for line in lines] == [
+            ["EWR", "1450", "11.3", "88.35", "W"],
+            ["JFK", "1450", "11.4", "72.88", "W"],
+            ["LGA", "1450", "11.7", "81.27", "NW"],
+        ]
+        for step in ("stage", "deduplicate", "transform", "by_day", "by_airport", "by_wind", "publish"):
+            assert f"✓ {step}" in answer.stderr
+    finally:
+        dfc("reset", "--yes", "examples")
+
+
+def _status(connection: psycopg.Connection[Any], id: str) -> object:
+    row = connection.execute("SELECT status FROM df.instances WHERE id = %s", [id]).fetchone()
+    return None if row is None else row[0]
+
+
+def _children(pid: int) -> set[int]:
+    """The `dfc worker` processes that a process has started."""
+    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    fields = [line.split(None, 2) for line in listed.splitlines()[1:]]
+    return {int(child) for child, parent, args in fields if int(parent) == pid and " worker " in args}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
