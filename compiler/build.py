@@ -111,9 +111,7 @@ class Builder:
             "start": self._first,
             "expression": self._expression,
             "operand": self._operand,
-            "loop": self._last_but_closing,
-            "operator": self._last_but_closing,
-            "binary": self._first,
+            "spelled": self._spelled,
             "sign": self._sign,
             "cast": self._cast,
             "string": self._string,
@@ -122,7 +120,6 @@ class Builder:
             "group": self._parentheses,
             "call": self._call,
             "arguments": self._arguments,
-            "argument": self._argument,
             "named": self._argument,
             "variadic": self._argument,
             "typed": self._typed,
@@ -147,13 +144,10 @@ class Builder:
     def _first(self, parts: list[Part]) -> Part:
         return parts[0]
 
-    def _last_but_closing(self, parts: list[Part]) -> Part:
-        """The operator inside of `OPERATOR(df.~>)`, with the span of all of it; or the operator itself."""
-        first, last = parts[0], parts[-1]
-        if len(parts) == 1 or not (isinstance(first, Leaf) and isinstance(last, Leaf)):
-            return first
-        inside = parts[-2]
-        assert isinstance(inside, Leaf)
+    def _spelled(self, parts: list[Part]) -> Part:
+        """The operator inside of `OPERATOR(df.~>)`, with the span of all of it."""
+        first, inside, last = parts[0], parts[-2], parts[-1]
+        assert isinstance(first, Leaf) and isinstance(inside, Leaf) and isinstance(last, Leaf)
         return replace(inside, lexeme=Lexeme(inside.lexeme.kind, first.lexeme.start, last.lexeme.end))
 
     def _name(self, parts: list[Part]) -> Part:
@@ -255,7 +249,8 @@ class Builder:
         return Argument(value=value, name=name, variadic=variadic, span=start.to(value.span))
 
     def _arguments(self, parts: list[Part]) -> Part:
-        return Arguments(items=tuple(part for part in parts if isinstance(part, Argument)))
+        given = [part for part in parts if not isinstance(part, Leaf)]
+        return Arguments(items=tuple(p if isinstance(p, Argument) else _positional(_value(p)) for p in given))
 
     def _call(self, parts: list[Part]) -> Part:
         name, last = parts[0], parts[-1]
@@ -378,6 +373,10 @@ def _value(part: Part) -> Value:
             raise AssertionError(f"the grammar has put {part} where a value belongs")
         case _:
             return part
+
+
+def _positional(value: Value) -> Argument:
+    return Argument(value=value, name=None, variadic=False, span=value.span)
 
 
 def _items(expression: Expression, operator: str) -> Sequence[Expression]:

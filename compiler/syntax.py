@@ -50,7 +50,8 @@ _PHRASES = (
     ("IDENT", "a name"),
     ("$END", "the end of the statement"),
 )
-_LITERALS = STRINGS | {Kind.NUMBER}
+# What may follow a word that begins an operand: it is a function's or a type's name.
+_BEHIND_A_WORD = frozenset({"STRING", "IDENT"})
 
 
 def terminal_of(text: str, lexemes: list[Lexeme], index: int) -> str | None:
@@ -131,6 +132,8 @@ def unexpected(text: str, lexemes: list[Lexeme], index: int, accepted: frozenset
     """A token that cannot stand where it stands."""
     lexeme = lexemes[index]
     before = lexemes[index - 1] if index else None
+    if before is not None and before.kind is Kind.IDENT and accepted >= _BEHIND_A_WORD:
+        return _bare_word(text, lexemes, index - 1)
     operator_missing = "CHAIN" in accepted
     help = ""
     message = f"unexpected `{_shown(text, lexeme)}`"
@@ -160,10 +163,26 @@ def unexpected(text: str, lexemes: list[Lexeme], index: int, accepted: frozenset
     return error("DF101", message, Span(lexeme.start, lexeme.end), label=_expected(accepted), help=help)
 
 
+def _bare_word(text: str, lexemes: list[Lexeme], index: int) -> Diagnostic:
+    """A word that is neither the name of a function nor of a type: SQL without quotes, or a column."""
+    while index and lexemes[index - 1].kind is Kind.IDENT:
+        index -= 1
+    lexeme = lexemes[index]
+    return error(
+        "DF101",
+        f"`{_shown(text, lexeme)}` stands outside of quotes",
+        Span(lexeme.start, lexeme.end),
+        label="expected a string, `(` or a `df.` function",
+        help="put SQL in quotes: a workflow is built from strings and `df.` functions",
+    )
+
+
 def end_of_input(text: str, lexemes: list[Lexeme], accepted: frozenset[str]) -> Diagnostic:
     """A statement that ends too early: the span is its last token."""
     last = lexemes[-1]
     help = ""
+    if last.kind is Kind.IDENT and accepted >= _BEHIND_A_WORD:
+        return _bare_word(text, lexemes, len(lexemes) - 1)
     if last.kind is Kind.OPERATOR:
         help = f"write what comes behind `{_shown(text, last)}`, or remove it"
     where = Span(last.start, last.end)

@@ -1,0 +1,302 @@
+"""Files: statements, their kinds, and what is wrong with them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfc.compiler import parse
+from dfc.compiler.ast import Chain, Expression, Http, Later, ServerStatement, Sql, Step, Workflow
+from dfc.compiler.parse import parse_expression, parse_file, store_tables
+from dfc.compiler.render import render, to_json
+from dfc.compiler.source import Source
+
+
+def problems(text: str) -> list[tuple[str, str]]:
+    """Code and the source under the span of every problem, notes about server statements left out."""
+    found = parse_file(Source("test", text)).problems
+    return [(p.code, text[p.span.start : p.span.end]) for p in found if p.code != "DF240"]
+
+
+def kinds(text: str) -> list[str]:
+    result = parse_file(Source("test", text))
+    return ["workflow" if isinstance(s, Workflow) else s.text for s in result.statements]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", [("DF154", "")]),
+        ("-- nothing\n/* here */ ; ;", [("DF154", "")]),
+        ("'SELECT 1' 'SELECT 2'", [("DF101", "'SELECT 2'")]),
+        ("'SELECT 1' ~> ", [("DF101", "~>")]),
+        ("~> 'SELECT 1'", [("DF101", "~>")]),
+        ("'SELECT 1' @> 'SELECT 2'", [("DF101", "@>")]),
+        ("'SELECT 1' ~> SELECT 2", [("DF101", "SELECT")]),
+        ("'SELECT 1' ~> SELECT a FROM b", [("DF101", "SELECT")]),
+        ("'SELECT 1' ~> cleanup", [("DF101", "cleanup")]),
+        ("df.step('a', body)", [("DF101", "body")]),
+        ("'SELECT 1' ~> 12ab", [("DF101", "12ab")]),
+        ("'SELECT 1' ~> $x", [("DF101", "$x")]),
+        ("'SELECT 1' ~> 1 + 1", [("DF101", "+")]),
+        ("('SELECT 1' ~> 'SELECT 2'", [("DF103", "(")]),
+        ("('SELECT 1'] ~> 'SELECT 2'", [("DF103", "(")]),
+        ("'SELECT 1')", [("DF101", ")")]),
+        ("'SELECT 1", [("DF102", "'")]),
+        ("E'SELECT 1\\'", [("DF102", "E'")]),
+        ("$q$SELECT 1", [("DF102", "$q$")]),
+        ("'SELECT 1' /* ~> 'SELECT 2'", [("DF102", "/*")]),
+        ("df.\"step('a', 'SELECT 1')", [("DF102", '"')]),
+        ("'SELECT 1' ~> 'x\0y z'", [("DF150", "\0")]),
+        ("\\c other\n'SELECT 1'", [("DF151", "\\c other")]),
+        (
+            "COPY t FROM STDIN;\n1\t'2\n\\.\n'SELECT 1' 'x'",
+            [("DF152", "COPY t FROM STDIN"), ("DF101", "'x'")],
+        ),
+        ("E'SELECT \\u00'", [("DF153", "\\u")]),
+        ("df.status('x')", [("DF155", "df.status")]),
+        ("df.start('SELECT 1')", [("DF155", "df.start('SELECT 1')")]),
+        ("df.setp('a', 'SELECT 1')", [("DF156", "df.setp")]),
+        ("step('a', 'SELECT 1')", [("DF156", "step")]),
+        ("df.step('a b', 'SELECT 1')", [("DF113", "'a b'")]),
+        ("df.step('größe', 'SELECT 1')", [("DF113", "'größe'")]),
+        ("df.step('input', 'SELECT 1')", [("DF113", "'input'")]),
+        (f"df.step('{'a' * 64}', 'SELECT 1')", [("DF113", f"'{'a' * 64}'")]),
+        ("'SELECT 1' |=> 'item'", [("DF113", "'item'")]),
+        ("'SELECT 1' ~> NULL", [("DF116", "NULL")]),
+        ("df.step(NULL, 'SELECT 1')", [("DF116", "NULL")]),
+        ("df.sql(NULL)", [("DF116", "NULL")]),
+        ("'' ~> ' \n'", [("DF116", "''"), ("DF116", "' \n'")]),
+        ("df.sql('')", [("DF116", "df.sql('')")]),
+        ("'CHECKPOINT' ~> 'SELECT 1'", [("DF112", "'CHECKPOINT'")]),
+        ("'SELECT 1' ~> 'SELECT ' || '2'", [("DF115", "||")]),
+        ("df.step('a', 'SELECT 1') || ' x'", [("DF115", "||")]),
+        ("'SELECT /*dfc:1:2*/'", [("DF115", "'SELECT /*dfc:1:2*/'")]),
+        ("'SELECT 1' ~> 5", [("DF159", "5")]),
+        ("df.sql(5)", [("DF159", "5")]),
+        ("df.sql('{}'::jsonb)", [("DF159", "'{}'::jsonb")]),
+        ("df.http('http://h', timeout_seconds => 1.5)", [("DF159", "1.5")]),
+        ("df.http('http://h', headers => '[')", [("DF159", "'['")]),
+        ("df.http('http://h', headers => '{\"a\": 1}')", [("DF114", "'{\"a\": 1}'")]),
+        ("df.http('http://h', 'BREW')", [("DF114", "'BREW'")]),
+        ("df.http('ftp://h')", [("DF114", "'ftp://h'")]),
+        ("df.http('http://h', timeout_seconds => -1)", [("DF114", "-1")]),
+        ("df.http('http://h', metod => 'GET')", [("DF160", "metod => 'GET'")]),
+        ("df.sql(query => 'SELECT 1', query => 'SELECT 2')", [("DF161", "query => 'SELECT 2'")]),
+        ("df.step(name => 'a', 'SELECT 1')", [("DF161", "'SELECT 1'")]),
+        ("df.step('a')", [("DF162", "df.step('a')")]),
+        ("df.join()", [("DF162", "df.join()")]),
+        ("df.step('a', 'SELECT 1', 'SELECT 2')", [("DF163", "'SELECT 2'")]),
+        ("'SELECT 1' !> 'SELECT 2'", [("DF164", "!>")]),
+        ("df.sleep('x'::point)", [("DF165", "'x'::point")]),
+        ("(" * 257 + "'SELECT 1'" + ")" * 257, [("DF511", "(")]),
+    ],
+)
+def test_what_is_wrong(text: str, expected: list[tuple[str, str]]) -> None:
+    assert problems(text) == expected
+
+
+def test_all_problems_of_a_file_come_in_one_run() -> None:
+    text = "df.stepp('a', 'x y');\n('SELECT 1';\n'SELECT 1' ~>;\nSELECT 1;\n'a' ~> 'b' ~> '';\n'open"
+    codes = [code for code, _ in problems(text)]
+    assert codes == ["DF156", "DF103", "DF101", "DF112", "DF112", "DF116", "DF102"]
+    assert kinds(text) == ["SELECT 1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("'SELECT 1'; 'SELECT 2'", ["workflow", "workflow"]),
+        ("\ufeff'SELECT 1';\r\n-- end\r\n", ["workflow"]),
+        ("SELECT df.start('SELECT 1')", ["workflow"]),
+        ("select \"df\".\"start\"('SELECT 1', label => 'x') ;", ["workflow"]),
+        ("SELECT df.setvar('a', 'b')", ["workflow"]),
+        ("SELECT df.start('SELECT 1') AS id", ["SELECT df.start('SELECT 1') AS id"]),
+        ("SELECT df.start('x y'), df.start('x y')", ["SELECT df.start('x y'), df.start('x y')"]),
+        ("SELECT df.start(q) FROM t", ["SELECT df.start(q) FROM t"]),
+        ("SELECT df.start('SELECT ' || now())", ["SELECT df.start('SELECT ' || now())"]),
+        ("SELECT df.start((SELECT 'x y'))", ["SELECT df.start((SELECT 'x y'))"]),
+        ("SELECT df.start('{}'::jsonb, 'x')", ["SELECT df.start('{}'::jsonb, 'x')"]),
+        ("SELECT df.start('x y', priority => 1 + 1)", ["SELECT df.start('x y', priority => 1 + 1)"]),
+        ("SELECT df.status('x')", ["SELECT df.status('x')"]),
+        ("(SELECT 1) UNION (SELECT 2)", ["(SELECT 1) UNION (SELECT 2)"]),
+        ("((VALUES (1)))", ["((VALUES (1)))"]),
+        ("INSERT INTO t VALUES (';') -- x\n;", ["INSERT INTO t VALUES (';')"]),
+        (
+            "CREATE FUNCTION f() BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END; SELECT 3",
+            [
+                "CREATE FUNCTION f() BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END",
+                "SELECT 3",
+            ],
+        ),
+        (
+            "CREATE OR REPLACE PROCEDURE p() BEGIN ATOMIC SELECT 1; END; BEGIN; COMMIT",
+            ["CREATE OR REPLACE PROCEDURE p() BEGIN ATOMIC SELECT 1; END", "BEGIN", "COMMIT"],
+        ),
+        (
+            "CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2); SELECT 3",
+            ["CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)", "SELECT 3"],
+        ),
+        ("DO $$ BEGIN; END $$", ["DO $$ BEGIN; END $$"]),
+    ],
+)
+def test_statements(text: str, expected: list[str]) -> None:
+    assert problems(text) == []
+    assert kinds(text) == expected
+
+
+def workflow(text: str) -> Workflow:
+    result = parse_file(Source("test", text))
+    assert result.problems == ()
+    [statement] = result.statements
+    assert isinstance(statement, Workflow)
+    return statement
+
+
+def test_the_label_is_taken_from_the_call() -> None:
+    assert workflow("SELECT df.start('SELECT 1', 'nightly')").label == "nightly"
+    assert workflow("SELECT df.start(label => 'a' || 'b', fut => 'SELECT 1')").label == "ab"
+    assert workflow("SELECT df.start('SELECT 1', NULL, transaction_mode => 'CALLER')").label is None
+
+
+@pytest.mark.parametrize(
+    ("text", "construct", "children"),
+    [
+        ("SELECT df.start('SELECT 1', database => 'x')", "database of df.start", 1),
+        ("SELECT df.start('nightly')", "df.start of a defined workflow", 0),
+        ("SELECT df.define('nightly', 'SELECT 1')", "df.define", 1),
+        ("df.sql('SELECT 1', max_attempts => 3)", "max_attempts of df.sql", 1),
+        ("df.if('$ok', 'SELECT 1', 'SELECT 2')", "df.if", 2),
+        ("'SELECT 1' ?> 'SELECT 2' !> 'SELECT 3'", "?> with !>", 3),
+        ("@> 'SELECT 1'", "@>", 1),
+        ("df.sleep(interval '1 hour')", "df.sleep", 0),
+        ("df.call('nightly', jsonb_build_object('a', 1))", "df.call", 0),
+        ("'$x'", "$x as a step", 0),
+        ("df.race('SELECT 1', 'SELECT 2', 'SELECT 3')", "df.race", 3),
+    ],
+)
+def test_what_comes_later_is_parsed(text: str, construct: str, children: int) -> None:
+    body = workflow(text).body
+    assert isinstance(body, Later)
+    assert (body.construct, len(body.children)) == (construct, children)
+
+
+def test_a_request_with_constants() -> None:
+    text = (
+        "df.http('https://h/x', 'put', json_build_object('a', ARRAY[1, 2], 'b', NULL)::text, "
+        "jsonb_build_object('X-Long', '1', 'Q', E'\\u00e9'), timeout_seconds := 0x10)"
+    )
+    body = workflow(text).body
+    assert isinstance(body, Http)
+    assert body.body is not None
+    assert (body.method, body.body.value) == ("PUT", '{"a" : [1, 2], "b" : null}')
+    assert (body.headers, body.timeout_seconds) == ('{"Q": "é", "X-Long": "1"}', 16)
+
+
+def test_a_place_in_a_step_is_a_place_in_the_file() -> None:
+    text = "df.step('a', 'SELECT ''x'', '\n  'broken' || E' \\x41 end')"
+    body = workflow(text).body
+    assert isinstance(body, Step) and isinstance(body.body, Sql)
+    query = body.body.query
+    assert query.value == "SELECT 'x', broken A end"
+    for word in ("SELECT", "broken", "end"):
+        where = query.locate(query.value.index(word), query.value.index(word) + len(word))
+        assert text[where.start : where.end] == word
+    where = query.locate(query.value.index("A"), query.value.index("A") + 1)
+    assert text[where.start : where.end] == "\\x41"
+
+
+def test_parentheses_of_256_levels_are_parsed() -> None:
+    deep = "(" * 256 + "'SELECT 1'" + ")" * 256
+    assert workflow(deep).body == workflow("'SELECT 1'").body
+    assert workflow(f"SELECT df.start({deep})").body == workflow("'SELECT 1'").body
+
+
+def chain(count: int) -> str:
+    return " ~> ".join(f"df.step('s{i}', 'SELECT {i}')" for i in range(count))
+
+
+def test_a_chain_of_ten_thousand_steps() -> None:
+    body = workflow(chain(10_000)).body
+    assert isinstance(body, Chain)
+    assert len(body.items) == 10_000
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "df.step('a', 'SELECT 1') ~> ",
+        "'x y' || ",
+        "(",
+        "'a' 'b' ",
+        "SELECT 1;\n",
+        "$a$ ",
+        "\\x\n",
+        "x + y ",
+        "@> ",
+    ],
+    ids=repr,
+)
+def test_time_is_linear(unit: str) -> None:
+    def seconds(count: int) -> float:
+        source = Source("test", unit * count)
+        best = float("inf")
+        for _ in range(2):
+            start = time.process_time()
+            parse_file(source)
+            best = min(best, time.process_time() - start)
+        return best
+
+    seconds(10)
+    assert seconds(8_000) < 40 * max(seconds(800), 1e-3)
+
+
+@given(st.text("'\"$();~>|=&?!@-/*.,\\ \n\0aéE1df[]:", max_size=60))
+def test_garbage_gives_problems_and_never_an_exception(text: str) -> None:
+    source = Source("test", text)
+    result = parse_file(source)
+    assert render(result.problems, source, color=True) or not result.problems
+    for problem in result.problems:
+        assert 0 <= problem.span.start <= problem.span.end <= len(text)
+        to_json(problem, source)
+    parse_expression(source)
+
+
+TOKENS = "'a-b' 'x' $$-$$ ~> |=> & | ?> !> @> || ( ) , df.step( df.seq( df.sql( => body ::text NULL 5 - ;"
+
+
+@given(st.lists(st.sampled_from(TOKENS.split()), max_size=14))
+def test_token_soup_gives_problems_and_never_an_exception(tokens: list[str]) -> None:
+    result = parse_file(Source("test", " ".join(tokens)))
+    errors = [p for p in result.problems if p.severity == "error"]
+    statements = [t for t in result.statements if not isinstance(t, ServerStatement)]
+    assert statements or errors or result.statements
+
+
+def test_a_lone_surrogate_is_a_problem() -> None:
+    assert [code for code, _ in problems("'SELECT \ud800'")] == ["DF150"]
+
+
+def test_stored_tables_give_the_same_tree_and_stale_ones_are_not_used(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "df.step('a', 'SELECT 1') ~> ('SELECT 2' & 'SELECT 3') |=> 'x'"
+
+    def tree() -> Expression | None:
+        parse._parser.cache_clear()  # pyright: ignore[reportPrivateUsage]
+        return parse_expression(Source("test", text)).tree
+
+    tables = tmp_path_factory.mktemp("tables") / "dfsql.tables"
+    monkeypatch.setattr(parse, "TABLES", tables)
+    computed = tree()
+    store_tables(tables)
+    assert tree() == computed
+    tables.write_bytes(b"another stamp\n" + tables.read_bytes())
+    assert tree() == computed
+    stamp, _ = tables.read_bytes().split(b"\n", 2)[1:]
+    tables.write_bytes(stamp + b"\nrubbish")
+    assert tree() == computed
+    parse._parser.cache_clear()  # pyright: ignore[reportPrivateUsage]
