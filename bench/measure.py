@@ -99,13 +99,13 @@ def process_seconds(command: Sequence[str], *, times: int = 5) -> float:
     return statistics.median(taken)
 
 
-def until(condition: Callable[[], bool], seconds_max: float) -> None:
+def until(condition: Callable[[], bool], seconds_max: float, pause_seconds: float = 0.002) -> None:
     """Return when the condition holds. Raises TimeoutError."""
     deadline = time.monotonic() + seconds_max
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds_max} s")
-        time.sleep(0.005)
+        time.sleep(pause_seconds)
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -68,7 +68,8 @@ def test_all_problems_of_all_files_in_one_run(dfc: Run, tmp_path: Path) -> None:
     for each in errors:
         assert each["code"].startswith("DF"), each
         assert each["line"] >= 1 and each["column"] >= 1, each
-        assert each["help"], each
+        # What PostgreSQL's grammar refuses has a place, but nothing that would mend it in general.
+        assert each["help"] or each["code"] == "DF120", each
     human = dfc("validate", ".")
     assert human.returncode == 1
     lines = said(human.stdout)
