@@ -9,6 +9,7 @@ import click
 
 from dfc.cli.compiling import compile_path, pick
 from dfc.cli.errors import CliError
+from dfc.cli.script import client_copy
 from dfc.cli.sources import Compiled, Server, Workflow
 
 
@@ -57,6 +58,10 @@ def script(compilation: Compiled, only: tuple[Workflow, ...] | None) -> str:
     lines = [f"-- {compilation.name}, compiled by dfc. Run it with psql.\n"]
     for statement in compilation.statements if only is None else only:
         if isinstance(statement, Server):
+            copy = client_copy(statement.text, Path(compilation.name).parent)
+            if copy is not None:
+                lines.append(copy.psql.rstrip("; ") + "\n")
+                continue
             lines.append(statement.text.strip().rstrip(";") + "\n;\n")
             continue
         plan = json.dumps(submission(statement), ensure_ascii=False, separators=(",", ":"))

@@ -285,7 +285,9 @@ def _next_steps(session: Session, file: str, code: int) -> None:
     lines = [(f"dfc show {last} --database {option}", "its steps and their results")]
     if session.where.folder is not None:
         up = shlex.quote(shown(session.where.folder.parent))
-        lines.append((f"dfc up {up}", "keep the database up, for psql and for workflows started there"))
+        lines.append(
+            (f"dfc up {up}".removesuffix(" ."), "keep the database up, for psql and for more workflows")
+        )
     if session.no_wait and session.where.folder is not None:
         lines.reverse()
     lines.append((f"dfc explain {quoted}", "the graph of the workflow"))

@@ -25,10 +25,20 @@ SESSION = re.compile(r"(SET|RESET)\b(?!\s+LOCAL)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCopy:
-    """A COPY that reads a file of this machine: the statement as the server gets it, and the file."""
+    """A COPY that reads a file of this machine: the statement as the server gets it, and the file.
+
+    `psql` is the same for psql, which wants it in one line.
+    """
 
     sql: str
     path: Path
+
+    @property
+    def psql(self) -> str:
+        """The statement as psql's `\\copy`."""
+        before, _, after = self.sql.partition(" STDIN")
+        path = str(self.path).replace("'", "''")
+        return f"\\copy {' '.join(before[4:].split())} '{path}' {' '.join(after.split())}"
 
 
 def body(text: str) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 
 import psycopg
 
+from dfc.cli.errors import BY_SQLSTATE
+from dfc.executor.embedded import EmbeddedServer, programs
 from tests.cli.conftest import Run, environment
 from tests.e2e.harness import WorkerProcess, wait_until
 
@@ -72,6 +74,35 @@ def test_compile_gives_documents_that_start(dfc: Run, tmp_path: Path, database: 
         assert row is not None and row[1] == "hello"
         with WorkerProcess(database):
             wait_until(lambda: _status(connection, str(row[0])) == "completed", 30, "the end")
+
+
+def test_the_script_runs_in_psql_with_its_data(dfc: Run, tmp_path: Path, database: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.csv").write_text("1\n2\n")
+    text = "CREATE TABLE copied (n int);\nCOPY copied\n  FROM 'x.csv' (FORMAT csv);\n" + HELLO
+    (tmp_path / "in" / "copy.dfsql").write_text(text)
+    script = dfc("compile", "--sql", "in/copy.dfsql").stdout
+    command = [str(programs() / "psql"), "-qAt", "-v", "ON_ERROR_STOP=1", "-d", database]
+    ran = subprocess.run(command, input=script, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM copied").fetchone() == (2,)
+        assert connection.execute("SELECT label FROM df.instances").fetchone() == ("hello",)
+
+
+def test_a_wrong_password_is_one_line(dfc: Run, tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path / ".dfc") as server:
+        with psycopg.connect(server.conninfo, autocommit=True) as connection:
+            connection.execute("CREATE ROLE anna LOGIN PASSWORD 'right'")
+        rules = server.data / "pg_hba.conf"
+        rules.write_text("local all postgres trust\nlocal all all scram-sha-256\n")
+        with psycopg.connect(server.conninfo, autocommit=True) as connection:
+            connection.execute("SELECT pg_reload_conf()")
+        host = f"/postgres?host={tmp_path / '.dfc' / 'socket'}"
+        for user in ("anna:wrong", "anna"):
+            answer = dfc("list", "--database", f"postgresql://{user}@{host}")
+            assert answer.returncode == 1
+            assert answer.stderr.splitlines() == [f"dfc: {BY_SQLSTATE['28P01']}"]
 
 
 def test_workflows_are_picked_by_label(dfc: Run, tmp_path: Path) -> None:
