@@ -203,9 +203,10 @@ def write_jsonb(value: Json) -> str:
         case JsonArray():
             return f"[{', '.join(write_jsonb(item) for item in value.items)}]"
         case JsonObject():
-            last = dict(value.pairs)
+            # A value that a later one replaces has to be valid too.
+            last = {key: write_jsonb(item) for key, item in value.pairs}
             keys = sorted(last, key=lambda key: (len(key.encode()), key.encode()))
-            return f"{{{', '.join(f'{quote_json(key)}: {write_jsonb(last[key])}' for key in keys)}}}"
+            return f"{{{', '.join(f'{quote_json(key)}: {last[key]}' for key in keys)}}}"
 
 
 def numeric_text(written: str) -> str:
