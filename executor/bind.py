@@ -134,7 +134,7 @@ def bind(
 
 
 def column_keys(columns: Sequence[str]) -> tuple[str, ...]:
-    """Names that are unique: a repeated one is suffixed `_2`, `_3`, as results are shown (df._result_json)."""
+    """Names that are unique: a repeated one gets `_2`, `_3`, as results are shown (df._result_json)."""
     keys: list[str] = []
     for column in columns:
         key, suffix = column, 1
@@ -272,7 +272,7 @@ class _Writer:
                     self._fail(
                         parameter,
                         NOT_TEXT,
-                        f"`{name}` of step `{parameter.source}` holds characters that PostgreSQL cannot store",
+                        f"`{name}` of step `{parameter.source}` holds what PostgreSQL cannot store",
                     )
                 return self._typed(found, TEXT)
             case _:

@@ -89,7 +89,7 @@ def compose_query(described: Description, type_names: Mapping[int, str], *, keep
     """The same over df._rows; the statement and its values are parameters."""
     names = [f"c{index}" for index in range(len(described.columns))]
     definitions = ", ".join(
-        f"{name} {type_names[oid] if oid in type_names else 'pg_catalog.record'}"
+        f"{name} {type_names.get(oid, 'pg_catalog.record')}"
         for name, oid in zip(names, described.types, strict=True)
     )
     return _called(
@@ -186,7 +186,7 @@ def _output(column: str, oid: int) -> str:
         return f"CASE WHEN {column} THEN 't' WHEN NOT {column} THEN 'f' END::pg_catalog.text"
     if oid in _CAST_IS_OUTPUT:
         return f"{column}::pg_catalog.text"
-    # concat uses the output function; IS DISTINCT FROM NULL is false for NULL itself only, also of composites.
+    # concat uses the output function. Also a composite IS DISTINCT FROM NULL unless it is NULL itself.
     return f"CASE WHEN {column} IS DISTINCT FROM NULL THEN pg_catalog.concat({column}) END"
 
 

@@ -155,6 +155,8 @@ class EmbeddedServer:
     def _ensure_running(self) -> None:
         if self._ping() == pq.Ping.OK:
             return
+        if (pid := self.pid) is not None:
+            _alive(pid)  # waits for it when it was our child
         self._prepare()
         if not (self.data / "PG_VERSION").exists():
             self._make_cluster()
@@ -231,9 +233,7 @@ class EmbeddedServer:
                 raise EmbeddedError(f"the embedded PostgreSQL did not start: {text.strip()[-2000:]}")
             if not said:
                 said = True
-                self._say(
-                    "a statement of the killed PostgreSQL holds its memory; waiting for its end"
-                )
+                self._say("a statement of the killed PostgreSQL holds its memory; waiting for its end")
             time.sleep(0.2)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
@@ -256,13 +256,17 @@ class EmbeddedServer:
             )
 
     def _remove_stale_lock(self) -> bool:
-        """Remove a lock file whose number now belongs to a process that is not a PostgreSQL."""
+        """Remove a lock file whose number belongs to a process that is not a living PostgreSQL.
+
+        PostgreSQL itself only asks whether there is a process of that number: it is taken in by a number
+        that was given out again, and by a killed postmaster that its parent has not waited for.
+        """
         pid = self.pid
         try:
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
+            name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
         except OSError:
             return False
-        if name == "postgres":
+        if name == "postgres" and rest.split()[0] != "Z":
             return False
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         return True

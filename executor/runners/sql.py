@@ -89,7 +89,7 @@ class PostgresSql:
     async def run(self, claim: Claim, action: RunSql) -> Answer:
         """See `ports.SqlRunner`."""
         try:
-            # Each session that has to be replaced was left unclean by an earlier step: there is an end to them.
+            # Every session that is replaced was left unclean by an earlier step: there is an end to them.
             while True:
                 with contextlib.suppress(_Replace):
                     async with self._connections.acquire(claim.submitted_by, claim.database) as session:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -108,7 +108,7 @@ def submit(connection: psycopg.Connection[Any], plan: Plan, *, times: int = 1) -
         for _ in range(times)
     ]
     connection.execute("NOTIFY df_work")
-    return [row[0] for row in found if row is not None]
+    return [str(row[0]) for row in found if row]
 
 
 def ended(
@@ -222,8 +222,9 @@ async def bench(database: str, *, connections_max: int = 1) -> AsyncGenerator[Be
     def prepare() -> tuple[int, str, str]:
         with psycopg.connect(database, autocommit=True) as connection:
             submit(connection, chain(("only", rows_of("SELECT 1"))))
-            row = connection.execute(
-                "INSERT INTO df.workers (id, host, pid, version, compiler_version, plan_formats, lease_seconds, slots)"
+            connection.execute(
+                "INSERT INTO df.workers (id, host, pid, version, compiler_version, plan_formats, lease_seconds,"
+                " slots)"
                 " VALUES (1000000, 'here', 1, 't', 1, '{1}', 3600, 1) ON CONFLICT (id) DO NOTHING;"
             )
             row = connection.execute("SELECT 1000000, session_user, current_database()").fetchone()
@@ -240,8 +241,3 @@ async def bench(database: str, *, connections_max: int = 1) -> AsyncGenerator[Be
     finally:
         steps.close()
         control.close()
-
-
-def words(values: Sequence[object]) -> str:
-    """For readable parameters of tests."""
-    return " ".join(map(str, values))

@@ -230,7 +230,8 @@ def test_no_session_state_reaches_the_next_step(database: str, leftover: str) ->
         state = await on.step(
             rows_of(
                 "SELECT current_setting('search_path'), current_setting('statement_timeout'), current_user,"
-                " (SELECT count(*) FROM pg_cursors WHERE name <> ''), (SELECT count(*) FROM pg_listening_channels()),"
+                " (SELECT count(*) FROM pg_cursors WHERE name <> ''),"
+                " (SELECT count(*) FROM pg_listening_channels()),"
                 " (SELECT count(*) FROM pg_prepared_statements WHERE from_sql),"
                 " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),"
                 " current_setting('DateStyle'), current_setting('df.in_workflow')"

@@ -1,0 +1,152 @@
+"""The compiler process from outside: it works, it dies, it is replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from dfc.compiler.plan import SqlNode
+from dfc.executor.compilation import CompilerProcess, CompilerUnavailable, compile_file
+
+
+def wire(node: object) -> str:
+    text = json.dumps(node, separators=(",", ":"), ensure_ascii=False)
+    return f"/*dfc:1:{len(text)}*/{text}"
+
+
+LONG = wire({"chain": [{"sql": f"SELECT {n} AS n"} for n in range(6000)]})
+
+
+def run(work: Callable[[CompilerProcess], Awaitable[None]], **limits: float) -> None:
+    async def go() -> None:
+        compiler = CompilerProcess(**limits)  # pyright: ignore[reportArgumentType]
+        try:
+            await work(compiler)
+        finally:
+            await compiler.close()
+
+    asyncio.run(go())
+
+
+def test_compiles_and_says_what_is_wrong() -> None:
+    async def work(compiler: CompilerProcess) -> None:
+        good, bad = await asyncio.gather(
+            compiler.compile_wire(wire({"sql": "SELECT 1"})), compiler.compile_wire(wire({"sql": "SELEC"}))
+        )
+        assert good.plan is not None and isinstance(good.plan.nodes[0], SqlNode)
+        assert bad.plan is None and bad.diagnostics[0]["severity"] == "error" and bad.rendered
+        broken = await compiler.compile_wire("/*dfc:1:5*/{}")
+        assert broken.plan is None and broken.diagnostics
+
+    run(work)
+
+
+def test_a_death_that_is_not_the_texts_fault_is_not_seen() -> None:
+    async def work(compiler: CompilerProcess) -> None:
+        await compiler.compile_wire(wire({"sql": "SELECT 1"}))
+        first = compiler.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        assert (await compiler.compile_wire(wire({"sql": "SELECT 2"}))).plan is not None
+        assert compiler.pid != first
+
+    run(work)
+
+
+def test_a_text_that_kills_the_compiler_is_answered_with_df590() -> None:
+    async def work(compiler: CompilerProcess) -> None:
+        task = asyncio.create_task(compiler.compile_wire(LONG))
+        killed: set[int] = set()
+        while len(killed) < 2:
+            pid = compiler.pid
+            if pid is not None and pid not in killed and _computing(pid):
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            await asyncio.sleep(0)
+        reply = await task
+        assert reply.plan is None
+        assert [found["code"] for found in reply.diagnostics] == ["DF590"]
+        assert "signal 9" in reply.rendered
+        assert (await compiler.compile_wire(wire({"sql": "SELECT 1"}))).plan is not None
+
+    run(work)
+
+
+def _computing(pid: int) -> bool:
+    """Whether the process has imported the compiler."""
+    try:
+        return (
+            "libpg_query" in Path(f"/proc/{pid}/maps").read_text()
+            or "postgast" in Path(f"/proc/{pid}/maps").read_text()
+        )
+    except OSError:
+        return False
+
+
+def test_a_time_limit_and_a_memory_limit() -> None:
+    async def slow(compiler: CompilerProcess) -> None:
+        await compiler.compile_wire(wire({"sql": "SELECT 1"}))
+        compiler._seconds_max = 0.05  # pyright: ignore[reportPrivateUsage]
+        with pytest.raises(CompilerUnavailable):  # the probe does not start in that time either
+            await compiler.compile_wire(LONG)
+        compiler._seconds_max = 60  # pyright: ignore[reportPrivateUsage]
+        assert (await compiler.compile_wire(wire({"sql": "SELECT 1"}))).plan is not None
+
+    async def small(compiler: CompilerProcess) -> None:
+        with pytest.raises(CompilerUnavailable):
+            await compiler.compile_wire(wire({"sql": "SELECT 1"}))
+
+    run(slow)
+    run(small, bytes_max=40 * 1024 * 1024)
+
+
+def test_it_leaves_when_idle_and_comes_back() -> None:
+    async def work(compiler: CompilerProcess) -> None:
+        await compiler.compile_wire(wire({"sql": "SELECT 1"}))
+        first = compiler.pid
+        while compiler.pid is not None:  # noqa: ASYNC110 - there is no event for this
+            await asyncio.sleep(0.01)
+        await compiler.compile_wire(wire({"sql": "SELECT 1"}))
+        assert compiler.pid not in (None, first)
+
+    run(work, idle_seconds=0.01)
+
+
+def test_it_knows_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DFC_DATABASE", "PGPASSWORD", "DATABASE_URL", "SECRET"):
+        monkeypatch.setenv(name, "postgresql://x:secret@y/z")
+
+    async def work(compiler: CompilerProcess) -> None:
+        await compiler.compile_wire(wire({"sql": "SELECT 1"}))
+        environment = Path(f"/proc/{compiler.pid}/environ").read_bytes()  # noqa: ASYNC240
+        assert b"secret" not in environment
+
+    run(work)
+
+
+def test_cancelling_a_request_does_not_mix_up_answers() -> None:
+    async def work(compiler: CompilerProcess) -> None:
+        await compiler.compile_wire(wire({"sql": "SELECT 1"}))
+        task = asyncio.create_task(compiler.compile_wire(LONG))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        reply = await compiler.compile_wire(wire({"sql": "SELECT 'after'"}))
+        assert reply.plan is not None and len(reply.plan.nodes) == 1
+
+    run(work)
+
+
+def test_a_file() -> None:
+    reply = compile_file("a.dfsql", "CREATE TABLE t (a int);\n'SELECT 1' ~> 'SELECT 2';\n")
+    assert [statement["kind"] for statement in reply.statements] == ["server", "workflow"]
+    reply = compile_file("b.dfsql", "'SELECT 1' ~> ;\n")
+    assert reply.diagnostics and reply.rendered
