@@ -263,10 +263,10 @@ class EmbeddedServer:
         """
         pid = self.pid
         try:
-            name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
         except OSError:
             return False
-        if name == "postgres" and rest.split()[0] != "Z":
+        if pid is None or (name == "postgres" and not _is_zombie(pid)):
             return False
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         return True
@@ -279,7 +279,7 @@ class EmbeddedServer:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGINT)
         deadline = time.monotonic() + STOP_SECONDS_MAX
-        while self.pid is not None and _alive(pid):
+        while _alive(pid):
             if time.monotonic() > deadline:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGQUIT)
@@ -371,7 +371,15 @@ def _alive(pid: int) -> bool:
     try:  # our own child that nobody has waited for is gone, too
         return os.waitpid(pid, os.WNOHANG) == (0, 0)
     except ChildProcessError:
-        return True
+        return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether the process has ended and its parent has not asked for its end yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -75,6 +75,7 @@ def chain(*steps: tuple[str, SqlBody | Request]) -> Plan:
     """A plan of named steps, one after the other."""
     nodes: list[Node] = []
     last: tuple[str, ...] = ()
+    name = ""
     wanted = {p.source for _, body in steps if isinstance(body, SqlBody) for p in body.parameters}
     for name, body in steps:
         match body:
@@ -83,7 +84,7 @@ def chain(*steps: tuple[str, SqlBody | Request]) -> Plan:
             case Request():
                 nodes.append(HttpNode(id=name, after=last, request=body, used=name in wanted))
         last = (name,)
-    return Plan(nodes=tuple(nodes), result=last[0])
+    return Plan(nodes=tuple(nodes), result=name)
 
 
 def seed(connection: psycopg.Connection[Any], plan: Plan) -> str:
@@ -223,8 +224,8 @@ async def bench(database: str, *, connections_max: int = 1) -> AsyncGenerator[Be
         with psycopg.connect(database, autocommit=True) as connection:
             submit(connection, chain(("only", rows_of("SELECT 1"))))
             connection.execute(
-                "INSERT INTO df.workers (id, host, pid, version, compiler_version, plan_formats, lease_seconds,"
-                " slots)"
+                "INSERT INTO df.workers (id, host, pid, version, compiler_version, plan_formats,"
+                " lease_seconds, slots)"
                 " VALUES (1000000, 'here', 1, 't', 1, '{1}', 3600, 1) ON CONFLICT (id) DO NOTHING;"
             )
             row = connection.execute("SELECT 1000000, session_user, current_database()").fetchone()

@@ -104,8 +104,8 @@ def _busy(connection: psycopg.Connection[tuple[object, ...]]) -> None:
 
 def _running(server: EmbeddedServer) -> bool:
     with psycopg.connect(server.conninfo) as other:
-        row = other.execute("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query ~ '^DO'")
-        return row.fetchone() == (1,)
+        busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query ^@ 'DO'"
+        return other.execute(busy).fetchone() == (1,)
 
 
 def test_a_long_path_and_an_odd_one(tmp_path: Path) -> None:
@@ -123,7 +123,8 @@ def test_an_interrupted_initdb_is_begun_anew(tmp_path: Path) -> None:
 def test_many_processes_start_at_once(tmp_path: Path) -> None:
     program = (
         "import pathlib, psycopg; from dfc.executor.embedded import EmbeddedServer\n"
-        f"with EmbeddedServer(pathlib.Path({str(tmp_path)!r})) as server, psycopg.connect(server.conninfo): pass"
+        f"with EmbeddedServer(pathlib.Path({str(tmp_path)!r})) as server:\n"
+        "    psycopg.connect(server.conninfo).close()"
     )
     processes = [subprocess.Popen([sys.executable, "-W", "error", "-c", program]) for _ in range(4)]
     assert [process.wait() for process in processes] == [0] * 4

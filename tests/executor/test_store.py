@@ -1,0 +1,85 @@
+"""PostgreSQL's store and SQL runner keep to what every store has to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from dfc.compiler.plan import Plan
+from dfc.executor.connections import StepConnections
+from dfc.executor.ports import Claim
+from dfc.executor.runners.sql import PostgresSql
+from dfc.executor.store import Control, PostgresStore
+from tests.conformance_store import CHECKS, Check, Row
+from tests.executor.support import submit, until
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class PostgresBench:
+    """The suite's bench on a database of its own."""
+
+    def __init__(self, database: str, client: Connection, store: PostgresStore, sql: PostgresSql) -> None:
+        self.store = store
+        self.sql = sql
+        self._database = database
+        self._client = client
+        self._workers: dict[bytes, tuple[int, Connection]] = {}
+
+    async def start(self, plan: Plan) -> str:
+        return submit(self._client, plan)[0]
+
+    async def claim(self) -> Claim:
+        connection = psycopg.connect(self._database, autocommit=True)
+        row = connection.execute(
+            "SELECT df._register_worker('here', 1, 'test', 1, ARRAY[1], 3600, 1)"
+        ).fetchone()
+        assert row is not None
+        [claimed], _ = await self.store.poll(row[0], ["postgres"], claim_max=1, cancels=False)
+        self._workers[claimed.claim.token] = (row[0], connection)
+        return claimed.claim
+
+    async def kill(self, claim: Claim) -> None:
+        worker, connection = self._workers[claim.token]
+        connection.close()
+        held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s"
+        until(lambda: self._client.execute(held, [worker]).fetchone() == (0,), "the lock to be free")
+
+    async def cancel(self, instance: str, reason: str) -> None:
+        self._client.execute("SELECT df.cancel(%s, %s)", [instance, reason])
+
+    async def look(self, instance: str) -> Row:
+        found = self._client.execute(
+            "SELECT status, result, error FROM df.instances WHERE id = %s", [instance]
+        ).fetchone()
+        assert found is not None
+        return Row(status=found[0], result=found[1], error=found[2])
+
+    def close(self) -> None:
+        for _, connection in self._workers.values():
+            connection.close()
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+def test_conformance(check: Check, database: str) -> None:
+    @asynccontextmanager
+    async def make() -> AsyncGenerator[PostgresBench]:
+        control = Control(database, on_lost=lambda _: None)
+        with psycopg.connect(database, autocommit=True) as client:
+            row = client.execute("SELECT current_database()").fetchone()
+            assert row is not None
+            steps = StepConnections(database, role="postgres", database=row[0])
+            bench = PostgresBench(database, client, PostgresStore(control), PostgresSql(steps))
+            try:
+                yield bench
+            finally:
+                bench.close()
+                steps.close()
+                control.close()
+
+    asyncio.run(check(make))
