@@ -10,7 +10,8 @@ from collections.abc import Callable, Generator
 import click
 
 from dfc.cli.errors import CliError
-from dfc.cli.sources import Compiled, Unreadable, Workflow, compiled, read
+from dfc.cli.sources import Compiled, Unreadable, Workflow, compiled, left_out, read
+from dfc.compiler.source import Source
 from dfc.executor.compilation import CompilerProcess, FileReply, compile_file
 
 CompileFile = Callable[[str, str], Compiled]
@@ -58,6 +59,13 @@ def accepted(compilation: Compiled) -> Compiled:
     if compilation.failed:
         count = sum(problem.severity == "error" for problem in compilation.problems)
         raise CliError(f"{compilation.name} has {count} error{'s' if count != 1 else ''}")
+    lost = left_out(compilation)
+    if lost is not None:
+        line, column = Source(compilation.name, compilation.text).position(lost)
+        place = f"{compilation.name}:{line}:{column}"
+        raise CliError(
+            f"the compiler has left out the text at {place}: this is a fault of dfc; nothing was run"
+        )
     return compilation
 
 

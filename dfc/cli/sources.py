@@ -209,6 +209,43 @@ def compiled(
     )
 
 
+def left_out(compilation: Compiled) -> int | None:
+    """Where text begins that is in no statement and is neither blank nor comment; None for none.
+
+    A compiler that loses a statement must not go unnoticed: it would simply not be run.
+    """
+    position = 0
+    text = compilation.text
+    for start, end in [*(each.span for each in compilation.statements), (len(text), len(text))]:
+        while position < start:
+            if text.startswith("--", position):
+                newline = text.find("\n", position)
+                position = start if newline == -1 else newline
+            elif text.startswith("/*", position):
+                position = _comment_end(text, position)
+            elif text[position].isspace() or text[position] in ";\ufeff":
+                position += 1
+            else:
+                return position
+        position = max(position, end)
+    return None
+
+
+def _comment_end(text: str, position: int) -> int:
+    """The end of a block comment, which may hold others."""
+    depth = 0
+    while position < len(text):
+        pair = text[position : position + 2]
+        if pair in ("/*", "*/"):
+            depth += 1 if pair == "/*" else -1
+            position += 2
+            if depth == 0:
+                break
+        else:
+            position += 1
+    return position
+
+
 def _statement(json: Mapping[str, Any]) -> Statement:
     start, end = json["span"]
     if json["kind"] == "server":
