@@ -78,8 +78,12 @@ def site() -> Iterator[Site]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        # The default of 5 resets connections when the executor opens its 16 at once.
+        request_queue_size = 128
+        daemon_threads = True
+
+    server = Server(("127.0.0.1", 0), Handler)
     found = Site(port=server.server_address[1], reply=plain(200))
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
