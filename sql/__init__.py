@@ -1,1 +1,1 @@
-"""The `df` schema as SQL text: `migrations/` says what is run and in which order, dfc.executor.migrate runs it."""
+"""The `df` schema as SQL text: `migrations/` says what is run, in order; dfc.executor.migrate runs it."""

@@ -1,4 +1,4 @@
-"""Behind PgBouncer in transaction mode: clients work, a worker says so and stops. Needs Debian's pgbouncer."""
+"""PgBouncer in transaction mode: clients work behind it, a worker says so and stops. Needs Debian's pgbouncer."""
 
 from __future__ import annotations
 
