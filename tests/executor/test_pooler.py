@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode: clients work behind it, a worker says so and stops. Needs Debian's pgbouncer."""
+"""PgBouncer in transaction mode: clients work behind it, a worker says so and stops. Needs its package."""
 
 from __future__ import annotations
 
