@@ -27,9 +27,9 @@ __all__ = ["HttpSender", "OutboundPolicy"]
 
 AMBIGUOUS: Final = "ambiguous"
 DENIED: Final = "DF510"
-BAD_REQUEST: Final = "DF511"
+BAD_REQUEST: Final = "DF517"
 TOO_LARGE: Final = "DF502"
-HTTP_ERROR: Final = "DF512"
+HTTP_ERROR: Final = "DF518"
 RETRY_AFTER_SECONDS_MAX: Final = 300.0
 ACTIVATIONS_KEPT_MAX: Final = 4096
 
@@ -70,15 +70,19 @@ class HttpSender:
 
     def __init__(self, store: ValueStore, policy: OutboundPolicy) -> None:
         self._store = store
-        self._client = httpx.AsyncClient(
-            transport=guarded_transport(policy), follow_redirects=False, trust_env=False
+        self._reusing, self._fresh = (
+            httpx.AsyncClient(
+                transport=guarded_transport(policy, reuse=reuse), follow_redirects=False, trust_env=False
+            )
+            for reuse in (True, False)
         )
         self._activations: OrderedDict[tuple[str, str], _Activation] = OrderedDict()
         self._places = asyncio.Semaphore(limits.HTTP_REQUESTS_MAX)
 
     async def close(self) -> None:
         """Close the pooled connections."""
-        await self._client.aclose()
+        await self._reusing.aclose()
+        await self._fresh.aclose()
 
     async def send(self, claim: Claim, action: SendHttp) -> Answer:
         """See `ports.HttpRunner`."""
@@ -164,7 +168,10 @@ class HttpSender:
     async def _exchange(self, claim: Claim, request: Request, identity: str, path: str) -> dict[str, Any]:
         started = time.monotonic()
         body = None if request.body is None else request.body.encode()
-        async with self._client.stream(
+        # What must not be repeated goes out on a connection of its own: an idle one may be dead by now, and a
+        # request lost on it would be ambiguous for nothing.
+        client = self._reusing if request.method in _REPEATABLE else self._fresh
+        async with client.stream(
             request.method,
             request.url,
             content=body,

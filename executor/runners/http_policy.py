@@ -59,14 +59,18 @@ class OutboundPolicy:
         return _not_public(real)
 
 
-def guarded_transport(policy: OutboundPolicy) -> httpx.AsyncHTTPTransport:
-    """A transport of HTTP/1.1 and 2 that connects only where the policy allows."""
+def guarded_transport(policy: OutboundPolicy, *, reuse: bool) -> httpx.AsyncHTTPTransport:
+    """A transport of HTTP/1.1 and 2 that connects only where the policy allows.
+
+    `reuse` keeps idle connections for later requests. A server may close such a connection in the moment in
+    which a request is sent on it; then nobody knows whether the request was processed.
+    """
     transport = httpx.AsyncHTTPTransport(http1=True, http2=True, trust_env=False)
     # httpx has no parameter for httpcore's network backend; the pool is replaced by one that has ours.
     transport._pool = httpcore.AsyncConnectionPool(  # pyright: ignore[reportPrivateUsage]
         ssl_context=ssl.create_default_context(),
         max_connections=100,
-        max_keepalive_connections=20,
+        max_keepalive_connections=20 if reuse else 0,
         keepalive_expiry=5.0,
         http1=True,
         http2=True,

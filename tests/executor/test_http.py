@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
@@ -189,7 +191,7 @@ def test_4xx_is_a_result_and_5xx_a_failure(site: Site) -> None:
     site.reply = plain(500, b"why")
     with pytest.raises(StepFailed) as caught:
         send(request(site.url()))
-    assert (caught.value.error.sqlstate, caught.value.error.detail) == ("DF512", "why")
+    assert (caught.value.error.sqlstate, caught.value.error.detail) == ("DF518", "why")
 
 
 @pytest.mark.parametrize(
@@ -392,3 +394,63 @@ def test_a_name_for_the_loopback_address_is_denied(site: Site) -> None:
     allowed = OutboundPolicy(allow_hosts=(f"localhost:{site.port}",))
     assert send(request(f"http://localhost:{site.port}/"), policy=allowed)["status"] == 200
     assert site.seen[0][2]["host"] == f"localhost:{site.port}"
+
+
+class Closing:
+    """A server that says keep-alive, and closes each connection when its second request has come."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.seen: list[str] = []
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        for number in range(2):
+            head = await reader.readuntil(b"\r\n\r\n") if number == 0 else await reader.read(1)
+            if number == 0:
+                self.seen.append(head.split(b" ", 1)[0].decode())
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        writer.close()
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_what_must_not_be_repeated_goes_out_on_a_fresh_connection(method: str) -> None:
+    recorder = Recorder()
+
+    async def go() -> int:
+        async with Closing() as server:
+            sender = HttpSender(recorder, OPEN)
+            try:
+                for number in range(3):
+                    sent = request(f"http://127.0.0.1:{server.port}/", method)
+                    path = f"hook{number}/response"
+                    await sender.send(
+                        CLAIM, SendHttp(path=path, request=sent, many=False, finish=None, keep=False)
+                    )
+            finally:
+                await sender.close()
+            return server.connections
+
+    assert asyncio.run(go()) == 3
+    assert [value["status"] for value in recorder.values] == [200, 200, 200]
+
+
+def test_codes_of_http_steps_are_not_the_compilers() -> None:
+    root = Path(__file__).parent.parent.parent
+    ours = set(re.findall(r'"(DF\d{3})"', (root / "executor/runners/http.py").read_text()))
+    theirs = {
+        code
+        for path in (root / "compiler").rglob("*.py")
+        for code in re.findall(r"DF\d{3}", path.read_text())
+    }
+    assert ours == {"DF502", "DF510", "DF517", "DF518"}
+    assert not ours & theirs
