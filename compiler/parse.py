@@ -41,6 +41,7 @@ from dfc.grammar.lexer import Lexeme
 
 PROBLEMS_MAX = 1_000
 BOM = "\ufeff"
+ONE_EXPRESSION = "write one expression, built from strings and `df.` functions"
 
 _FOLDER = Path(dfc.grammar.__file__).parent
 _GRAMMAR = _FOLDER / "dfsql.lark"
@@ -117,17 +118,16 @@ def parse_file(source: Source) -> Parsed:
     """Parse a whole file: every statement, and all problems of all of them. Raises nothing for bad input."""
     problems = list(_character_problems(source.text))
     statements: list[ast.Statement] = []
-    found = 0
+    found = errors = 0
     for statement in split(source.text, 1 if source.text.startswith(BOM) else 0):
         found += 1
         result, faults = _statement(source.text, statement)
         problems += faults
         if result is not None:
             statements.append(result)
-        if len(problems) > PROBLEMS_MAX:
-            problems = problems[:PROBLEMS_MAX]
-            end = Span(statement.end, statement.end)
-            problems.append(error("DF101", f"over {PROBLEMS_MAX} problems: the rest is not shown", end))
+        errors += has_errors(faults)
+        if errors >= PROBLEMS_MAX:
+            problems.append(_rest_not_shown(statement))
             break
     if not found:
         end = len(source.text)
@@ -137,16 +137,24 @@ def parse_file(source: Source) -> Parsed:
     return Parsed(statements=tuple(statements), problems=tuple(problems))
 
 
+def _rest_not_shown(statement: Statement) -> Diagnostic:
+    end = Span(statement.end, statement.end)
+    message = f"{PROBLEMS_MAX} statements with errors: what follows is not looked at"
+    return error("DF101", message, end, help="correct these first")
+
+
 def parse_expression(source: Source) -> ParsedExpression:
     """Parse a text that is one bare expression, an optional `;` behind it. Raises nothing for bad input."""
     problems = list(_character_problems(source.text))
     statements = list(split(source.text, form=Form.BARE))
     if not statements:
         end = len(source.text)
-        problems.append(error("DF154", "there is no expression", Span(end, end)))
+        problems.append(error("DF154", "there is no expression", Span(end, end), help=ONE_EXPRESSION))
     if len(statements) > 1:
         extra = Span(statements[1].start, statements[1].end)
-        problems.append(error("DF101", "one expression is expected here, not more", extra))
+        problems.append(
+            error("DF101", "one expression is expected here, not more", extra, help=ONE_EXPRESSION)
+        )
     tree: Expression | None = None
     for statement in statements[:1]:
         if statement.form is Form.BARE:
@@ -154,7 +162,7 @@ def parse_expression(source: Source) -> ParsedExpression:
             problems += faults
         else:
             where = Span(statement.start, statement.end)
-            problems.append(error("DF101", "this is not a workflow expression", where))
+            problems.append(error("DF101", "this is not a workflow expression", where, help=ONE_EXPRESSION))
     problems.sort(key=lambda problem: problem.span.start)
     return ParsedExpression(tree=None if has_errors(problems) else tree, problems=tuple(problems))
 
@@ -212,7 +220,8 @@ def _brackets(text: str, statement: Statement) -> list[Diagnostic]:
         return [error("DF511", message, where, help="write long groups flat: `df.seq(...)`, `df.join(...)`")]
     if statement.too_long is not None:
         where = Span(statement.too_long.start, statement.too_long.end)
-        return [error("DF513", f"a statement of over {STATEMENT_TOKENS_MAX} tokens", where)]
+        message = f"a statement of over {STATEMENT_TOKENS_MAX} tokens"
+        return [error("DF513", message, where, help="load the data into a table, or write several workflows")]
     if statement.opened:
         last = statement.opened[-1]
         bracket = text[last.start]

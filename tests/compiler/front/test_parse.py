@@ -300,3 +300,15 @@ def test_stored_tables_give_the_same_tree_and_stale_ones_are_not_used(
     tables.write_bytes(stamp + b"\nrubbish")
     assert tree() == computed
     parse._parser.cache_clear()  # pyright: ignore[reportPrivateUsage]
+
+
+def test_notes_on_many_server_statements_are_no_errors() -> None:
+    parsed = parse_file(Source("test", "INSERT INTO t VALUES (1);\n" * 3_000 + "'SELECT 1';"))
+    assert len(parsed.statements) == 3_001
+    assert {problem.code for problem in parsed.problems} == {"DF240"}
+
+
+def test_a_file_full_of_errors_is_given_up() -> None:
+    parsed = parse_file(Source("test", "df.nope(1);\n" * 3_000))
+    assert len(parsed.problems) == parse.PROBLEMS_MAX + 1
+    assert "what follows is not looked at" in parsed.problems[-1].message
