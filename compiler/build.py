@@ -175,11 +175,12 @@ class Builder:
         if len(leaves) == 3:
             escape, _ = string_value(self.text, leaves[2].lexeme)
             if not is_unicode_escape_character(escape):
-                return self._fault("DF153", "this cannot be an escape character", leaves[2].span)
+                help = "use one character that is no hexadecimal digit, `+`, quote or blank"
+                return self._fault("DF153", "this cannot be an escape character", leaves[2].span, help=help)
         try:
             value, pieces = string_value(self.text, leaves[0].lexeme, escape)
         except StringFault as fault:
-            self._fault("DF153", fault.message, fault.span)
+            self._fault("DF153", fault.message, fault.span, help=fault.help)
             return Faulty(span=span)
         return String(text=Text(value=value, span=span, pieces=pieces), span=span)
 
@@ -188,7 +189,9 @@ class Builder:
         assert isinstance(leaf, Leaf)
         digits = constants.number_of(leaf.written)
         if digits is None:
-            return self._fault("DF159", "this number is out of range", leaf.span)
+            return self._fault(
+                "DF159", "this number is out of range", leaf.span, help="write a number that fits `numeric`"
+            )
         return Number(digits=digits, span=leaf.span)
 
     def _word(self, parts: list[Part]) -> Part:

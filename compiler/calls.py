@@ -29,6 +29,21 @@ from dfc.compiler.values import (
 
 Report = Callable[[Diagnostic], None]
 
+_EXAMPLES = {
+    Want.EXPRESSION: "a step: SQL in quotes, or a `df.` function",
+    Want.TEXT: "a string in quotes",
+    Want.NAME: "a name in quotes, for example `'load'`",
+    Want.INTEGER: "a whole number, at most 2147483647",
+    Want.NUMBER: "a number, for example `0.5`",
+    Want.BOOLEAN: "`true` or `false`",
+    Want.DURATION: "a number of seconds, or a text like `'1 hour 30 min'`",
+    Want.JSON: """an object in quotes, for example `'{"a": 1}'`""",
+    Want.LIST: "an array of strings, for example `ARRAY['a', 'b']`",
+    Want.MOMENT: "a time in quotes, for example `'2030-01-31 12:00+00'`",
+    Want.ANY: "a constant",
+}
+"""What to write for each kind of argument, behind `write `."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Bound:
@@ -101,6 +116,7 @@ def _twice(function: str, argument: Argument, first: Span) -> Diagnostic:
         f"`{function}` gets `{argument.name}` twice",
         argument.span,
         notes=(Note(message="the first one", span=first),),
+        help="remove one of the two",
     )
 
 
@@ -109,7 +125,8 @@ def _place(bound: Bound, signature: Signature, positional: list[Argument], repor
     function = bound.function
     for argument in positional:
         if argument.variadic and not (signature.variadic and argument is positional[-1]):
-            report(error("DF163", f"`{function}` takes no VARIADIC argument there", argument.span))
+            message = f"`{function}` takes no VARIADIC argument there"
+            report(error("DF163", message, argument.span, help=_arguments(function, signature)))
             return False
     if signature.variadic and not any(p.name in bound.by_name for p in signature.parameters):
         listed = _listed(positional)
@@ -167,7 +184,8 @@ def check_type(function: str, parameter: Parameter, value: Value, report: Report
     if isinstance(value, Null):
         if not parameter.required:
             return value
-        report(error("DF116", f"`{parameter.name}` of `{function}` cannot be NULL", value.span))
+        message = f"`{parameter.name}` of `{function}` cannot be NULL"
+        report(error("DF116", message, value.span, help=f"write {_EXAMPLES[parameter.want]}"))
         return Faulty(span=value.span)
     try:
         fitting = _fitting(parameter, value)
@@ -176,7 +194,7 @@ def check_type(function: str, parameter: Parameter, value: Value, report: Report
         return Faulty(span=value.span)
     if fitting is None:
         what = f"`{parameter.name}` of `{function}` has to be {parameter.want.value}, not {described(value)}"
-        report(error("DF159", what, value.span))
+        report(error("DF159", what, value.span, help=f"write {_EXAMPLES[parameter.want]}"))
         return Faulty(span=value.span)
     return fitting
 
@@ -220,5 +238,5 @@ def _name(parameter: Parameter, value: Value) -> Value | None:
     fault = name_fault(value.text.value)
     if fault:
         shown = value.text.value if len(value.text.value) <= 70 else value.text.value[:67] + "..."
-        raise ConstantFault("DF113", f"the name `{shown}` {fault}", value.span)
+        raise ConstantFault("DF113", f"the name `{shown}` {fault}", value.span, "choose another name")
     return value

@@ -119,7 +119,8 @@ def document(written: str, binary: bool, span: Span) -> Document:
         text = write_jsonb(value) if binary else written
     except JsonFault as fault:
         name = "jsonb" if binary else "json"
-        raise ConstantFault("DF159", f"this text is not {name}: {fault}", span) from None
+        help = """write JSON, for example `'{"a": 1}'`"""
+        raise ConstantFault("DF159", f"this text is not {name}: {fault}", span, help) from None
     return Document(value=value, written=text, binary=binary, span=span)
 
 
@@ -132,7 +133,9 @@ def cast(value: Value, type_name: str, span: Span) -> Value:
     if isinstance(value, Tree | Submission):
         if type_name in TEXT_TYPES:
             return replace(value, span=span)
-        raise ConstantFault("DF159", f"{described(value)} cannot become `{type_name}`", span)
+        raise ConstantFault(
+            "DF159", f"{described(value)} cannot become `{type_name}`", span, "remove the cast"
+        )
     if type_name in TEXT_TYPES:
         return _to_text(value, span)
     if type_name in INTEGER_TYPES:
@@ -162,7 +165,10 @@ def cast(value: Value, type_name: str, span: Span) -> Value:
 
 
 def _impossible(value: Value, type_name: str, span: Span) -> ConstantFault:
-    return ConstantFault("DF159", f"{described(value)} like this cannot become `{type_name}`", span)
+    message = f"{described(value)} like this cannot become `{type_name}`"
+    return ConstantFault(
+        "DF159", message, span, f"write a constant that is a valid `{type_name}`, or remove the cast"
+    )
 
 
 def _to_text(value: Value, span: Span) -> String:
@@ -177,7 +183,10 @@ def _to_text(value: Value, span: Span) -> String:
             written = value.written
         case _:
             raise ConstantFault(
-                "DF165", f"{described(value)} as text cannot be computed while compiling", span
+                "DF165",
+                f"{described(value)} as text cannot be computed while compiling",
+                span,
+                "write the text itself, in quotes",
             )
     return String(text=Text(value=written, span=span), typed=True, span=span)
 
@@ -233,7 +242,7 @@ def negated(value: Value, span: Span) -> Value:
         case Null() | Faulty():
             return replace(value, span=span)
         case _:
-            raise ConstantFault("DF159", f"{described(value)} has no sign", span)
+            raise ConstantFault("DF159", f"{described(value)} has no sign", span, "remove the sign")
 
 
 def build_json(function: str, values: Sequence[Value], span: Span) -> Document:
@@ -245,7 +254,8 @@ def build_json(function: str, values: Sequence[Value], span: Span) -> Document:
         written = f"[{', '.join(_json_text(item) for item in items)}]"
     else:
         if len(values) % 2:
-            raise ConstantFault("DF162", f"`{function}` needs a value for each key", span)
+            message = f"`{function}` needs a value for each key"
+            raise ConstantFault("DF162", message, span, "write keys and values in turn")
         keys = [_key(value) for value in values[::2]]
         members = [_json_of(value) for value in values[1::2]]
         built = JsonObject(tuple(zip(keys, members, strict=True)))
@@ -267,7 +277,9 @@ def _key(value: Value) -> str:
         case Truth():
             return "true" if value.value else "false"
         case _:
-            raise ConstantFault("DF159", f"{described(value)} cannot be a key", value.span)
+            raise ConstantFault(
+                "DF159", f"{described(value)} cannot be a key", value.span, "write the key in quotes"
+            )
 
 
 def _json_of(value: Value) -> Json:
@@ -285,4 +297,7 @@ def _json_of(value: Value) -> Json:
         case Array():
             return JsonArray(tuple(_json_of(item) for item in value.items))
         case _:
-            raise ConstantFault("DF165", f"{described(value)} cannot stand in JSON", value.span)
+            message = f"{described(value)} cannot stand in JSON"
+            raise ConstantFault(
+                "DF165", message, value.span, "write a string, number, boolean, array or object"
+            )

@@ -73,9 +73,19 @@ class Functions:
                     help=f"write `SELECT df.{value.function}(...)` as a statement of its own",
                 )
             case Null():
-                self._fault("DF116", "NULL stands where a workflow expression belongs", value.span)
+                self._fault(
+                    "DF116",
+                    "NULL stands where a workflow expression belongs",
+                    value.span,
+                    help="write a step there, or leave the argument out if it is optional",
+                )
             case _:
-                self._fault("DF159", f"{described(value)} is not a workflow expression", value.span)
+                self._fault(
+                    "DF159",
+                    f"{described(value)} is not a workflow expression",
+                    value.span,
+                    help="write a step there: SQL in quotes, or a `df.` function",
+                )
         return None
 
     def _plain(self, value: String) -> Expression | None:
@@ -155,7 +165,10 @@ class Functions:
             if isinstance(argument.value, Faulty):
                 return Faulty(span=span)
             if argument.name is not None or argument.variadic:
-                self._fault("DF160", f"`{name}` has no named arguments", argument.span)
+                help = (
+                    "write keys and values in turn" if name.endswith("object") else "write the values alone"
+                )
+                self._fault("DF160", f"`{name}` has no named arguments", argument.span, help=help)
                 return Faulty(span=span)
         try:
             return constants.build_json(name, [argument.value for argument in arguments], span)
@@ -233,7 +246,8 @@ class Functions:
             case "sql":
                 query = _text(values["query"])
                 if MARKER in query.value:
-                    self._fault("DF115", "this statement has a piece of an expression in it", span)
+                    help = "write the expression itself, without `df.sql`"
+                    self._fault("DF115", "this statement has a piece of an expression in it", span, help=help)
                     return None
                 return self._sql(query, span)
             case "step":
@@ -269,7 +283,8 @@ class Functions:
         timeout = values.get("timeout_seconds")
         seconds = int(timeout.digits) if isinstance(timeout, Number) else 30
         if seconds <= 0:
-            self._fault("DF114", "`timeout_seconds` has to be positive", timeout.span if timeout else span)
+            where = timeout.span if timeout else span
+            self._fault("DF114", "`timeout_seconds` has to be positive", where, help="write 1 or more")
             return None
         headers = values.get("headers")
         written = headers.written if isinstance(headers, Document) and headers.value is not None else None
@@ -298,7 +313,8 @@ class Functions:
             return Submission(function=name, body=body, label=None, span=span)
         mode = values.get("transaction_mode")
         if isinstance(mode, String) and mode.text.value.lower() not in _TRANSACTION_MODES:
-            self._fault("DF159", "`transaction_mode` is 'caller' or 'new'", mode.span)
+            help = "write 'caller', or leave it out"
+            self._fault("DF159", "`transaction_mode` is 'caller' or 'new'", mode.span, help=help)
             return Faulty(span=span)
         other = next((n for n, v in values.items() if n != "label" and not _is_default(n, v)), None)
         if other is not None:

@@ -17,10 +17,11 @@ from dfc.grammar.lexer import Kind, Lexeme
 class StringFault(ValueError):
     """A literal that PostgreSQL refuses; `span` is the escape at fault."""
 
-    def __init__(self, message: str, span: Span) -> None:
+    def __init__(self, message: str, span: Span, help: str) -> None:
         super().__init__(message)
         self.message = message
         self.span = span
+        self.help = help
 
 
 _SIMPLE_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -54,13 +55,15 @@ class _Value:
     def add_code_point(self, code: int, start: int, end: int) -> None:
         if code == 0 or code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
             raise StringFault(
-                "this escape is no Unicode character that PostgreSQL can store", Span(start, end)
+                "this escape is no Unicode character that PostgreSQL can store",
+                Span(start, end),
+                "write the code point of a character, from 1 to 10FFFF and outside of D800 to DFFF",
             )
         self.add(chr(code), start, end)
 
     def add_byte(self, byte: int, start: int, end: int) -> None:
         if byte == 0:
-            raise StringFault("a text cannot have the character NUL", Span(start, end))
+            raise StringFault("a text cannot have the character NUL", Span(start, end), "remove the escape")
         if byte < 0x80:
             self.add(chr(byte), start, end)
         else:
@@ -75,7 +78,7 @@ class _Value:
             decoded = bytes(byte for byte, _, _ in pending).decode()
         except UnicodeDecodeError as fault:
             where = Span(pending[fault.start][1], pending[fault.end - 1][2])
-            raise StringFault("these escapes are no UTF-8", where) from None
+            raise StringFault("these escapes are no UTF-8", where, "write the character itself") from None
         at = 0
         for character in decoded:
             width = len(character.encode())
@@ -153,7 +156,10 @@ def _one_escape(value: _Value, text: str, at: int, end: int) -> int:
         return at + 2
     first = _UNICODE_ESCAPE.match(text, at, end)
     if first is None:
-        raise StringFault("a Unicode escape is \\uXXXX or \\UXXXXXXXX", Span(at, min(at + 2, end)))
+        where = Span(at, min(at + 2, end))
+        raise StringFault(
+            "a Unicode escape is \\uXXXX or \\UXXXXXXXX", where, "write a backslash itself as `\\\\`"
+        )
     code, after = int(first[1] or first[2], 16), first.end()
     if 0xD800 <= code <= 0xDBFF:
         second = _UNICODE_ESCAPE.match(text, after, end)
@@ -202,7 +208,11 @@ def _unicode(value: _Value, text: str, segments: list[tuple[int, int]], escape: 
             continue
         first = code_escape.match(joined, at)
         if first is None:
-            raise StringFault(f"a Unicode escape is {escape}XXXX or {escape}+XXXXXX", where)
+            raise StringFault(
+                f"a Unicode escape is {escape}XXXX or {escape}+XXXXXX",
+                where,
+                f"write the escape character itself as `{escape}{escape}`",
+            )
         code, after = int(first[1] or first[2], 16), first.end()
         if 0xD800 <= code <= 0xDBFF:
             second = code_escape.match(joined, after)

@@ -140,8 +140,10 @@ def unexpected(text: str, lexemes: list[Lexeme], index: int, accepted: frozenset
     match lexeme.kind:
         case Kind.BAD_NUMBER:
             message = f"`{_shown(text, lexeme)}` is a number with junk behind it"
+            help = "write a blank behind the number, or quotes around the text"
         case Kind.BIT_STRING:
             message = "a bit string has no place in a workflow"
+            help = "write the SQL that it belongs to in quotes"
         case Kind.REFERENCE:
             message = f"`{_shown(text, lexeme)}` stands outside of SQL"
             help = "put the SQL that it belongs to in quotes"
@@ -160,7 +162,20 @@ def unexpected(text: str, lexemes: list[Lexeme], index: int, accepted: frozenset
             help = "the operators are `~>`, `|=>`, `&`, `|`, `?>`, `!>`, and `||` between strings"
         case _:
             pass
-    return error("DF101", message, Span(lexeme.start, lexeme.end), label=_expected(accepted), help=help)
+    where = Span(lexeme.start, lexeme.end)
+    return error(
+        "DF101", message, where, label=_expected(accepted), help=help or _way_out(text, lexeme, accepted)
+    )
+
+
+def _way_out(text: str, lexeme: Lexeme, accepted: frozenset[str]) -> str:
+    """What to do about a token that nothing more is known of."""
+    shown = _shown(text, lexeme)
+    if shown in (")", "]"):
+        return f"remove this `{shown}`, or write what belongs in front of it"
+    if "STRING" in accepted and "CHAIN" not in accepted:
+        return f"write what belongs in front of `{shown}`, or remove it"
+    return f"remove `{shown}`, or put the SQL that it belongs to in quotes"
 
 
 def _bare_word(text: str, lexemes: list[Lexeme], index: int) -> Diagnostic:
@@ -180,10 +195,12 @@ def _bare_word(text: str, lexemes: list[Lexeme], index: int) -> Diagnostic:
 def end_of_input(text: str, lexemes: list[Lexeme], accepted: frozenset[str]) -> Diagnostic:
     """A statement that ends too early: the span is its last token."""
     last = lexemes[-1]
-    help = ""
+    help = "write what is missing"
     if last.kind is Kind.IDENT and accepted >= _BEHIND_A_WORD:
         return _bare_word(text, lexemes, len(lexemes) - 1)
     if last.kind is Kind.OPERATOR:
         help = f"write what comes behind `{_shown(text, last)}`, or remove it"
+    if text[last.start : last.end] == ".":
+        help = "write the name of a function, for example `df.step`"
     where = Span(last.start, last.end)
     return error("DF101", "the statement ends too early", where, label=_expected(accepted), help=help)

@@ -15,7 +15,7 @@ from syrupy.data import SnapshotCollections
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from syrupy.location import PyTestLocation
 
-from dfc.compiler.diagnostics import has_errors
+from dfc.compiler.diagnostics import Severity, has_errors
 from dfc.compiler.driver import Compiled, CompiledFile, CompiledStatement, compile_file, compile_wire
 from dfc.compiler.plan import SqlNode
 from dfc.compiler.plan_json import canonical, from_json, to_json
@@ -106,6 +106,7 @@ def test_what_is_reported(scenario: str, golden: SnapshotAssertion) -> None:
     for problem in result.problems:
         assert 0 <= problem.span.start <= problem.span.end <= len(result.source.text)
         assert problem.message and not problem.message.endswith(".")
+        assert problem.help or problem.severity is Severity.NOTE, problem
     assert render(result.problems, result.source) == golden(name=f"err/{scenario}/diagnostics.txt")
 
 

@@ -11,6 +11,7 @@ from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.plan import Form, Returns, Use
 from dfc.compiler.span import Span
 from dfc.compiler.sql import commands, native
+from dfc.compiler.sql.advice import LEXICAL, correction
 from dfc.compiler.sql.commands import Shape
 from dfc.compiler.sql.references import (
     LiteralReference,
@@ -323,16 +324,19 @@ def _illegal(sql: str, items: list[Token], comments: list[Lexeme]) -> _Problem |
     token = _at(items, offset)
     if token is None:
         end = items[-1]
-        return _problem("DF120", "the statement ends too early, behind this", end.start, end.end)
+        help = "write what is missing: an operand, a clause or a closing parenthesis"
+        return _problem("DF120", "the statement ends too early, behind this", end.start, end.end, help)
     if token.kind is Kind.REFERENCE:
         return _misplaced(sql, items, token)
     written = sql[token.start : token.end]
     if message.startswith("syntax error"):
         shown = written if len(written) <= 40 else written[:37] + "..."
         message = f"PostgreSQL's grammar does not allow `{shown}` here"
+        help = correction(items, token, written)
     else:
-        message = f"{message.partition(' at or near ')[0]}"
-    return _problem("DF120", message, max(token.start, min(offset, token.end - 1)), token.end)
+        message = message.partition(" at or near ")[0]
+        help = LEXICAL.get(message, "correct the statement until PostgreSQL's parser takes it")
+    return _problem("DF120", message, max(token.start, min(offset, token.end - 1)), token.end, help)
 
 
 def _at(items: list[Token], offset: int) -> Token | None:
@@ -347,8 +351,8 @@ def _encoding(sql: str, items: list[Token], message: str) -> _Problem:
         if token.kind is Kind.ESCAPE_STRING:
             alone = native.statements("SELECT " + sql[token.start : token.end])
             if isinstance(alone, native.Fault):
-                return _problem("DF120", message, token.start, token.end)
-    return _problem("DF120", message, 0, len(sql))
+                return _problem("DF120", message, token.start, token.end, "write the character itself")
+    return _problem("DF120", message, 0, len(sql), "write the characters themselves, not escapes")
 
 
 def _misplaced(sql: str, items: list[Token], token: Token) -> _Problem:
