@@ -13,6 +13,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    _replace_closed_streams()
     if hasattr(sys.stdout, "reconfigure"):
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -106,6 +108,17 @@ def _run(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         _report(error)
         return error.exit_code if isinstance(error, CliError) else 1
+
+
+def _replace_closed_streams() -> None:
+    """Give a stream that the caller has closed (`>&-`), which is None in Python, to nowhere."""
+    nowhere = Path(os.devnull)
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stdin = nowhere.open(encoding="utf-8")
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stdout = nowhere.open("w", encoding="utf-8")
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stderr = nowhere.open("w", encoding="utf-8")
 
 
 def _report(error: Exception) -> None:

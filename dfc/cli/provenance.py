@@ -12,7 +12,8 @@ from dfc.compiler.render import render
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 
-WORD = re.compile(r"\w+|\S", re.ASCII)
+WORD = re.compile(r"""\$\w+(?:\.\w+)?\??|\w+|"[^"\n]*"|\S""")
+"""What a caret stands under: a reference, a word, a quoted name, or one character."""
 
 
 def node_of(step: str) -> str:

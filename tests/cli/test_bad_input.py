@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, environment
 
 
 def said(text: str) -> list[str]:
@@ -177,3 +179,13 @@ def test_reset_asks_and_refuses_what_is_not_its_own(dfc: Run, tmp_path: Path) ->
     answer = dfc("reset", "--yes")
     assert answer.returncode == 1 and "not the directory of an embedded database" in answer.stderr
     assert (tmp_path / ".dfc" / "precious").exists()
+
+
+def test_streams_that_the_caller_has_closed(tmp_path: Path) -> None:
+    (tmp_path / "a.dfsql").write_text("'SELECT 1';")
+    command = [sys.executable, "-P", "-m", "dfc", "validate", "a.dfsql"]
+    shell = ["sh", "-c", '"$@" <&- >&-', "sh", *command]
+    answer = subprocess.run(
+        shell, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
