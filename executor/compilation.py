@@ -331,7 +331,7 @@ class _unavailable(contextlib.AbstractContextManager[None]):
 
 def _command(memory: int) -> list[str]:
     program = _START.format(memory=memory, seconds=PROCESS_SECONDS_MAX)
-    return [sys.executable, "-c", program]
+    return [sys.executable, "-P", "-c", program]
 
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:

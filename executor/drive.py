@@ -329,6 +329,13 @@ class Driver:
             except AlreadyRecorded:
                 message, sqlstate = "the step has a checkpoint that its journal does not show", "DX002"
                 break
+            except FenceLost as problem:
+                if not isinstance(action, RunSql):
+                    raise
+                # A step can make its own session say so (it may call df.checkpoint itself). Were it believed,
+                # the instance would be dropped while its fence stays ours. The store knows: it raises below.
+                message, sqlstate = str(problem), "DX001"
+                break
             await self._pause(retry.delay(self._claim.instance, action.path, refusals))
         if (record := await self._look_up(action.path)) is not None:
             return record

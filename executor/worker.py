@@ -29,7 +29,7 @@ from dfc.executor.ports import Claim, FenceLost, Transient
 from dfc.executor.queries import query
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
-from dfc.executor.session import Message, ServerError, Session
+from dfc.executor.session import ConnectionLost, Message, ServerError, Session
 from dfc.executor.store import ClaimedInstance, Control, PostgresStore, StoreError
 
 FOLLOW_UP_SECONDS: Final = 0.03
@@ -121,7 +121,7 @@ class Worker:
                     self.ready.set()
                     failures = 0
                     await life.live()
-                except (psycopg.OperationalError, OSError, _Lost) as error:
+                except (psycopg.Error, OSError, ConnectionLost, ServerError, _Lost) as error:
                     if not self.ready.is_set():
                         raise Refused(f"no connection to the database: {_one_line(error)}") from None
                     failures += 1
@@ -173,7 +173,10 @@ class _Life:
     # Beginning and end
 
     async def begin(self) -> int:
-        """Check the database, listen, register. Raises Refused, psycopg.OperationalError."""
+        """Check the database, listen, register.
+
+        Raises Refused, psycopg.Error, ConnectionLost, ServerError.
+        """
         settings = self._settings
         listener = await self._control.open()
         role, database = await _admit(listener)
@@ -314,7 +317,8 @@ class _Life:
         active.task = self._loop.create_task(self._drive(active))
 
     def _ended(self, active: _Active) -> None:
-        self._active.pop(active.claimed.claim.instance, None)
+        if self._active.get(active.claimed.claim.instance) is active:
+            del self._active[active.claimed.claim.instance]
         free = self._settings.slots - len(self._active)
         if self._backlog and free >= self._claim_min():
             self._wake.set()
@@ -392,10 +396,23 @@ class _Life:
             self._plans.popitem(last=False)
 
     async def _fail(self, claim: Claim, error: dict[str, Any]) -> None:
-        try:
-            await self._store.fail(claim, error)
-        except (FenceLost, Transient, StoreError) as problem:
-            _log.warning("could not end instance=%s reason=%s", claim.instance, _one_line(problem))
+        """End an instance as failed, however long it takes: the fence is ours, nobody else would end it."""
+        failures = 0
+        while True:
+            try:
+                await self._store.fail(claim, error)
+                return
+            except FenceLost as problem:
+                _log.info("dropped instance=%s reason=%s", claim.instance, _one_line(problem))
+                return
+            except Transient as problem:
+                _log.warning("could not end instance=%s reason=%s", claim.instance, _one_line(problem))
+            except StoreError as problem:
+                # Perhaps what is to be said is at fault: say less.
+                _log.error("could not end instance=%s reason=%s", claim.instance, _one_line(problem))
+                error = {"message": "dfc could not run this instance", "sqlstate": problem.sqlstate}
+            failures += 1
+            await self._store.wait(retry.delay(claim.instance, "", failures))
 
 
 def _read_plan(text: str) -> Plan:
@@ -446,6 +463,8 @@ async def _admit(session: Session) -> tuple[str, str]:
         ):
             raise Refused("this database is a copy: dfc adopt")
     except ServerError as error:
+        if retry.is_transient(error.fields.sqlstate):
+            raise
         raise Refused(f"the df schema cannot be used: {error.fields.message}") from None
     return role, database
 

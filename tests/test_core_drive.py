@@ -46,6 +46,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.records: list[Recorded] = []
+        self.fence_lost = False
         self.ended: Finish | None = None
         self.held: dict[str, asyncio.Event] = {}
         self.raising: dict[str, list[BaseException]] = {}
@@ -56,6 +57,8 @@ class Memory:
         self.changed = asyncio.Condition()
 
     async def history(self, claim: Claim, plan: Plan) -> list[Recorded]:
+        if self.fence_lost:
+            raise FenceLost
         return list(self.records)
 
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
@@ -231,12 +234,24 @@ async def test_cancel_from_outside_goes_through_and_leaves_nothing(memory: Memor
 async def test_lost_fence_stops_all_branches(memory: Memory) -> None:
     memory.held = {f"s{n}": asyncio.Event() for n in range(3)}
     memory.raising = {"s1": [FenceLost()]}
+    memory.fence_lost = True
     running = asyncio.create_task(memory.driver(fan(3)).run())
     await memory.until(*memory.held)
     memory.held["s1"].set()
     assert await running is Outcome.LOST
     assert sorted(memory.interrupted) == ["s0", "s2"]
     assert memory.ended is None
+
+
+@scenario
+async def test_a_step_that_says_its_fence_is_lost_is_not_believed(memory: Memory) -> None:
+    memory.raising = {"s1": [FenceLost(), FenceLost()]}
+    assert await drive(CLAIM, chain(3), memory, memory, memory) is Outcome.ENDED
+    assert memory.paths() == ["s0", "s1", "s2"]
+    memory.raising = {"s0": [FenceLost() for _ in range(5)]}
+    memory.records.clear()
+    assert await drive(CLAIM, chain(1), memory, memory, memory) is Outcome.ENDED
+    assert memory.ended is not None and memory.ended.status == "failed"
 
 
 @pytest.mark.parametrize("path", ["s0", "s1"])

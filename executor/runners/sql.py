@@ -29,7 +29,7 @@ from dfc.executor.compose import (
 )
 from dfc.executor.connections import RoleUnavailable, StepConnections, clean
 from dfc.executor.journal import Completed, Rows, StepError
-from dfc.executor.ports import AlreadyRecorded, Answer, Claim, FenceLost, StepFailed, Transient
+from dfc.executor.ports import AlreadyRecorded, Answer, Claim, FenceLost, StepFailed, Transient, Unreachable
 from dfc.executor.queries import query
 from dfc.executor.session import Answered, ConnectionLost, Fields, Message, ServerError, Session
 
@@ -44,7 +44,7 @@ _BEGIN: Final = "SELECT df.begin_step($1, $2)"
 _DRIFT: Final = frozenset({"0A000", "42601", "42703", "42702", "42804", "42P10", "42P18"})
 """What PostgreSQL may answer when a statement has other columns by now than were described."""
 
-_OUR_CONTEXT: Final = "df.checkpoint("
+_OUR_CONTEXT: Final = " df.checkpoint("
 _log = logging.getLogger(__name__)
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -97,9 +97,12 @@ class PostgresSql:
         except ConnectionLost as error:
             raise Transient(f"the connection was lost: {error}", LOST) from None
         except (psycopg.OperationalError, OSError) as error:
-            raise Transient(f"no connection for the step: {error}", LOST) from None
+            # `Session.exchange` raises ConnectionLost: this comes from connecting, so nothing was sent.
+            _log.warning("no connection instance=%s reason=%s", claim.instance, " ".join(str(error).split()))
+            raise Unreachable(f"no connection for the step: {error}", LOST) from None
         except RoleUnavailable as error:
-            raise Transient(str(error), "28000") from None
+            _log.warning("no connection instance=%s reason=%s", claim.instance, error)
+            raise Unreachable(str(error), "28000") from None
 
     async def _run_on(self, session: Session, claim: Claim, action: RunSql) -> Answer:
         attempts = 0

@@ -34,8 +34,8 @@ BEGIN
             DETAIL = 'columns and types have one element a column, cells one a column and row.';
     END IF;
     journal := nextval('df.journal');
-    INSERT INTO df.checkpoints (instance_id, path, journal, kind, columns, types, cells, row_count)
-    VALUES ($2, $3, journal, 'completed', $4, $5, $6, $7) ON CONFLICT DO NOTHING;
+    INSERT INTO df.checkpoints (instance_id, path, journal, kind, columns, types, cells, row_count, started_at)
+    VALUES ($2, $3, journal, 'completed', $4, $5, $6, $7, transaction_timestamp()) ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'step % of instance % has a checkpoint already', $3, $2 USING ERRCODE = 'DX002',
             DETAIL = 'An earlier attempt has been recorded.';

@@ -1,0 +1,130 @@
+"""A server in front of PostgreSQL that loses connections at a chosen moment, counted in messages."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import threading
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+_SOCKET = ".s.PGSQL.5432"
+
+
+class Cut(Enum):
+    """Where a connection is lost: before PostgreSQL gets a message, after it has answered (the answer is not
+    delivered), or with the message under way, and with all other connections at the same moment."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    ALL = "all"
+
+
+class Proxy:
+    """Passes everything on until `arm` says otherwise. A context manager; serves from a thread of its own.
+
+    What a client writes at once counts as one message, whichever connection it comes on.
+    """
+
+    def __init__(self, database: str) -> None:
+        given = conninfo_to_dict(database)
+        self._target = f"{given['host']}/{_SOCKET}"
+        self.folder = Path(tempfile.mkdtemp(prefix="dfcp", dir="/tmp"))
+        self.database = make_conninfo(database, host=str(self.folder))
+        self.cuts = 0
+        self._left: int | None = None
+        self._cut = Cut.BEFORE
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve()))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(30)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._loop.close()
+        shutil.rmtree(self.folder)
+
+    def arm(self, message: int, cut: Cut) -> None:
+        """Lose the connection on which the `message`-th message from now on comes (from 0)."""
+        self._cut, self._left = cut, message
+
+    async def _serve(self) -> None:
+        server = await asyncio.start_unix_server(self._client, str(self.folder / _SOCKET))
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        self._drop(*self._writers)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream, downstream = await asyncio.open_unix_connection(self._target)
+        self._writers |= {writer, downstream}
+        muted = asyncio.Event()
+        back = asyncio.create_task(self._back(upstream, writer, downstream, muted))
+        try:
+            while chunk := await reader.read(1 << 20):
+                match self._due():
+                    case None:
+                        downstream.write(chunk)
+                    case Cut.BEFORE:
+                        self._drop(writer, downstream)
+                    case Cut.AFTER:
+                        muted.set()
+                        downstream.write(chunk)
+                    case Cut.ALL:
+                        downstream.write(chunk)
+                        await downstream.drain()
+                        self._drop(*self._writers)
+        except OSError:
+            pass
+        finally:
+            self._drop(downstream)
+            await back
+            self._drop(writer)
+            self._writers -= {writer, downstream}
+
+    async def _back(
+        self,
+        upstream: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        downstream: asyncio.StreamWriter,
+        muted: asyncio.Event,
+    ) -> None:
+        try:
+            while chunk := await upstream.read(1 << 20):
+                if muted.is_set():
+                    break
+                writer.write(chunk)
+        except OSError:
+            pass
+        self._drop(writer, downstream)
+
+    def _due(self) -> Cut | None:
+        if self._left is None:
+            return None
+        self._left -= 1
+        if self._left >= 0:
+            return None
+        self._left = None
+        self.cuts += 1
+        return self._cut
+
+    def _drop(self, *writers: asyncio.StreamWriter) -> None:
+        for writer in writers:
+            if writer.transport is not None:
+                writer.transport.abort()
