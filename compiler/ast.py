@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+from dfc.compiler.grouping import Mixed
 from dfc.compiler.span import NOWHERE, Span
 
 
@@ -135,6 +136,7 @@ class Workflow:
     body: Expression
     label: str | None
     span: Span = field(default=NOWHERE, compare=False)
+    mixed: tuple[Mixed, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from dfc.compiler.ast import Bind, Chain, Expression, FanOut, Join, Later, Text
 from dfc.compiler.constants import ConstantFault
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.functions import Functions
+from dfc.compiler.grouping import Mixed, Operation, mixed
 from dfc.compiler.names import is_identifier
 from dfc.compiler.span import Span
 from dfc.compiler.strings import StringFault, is_unicode_escape_character, string_value
@@ -74,6 +75,9 @@ class Arguments:
     items: tuple[Argument, ...]
 
 
+SIGNS = {"CHAIN": "~>", "FAN": "|=>", "JOIN": "&", "RACE": "|", "THEN": "?>", "ELSE": "!>"}
+"""The workflow operators by their terminals."""
+
 _Compute: TypeAlias = Callable[[], Value]
 Part: TypeAlias = Value | Leaf | Named | Argument | Arguments
 
@@ -106,6 +110,8 @@ class Builder:
     def __init__(self, text: str) -> None:
         self.text = text
         self.problems: list[Diagnostic] = []
+        self.mixed: list[Mixed] = []
+        self._loops: set[Span] = set()
         self.functions = Functions(self.problems.append)
         self._rules = {
             "start": self._first,
@@ -274,16 +280,41 @@ class Builder:
             assert isinstance(loop, Leaf)
             body = self.functions.expression(value)
             span = loop.span.to(value.span)
+            self._loops.add(span)
             value = Faulty(span=span) if body is None else _later("@>", (body,), span)
         return value
 
     def _expression(self, parts: list[Part]) -> Part:
         """Group a flat list of operands and operators from the left."""
+        self._note_mixed(parts)
         group = _Group(_value(parts[0]))
         for operator, part in zip(parts[1::2], parts[2::2], strict=True):
             assert isinstance(operator, Leaf)
             group = self._grown(group, operator, _value(part))
         return group.closed()
+
+    def _note_mixed(self, parts: list[Part]) -> None:
+        """Keep a row of mixed operators for the lint; `||` within the texts of one step is none of them."""
+        if len(parts) < 3:
+            return
+        operands = [_value(parts[0]).span]
+        operations: list[Operation] = []
+        for operator, part in zip(parts[1::2], parts[2::2], strict=True):
+            assert isinstance(operator, Leaf)
+            right = _value(part)
+            if operator.type == "CONCAT":
+                operands[-1] = operands[-1].to(right.span)
+                continue
+            names = operator.type == "FAN" and isinstance(right, String) and is_identifier(right.text.value)
+            operations.append(Operation(sign=SIGNS[operator.type], span=operator.span, names=names))
+            operands.append(right.span)
+        prefixed = [self._prefixed(span) for span in operands]
+        found = mixed(self.text, operands, operations, prefixed)
+        if found is not None:
+            self.mixed.append(found)
+
+    def _prefixed(self, operand: Span) -> bool:
+        return operand in self._loops
 
     def _grown(self, group: _Group, operator: Leaf, right: Value) -> _Group:
         span = group.value.span.to(right.span)

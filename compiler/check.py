@@ -13,6 +13,7 @@ from dfc.compiler.rules.df107_early_reference import early_reference
 from dfc.compiler.rules.df108_missing_part import missing_part
 from dfc.compiler.rules.df121_reference_in_body import reference_in_body
 from dfc.compiler.rules.df190_not_executable import not_executable
+from dfc.compiler.rules.df201_mixed_operators import mixed_operators
 from dfc.compiler.rules.df202_parallel_conflict import parallel_conflict
 from dfc.compiler.rules.df511_nesting_levels import nesting_levels
 from dfc.compiler.rules.df512_steps import steps
@@ -27,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     missing_part,
     reference_in_body,
     not_executable,
+    mixed_operators,
     parallel_conflict,
 )
 

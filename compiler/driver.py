@@ -10,12 +10,14 @@ from dfc.compiler.ast import Expression, Piece, ServerStatement, Sql, Workflow
 from dfc.compiler.check import RULES, SIZE_RULES, check
 from dfc.compiler.diagnostics import Diagnostic, has_errors
 from dfc.compiler.facts import Facts
+from dfc.compiler.grouping import Mixed
 from dfc.compiler.lower import lower, node_ids
 from dfc.compiler.outline import Outline, outline
 from dfc.compiler.parse import parse_expression, parse_file
 from dfc.compiler.plan import Plan
 from dfc.compiler.printer import print_expression
 from dfc.compiler.scope import NO_SCOPE, resolve
+from dfc.compiler.silence import without_silenced
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis, analyse
@@ -68,12 +70,13 @@ def compile_file(source: Source) -> CompiledFile:
         if isinstance(statement, ServerStatement):
             statements.append(statement)
             continue
-        compiled = compile_workflow(statement.body, source)
+        compiled = compile_workflow(statement.body, source, statement.mixed)
         text = wire.write(statement.body) if compiled.plan is not None else None
         statements.append(CompiledStatement(statement=statement, compiled=compiled, wire=text))
         problems += compiled.problems
     problems.sort(key=lambda problem: problem.span.start)
-    return CompiledFile(source=source, statements=tuple(statements), problems=tuple(problems))
+    heard = without_silenced(source.text, [statement.span for statement in parsed.statements], problems)
+    return CompiledFile(source=source, statements=tuple(statements), problems=heard)
 
 
 def compile_wire(text: str) -> Compiled:
@@ -88,14 +91,14 @@ def compile_wire(text: str) -> Compiled:
     return compile_workflow(parsed.tree, source)
 
 
-def compile_workflow(tree: Expression, source: Source) -> Compiled:
+def compile_workflow(tree: Expression, source: Source, mixed: tuple[Mixed, ...] = ()) -> Compiled:
     """Compile one expression: lay it out, analyse its statements, resolve names, check, lower."""
     flat = outline(tree)
     oversize = check(Facts(outline=flat, scope=NO_SCOPE, analyses={}), SIZE_RULES)
     if has_errors(oversize):
         return Compiled(source=source, problems=tuple(oversize))
     analyses = _analyse(flat)
-    facts = Facts(outline=flat, scope=resolve(flat, analyses), analyses=analyses)
+    facts = Facts(outline=flat, scope=resolve(flat, analyses), analyses=analyses, mixed=mixed)
     problems = [problem for analysis in analyses.values() for problem in analysis.problems]
     problems += check(facts, RULES)
     problems.sort(key=lambda problem: problem.span.start)

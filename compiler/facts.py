@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dfc.compiler.ast import Http, Later
+from dfc.compiler.grouping import Mixed
 from dfc.compiler.outline import OUTERMOST, Outline
 from dfc.compiler.scope import Scope
 from dfc.compiler.span import Span
@@ -14,11 +15,15 @@ from dfc.compiler.sql.analysis import Analysis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """A workflow after name resolution. `analyses` has an entry for each unit that is SQL."""
+    """A workflow after name resolution. `analyses` has an entry for each unit that is SQL.
+
+    `mixed` is what only the parser sees, and is empty for the SQL door.
+    """
 
     outline: Outline
     scope: Scope
     analyses: Mapping[int, Analysis]
+    mixed: tuple[Mixed, ...] = ()
 
     def locate(self, unit: int, start: int, end: int) -> Span:
         """Where `start` to `end` of a unit's SQL stands in the source."""

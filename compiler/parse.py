@@ -25,6 +25,7 @@ from dfc.compiler import ast
 from dfc.compiler.ast import Expression, ServerStatement, Workflow
 from dfc.compiler.build import Builder, Leaf, Part
 from dfc.compiler.diagnostics import Diagnostic, Note, error, has_errors, note
+from dfc.compiler.grouping import Mixed
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 from dfc.compiler.statements import (
@@ -158,7 +159,7 @@ def parse_expression(source: Source) -> ParsedExpression:
     tree: Expression | None = None
     for statement in statements[:1]:
         if statement.form is Form.BARE:
-            tree, faults = _bare(source.text, statement)
+            tree, faults, _ = _bare(source.text, statement)
             problems += faults
         else:
             where = Span(statement.start, statement.end)
@@ -193,8 +194,8 @@ def _statement(text: str, statement: Statement) -> tuple[ast.Statement | None, l
             faults = _brackets(text, statement)
             return (None, faults) if faults else _server(text, span)
         case Form.BARE:
-            body, faults = _bare(text, statement)
-            return (None if body is None else Workflow(body=body, label=None, span=span)), faults
+            body, faults, mixed = _bare(text, statement)
+            return (None if body is None else Workflow(body=body, label=None, span=span, mixed=mixed)), faults
         case Form.CALL:
             return _call(text, statement, span)
 
@@ -240,13 +241,13 @@ def _brackets(text: str, statement: Statement) -> list[Diagnostic]:
     return []
 
 
-def _bare(text: str, statement: Statement) -> tuple[Expression | None, list[Diagnostic]]:
+def _bare(text: str, statement: Statement) -> tuple[Expression | None, list[Diagnostic], tuple[Mixed, ...]]:
     faults = _brackets(text, statement)
     if faults:
-        return None, faults
+        return None, faults, ()
     value, builder = _parsed(text, statement.lexemes)
     body = builder.functions.expression(value)
-    return (None if has_errors(builder.problems) else body), builder.problems
+    return (None if has_errors(builder.problems) else body), builder.problems, tuple(builder.mixed)
 
 
 def _call(text: str, statement: Statement, span: Span) -> tuple[ast.Statement | None, list[Diagnostic]]:
@@ -259,7 +260,8 @@ def _call(text: str, statement: Statement, span: Span) -> tuple[ast.Statement | 
     if any(problem.code == "DF165" for problem in builder.problems) or builder.functions.has_plan:
         return _server(text, span)
     if isinstance(value, Submission) and not has_errors(builder.problems):
-        return Workflow(body=value.body, label=value.label, span=span), builder.problems
+        mixed = tuple(builder.mixed)
+        return Workflow(body=value.body, label=value.label, span=span, mixed=mixed), builder.problems
     return None, builder.problems
 
 
