@@ -182,11 +182,12 @@ class EmbeddedServer:
             path.mkdir(mode=0o700, exist_ok=True)
             if path.stat().st_uid not in {os.geteuid(), self._account.pw_uid if self._account else -1}:
                 raise EmbeddedError(f"`{path}` belongs to another user")
+        self.data.chmod(0o700)  # PostgreSQL insists; a copy may have more
         self.log.touch(mode=0o600)
         if self._account is None:
             return
         for path in (self.data, folder, self.log):
-            os.chown(path, self._account.pw_uid, self._account.pw_gid)
+            _give(path, self._account)
         for parent in self.data.parents:
             _allow(parent, stat.S_IXOTH)
         if self._run("postgres", "--version").returncode != 0:
@@ -343,6 +344,20 @@ def _account() -> pwd.struct_passwd:
     with contextlib.suppress(KeyError):
         return pwd.getpwnam("nobody")
     raise EmbeddedError("PostgreSQL does not run as root, and no other user could be found or made")
+
+
+def _give(path: Path, account: pwd.struct_passwd) -> None:
+    """Make a file, or a folder with all that is in it, the account's.
+
+    A data directory that root has copied belongs to root. One file is looked at, so that a start costs no walk.
+    """
+    version = path / "PG_VERSION"
+    foreign = version.exists() and version.stat().st_uid != account.pw_uid
+    os.chown(path, account.pw_uid, account.pw_gid)
+    if foreign:
+        # What is looked at comes last, so that a walk that was interrupted is made again.
+        for inside in (*(found for found in path.rglob("*") if found != version), version):
+            os.chown(inside, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
 def _allow(path: Path, bits: int) -> None:

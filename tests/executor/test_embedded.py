@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -149,3 +150,14 @@ def test_without_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", nothing)
     with pytest.raises(EmbeddedError, match=r"pip install 'dfc\[embedded\]'"):
         embedded.programs()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's copies belong to somebody else")
+def test_a_copy_made_by_root_starts(tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path / "original") as original:
+        with psycopg.connect(original.conninfo, autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    shutil.copytree(tmp_path / "original" / "data", tmp_path / "copy" / "data")
+    (tmp_path / "copy" / "data").chmod(0o755)
+    with EmbeddedServer(tmp_path / "copy") as copy, psycopg.connect(copy.conninfo) as connection:
+        assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
