@@ -349,7 +349,7 @@ def _account() -> pwd.struct_passwd:
 def _give(path: Path, account: pwd.struct_passwd) -> None:
     """Make a file, or a folder with all that is in it, the account's.
 
-    A data directory that root has copied belongs to root. One file is looked at, so that a start costs no walk.
+    A data directory that root has copied belongs to root. One file is looked at: a start costs no walk.
     """
     version = path / "PG_VERSION"
     foreign = version.exists() and version.stat().st_uid != account.pw_uid

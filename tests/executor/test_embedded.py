@@ -154,9 +154,11 @@ def test_without_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's copies belong to somebody else")
 def test_a_copy_made_by_root_starts(tmp_path: Path) -> None:
-    with EmbeddedServer(tmp_path / "original") as original:
-        with psycopg.connect(original.conninfo, autocommit=True) as connection:
-            connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    with (
+        EmbeddedServer(tmp_path / "original") as original,
+        psycopg.connect(original.conninfo, autocommit=True) as connection,
+    ):
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     shutil.copytree(tmp_path / "original" / "data", tmp_path / "copy" / "data")
     (tmp_path / "copy" / "data").chmod(0o755)
     with EmbeddedServer(tmp_path / "copy") as copy, psycopg.connect(copy.conninfo) as connection:
