@@ -36,8 +36,8 @@ def mixed(
 ) -> Mixed | None:
     """The mixture in a flat row of operands and operators; None when no reader can take it for another.
 
-    `prefixed`: which operands begin with `@>`. A name right behind one operand groups as it looks, and so does
-    `!>` behind `?>`.
+    `prefixed`: which operands begin with `@>`. A name right behind one operand groups as it looks, and so
+    does `!>` behind `?>`.
     """
     before = ""
     for index, operation in enumerate(operations):

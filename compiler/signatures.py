@@ -82,7 +82,9 @@ _HTTP_POLICIES = (
 )
 _GROUP = (_optional("on_failure", _TEXT),)
 _TWO = (_required("a", _E), _required("b", _E))
-_RETRY = tuple(policy for policy in POLICIES if policy.name != "max_attempts")
+_RETRY = tuple(
+    p for p in POLICIES if p.name in ("backoff", "max_backoff", "jitter", "retry_on", "no_retry_on")
+)
 _MAP_OPTIONS = (*(policy for policy in POLICIES if policy.name not in ("on_error",)),)
 
 STEPS: dict[str, Signature] = {

@@ -31,11 +31,11 @@ CREATE OR REPLACE FUNCTION df.map_results(instance_id text, path text) RETURNS t
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.map_results') $$;
 CREATE OR REPLACE FUNCTION df.sleep(seconds double precision) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.sleep') $$;
-CREATE OR REPLACE FUNCTION df.sleep(duration text) RETURNS text
+CREATE OR REPLACE FUNCTION df.sleep(seconds text) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.sleep') $$;
-CREATE OR REPLACE FUNCTION df.sleep(duration interval) RETURNS text
+CREATE OR REPLACE FUNCTION df.sleep(seconds interval) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.sleep') $$;
-CREATE OR REPLACE FUNCTION df.wait_until(until timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION df.wait_until(at timestamptz) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.wait_until') $$;
 CREATE OR REPLACE FUNCTION df.wait_for_schedule(cron_expr text, time_zone text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.wait_for_schedule') $$;
@@ -51,11 +51,11 @@ CREATE OR REPLACE FUNCTION df.call(workflow text, input jsonb DEFAULT NULL) RETU
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.call') $$;
 CREATE OR REPLACE FUNCTION df.wait_for_instance(instance_id text) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.wait_for_instance') $$;
-CREATE OR REPLACE FUNCTION df.retry(fut text, max_attempts integer, backoff text DEFAULT NULL, max_backoff text DEFAULT NULL, jitter boolean DEFAULT NULL, retry_on text[] DEFAULT NULL, no_retry_on text[] DEFAULT NULL) RETURNS text
+CREATE OR REPLACE FUNCTION df.retry(body text, max_attempts integer, backoff text DEFAULT NULL, max_backoff text DEFAULT NULL, jitter boolean DEFAULT NULL, retry_on text[] DEFAULT NULL, no_retry_on text[] DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.retry') $$;
-CREATE OR REPLACE FUNCTION df.timeout(fut text, duration text, else_branch text DEFAULT NULL) RETURNS text
+CREATE OR REPLACE FUNCTION df.timeout(body text, duration text, else_branch text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.timeout') $$;
-CREATE OR REPLACE FUNCTION df.try(fut text, catch text DEFAULT NULL, finally text DEFAULT NULL) RETURNS text
+CREATE OR REPLACE FUNCTION df.try(body text, catch text, finally text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.try') $$;
 CREATE OR REPLACE FUNCTION df.compensate("do" text, undo text) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.compensate') $$;
@@ -65,7 +65,7 @@ CREATE OR REPLACE FUNCTION df.signal(instance_id text, signal_name text, signal_
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.signal') $$;
 CREATE OR REPLACE FUNCTION df.signal_all(label text, signal_name text, signal_data text DEFAULT '{}', dedupe_key text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.signal_all') $$;
-CREATE OR REPLACE FUNCTION df.define(name text, fut text, params jsonb DEFAULT NULL, on_failure text DEFAULT NULL, queue text DEFAULT NULL) RETURNS text
+CREATE OR REPLACE FUNCTION df.define(name text, body text, params jsonb DEFAULT NULL, on_failure text DEFAULT NULL, queue text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.define') $$;
 CREATE OR REPLACE FUNCTION df.schedule(name text, cron text, workflow text, input jsonb DEFAULT NULL, time_zone text DEFAULT NULL, overlap text DEFAULT 'skip', catch_up text DEFAULT 'last') RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.schedule') $$;
