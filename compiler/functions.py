@@ -11,7 +11,7 @@ from dfc.compiler.calls import Bound, Report, bind, check_type, nearest
 from dfc.compiler.constants import ConstantFault
 from dfc.compiler.diagnostics import error
 from dfc.compiler.json_text import JsonObject
-from dfc.compiler.names import is_blank, is_identifier, is_reference, name_fault
+from dfc.compiler.names import LONE_REFERENCE, is_blank, is_identifier, is_reference, name_fault
 from dfc.compiler.signatures import (
     HELPERS,
     HTTP_METHODS,
@@ -38,7 +38,6 @@ from dfc.compiler.values import (
 from dfc.compiler.wire import MARKER, WireError, decode
 
 _URL = re.compile(r"https?://|\$[^$0-9]|\{", re.IGNORECASE)
-_LONE_REFERENCE = " as a step"
 _START_DEFAULTS = {"transaction_mode": "caller", "priority": "0", "queue": "default"}
 _TRANSACTION_MODES = ("caller", "new")
 
@@ -109,7 +108,7 @@ class Functions:
             self._fault("DF116", "this step is empty", span, help="write one SQL statement")
             return None
         if is_reference(query.value):
-            return Later(construct=f"{query.value}{_LONE_REFERENCE}", children=(), span=span)
+            return Later(construct=f"{query.value}{LONE_REFERENCE}", children=(), span=span)
         return Sql(query=query, span=span)
 
     def _wired(self, value: String) -> Expression | None:
@@ -352,7 +351,7 @@ def _links(expression: Expression) -> tuple[Expression, ...]:
 
 
 def _is_lone_reference(expression: Expression) -> bool:
-    return isinstance(expression, Later) and expression.construct.endswith(_LONE_REFERENCE)
+    return isinstance(expression, Later) and expression.construct.endswith(LONE_REFERENCE)
 
 
 def _all_text(headers: Document) -> bool:

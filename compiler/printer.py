@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import assert_never
 
 from dfc.compiler.ast import Bind, Chain, Expression, FanOut, Http, Join, Later, Sql, Step, Text
-from dfc.compiler.names import is_blank, is_identifier
+from dfc.compiler.names import LONE_REFERENCE, is_blank, is_identifier
 from dfc.compiler.wire import MARKER
 
 _INDENT = "  "
 
 
 def print_expression(expression: Expression) -> str:
-    """The text of an expression. Raises ValueError for a construct that is not executable yet (`Later`)."""
+    """The text of an expression. Raises ValueError for a construct that no wire text can hold yet."""
     parts: list[str] = []
     stack: list[tuple[Expression, int, bool] | str] = [(expression, 0, False)]
     while stack:
@@ -56,6 +56,8 @@ def _pieces(node: Expression, depth: int, operand: bool) -> list[Piece]:
             return _call("df.join", node.branches, depth)
         case FanOut():
             return _call("df.parallel", node.branches, depth)
+        case Later(construct=construct, children=()) if construct.endswith(LONE_REFERENCE):
+            return [quote(construct.removesuffix(LONE_REFERENCE))]
         case Later():
             raise ValueError(f"`{node.construct}` has no text yet")
         case _:

@@ -22,7 +22,7 @@ from dfc.compiler.json_text import (
     read_json,
     write_jsonb,
 )
-from dfc.compiler.names import is_blank, is_identifier, is_reference, name_fault
+from dfc.compiler.names import LONE_REFERENCE, is_blank, is_identifier, is_reference, name_fault
 from dfc.compiler.span import Span
 
 VERSION = 1
@@ -201,7 +201,7 @@ def _sql(query: str) -> Expression:
     if is_blank(query):
         raise WireError("a step of the expression is empty", "DF116")
     if is_reference(query):
-        return Later(construct=f"{query} as a step", children=())
+        return Later(construct=f"{query}{LONE_REFERENCE}", children=())
     return Sql(query=Text(value=query))
 
 
