@@ -7,6 +7,7 @@ the number of rows, for rows that are to be kept, cells, number and types.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +37,8 @@ _CAST_IS_OUTPUT: Final = frozenset(
 )
 """Types whose cast to text is their output function. It is not for bool, bpchar and inet, and a user may have
 made another cast for a type of their own."""
+
+_ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 _FIRST_USER_OID: Final = 16384
 
@@ -110,15 +113,22 @@ def compose_execute() -> Composed:
 
 def finish_json(finish: Finish) -> str:
     """The end of an instance, as df.checkpoint, df._record and df._finish take it."""
-    return json.dumps(
+    return json_text(
         {
             "status": finish.status,
             "shape": finish.shape,
             "error": None if finish.error is None else error_object(finish.error),
             "reason": finish.reason,
-        },
-        ensure_ascii=False,
-    ).replace("\\u0000", "\\ufffd")
+        }
+    )
+
+
+def json_text(value: object) -> str:
+    """JSON that PostgreSQL can store: NUL becomes U+FFFD, a lone surrogate a question mark."""
+    text = json.dumps(value, ensure_ascii=False)
+    if "u0000" in text:
+        text = _ESCAPED_NUL.sub(r"\1\\ufffd", text)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def error_object(error: StepError) -> dict[str, object]:

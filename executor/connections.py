@@ -29,14 +29,23 @@ PINNED: Final = {
     "log_parameter_max_length_on_error": "0",
     "client_connection_check_interval": "500ms",
     "default_transaction_isolation": "read\\ committed",
+    "default_transaction_read_only": "off",
+    "default_transaction_deferrable": "off",
+    # A session that waits for work, or for notifications, is not one that somebody has forgotten.
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
 }
 """Settings on which the text of values depends, and those that guard a session."""
 
 STEP_ONLY: Final = {"df.in_workflow": "true"}
-CONTROL_ONLY: Final = {"search_path": "pg_catalog,pg_temp"}
+CONTROL_ONLY: Final = {"search_path": "pg_catalog,pg_temp", "statement_timeout": "0", "lock_timeout": "0"}
 
 _TIMEOUTS: Final = {"connect_timeout": "10", "tcp_user_timeout": "20000", "keepalives_idle": "5"}
 _PoolKey = tuple[str, str]
+
+
+TIDY_SECONDS: Final = 0.05
+"""A session that nobody has taken for this long is tidied: no lock of an ended step outlives that."""
 
 
 class RoleUnavailable(Exception):
@@ -78,6 +87,9 @@ class StepConnections:
         self._open = 0
         self._idle: OrderedDict[Session, _PoolKey] = OrderedDict()
         self._busy: set[Session] = set()
+        self._untidy: dict[Session, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._tidying: asyncio.Task[None] | None = None
 
     @property
     def roles(self) -> list[str]:
@@ -101,9 +113,15 @@ class StepConnections:
             finally:
                 self._busy.discard(session)
                 self._give_back(session, key)
+                self._untidy[session] = asyncio.get_running_loop().time()
+                self._set_timer()
 
     def close(self) -> None:
         """Close every session at once; what runs on them is rolled back by the server."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._tidying is not None:
+            self._tidying.cancel()
         for session in (*self._idle, *self._busy):
             session.close()
         self._idle.clear()
@@ -138,6 +156,43 @@ class StepConnections:
             self._idle[session] = key
         else:
             self._open -= 1
+
+    def _set_timer(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TIDY_SECONDS, self._start_tidying)
+
+    def _start_tidying(self) -> None:
+        self._timer = None
+        self._tidying = asyncio.get_running_loop().create_task(self._tidy())
+
+    async def _tidy(self) -> None:
+        """Let go of what the last steps hold on sessions that nobody has wanted since."""
+        loop = asyncio.get_running_loop()
+        self._untidy = {session: at for session, at in self._untidy.items() if session in self._idle}
+        for session, at in list(self._untidy.items()):
+            key = self._idle.get(session)
+            if key is None or loop.time() - at < TIDY_SECONDS or self._places.locked():
+                continue
+            async with self._places:
+                del self._idle[session], self._untidy[session]
+                self._busy.add(session)
+                try:
+                    await _rest(session)
+                finally:
+                    self._busy.discard(session)
+                    self._give_back(session, key)
+        if self._untidy:
+            self._set_timer()
+
+
+async def _rest(session: Session) -> None:
+    """End what a step has left, before another one comes. Session locks would keep others waiting."""
+    try:
+        await session.exchange(Message("SELECT df.begin_step('', 'UTC')", prepare=True))
+    except ServerError:
+        await clean(session)
+    except ConnectionLost:
+        return
 
 
 async def clean(session: Session) -> None:

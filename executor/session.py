@@ -18,6 +18,7 @@ from psycopg import pq
 from psycopg.pq.abc import PGresult
 
 PREPARED_MAX: Final = 256
+PREPARED_PREFIX: Final = b"_pg3_dfc_"
 CANCEL_SECONDS_MAX: Final = 5.0
 _Key = tuple[str, tuple[int, ...]]
 _FAILED: Final = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
@@ -64,6 +65,25 @@ class Message:
     types: tuple[int, ...] = ()
     prepare: bool = False
     describe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    text: bytes
+    values: list[bytes | None]
+    types: tuple[int, ...] | None
+    describe: bool
+    key: _Key | None
+    """Set when the statement is to be prepared."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """The results that will come for a message: some to be skipped, then its own."""
+
+    before: int = 0
+    prepared: _Key | None = None
+    """The statement whose Parse the first of them answers."""
 
 
 class Answered:
@@ -139,15 +159,17 @@ class Session:
         if self._error is not None:
             raise ConnectionLost(self._error)
         assert self._waiter is None, "one exchange at a time"
-        fresh: dict[_Key, int] = {}
-        expected: list[int] = []
+        encoded = [_encode(message) for message in messages]
         try:
-            for message in messages:
-                expected.append(self._send(message, fresh, sum(expected)))
+            expected = [self._send(message) for message in encoded]
             self._pgconn.pipeline_sync()
         except psycopg.OperationalError as error:
             self._lost(str(error))
             raise ConnectionLost(str(error)) from None
+        except BaseException:
+            # Messages that nobody waits for are under way: the next exchange must not get their answers.
+            self._lost("a message could not be sent")
+            raise
         self._results = []
         waiter = self._waiter = self._loop.create_future()
         self._flush()
@@ -158,50 +180,46 @@ class Session:
             raise
         finally:
             self._waiter = None
-        return self._answers(expected, fresh)
+        return self._answers(expected)
 
     def forget_prepared(self) -> None:
-        """Take note that DISCARD ALL has removed the prepared statements."""
+        """Take note that the prepared statements are gone, or not ours any more."""
         self._prepared.clear()
 
     def close(self) -> None:
         """Close without waiting for the server."""
         self._lost("the connection was closed")
 
-    def _send(self, message: Message, fresh: dict[_Key, int], position: int) -> int:
-        """Hand a message to libpq; return how many results will answer it.
-
-        `fresh` notes which result, counted from 0, says whether a new prepared statement exists.
-        """
-        text = message.text.encode()
-        values = [value.encode() if isinstance(value, str) else value for value in message.values]
+    def _send(self, message: _Encoded) -> _Expected:
+        """Hand a message to libpq; return which results will answer it."""
         if message.describe:
-            self._pgconn.send_prepare(b"", text, message.types or None)
+            self._pgconn.send_prepare(b"", message.text, message.types)
             self._pgconn.send_describe_prepared(b"")
-            return 2
-        key = (message.text, message.types)
-        if not message.prepare:
-            self._pgconn.send_query_params(text, values, message.types or None)
-            return 1
+            return _Expected(before=1)
+        key = message.key
+        if key is None:
+            self._pgconn.send_query_params(message.text, message.values, message.types)
+            return _Expected()
         name = self._prepared.get(key)
         if name is not None:
             self._prepared.move_to_end(key)
-            self._pgconn.send_query_prepared(name, values)
-            return 1
+            self._pgconn.send_query_prepared(name, message.values)
+            return _Expected()
         if key not in self._prepared:  # worth preparing only when it comes a second time
+            removed = self._evict()
             self._prepared[key] = None
-            self._pgconn.send_query_params(text, values, message.types or None)
-            return 1 + self._evict()
+            self._pgconn.send_query_params(message.text, message.values, message.types)
+            return _Expected(before=removed)
         self._names += 1
-        name = b"_pg3_dfc_%d" % self._names
-        self._pgconn.send_prepare(name, text, message.types or None)
-        self._pgconn.send_query_prepared(name, values)
+        name = b"%b%d" % (PREPARED_PREFIX, self._names)
+        self._pgconn.send_prepare(name, message.text, message.types)
+        self._pgconn.send_query_prepared(name, message.values)
         self._prepared[key] = name
-        fresh[key] = position
-        return 2
+        return _Expected(before=1, prepared=key)
 
     def _evict(self) -> int:
-        if len(self._prepared) <= PREPARED_MAX:
+        """Make room for one more statement; return how many results that adds."""
+        if len(self._prepared) < PREPARED_MAX:
             return 0
         _, name = self._prepared.popitem(last=False)
         if name is None:
@@ -209,21 +227,25 @@ class Session:
         self._pgconn.send_query_params(b"DEALLOCATE " + name, None)
         return 1
 
-    def _answers(self, expected: list[int], fresh: dict[_Key, int]) -> list[Answered]:
+    def _answers(self, expected: list[_Expected]) -> list[Answered]:
         results = self._results
         self._results = []
-        for key, position in fresh.items():
+        position = 0
+        for message in expected:
             # Prepared statements survive a rollback: only a Parse that failed leaves none.
-            if position >= len(results) or results[position].status != pq.ExecStatus.COMMAND_OK:
-                self._prepared[key] = None
+            if message.prepared is not None and (
+                position >= len(results) or results[position].status != pq.ExecStatus.COMMAND_OK
+            ):
+                self._prepared[message.prepared] = None
+            position += message.before + 1
         for index, result in enumerate(results):
             if result.status in _FAILED:
                 raise ServerError(_fields(result), _message_of(index, expected))
         answers: list[Answered] = []
         position = 0
-        for count in expected:
-            answers.append(Answered(results[position + count - 1]))
-            position += count
+        for message in expected:
+            answers.append(Answered(results[position + message.before]))
+            position += message.before + 1
         return answers
 
     def _flush(self) -> None:
@@ -295,10 +317,21 @@ class Session:
             self.on_lost(self._error)
 
 
-def _message_of(result: int, expected: list[int]) -> int:
+def _encode(message: Message) -> _Encoded:
+    """The message as libpq takes it. Raises UnicodeEncodeError for what is no Unicode text."""
+    return _Encoded(
+        text=message.text.encode(),
+        values=[value.encode() if isinstance(value, str) else value for value in message.values],
+        types=message.types or None,
+        describe=message.describe,
+        key=(message.text, message.types) if message.prepare else None,
+    )
+
+
+def _message_of(result: int, expected: list[_Expected]) -> int:
     end = 0
-    for index, count in enumerate(expected):
-        end += count
+    for index, message in enumerate(expected):
+        end += message.before + 1
         if result < end:
             return index
     return len(expected)

@@ -17,7 +17,7 @@ from dfc.compiler.plan import PLAN_FORMAT, Plan
 from dfc.executor import retry
 from dfc.executor.actions import Finish, RecordFailure
 from dfc.executor.bind import array_literal
-from dfc.executor.compose import error_object, finish_json
+from dfc.executor.compose import error_object, finish_json, json_text
 from dfc.executor.connections import conninfo_for
 from dfc.executor.decide import kept_paths
 from dfc.executor.journal import Completed, Failed, Recorded, Result, Rows, StepError, Value
@@ -124,7 +124,7 @@ class PostgresStore:
 
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
         """See `ports.Store`."""
-        error = _json(error_object(action.error))
+        error = json_text(error_object(action.error))
         answer = await self._record(claim, action.path, "failed", None, error, action.finish)
         event = Failed(number=int(answer.raw(0, 0) or 0), path=action.path, error=action.error)
         return _answer(event, answer)
@@ -181,7 +181,7 @@ class PostgresStore:
 
     async def fail(self, claim: Claim, error: dict[str, Any]) -> None:
         """End an instance as failed, with this error object. Raises FenceLost, Transient, StoreError."""
-        await self._finish(claim, _json({"status": "failed", "error": error}))
+        await self._finish(claim, json_text({"status": "failed", "error": error}))
 
     async def _finish(self, claim: Claim, finish: str) -> None:
         await self._control.ask(Message(_FINISH, (_bytea(claim.token), claim.instance, finish), prepare=True))
@@ -282,9 +282,3 @@ def _bytes(answer: Answered, row: int, column: int) -> bytes:
 
 def _bytea(value: bytes) -> str:
     return "\\x" + value.hex()
-
-
-def _json(value: object) -> str:
-    """JSON that PostgreSQL can hold: no escaped NUL, no lone surrogate."""
-    text = json.dumps(value, ensure_ascii=False).replace("\\u0000", "\\ufffd")
-    return text.encode("utf-8", "replace").decode()
