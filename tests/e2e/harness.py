@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,16 +21,19 @@ import psycopg
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-STEPS = ("first", "left", "right", "last")
-"""A workflow of the ledger: first, then left and right at the same time, then last."""
+STEPS = ("first", "left", "right", "called 200", "last")
+"""A workflow of the ledger: first, then left, right and an HTTP request at the same time, then last. All
+refer to the result of `first`, and the response is written down too."""
 
 WORKFLOW = """
 SELECT df.start(
   df.step('first', $s$ INSERT INTO ledger SELECT nextval('runs'), 'first' RETURNING run $s$)
   ~> (df.step('left', $s$ INSERT INTO ledger SELECT $first, 'left' FROM pg_sleep(0.01) $s$)
-      |=> df.step('right', $s$ INSERT INTO ledger SELECT $first, 'right' FROM pg_sleep(0.02) $s$))
+      |=> df.step('right', $s$ INSERT INTO ledger SELECT $first, 'right' FROM pg_sleep(0.02) $s$)
+      |=> df.step('call', $s$ SELECT df.http(%(url)s || $first, 'POST', '{}') $s$)
+          ~> df.step('called', $s$ INSERT INTO ledger SELECT $first, 'called ' || $call.status $s$))
   ~> df.step('last', $s$ INSERT INTO ledger SELECT $first, 'last' RETURNING run $s$))
-FROM generate_series(1, %(count)s::int)
+FROM generate_series(1, {count})
 """
 """Starts workflows. The ledger has no constraint, so an effect that happens twice is seen twice: a second
 `first` takes a number of its own from the sequence, and shows as a run without the other steps."""
@@ -123,9 +128,63 @@ def prepare(connection: Connection) -> None:
     connection.execute("CREATE SEQUENCE runs")
 
 
-def start(connection: Connection, count: int) -> None:
+class Hooks:
+    """An HTTP server that remembers who called: idempotency keys by path. A context manager."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, list[str]] = {}
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                outer.keys.setdefault(self.path, []).append(self.headers["Idempotency-Key"])
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):  # a caller was killed
+                    super().handle()
+
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 128
+            daemon_threads = True
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def faults(self, connection: Connection) -> list[str]:
+        """Requests that were never sent, and repeated ones that the receiver could not tell from new ones."""
+        rows = connection.execute("SELECT DISTINCT '/' || run FROM ledger WHERE step = 'last'").fetchall()
+        paths = {str(path) for (path,) in rows}
+        found = [f"{path}: {keys}" for path, keys in self.keys.items() if len(set(keys)) != 1]
+        found += [f"{path} was never called" for path in sorted(paths - self.keys.keys())]
+        found += [f"{path} was called for nothing" for path in sorted(self.keys.keys() - paths)]
+        if len({keys[0] for keys in self.keys.values()}) != len(self.keys):
+            found.append("two runs share a key")
+        return found
+
+
+def start(connection: Connection, count: int, hooks: Hooks) -> None:
     """Start this many workflows."""
-    connection.execute(WORKFLOW, {"count": count})
+    text = WORKFLOW.replace("{count}", str(count)).replace("%(url)s", f"'http://{hooks.host}/'")
+    connection.execute(text.encode())
 
 
 def ended(connection: Connection) -> int:
@@ -133,6 +192,11 @@ def ended(connection: Connection) -> int:
     row = connection.execute("SELECT count(*) FROM df.instances WHERE completed_at IS NOT NULL").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def unfenced(connection: Connection) -> bool:
+    """Whether no instance is held by anybody."""
+    return connection.execute("SELECT count(*) FROM df.fences").fetchone() == (0,)
 
 
 def statuses(connection: Connection) -> dict[str, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 
@@ -10,24 +12,33 @@ import pytest
 
 from dfc.executor import migrate
 from tests.e2e import harness
-from tests.e2e.harness import WorkerProcess, connected, wait_until
+from tests.e2e.harness import Hooks, WorkerProcess, connected, wait_until
 from tests.postgres import DURABLE, Server
 
 RUNS = 200
 WORKER_KILLS = 50
 SERVER_KILLS = 5
 SECONDS_MAX = 150
+# Few slots, so that the work lasts for all the kills.
+LIMITS = ("--slots", "4", "--connections", "4", "--lease", "2")
 
 
-def test_workers_are_killed_and_every_effect_happens_once(database: str) -> None:
+@pytest.fixture
+def hooks() -> Iterator[Hooks]:
+    """Where the workflows' HTTP steps go."""
+    with Hooks() as running:
+        yield running
+
+
+def test_workers_are_killed_and_every_effect_happens_once(database: str, hooks: Hooks) -> None:
     with connected(database) as connection:
         harness.prepare(connection)
-        harness.start(connection, RUNS)
+        harness.start(connection, RUNS, hooks)
         moments = harness.chance()
         kills = progress_between_kills = 0
         deadline = time.monotonic() + SECONDS_MAX
-        # Few slots, so that the work lasts for all the kills; two workers, so that one takes over at once.
-        options = ("--slots", "4", "--connections", "4", "--lease", "2")
+        # Two workers, so that one takes over at once.
+        options = (*LIMITS, "--allow-host", hooks.host)
         with WorkerProcess(database, options) as one, WorkerProcess(database, options) as other:
             before = _checkpoints(connection)
             while harness.ended(connection) < RUNS:
@@ -38,7 +49,7 @@ def test_workers_are_killed_and_every_effect_happens_once(database: str) -> None
                 victim = moments.choice((one, other))
                 if kills < WORKER_KILLS + 10:
                     # A moment counted in checkpoints of all workers, from none to a few after the last kill.
-                    _wait_for_checkpoint(connection, before + moments.randrange(0, 14))
+                    _wait_for_checkpoint(connection, before + moments.randrange(0, 18))
                     kills += victim.kill()
                     now = _checkpoints(connection)
                     progress_between_kills += now > before
@@ -48,6 +59,8 @@ def test_workers_are_killed_and_every_effect_happens_once(database: str) -> None
                     wait_until(lambda: _over(connection), 60, "the end")
         assert harness.statuses(connection) == {"completed": RUNS}
         assert harness.faults(connection, RUNS) == []
+        assert hooks.faults(connection) == []
+        assert harness.unfenced(connection)
         assert kills >= WORKER_KILLS, f"only {kills} kills hit a living worker"
         assert progress_between_kills >= 10
 
@@ -63,15 +76,15 @@ def durable() -> Iterator[Server]:
         server.remove()
 
 
-def test_postgres_is_killed_and_every_effect_happens_once(durable: Server) -> None:
+def test_postgres_is_killed_and_every_effect_happens_once(durable: Server, hooks: Hooks) -> None:
     database = durable.url()
     migrate.install(database)
     moments = harness.chance()
     with connected(database) as connection:
         harness.prepare(connection)
-        harness.start(connection, RUNS)
+        harness.start(connection, RUNS, hooks)
     kills = progress = 0
-    with WorkerProcess(database, ("--slots", "4", "--connections", "4", "--lease", "2")) as worker:
+    with WorkerProcess(database, (*LIMITS, "--allow-host", hooks.host)) as worker:
         while True:
             with connected(database) as connection:
                 before = _checkpoints(connection)
@@ -86,22 +99,54 @@ def test_postgres_is_killed_and_every_effect_happens_once(durable: Server) -> No
         with connected(database) as connection:
             assert harness.statuses(connection) == {"completed": RUNS}
             assert harness.faults(connection, RUNS) == []
+            assert hooks.faults(connection) == []
         assert worker.alive, "the worker lives through the death of the database"
     assert progress == SERVER_KILLS, "work was left at each kill"
 
 
-def test_a_worker_that_is_asked_to_stop_hands_over(database: str) -> None:
+def test_a_worker_that_is_asked_to_stop_hands_over(database: str, hooks: Hooks) -> None:
+    allow = ("--allow-host", hooks.host)
     with connected(database) as connection:
         harness.prepare(connection)
-        harness.start(connection, 20)
-        with WorkerProcess(database, ("--slots", "2", "--connections", "2")) as first:
+        harness.start(connection, 20, hooks)
+        with WorkerProcess(database, ("--slots", "2", "--connections", "2", *allow)) as first:
             wait_until(lambda: _checkpoints(connection) > 5, 60, "a checkpoint")
             assert first.terminate() == 0
         row = connection.execute("SELECT count(*) FROM df.fences WHERE worker IS NOT NULL").fetchone()
         assert row == (0,)
-        with WorkerProcess(database):
+        with WorkerProcess(database, allow):
             wait_until(lambda: harness.ended(connection) == 20, 60, "the end")
         assert harness.faults(connection, 20) == []
+        assert hooks.faults(connection) == []
+
+
+def test_paused_workers_come_back_too_late(database: str, hooks: Hooks) -> None:
+    """A worker that is stopped for longer than its lease, and goes on when others have its instances."""
+    with connected(database) as connection:
+        harness.prepare(connection)
+        harness.start(connection, RUNS, hooks)
+        moments = harness.chance()
+        options = ("--slots", "4", "--connections", "4", "--lease", "0.5", "--allow-host", hooks.host)
+        pauses = 0
+        with WorkerProcess(database, options) as one, WorkerProcess(database, options) as other:
+            while harness.ended(connection) < RUNS:
+                victim = moments.choice((one, other))
+                _wait_for_checkpoint(connection, _checkpoints(connection) + 1 + moments.randrange(0, 20))
+                os.kill(victim.pid, signal.SIGSTOP)
+                try:
+                    workers = _workers(connection)
+                    # Until the one that runs has declared it dead, or nothing is left to declare.
+                    wait_until(
+                        lambda w=workers: _workers(connection) != w or _over(connection), 60, "a death"
+                    )
+                    pauses += _workers(connection) != workers
+                finally:
+                    os.kill(victim.pid, signal.SIGCONT)
+                wait_until(lambda: len(_workers(connection)) == 2 or _over(connection), 60, "its return")
+        assert harness.statuses(connection) == {"completed": RUNS}
+        assert harness.faults(connection, RUNS) == []
+        assert hooks.faults(connection) == []
+        assert pauses >= 3
 
 
 def _wait_for_checkpoint(connection: harness.Connection, number: int) -> None:
@@ -113,6 +158,10 @@ def _checkpoints(connection: psycopg.Connection[tuple[object, ...]]) -> int:
     row = connection.execute("SELECT count(*) FROM df.checkpoints").fetchone()
     assert row is not None and isinstance(row[0], int)
     return row[0]
+
+
+def _workers(connection: harness.Connection) -> set[object]:
+    return {id for (id,) in connection.execute("SELECT id FROM df.workers").fetchall()}
 
 
 def _over(connection: harness.Connection) -> bool:
