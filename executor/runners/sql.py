@@ -31,13 +31,25 @@ from dfc.executor.connections import RoleUnavailable, StepConnections, clean
 from dfc.executor.journal import Completed, Rows, StepError
 from dfc.executor.ports import AlreadyRecorded, Answer, Claim, FenceLost, StepFailed, Transient, Unreachable
 from dfc.executor.queries import query
-from dfc.executor.session import Answered, ConnectionLost, Fields, Message, ServerError, Session
+from dfc.executor.session import (
+    PREPARED_PREFIX,
+    Answered,
+    ConnectionLost,
+    Fields,
+    Message,
+    ServerError,
+    Session,
+)
 
 LOST: Final = "08006"
 FENCE_LOST: Final = "DX001"
 RECORDED: Final = "DX002"
-UNCLEAN: Final = "DX003"
+NO_STATEMENT: Final = "26000"
 CACHED_MAX: Final = 2048
+REPLACED_MAX: Final = 100
+ATTEMPTS_MAX: Final = 4
+"""How often one step is sent on one session, each time wiser: no attempt had an effect."""
+
 WITHOUT_PARAMETERS: Final = frozenset({"select", "values", "table", "insert", "update", "delete", "merge"})
 
 _BEGIN: Final = "SELECT df.begin_step($1, $2)"
@@ -90,10 +102,11 @@ class PostgresSql:
         """See `ports.SqlRunner`."""
         try:
             # Every session that is replaced was left unclean by an earlier step: there is an end to them.
-            while True:
+            for _ in range(REPLACED_MAX):
                 with contextlib.suppress(_Replace):
                     async with self._connections.acquire(claim.submitted_by, claim.database) as session:
                         return await self._run_on(session, claim, action)
+            raise Transient("the guard in front of the step fails on every session", LOST)
         except ConnectionLost as error:
             raise Transient(f"the connection was lost: {error}", LOST) from None
         except (psycopg.OperationalError, OSError) as error:
@@ -113,23 +126,31 @@ class PostgresSql:
                 sent = await self._compose(session, claim, action)
                 return await self._send(session, claim, action, sent)
             except ServerError as error:
-                if error.fields.sqlstate == UNCLEAN and error.index == 0 and attempts == 1:
-                    await self._clean(session)
+                if attempts < ATTEMPTS_MAX and await self._cleaned(session, error):
                     continue
-                if sent is not None and attempts < 4 and self._learn(claim, sent, error):
+                if sent is not None and attempts < ATTEMPTS_MAX and self._learn(claim, sent, error):
                     continue
                 raise self._meaning(action, sent, error) from None
             except _NotDescribed as error:
-                if error.cause.index == 0 and error.cause.fields.sqlstate == UNCLEAN and attempts == 1:
-                    await self._clean(session)
+                if attempts < ATTEMPTS_MAX and await self._cleaned(session, error.cause):
                     continue
                 raise self._meaning(action, None, error.cause, _inside(error.bound, error.position)) from None
 
-    async def _clean(self, session: Session) -> None:
-        """Make a session usable that the step before has left unclean. Raises _Replace where it cannot be."""
+    async def _cleaned(self, session: Session, error: ServerError) -> bool:
+        """Whether not the step was at fault but what one before it has left; then the session is as new.
+
+        Nothing of the step has happened. Raises _Replace where the session cannot be made as new.
+        """
+        fields = error.fields
+        # Whatever the guard fails with: a role that may not call it, a time limit, another encoding.
+        unclean = error.index == 0
+        deallocated = fields.sqlstate == NO_STATEMENT and PREPARED_PREFIX.decode() in fields.message
+        if not unclean and not deallocated:
+            return False
         await clean(session)
         if not session.alive:
             raise _Replace
+        return True
 
     # Composing
 
@@ -233,7 +254,12 @@ class PostgresSql:
                 prepare=True,
             ),
         )
-        result = _result(answer, sent) if action.keep else None
+        try:
+            result = _result(answer, sent) if action.keep else None
+        except ValueError:
+            # The step has changed client_encoding for its own answer. It has committed: read the journal.
+            session.close()
+            raise Transient("the answer is not UTF-8", LOST) from None
         return Answer(
             event=Completed(number=int(answer.raw(0, 0) or 0), path=path, result=result),
             finished=answer.raw(0, 1) == b"t",
@@ -302,7 +328,8 @@ def _mode(body: SqlBody, form: Form) -> Mode:
 
 
 def _begin(claim: Claim) -> Message:
-    return Message(_BEGIN, (claim.search_path, claim.time_zone), prepare=True)
+    # Never a named statement: the step before could have put one of its own in the place of the guard.
+    return Message(_BEGIN, (claim.search_path, claim.time_zone))
 
 
 def _inside(bound: Bound, position: int) -> int | None:
