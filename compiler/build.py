@@ -31,6 +31,7 @@ from dfc.compiler.values import (
     Value,
     described,
     joined,
+    without_blanks_at_end,
 )
 from dfc.grammar.lexer import Lexeme
 
@@ -188,7 +189,11 @@ class Builder:
         except StringFault as fault:
             self._fault("DF153", fault.message, fault.span, help=fault.help)
             return Faulty(span=span)
-        return String(text=Text(value=value, span=span, pieces=pieces), span=span)
+        text = Text(value=value, span=span, pieces=pieces)
+        if leaves[0].written[0] in "nN":
+            # N'...' is of type `character`: on its way to text it loses the blanks at its end.
+            return String(text=without_blanks_at_end(text), typed=True, span=span)
+        return String(text=text, span=span)
 
     def _number(self, parts: list[Part]) -> Part:
         leaf = parts[0]

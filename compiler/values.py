@@ -145,3 +145,16 @@ def joined(parts: Sequence[String], span: Span) -> String:
         length += len(part.text.value)
     value = "".join(part.text.value for part in parts)
     return String(text=Text(value=value, span=span, pieces=tuple(pieces)), typed=True, span=span)
+
+
+def without_blanks_at_end(text: Text) -> Text:
+    """The text as PostgreSQL casts it from `character`: tabs and line breaks stay."""
+    value = text.value.rstrip(" ")
+    pieces: list[Piece] = []
+    for piece in text.pieces:
+        length = min(piece.length, len(value) - piece.value_start)
+        if length == piece.length:
+            pieces.append(piece)
+        elif length > 0:
+            pieces.append(replace(piece, length=length, source_end=piece.source_start + length))
+    return replace(text, value=value, pieces=tuple(pieces))

@@ -44,7 +44,7 @@ def answer(connection: Connection, query: str, *parameters: str) -> str | None:
 ESCAPES = (
     r"' '' a é \ \\ \n \x41 \101 \u0041 \u00 \ud83d\ude00 \U0001F600 \xc3\xa9 \xff \' $ $$ \8 \0 \+000041 \e9"
 )
-PARTS = [*ESCAPES.split(), "'\n'", " -- c\n'", "\n", "\\v\\b\\f", "\\0041"]
+PARTS = [*ESCAPES.split(), " ", "  ", "'\n'", " -- c\n'", "\n", "\\v\\b\\f", "\\0041"]
 
 
 @relaxed
@@ -62,6 +62,8 @@ def test_literals_have_the_value_that_postgresql_gives_them(
             ours, _ = string_value(text, lexemes[0])
         except StringFault:
             ours = None
+    if ours is not None and opening == "N'":
+        ours = ours.rstrip(" ")  # the value is of type `character` (test_doors.py has it as a step)
     assert ours == answer(connection, f"SELECT {text}::text")
 
 

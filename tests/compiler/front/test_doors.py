@@ -1,0 +1,242 @@
+"""Random texts of expressions, in every form PostgreSQL has for them, through both doors: one plan.
+
+The texts are written by hand-made rules, not printed from trees: comments and line breaks between all tokens,
+all forms of literals, casts, named arguments, arrays, operators in a row; right ones and wrong ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dfc.compiler.ast import ServerStatement
+from dfc.compiler.driver import compile_file, compile_wire
+from dfc.compiler.plan_json import canonical
+from dfc.compiler.source import Source
+
+Connection = psycopg.Connection[tuple[str]]
+
+QUERIES = (
+    *(
+        "SELECT 1",
+        "SELECT 1 ",
+        "SELECT 'it''s'",
+        "INSERT INTO t VALUES (1)",
+        "SELECT $a.x",
+        "SELECT * FROM $a.*",
+    ),
+    *(
+        "SELECT \\ ",
+        "SELECT 'é😀'",
+        "checkpoint",
+        "x y",
+        "",
+        "  ",
+        "SELECT E'\\n'",
+        "SELECT $$q$$",
+        "$a",
+        "größe",
+    ),
+    *(
+        "SELECT\n1\t",
+        "SELECT $b?",
+        "a$b",
+        '/*dfc:1:18*/{"sql":"SELECT 1"}',
+        "SELECT 1;",
+        "SELECT '\x01'",
+        "İ",
+        "ı",
+    ),
+    *(
+        "select df.http('http://x')",
+        "\ufeffSELECT 1",
+        "\u00a0",
+        "\u3000x",
+        "DELETE FROM t",
+        'SELECT 1 AS "a b"',
+    ),
+)
+NAMES = ("a", "b", "c", "A1", "_x", "é", "input", "a b", "x" * 63, "x" * 64, "item", "select", "1a", "a$")
+GAPS = ("", " ", "\n", " /* c /* n */ */ ", " -- c\n", "\t", " /*'*/ ", "\r\n", " --'\r")
+URLS = ("http://x/é", "https://a?b=$c", "{u}", "ftp://x", "$a")
+HEADERS = (
+    """'{"B":"x","a":"\\u00e9"}'""",
+    "jsonb_build_object('a','b'||'c')",
+    "'{}'::jsonb",
+    "NULL",
+    """'{"a":1}'""",
+    """jsonb '{"b": "x", "a": "y", "b":"z"}'""",
+    "N'{}'",
+)
+SECONDS = ("1", "30", "0x1F", "1_000", "'7'", "-1", "1.5", "+5", "7::int", "2.5::int", "'5'::int", "- -5")
+
+
+class Writer:
+    """Writes one expression, by the choices of `random`."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+
+    def gap(self) -> str:
+        return self.random.choice(GAPS)
+
+    def literal(self, value: str) -> str:
+        quoted = value.replace("'", "''")
+        tag = self.random.choice(("$$", "$q$", "$é$", "$_1$"))
+        match self.random.randrange(7):
+            case 0:
+                quote = self.random.choice(("''", "\\'"))
+                return "E'" + value.replace("\\", "\\\\").replace("'", quote) + "'"
+            case 1 if tag not in value + tag[:-1]:
+                return tag + value + tag
+            case 2:
+                return (
+                    "U&'"
+                    + quoted.replace("\\", "\\\\").replace("é", "\\00e9").replace("😀", "\\+01F600")
+                    + "'"
+                )
+            case 3:
+                return "E'" + "".join(self.escaped(character) for character in value) + "'"
+            case 4 if len(value) > 1:
+                at = self.random.randrange(1, len(value))
+                halves = [half.replace("'", "''") for half in (value[:at], value[at:])]
+                return "'" + self.random.choice(("'\n'", "'\n -- c\n  '")).join(halves) + "'"
+            case 5:
+                return f"N'{quoted}'"
+            case _:
+                return f"'{quoted}'"
+
+    def escaped(self, character: str) -> str:
+        forms = (
+            f"\\{character}" if character in "\\'" else character,
+            f"\\U{ord(character):08x}",
+            "".join(f"\\x{byte:02x}" for byte in character.encode()),
+            "".join(f"\\{byte:03o}" for byte in character.encode()),
+        )
+        return self.random.choice(forms)
+
+    def text(self, value: str) -> str:
+        match self.random.randrange(8):
+            case 0 if value:
+                at = self.random.randrange(len(value))
+                return f"({self.literal(value[:at])}{self.gap()}||{self.gap()}{self.literal(value[at:])})"
+            case 1:
+                kind = self.random.choice(
+                    ("text", "TEXT", "pg_catalog.text", "varchar", '"text"', "character varying")
+                )
+                return f"{self.literal(value)}{self.gap()}::{self.gap()}{kind}"
+            case 2:
+                return f"CAST({self.literal(value)} AS text)"
+            case 3:
+                return f"({self.gap()}{self.literal(value)}{self.gap()})"
+            case 4:
+                quoted = value.replace("'", "''")
+                return f"text '{quoted}'"
+            case _:
+                return self.literal(value)
+
+    def call(self, name: str, arguments: list[str]) -> str:
+        schema = self.random.choice(("df.", "df . ", "DF.", '"df".', "df/*c*/.", "Df."))
+        written = self.random.choice((name, name.upper(), f'"{name}"'))
+        return f"{schema}{written}{self.gap()}({f'{self.gap()},{self.gap()}'.join(arguments)})"
+
+    def several(self, depth: int) -> list[str]:
+        return [self.expression(depth - 1) for _ in range(self.random.randrange(1, 4))]
+
+    def request(self) -> str:
+        options = [
+            f"method => {self.text(self.random.choice(('GET', 'post', 'FETCH')))}",
+            f"body := {self.text('é' + chr(10))}",
+            f"headers => {self.random.choice(HEADERS)}",
+            f"timeout_seconds => {self.random.choice(SECONDS)}",
+        ]
+        chosen = self.random.sample(options, self.random.randrange(3))
+        return self.call("http", [self.text(self.random.choice(URLS)), *chosen])
+
+    def expression(self, depth: int) -> str:
+        group = self.random.choice(("seq", "join", "parallel"))
+        match self.random.randrange(12) if depth else 0:
+            case 0 | 1:
+                return self.text(self.random.choice(QUERIES))
+            case 2:
+                return self.call("step", [self.text(self.random.choice(NAMES)), self.expression(depth - 1)])
+            case 3:
+                name = f"name => {self.text(self.random.choice(NAMES))}"
+                return self.call("step", self.random.sample([name, f"BODY:={self.expression(depth - 1)}"], 2))
+            case 4:
+                return self.call("sql", [self.text(self.random.choice(QUERIES))])
+            case 5:
+                return self.call(group, self.several(depth))
+            case 6:
+                cast = self.random.choice(("", "::text[]"))
+                return self.call(group, [f"VARIADIC ARRAY[{', '.join(self.several(depth))}]{cast}"])
+            case 7:
+                return self.call("as", [self.expression(depth - 1), self.text(self.random.choice(NAMES))])
+            case 8:
+                return self.request()
+            case 9:
+                return f"({self.gap()}{self.expression(depth - 1)}{self.gap()})"
+            case _:
+                return self.row(depth)
+
+    def row(self, depth: int) -> str:
+        written = self.expression(depth - 1)
+        for _ in range(self.random.randrange(1, 4)):
+            operator = self.random.choice(("~>", "~>", "|=>", "|=>", "&", "||"))
+            named = operator == "|=>" and self.random.random() < 0.4
+            right = self.text(self.random.choice(NAMES)) if named else self.expression(depth - 1)
+            written += f"{self.gap()} {operator} {self.gap()}{right}"
+        return written
+
+
+@pytest.fixture(scope="module")
+def connection(shared_database: str) -> Iterator[Connection]:
+    with psycopg.connect(shared_database, autocommit=True) as opened:
+        yield opened
+
+
+def wire_of_postgresql(connection: Connection, text: str) -> str | None:
+    query = f"SELECT df._wire(df._node({text}))".encode()
+    try:
+        row = connection.execute(query).fetchone()
+    except psycopg.Error:
+        return None
+    return None if row is None else row[0]
+
+
+def check(connection: Connection, text: str) -> None:
+    """Both doors refuse the text, with the same codes where both compile, or make the same plan of it."""
+    file = compile_file(Source("test", f"SELECT df.start({text});"))
+    [ours] = file.statements or [None]
+    theirs = wire_of_postgresql(connection, text)
+    if theirs is None:
+        assert ours is None or isinstance(ours, ServerStatement) or ours.wire is None, text
+        return
+    assert not isinstance(ours, ServerStatement), text
+    codes = {problem.code for problem in file.problems if problem.severity == "error"}
+    if "DF115" in codes:
+        return  # `(a ~> b) || ''` is a mistake that only the file door can see
+    compiled = compile_wire(theirs)
+    if compiled.plan is None:
+        assert codes == {problem.code for problem in compiled.problems if problem.severity == "error"}, text
+        return
+    assert ours is not None and ours.wire == theirs, (text, codes)
+    assert ours.compiled.plan is not None and canonical(ours.compiled.plan) == canonical(compiled.plan), text
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400)
+@given(st.randoms(use_true_random=False))
+def test_both_doors_make_one_plan_of_any_text(connection: Connection, random: Random) -> None:
+    check(connection, Writer(random).expression(random.randrange(1, 4)))
+
+
+@pytest.mark.parametrize(
+    "text", ["N'SELECT ' || '1'", "N'SELECT 1  '", "df.step(N'a ', N'SELECT 1')", "'$a'"]
+)
+def test_texts_that_were_two_plans(connection: Connection, text: str) -> None:
+    check(connection, text)
