@@ -21,6 +21,7 @@ import psycopg
 from dfc.compiler.plan import COMPILER_VERSION, PLAN_FORMAT, Plan
 from dfc.compiler.plan_json import PlanFormatError, from_json
 from dfc.executor import limits, migrate, retry
+from dfc.executor.actions import Finish
 from dfc.executor.compilation import CompiledReply, CompilerProcess, CompilerUnavailable
 from dfc.executor.connections import StepConnections
 from dfc.executor.drive import Driver, Outcome
@@ -67,9 +68,9 @@ class _Active:
     """An instance that is being driven. `driver` is None until its plan is at hand."""
 
     claimed: ClaimedInstance
+    cancel_reason: str | None
     task: asyncio.Task[None] | None = None
     driver: Driver | None = None
-    cancel_reason: str | None = None
 
 
 def run_worker(settings: WorkerSettings) -> int:
@@ -80,19 +81,24 @@ def run_worker(settings: WorkerSettings) -> int:
 
 
 async def _main(settings: WorkerSettings) -> int:
-    worker = Worker(settings)
+    try:
+        await run_until_signal(Worker(settings))
+    except Refused as refusal:
+        _log.error("%s", refusal)
+        return 1
+    return 0
+
+
+async def run_until_signal(worker: Worker) -> None:
+    """Run a worker until SIGTERM or SIGINT. Raises Refused."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
     try:
         await worker.run()
-    except Refused as refusal:
-        _log.error("%s", refusal)
-        return 1
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-    return 0
 
 
 class Worker:
@@ -161,7 +167,7 @@ class _Life:
         self._active: dict[str, _Active] = {}
         self._compiling: dict[bytes, asyncio.Task[CompiledReply]] = {}
         self._backlog = False
-        self._notified = False
+        self._look_until = 0.0
         self._worker = 0
         self._heartbeat: Heartbeat | None = None
         self._control = Control(settings.database, on_lost=self._on_lost)
@@ -256,7 +262,7 @@ class _Life:
     # Waking and claiming
 
     def _on_notify(self, _: str) -> None:
-        self._notified = True
+        self._look_until = self._loop.time() + FOLLOW_UP_SECONDS
         self._wake.set()
 
     def _on_lost(self, reason: str) -> None:
@@ -269,8 +275,8 @@ class _Life:
 
     async def _doze(self, found: bool) -> None:
         """Wait for a reason to look again: a notification, a free slot with a backlog, or time."""
-        seconds = FOLLOW_UP_SECONDS if found or self._notified else self._settings.poll_seconds
-        self._notified = False
+        soon = found or self._loop.time() < self._look_until
+        seconds = FOLLOW_UP_SECONDS if soon else self._settings.poll_seconds
         handle = self._loop.call_later(seconds, self._wake.set)
         try:
             await self._wake.wait()
@@ -290,6 +296,10 @@ class _Life:
                 self._worker, self._steps.roles, claim_max=free, cancels=bool(self._active)
             )
         except (Transient, StoreError) as error:
+            if isinstance(error, Transient) and not retry.is_lost(error.sqlstate):
+                # Rolled back (a lock, a deadlock): nothing was claimed, and what runs is not concerned.
+                _log.warning("claiming failed reason=%s", _one_line(error))
+                return True
             raise _Lost(f"claiming failed: {error}") from None
         if free:
             self._backlog = len(claimed) == free
@@ -312,7 +322,7 @@ class _Life:
             active.driver.cancel(reason)
 
     def _begin(self, claimed: ClaimedInstance) -> None:
-        active = _Active(claimed)
+        active = _Active(claimed, claimed.claim.cancel_reason)
         self._active[claimed.claim.instance] = active
         active.task = self._loop.create_task(self._drive(active))
 
@@ -328,7 +338,7 @@ class _Life:
     async def _drive(self, active: _Active) -> None:
         claim = active.claimed.claim
         try:
-            plan = await self._insist_on_plan(active.claimed)
+            plan = await self._insist_on_plan(active)
             if plan is None:
                 return
             assert self._sql is not None and self._http is not None
@@ -349,11 +359,17 @@ class _Life:
         finally:
             self._ended(active)
 
-    async def _insist_on_plan(self, claimed: ClaimedInstance) -> Plan | None:
+    async def _insist_on_plan(self, active: _Active) -> Plan | None:
         """`_plan`, again and again while the compiler or the database is not well: the fence is ours."""
+        claimed = active.claimed
         failures = 0
         while True:
             try:
+                if claimed.plan_hash is None and active.cancel_reason is not None:
+                    # Nothing has run yet, so there is nothing that a plan would be needed for.
+                    ending = Finish(status="cancelled", reason=active.cancel_reason)
+                    await self._store.finish(claimed.claim, ending)
+                    return None
                 return await self._plan(claimed)
             except CompilerUnavailable as error:
                 failures += 1

@@ -310,3 +310,14 @@ def test_a_worker_never_imports_the_compiler(database: str, connection: Connecti
             ended(connection, instance)
         _, errors = process.communicate("\n")
     assert process.returncode == 0, errors
+
+
+def test_what_is_cancelled_before_it_is_compiled_is_not_compiled(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        row = connection.execute("SELECT df.start('not SQL at all')").fetchone()
+        assert row is not None
+        connection.execute("SELECT df.cancel(%s, 'a mistake')", [row[0]])
+        with WorkerProcess(database) as worker:
+            worker.registered()
+            found = ended(connection, row[0])
+    assert (found["status"], found["error"]["reason"]) == ("cancelled", "a mistake")
