@@ -31,8 +31,14 @@ PLANS_CACHED_MAX: Final = 512
 HTTP_BODY_BYTES_MAX: Final = 16 * 1024 * 1024
 """Body of a request or a response."""
 
+HTTP_RESPONSES_BYTES_MAX: Final = 2 * HTTP_BODY_BYTES_MAX
+"""Bodies of all responses of one step together, as they came."""
+
 HTTP_REQUESTS_MAX: Final = 16
 """Requests of one step that are under way at the same time."""
+
+HTTP_WORKER_REQUESTS_MAX: Final = 100
+"""Requests of one worker that are under way at the same time, and connections of each of its two pools."""
 
 HTTP_TIMEOUT_SECONDS_MAX: Final = 86_400
 """The longest `timeout_seconds` of a request."""

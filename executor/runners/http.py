@@ -7,8 +7,10 @@ import base64
 import codecs
 import hashlib
 import json
+import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol
@@ -33,6 +35,8 @@ HTTP_ERROR: Final = "DF518"
 RETRY_AFTER_SECONDS_MAX: Final = 300.0
 ACTIVATIONS_KEPT_MAX: Final = 4096
 
+_log = logging.getLogger(__name__)
+
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _TRANSIENT: Final = frozenset({408, 425, 429, 502, 503, 504})
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -52,16 +56,43 @@ class ValueStore(Protocol):
 
 @dataclass(slots=True)
 class _Row:
-    """One request of an activation: attempts so far, the answer once it is there."""
+    """One request of an activation: attempts so far, bytes received, the answer once it is there."""
 
     attempts: int = 0
+    received: int = 0
     response: dict[str, Any] | None = None
     not_before: float = 0.0
 
 
 @dataclass(slots=True)
 class _Activation:
+    """The requests of one step by number; the bytes of responses that are held for them, and whether these were
+    ever too many."""
+
     rows: dict[int, _Row] = field(default_factory=dict[int, _Row])
+    received: int = 0
+    overflowed: bool = False
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(limits.HTTP_REQUESTS_MAX))
+
+    def receive(self, row: _Row, count: int, path: str) -> None:
+        """Count bytes of a response. Raises StepFailed over one of the limits."""
+        row.received += count
+        self.received += count
+        if row.received > limits.HTTP_BODY_BYTES_MAX:
+            raise _failed(path, TOO_LARGE, "the response is over `http_body_bytes_max` (16 MiB)")
+        self.overflowed |= self.received > limits.HTTP_RESPONSES_BYTES_MAX
+        self.require_room(path)
+
+    def require_room(self, path: str) -> None:
+        """Raises StepFailed once the responses were too much: then no further request goes out."""
+        if self.overflowed:
+            message = "the responses of the step together are over `http_responses_bytes_max` (32 MiB)"
+            raise _failed(path, TOO_LARGE, message)
+
+    def forget(self, row: _Row) -> None:
+        """Give back what a response took that is not kept."""
+        self.received -= row.received
+        row.received = 0
 
 
 class HttpSender:
@@ -72,17 +103,27 @@ class HttpSender:
         self._store = store
         self._reusing, self._fresh = (
             httpx.AsyncClient(
-                transport=guarded_transport(policy, reuse=reuse), follow_redirects=False, trust_env=False
+                transport=guarded_transport(policy, reuse=reuse, on_loopback=self._say_loopback),
+                follow_redirects=False,
+                trust_env=False,
             )
             for reuse in (True, False)
         )
         self._activations: OrderedDict[tuple[str, str], _Activation] = OrderedDict()
-        self._places = asyncio.Semaphore(limits.HTTP_REQUESTS_MAX)
+        self._places = asyncio.Semaphore(limits.HTTP_WORKER_REQUESTS_MAX)
+        self._loopback_said = False
 
     async def close(self) -> None:
         """Close the pooled connections."""
         await self._reusing.aclose()
         await self._fresh.aclose()
+
+    def _say_loopback(self) -> None:
+        if not self._loopback_said:
+            self._loopback_said = True
+            _log.warning(
+                "HTTP steps may reach this machine (127.0.0.1, ::1, localhost) from the embedded database"
+            )
 
     async def send(self, claim: Claim, action: SendHttp) -> Answer:
         """See `ports.HttpRunner`."""
@@ -122,9 +163,10 @@ class HttpSender:
         if not action.many and len(requests) != 1:
             raise _failed(action.path, BAD_REQUEST, f"the step gave {len(requests)} requests instead of one")
         numbers = range(len(requests))
-        rows = [activation.rows.setdefault(number, _Row()) for number in numbers]
+        for number in numbers:
+            activation.rows.setdefault(number, _Row())
         outcomes = await asyncio.gather(
-            *(self._row(claim, action, requests[number], number, rows[number]) for number in numbers),
+            *(self._row(claim, action, activation, requests[number], number) for number in numbers),
             return_exceptions=True,
         )
         problems = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
@@ -134,23 +176,29 @@ class HttpSender:
             found = strange or [problem for problem in problems if isinstance(problem, kind)]
             if found:
                 raise found[0]
-        responses = [row.response for row in rows]
-        if sum(len(response["body"]) for response in responses if response) > 2 * limits.HTTP_BODY_BYTES_MAX:
-            raise _failed(action.path, TOO_LARGE, "the responses together are over `http_body_bytes_max`")
+        responses = [activation.rows[number].response for number in numbers]
         return json.dumps(responses if action.many else responses[0], ensure_ascii=False)
 
-    async def _row(self, claim: Claim, action: SendHttp, request: Request, number: int, row: _Row) -> None:
+    async def _row(
+        self, claim: Claim, action: SendHttp, activation: _Activation, request: Request, number: int
+    ) -> None:
+        row = activation.rows[number]
         if row.response is not None:
             return
         wait = row.not_before - time.monotonic()
         if wait > 0:
             await asyncio.sleep(wait)
-        row.attempts += 1
         suffix = f"[{number}]" if action.many else ""
         identity = hashlib.sha256(f"{claim.instance}\0{action.path}{suffix}".encode()).hexdigest()
         try:
-            async with self._places, asyncio.timeout(request.timeout_seconds):
-                response = await self._exchange(claim, request, identity, action.path)
+            async with activation.places, self._places, asyncio.timeout(request.timeout_seconds):
+                activation.require_room(action.path)
+                row.attempts += 1
+                response = await self._exchange(
+                    claim, request, identity, lambda count: activation.receive(row, count, action.path)
+                )
+            _judge(action.path, request, response, row)
+            row.response = response
         except (httpx.TransportError, TimeoutError, httpx.DecodingError) as error:
             raise _transport(action.path, request, error, row) from None
         except Denied as error:
@@ -158,14 +206,17 @@ class HttpSender:
                 action.path,
                 DENIED,
                 str(error),
-                hint=f"Start the worker with --allow-host {error.host}:{error.port} if it may go there.",
+                hint=f"If it may go there: --allow-host {error.entry} (dfc worker, dfc up, dfc run).",
             ) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ValueError) as error:
             raise _failed(action.path, BAD_REQUEST, f"the request cannot be sent: {error}") from None
-        _judge(action.path, request, response, row)
-        row.response = response
+        finally:
+            if row.response is None:
+                activation.forget(row)
 
-    async def _exchange(self, claim: Claim, request: Request, identity: str, path: str) -> dict[str, Any]:
+    async def _exchange(
+        self, claim: Claim, request: Request, identity: str, receive: Callable[[int], None]
+    ) -> dict[str, Any]:
         started = time.monotonic()
         body = None if request.body is None else request.body.encode()
         # What must not be repeated goes out on a connection of its own: an idle one may be dead by now, and a
@@ -180,9 +231,8 @@ class HttpSender:
         ) as response:
             content = bytearray()
             async for part in response.aiter_bytes():
+                receive(len(part))
                 content += part
-                if len(content) > limits.HTTP_BODY_BYTES_MAX:
-                    raise _failed(path, TOO_LARGE, "the response is over `http_body_bytes_max` (16 MiB)")
             text, encoding = _stored(bytes(content), response.charset_encoding)
             return {
                 "status": response.status_code,

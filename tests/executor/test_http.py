@@ -363,37 +363,158 @@ DENIED = [
 @pytest.mark.parametrize(("host", "address"), DENIED)
 def test_addresses_that_are_denied(host: str, address: str) -> None:
     assert OutboundPolicy().reason_against(host, 80, address) is not None
+    assert OutboundPolicy(allow_hosts=("x",)).reason_against("x", 80, address) is not None
     assert OutboundPolicy(allow_hosts=(f"{host}:80",)).reason_against(host, 80, address) is None
     assert OutboundPolicy(allow_hosts=(f"{host}:81",)).reason_against(host, 80, address) is not None
+    # The entry with the port decides, wherever in the list the other stands.
+    assert OutboundPolicy(allow_hosts=(host, f"{host}:80")).reason_against(host, 80, address) is None
 
 
 @pytest.mark.parametrize(
     "address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822", "2002:5db8:d822::1"]
 )
-def test_public_addresses_are_allowed(address: str) -> None:
-    assert OutboundPolicy().reason_against("example.org", 443, address) is None
+def test_public_addresses_are_open_to_listed_names_only(address: str) -> None:
+    listed = OutboundPolicy(allow_hosts=("example.org",))
+    assert listed.reason_against("example.org", 443, address) is None
+    for policy in (OutboundPolicy(), OutboundPolicy(allow_loopback=True), listed):
+        for host in ("other.example.org", "example.org.evil", address):
+            assert policy.reason_against_host(host, 443) is not None
+            assert policy.reason_against(host, 443, address) is not None
 
 
 def test_the_allow_list() -> None:
-    policy = OutboundPolicy(allow_hosts=("Intern.example", "[fd00::1]:8080", "10.0.0.5"))
+    policy = OutboundPolicy(
+        allow_hosts=("Intern.example:1", "name.example", "[fd00::1]:8080", "10.0.0.5", "FD00:0::2")
+    )
     assert policy.reason_against("intern.example.", 1, "10.0.0.1") is None
+    assert policy.reason_against("intern.example.", 2, "10.0.0.1") is not None
+    assert policy.reason_against("Name.example.", 1, "93.184.216.34") is None
+    assert policy.reason_against("name.example", 1, "10.0.0.1") is not None
     assert policy.reason_against("fd00::1", 8080, "fd00::1") is None
     assert policy.reason_against("fd00::1", 8081, "fd00::1") is not None
+    assert policy.reason_against("[fd00::2]", 1, "fd00::2") is None
     assert policy.reason_against("10.0.0.5", 7, "10.0.0.5") is None
     assert policy.reason_against("intern.example.evil", 1, "10.0.0.1") is not None
-    assert OutboundPolicy(allow_loopback=True).reason_against("x", 1, "::ffff:127.0.0.1") is None
-    assert OutboundPolicy(allow_loopback=True).reason_against("x", 1, "10.0.0.1") is not None
+
+
+def test_the_embedded_databases_loopback() -> None:
+    policy = OutboundPolicy(allow_loopback=True)
+    for host, address in [("localhost", "::1"), ("a.localhost", "127.0.0.1"), ("127.0.0.9", "127.0.0.9")]:
+        assert policy.reason_against(host, 1, address) is None
+    assert policy.reason_against("[::ffff:127.0.0.1]", 1, "::ffff:127.0.0.1") is None
+    assert policy.reason_against("localhost", 1, "10.0.0.1") is not None
+    # Others are not even looked up, whatever they would turn out to be.
+    assert policy.reason_against_host("x", 1) is not None
+    assert policy.reason_against("x", 1, "127.0.0.1") is not None
+
+
+def test_a_host_that_is_not_listed_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def look(self: asyncio.BaseEventLoop, host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        raise OSError("no such name")
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", look)
+    with pytest.raises(StepFailed) as caught:
+        send(request("http://secret.example/"))
+    assert (caught.value.error.sqlstate, asked) == ("DF510", [])
+    assert "--allow-host secret.example " in (caught.value.error.hint or "")
+    with pytest.raises(Transient):
+        send(request("http://secret.example/"), policy=OutboundPolicy(allow_hosts=("secret.example",)))
+    assert asked == ["secret.example"]
 
 
 def test_a_name_for_the_loopback_address_is_denied(site: Site) -> None:
-    with pytest.raises(StepFailed) as caught:
-        send(request(f"http://localhost:{site.port}/"), policy=OutboundPolicy())
-    assert caught.value.error.sqlstate == "DF510"
-    assert f"--allow-host localhost:{site.port}" in (caught.value.error.hint or "")
+    for policy in (OutboundPolicy(), OutboundPolicy(allow_hosts=("localhost",))):
+        with pytest.raises(StepFailed) as caught:
+            send(request(f"http://localhost:{site.port}/"), policy=policy)
+        assert caught.value.error.sqlstate == "DF510"
+        assert f"--allow-host localhost:{site.port}" in (caught.value.error.hint or "")
     assert site.seen == []
     allowed = OutboundPolicy(allow_hosts=(f"localhost:{site.port}",))
     assert send(request(f"http://localhost:{site.port}/"), policy=allowed)["status"] == 200
     assert site.seen[0][2]["host"] == f"localhost:{site.port}"
+
+
+def test_the_first_request_to_this_machine_says_so(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    send(request(site.url()), request(site.url(), "POST"))
+    assert [record.message for record in caplog.records if "this machine" in record.message] == [
+        "HTTP steps may reach this machine (127.0.0.1, ::1, localhost) from the embedded database"
+    ]
+    caplog.clear()
+    send(request(site.url()), policy=OutboundPolicy(allow_hosts=(f"127.0.0.1:{site.port}",)))
+    assert not caplog.records
+
+
+def _rows_to(site: Site, count: int) -> Rows:
+    cells = tuple(wire(url=site.url(f"/{n}")) for n in range(count))
+    return Rows(columns=("http",), types=(25,), cells=cells, row_count=count)
+
+
+def test_the_limit_of_all_responses_ends_the_step_before_all_are_fetched(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HTTP_RESPONSES_BYTES_MAX", 2000)
+    site.reply = plain(200, b"x" * 1000)
+    assert len(send(_rows_to(site, 2), many=True)) == 2
+    site.seen.clear()
+    with pytest.raises(StepFailed, match="http_responses_bytes_max") as caught:
+        send(_rows_to(site, 100), many=True)
+    assert caught.value.error.sqlstate == "DF502"
+    assert len(site.seen) <= 2 + limits.HTTP_REQUESTS_MAX
+
+
+def test_a_response_that_is_not_kept_does_not_count(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "HTTP_RESPONSES_BYTES_MAX", 2000)
+    recorder = Recorder()
+
+    async def go() -> None:
+        sender = HttpSender(recorder, OPEN)
+        action = SendHttp(path="p", request=request(site.url()), many=False, finish=None, keep=False)
+        try:
+            site.reply = plain(503, b"x" * 900)
+            for _ in range(4):
+                with pytest.raises(Transient):
+                    await sender.send(CLAIM, action)
+            site.reply = plain(200, b"x" * 900)
+            await sender.send(CLAIM, action)
+        finally:
+            await sender.close()
+
+    asyncio.run(go())
+    assert recorder.values[0]["status"] == 200
+
+
+def test_a_step_of_many_slow_requests_blocks_no_other(site: Site) -> None:
+    gone = threading.Event()
+    recorder = Recorder()
+
+    def reply(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        if handler.path != "/fast":
+            gone.wait(30)
+        plain(200)(handler, body)
+
+    site.reply = reply
+
+    async def go() -> None:
+        sender = HttpSender(recorder, OPEN)
+        slow = SendHttp(path="slow", request=_rows_to(site, 40), many=True, finish=None, keep=False)
+        fast = SendHttp(path="fast", request=request(site.url("/fast")), many=False, finish=None, keep=False)
+        try:
+            waiting = asyncio.create_task(sender.send(CLAIM, slow))
+            while len(site.seen) < limits.HTTP_REQUESTS_MAX:  # noqa: ASYNC110 - a thread of the server's counts
+                await asyncio.sleep(0.01)
+            await asyncio.wait_for(sender.send(CLAIM, fast), 20)
+            assert not waiting.done() and len(site.seen) == limits.HTTP_REQUESTS_MAX + 1
+            gone.set()
+            await waiting
+        finally:
+            gone.set()
+            await sender.close()
+
+    asyncio.run(go())
+    assert [len(value) for value in recorder.values] == [6, 40]
 
 
 class Closing:
