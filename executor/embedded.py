@@ -117,11 +117,7 @@ class EmbeddedServer:
         """Make the cluster when it is missing, start the server when it is not up. Raises EmbeddedError."""
         if self._users is not None:
             return
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EmbeddedError(f"cannot create `{self.directory}`: {error.strerror}") from None
-        with _locked(self.directory / "start.lock"):
+        with _locked(self.directory / "start.lock", make_folder=True):
             users = (self.directory / "users.lock").open("ab")
             try:
                 fcntl.flock(users, fcntl.LOCK_SH)
@@ -323,13 +319,16 @@ def reset(directory: Path) -> bool:
     if not (path / "start.lock").exists():
         raise EmbeddedError(f"`{path}` is not the directory of an embedded database")
     server = EmbeddedServer(path)
-    with _locked(path / "start.lock"), (path / "users.lock").open("ab") as users:
-        try:
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise EmbeddedError(f"another dfc process is using `{path}`: stop it first") from None
-        server.stop_now()
-        shutil.rmtree(path)
+    try:
+        with _locked(path / "start.lock"), (path / "users.lock").open("ab") as users:
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise EmbeddedError(f"another dfc process is using `{path}`: stop it first") from None
+            server.stop_now()
+            shutil.rmtree(path)
+    except FileNotFoundError:
+        return False  # another reset was faster
     return True
 
 
@@ -398,7 +397,38 @@ def _is_zombie(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Generator[None]:
-    with path.open("ab") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _locked(path: Path, *, make_folder: bool = False) -> Generator[None]:
+    """Hold the lock of a file, which is made when it is missing, with `make_folder` also its folder.
+
+    Who waited for the lock may have that of a file which `reset` has removed meanwhile: the file that stands
+    there now is what counts. Raises EmbeddedError when the folder cannot be made, FileNotFoundError when it
+    is missing.
+    """
+    while True:
+        if make_folder:
+            _make_folder(path.parent)
+        try:
+            handle = path.open("ab")
+        except FileNotFoundError:
+            if make_folder:
+                continue
+            raise
+        with handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_still(handle, path):
+                yield
+                return
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EmbeddedError(f"cannot create `{folder}`: {error.strerror}") from None
+
+
+def _is_still(handle: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

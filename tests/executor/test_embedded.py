@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -163,3 +164,32 @@ def test_a_copy_made_by_root_starts(tmp_path: Path) -> None:
     (tmp_path / "copy" / "data").chmod(0o755)
     with EmbeddedServer(tmp_path / "copy") as copy, psycopg.connect(copy.conninfo) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+def test_who_waits_while_the_folder_is_removed_begins_anew(tmp_path: Path) -> None:
+    folder = tmp_path / ".dfc"
+    folder.mkdir()
+    problems: list[BaseException] = []
+
+    def use() -> None:
+        try:
+            with EmbeddedServer(folder) as server, psycopg.connect(server.conninfo):
+                pass
+        except BaseException as error:
+            problems.append(error)
+
+    with (folder / "start.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = os.fstat(lock.fileno()).st_ino
+        user = threading.Thread(target=use)
+        user.start()
+        until(lambda: _waits_for(before), "the user to wait for the lock")
+        shutil.rmtree(folder)
+    user.join()
+    assert problems == []
+    assert (folder / "data" / "PG_VERSION").exists()
+
+
+def _waits_for(inode: int) -> bool:
+    """Whether somebody waits for the lock on this file, by /proc/locks."""
+    return any("->" in line and f":{inode} " in line for line in Path("/proc/locks").read_text().splitlines())
