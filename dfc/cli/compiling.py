@@ -41,13 +41,15 @@ def _values(name: str, text: str, reply: FileReply) -> Compiled:
     return compiled(name, text, reply.statements, reply.diagnostics, reply.rendered)
 
 
-def compile_path(path: str) -> Compiled:
-    """Read and compile one file. Raises CliError, with its problems printed, unless it compiles."""
+def compile_path(path: str, refusal: str = "nothing to compile") -> Compiled:
+    """Read and compile one file. Raises CliError, with its problems printed, unless it compiles; `refusal` is
+    what the error says when there is no text to compile.
+    """
     try:
         text = read(path)
     except Unreadable as error:
         click.echo(error.rendered(), err=True)
-        raise CliError("nothing to compile") from None
+        raise CliError(refusal) from None
     return accepted(compile_text("<stdin>" if path == "-" else path, text))
 
 

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from dfc.cli import present
 from dfc.cli.compile import submission
-from dfc.cli.compiling import accepted, compile_text
+from dfc.cli.compiling import compile_path
 from dfc.cli.database import (
     EMBEDDED,
     Connection,
@@ -35,9 +35,9 @@ from dfc.cli.provenance import render_at, render_error
 from dfc.cli.queries import query
 from dfc.cli.runbook import Run, open_run
 from dfc.cli.script import execute, is_session_setting, is_transaction_control
-from dfc.cli.sources import UNREADABLE, Compiled, Server, Unreadable, Workflow, read
+from dfc.cli.sources import UNREADABLE, Compiled, Server, Workflow
 from dfc.cli.supervise import WorkerChild
-from dfc.cli.work import workers_alive
+from dfc.cli.work import allow_host_option, workers_alive
 from dfc.compiler.plan_json import from_json
 from dfc.executor.migrate import install
 
@@ -53,15 +53,23 @@ RECONNECTS_MAX = 300
     "--json", "as_json", is_flag=True, help="Print id, status, result and error of each workflow as JSON."
 )
 @click.option("--slots", type=click.IntRange(1, 1000), help="Workflows at the same time (embedded database).")
-def command(file: str, database: str | None, no_wait: bool, as_json: bool, slots: int | None) -> int:
+@allow_host_option
+def command(
+    file: str,
+    database: str | None,
+    no_wait: bool,
+    as_json: bool,
+    slots: int | None,
+    hosts: tuple[str, ...],
+) -> int:
     """Run the statements of FILE in order, and wait for each workflow.
 
     Without --database an embedded PostgreSQL in .dfc/ beside the file is used. Killed at any moment, the same
     command goes on where it stood.
     """
-    compilation = _compile(file)
+    compilation = compile_path(file, "nothing was run")
     path = Path.cwd() / "stdin" if file == "-" else Path(file)
-    with _session(path, compilation, database, worker=not no_wait, slots=slots) as session:
+    with _session(path, compilation, database, worker=not no_wait, slots=slots, hosts=hosts) as session:
         session.no_wait, session.as_json = no_wait, as_json
         try:
             code = session.run()
@@ -71,15 +79,6 @@ def command(file: str, database: str | None, no_wait: bool, as_json: bool, slots
         if not as_json:
             _next_steps(session, file, code)
         return code
-
-
-def _compile(file: str) -> Compiled:
-    try:
-        text = read(file)
-    except Unreadable as error:
-        say(error.rendered())
-        raise CliError("nothing was run") from None
-    return accepted(compile_text("<stdin>" if file == "-" else file, text))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +119,7 @@ class Session:
                 break
         run.finish(self.conn)
         if self.as_json:
-            click.echo(json.dumps(self.outcomes, ensure_ascii=False, indent=2))
+            click.echo(present.document(self.outcomes))
         return code
 
     def _say_continued(self, run: Run) -> None:
@@ -204,7 +203,9 @@ class Session:
             say("PostgreSQL has gone away; waiting for it")
         try:
             if self.where.folder is not None:
-                self.stack.enter_context(embedded(self.where.folder))
+                # Starts the server again where it has crashed; the run's own use of it is held all along.
+                with embedded(self.where.folder):
+                    pass
             self.conn = self.stack.enter_context(connect(self.where.conninfo))
         except psycopg.OperationalError:
             time.sleep(RECONNECT_SECONDS)
@@ -221,9 +222,9 @@ class Session:
             say("no worker is alive on this database: start one with `dfc worker`; waiting")
 
     def _report(self, workflow: Workflow, end: Progress) -> None:
-        value = None if end.result is None else json.loads(end.result)
+        result = None if end.result is None else present.Verbatim(end.result)
         outcome: dict[str, object] = {"id": end.id, "label": workflow.label, "status": end.status}
-        self.outcomes.append(outcome | {"result": value, "error": dict(end.error) or None})
+        self.outcomes.append(outcome | {"result": result, "error": dict(end.error) or None})
         if end.status == "failed":
             name, text = self.compilation.name, self.compilation.text
             say("\n" + render_error(name, text, workflow.provenance, end.error))
@@ -231,12 +232,18 @@ class Session:
             say(f"{end.id} was cancelled: {end.error.get('reason') or end.error.get('message')}")
         elif not self.as_json:
             click.echo("", err=True)
-            present.result(value)
+            present.result(None if end.result is None else present.parsed(end.result))
 
 
 @contextlib.contextmanager
 def _session(
-    path: Path, compilation: Compiled, database: str | None, *, worker: bool, slots: int | None
+    path: Path,
+    compilation: Compiled,
+    database: str | None,
+    *,
+    worker: bool,
+    slots: int | None,
+    hosts: tuple[str, ...],
 ) -> Generator[Session]:
     """The database of a run, its connection, and for an embedded one schema and worker."""
     folder = path.parent / EMBEDDED
@@ -252,14 +259,14 @@ def _session(
             install(where.conninfo)
             if worker and compilation.workflows:
                 _say_loopback(where.folder, compilation)
-                child = stack.enter_context(worker_child(where.conninfo, where.folder, slots))
+                child = stack.enter_context(worker_child(where.conninfo, where.folder, slots, hosts))
         conn = stack.enter_context(connect(where.conninfo))
         yield Session(path=path, compilation=compilation, where=where, conn=conn, stack=stack, worker=child)
 
 
-def worker_child(conninfo: str, folder: Path, slots: int | None) -> WorkerChild:
-    """The worker of an embedded database: it may speak HTTP to this machine."""
-    arguments = ["--allow-loopback"]
+def worker_child(conninfo: str, folder: Path, slots: int | None, hosts: tuple[str, ...]) -> WorkerChild:
+    """The worker of an embedded database: it may speak HTTP to this machine, and to `hosts`."""
+    arguments = ["--allow-loopback", *(f"--allow-host={host}" for host in hosts)]
     if slots is not None:
         arguments += ["--slots", str(slots)]
     return WorkerChild(conninfo, log=folder / "worker.log", arguments=arguments, say=say)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from dfc.compiler.diagnostics import Diagnostic, Note, Severity, error
 from dfc.compiler.render import render, to_json
@@ -147,7 +147,11 @@ def read(path: str) -> str:
     """The text of a file (`-`: standard input). Raises Unreadable."""
     name = "<stdin>" if path == "-" else path
     try:
-        data = sys.stdin.buffer.read() if path == "-" else _bytes(path)
+        if path == "-":
+            data = _bytes(sys.stdin.buffer)
+        else:
+            with Path(path).open("rb") as file:
+                data = _bytes(file)
     except FileNotFoundError:
         raise Unreadable(name, UNREADABLE, f"there is no file `{name}`", _near(path)) from None
     except IsADirectoryError:
@@ -173,9 +177,8 @@ def decode(name: str, data: bytes) -> str:
         raise Unreadable(name, NOT_UTF8, message, help_line, place, {"byte_offset": offset}) from None
 
 
-def _bytes(path: str) -> bytes:
-    with Path(path).open("rb") as file:
-        data = file.read(FILE_BYTES_MAX + 1)
+def _bytes(file: BinaryIO) -> bytes:
+    data = file.read(FILE_BYTES_MAX + 1)
     if len(data) > FILE_BYTES_MAX:
         raise ValueError(f"it is larger than {FILE_BYTES_MAX // 1024 // 1024} MiB (file_bytes_max)")
     return data

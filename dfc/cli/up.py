@@ -12,6 +12,7 @@ import click
 from dfc.cli.database import EMBEDDED, embedded, say, shown
 from dfc.cli.errors import CliError
 from dfc.cli.run import worker_child
+from dfc.cli.work import allow_host_option
 from dfc.executor.migrate import install
 
 LOOK_SECONDS = 0.5
@@ -20,7 +21,8 @@ LOOK_SECONDS = 0.5
 @click.command("up")
 @click.argument("folder", default=".")
 @click.option("--slots", type=click.IntRange(1, 1000), help="Workflows at the same time.")
-def command(folder: str, slots: int | None) -> int:
+@allow_host_option
+def command(folder: str, slots: int | None, hosts: tuple[str, ...]) -> int:
     """Keep the embedded database of FOLDER (default: this one) and a worker running.
 
     Prints the URL for psql, then stays until Ctrl-C or SIGTERM.
@@ -33,7 +35,7 @@ def command(folder: str, slots: int | None) -> int:
     _stop_on_sigterm(asked)
     with embedded(data) as where:
         install(where.conninfo)
-        with worker_child(where.conninfo, data, slots) as worker:
+        with worker_child(where.conninfo, data, slots, hosts) as worker:
             click.echo(f"database  psql '{where.uri}'")
             click.echo(f"worker    process {worker.pid}, log {shown(data / 'worker.log')}")
             click.echo("ready; Ctrl-C stops both")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import threading
 
 import click
 
 from dfc.cli.database import database_option, say, target
 from dfc.cli.errors import NEWER, NOT_INSTALLED, OLDER, CliError
+from dfc.cli.work import allow_host_option
 from dfc.executor import limits
 from dfc.executor.migrate import SchemaState, check
-from dfc.executor.worker import Worker, WorkerSettings
+from dfc.executor.worker import Worker, WorkerSettings, run_until_signal
 
 EXIT_GRACE_SECONDS = 8.0
 """How much longer than `shutdown_seconds` a worker without its parent may take before it is ended."""
@@ -43,13 +43,7 @@ EXIT_GRACE_SECONDS = 8.0
     show_default=True,
     help="Seconds without a heartbeat after which others take over.",
 )
-@click.option(
-    "--allow-host",
-    "hosts",
-    multiple=True,
-    metavar="HOST[:PORT]",
-    help="HTTP steps may reach this host; repeat it for more.",
-)
+@allow_host_option
 @click.option("-v", "--verbose", is_flag=True, help="Log what the worker does.")
 @click.option("--allow-loopback", is_flag=True, hidden=True)
 @click.option("--stop-at-eof", is_flag=True, hidden=True)
@@ -97,13 +91,11 @@ def _require_schema(conninfo: str) -> None:
 async def _work(settings: WorkerSettings, *, stop_at_eof: bool) -> int:
     worker = Worker(settings)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, worker.stop)
     if stop_at_eof:
         _stop_at_eof(loop, worker, settings.shutdown_seconds + EXIT_GRACE_SECONDS)
     announcing = loop.create_task(_announce(worker, settings))
     try:
-        await worker.run()
+        await run_until_signal(worker)
     finally:
         announcing.cancel()
     return 0

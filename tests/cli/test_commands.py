@@ -302,3 +302,19 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_host_that_no_request_could_fit_is_refused(dfc: Run) -> None:
+    for host in ("http://example.org", "example.org/path", "*.example.org", " "):
+        for command in (("worker",), ("up",), ("run", "x.dfsql")):
+            answer = dfc(*command, "--allow-host", host)
+            assert (answer.returncode, "is not a host" in answer.stderr) == (2, True), answer.stderr
+
+
+def test_run_reaches_the_hosts_that_it_was_told(dfc: Run, project: Path) -> None:
+    (project / "out.dfsql").write_text("SELECT df.start(df.http('http://name.invalid:9/', 'GET'), 'out');")
+    refused = dfc("run", "out.dfsql", cwd=project)
+    assert refused.returncode == 1 and "--allow-host name.invalid " in refused.stderr, refused.stderr
+    # It is looked up now, and there is no such name.
+    tried = dfc("run", "out.dfsql", "--allow-host", "name.invalid", cwd=project)
+    assert tried.returncode == 1 and "cannot be resolved" in tried.stderr, tried.stderr

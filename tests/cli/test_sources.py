@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from typing import Any
+
 import pytest
 
+from dfc.cli import sources
 from dfc.cli.sources import Compiled, Server, left_out
 
 
@@ -24,3 +29,23 @@ def compilation(text: str, *spans: tuple[int, int]) -> Compiled:
 )
 def test_text_in_no_statement_is_found(text: str, spans: list[tuple[int, int]], where: int | None) -> None:
     assert left_out(compilation(text, *spans)) == where
+
+
+def test_standard_input_has_the_limit_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(io.RawIOBase):
+        given = 0
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            assert self.given < 2 * sources.FILE_BYTES_MAX + 65536, "it is read without a limit"
+            buffer[:] = b" " * len(buffer)
+            self.given += len(buffer)
+            return len(buffer)
+
+    monkeypatch.setattr(sources, "FILE_BYTES_MAX", 1024 * 1024)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless())))
+    with pytest.raises(sources.Unreadable) as caught:
+        sources.read("-")
+    assert "file_bytes_max" in caught.value.rendered()
