@@ -163,18 +163,23 @@ class StepConnections:
 
     def _start_tidying(self) -> None:
         self._timer = None
+        if self._tidying is not None and not self._tidying.done():
+            self._set_timer()
+            return
         self._tidying = asyncio.get_running_loop().create_task(self._tidy())
 
     async def _tidy(self) -> None:
         """Let go of what the last steps hold on sessions that nobody has wanted since."""
         loop = asyncio.get_running_loop()
-        self._untidy = {session: at for session, at in self._untidy.items() if session in self._idle}
+        for session in [session for session in self._untidy if not session.alive]:
+            del self._untidy[session]
         for session, at in list(self._untidy.items()):
-            key = self._idle.get(session)
-            if key is None or loop.time() - at < TIDY_SECONDS or self._places.locked():
+            # A place that is free is taken without waiting, so nobody takes the session in between.
+            if session not in self._idle or loop.time() - at < TIDY_SECONDS or self._places.locked():
                 continue
             async with self._places:
-                del self._idle[session], self._untidy[session]
+                key = self._idle.pop(session)
+                del self._untidy[session]
                 self._busy.add(session)
                 try:
                     await _rest(session)

@@ -460,3 +460,27 @@ def test_a_time_limit_of_a_step_does_not_fail_the_next(database: str) -> None:
         assert (await on.step(rows_of("SELECT pg_sleep(0.01)"))).row_count == 1
 
     run(database, work)
+
+
+def test_sessions_are_tidied_while_others_work(database: str) -> None:
+    """Steps of very different length on many sessions: no session is lost, none is used by two."""
+
+    async def work(on: Bench) -> None:
+        faults: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+        lengths = [0.0, 0.02, 0.06, 0.11, 0.0, 0.06, 0.15, 0.0] * 5
+        steps = (
+            on.step(rows_of(f"SELECT pg_sleep({seconds})"), name=f"s{number}")
+            for number, seconds in enumerate(lengths)
+        )
+        await asyncio.gather(*steps)
+        await asyncio.to_thread(until, lambda: ask(database, TIDIED) == [(0,)], "all tidied")
+        assert faults == []
+
+    run(database, work, connections_max=6)
+
+
+TIDIED = (
+    "SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 'dfc step'"
+    " AND datname = current_database() AND query NOT LIKE '%begin_step%'"
+)
