@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, cast
+from uuid import uuid4
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -22,7 +26,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     numeric = [
-        bool(rows) and all(isinstance(value, int | float | None) for value in column)
+        bool(rows) and all(isinstance(value, int | float | Decimal | None) for value in column)
         for column in (zip(*rows, strict=True) if rows else [()] * len(columns))
     ]
     for line in (columns, *cells):
@@ -34,11 +38,37 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         console.print(text, soft_wrap=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """JSON text of the database that goes into a document as it is: a numeric keeps all its digits."""
+
+    text: str
+
+
+def document(value: object) -> str:
+    """A value as JSON with indents; each `Verbatim` in it as its own text."""
+    held: list[str] = []
+    mark = uuid4().hex
+
+    def hold(found: object) -> str:
+        assert isinstance(found, Verbatim), found
+        held.append(found.text)
+        return f"{mark}{len(held) - 1}"
+
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=hold)
+    return re.sub(f'"{mark}(\\d+)"', lambda match: held[int(match[1])], text)
+
+
+def parsed(result: str) -> Any:
+    """The result of a workflow, numerics with all their digits."""
+    return json.loads(result, parse_float=Decimal)
+
+
 def result(value: object) -> None:
     """Print the result of a workflow: rows as a table, anything else as JSON."""
     rows = rows_of(value)
     if rows is None:
-        console.print(Text(json.dumps(value, ensure_ascii=False, indent=2)), soft_wrap=True)
+        console.print(Text(json.dumps(value, ensure_ascii=False, indent=2, default=float)), soft_wrap=True)
         return
     if not rows:
         count = cast(Mapping[str, Any], value)["row_count"]
@@ -62,6 +92,9 @@ def rows_of(value: object) -> list[dict[str, Any]] | None:
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Decimal):
+        text = str(value)
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=float)
     text = text.replace("\n", "\\n")
     return text if len(text) <= CELL_CHARACTERS_MAX else text[: CELL_CHARACTERS_MAX - 1] + "…"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,11 +38,11 @@ def command(id: str, database: str | None, as_json: bool) -> int:
             "created_at": created.isoformat(),
             "started_at": started.isoformat() if started else None,
             "completed_at": completed.isoformat() if completed else None,
-            "result": json.loads(now.result) if now.result else None,
+            "result": present.Verbatim(now.result) if now.result else None,
             "error": dict(now.error) or None,
             "steps": list(now.steps.values()),
         }
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        click.echo(present.document(answer))
         return 0
     head = f"{label or 'workflow'} {full}\n{status}, by {role}, {created:%Y-%m-%d %H:%M:%S}, {seconds:.1f} s"
     click.echo(head)
@@ -81,4 +80,4 @@ def _outcome(result: str | None, error: Mapping[str, Any]) -> None:
                 click.echo(f"  {key}: {error[key]}")
     elif result is not None:
         click.echo()
-        present.result(json.loads(result))
+        present.result(present.parsed(result))
