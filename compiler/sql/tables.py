@@ -109,6 +109,7 @@ def _read(sql: str) -> Tables:
         return UNKNOWN
     reads: set[str] = set()
     writes: set[str] = set()
+    common = _CommonTables()
     always = (exp.TruncateTable, exp.Drop, exp.Index)
     changing = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Alter, exp.Into, *always)
     for node in parsed[0].walk():
@@ -124,7 +125,7 @@ def _read(sql: str) -> Tables:
         target = key == "this" or isinstance(holder, always)
         if target and isinstance(holder, changing):
             writes.add(name)
-        elif name != _ROWS_ALIAS and not ("." not in name and _is_cte(node, name)):
+        elif name != _ROWS_ALIAS and not ("." not in name and common.mean(node, name)):
             reads.add(name)
     return Tables(reads=frozenset(reads), writes=frozenset(writes), analysed=True)
 
@@ -140,26 +141,44 @@ def _part(part: exp.Expr) -> str:
     return text if _PLAIN.fullmatch(text) else '"' + text.replace('"', '""') + '"'
 
 
-def _is_cte(table: exp.Expr, name: str) -> bool:
-    """Whether an unqualified name means a query of a WITH clause around it.
+class _CommonTables:
+    """The names of the WITH clauses of one statement, each clause read once."""
 
-    Inside such a clause the names before it are visible; with RECURSIVE its own and the later ones too.
-    """
-    from sqlglot import exp
+    def __init__(self) -> None:
+        self._clauses: dict[int, tuple[dict[str, int], dict[int, int]]] = {}
 
-    node: exp.Expr | None = table
-    inside: exp.Expr | None = None
-    while node is not None:
-        if isinstance(node, exp.CTE):
-            inside = node
-        clause = node if isinstance(node, exp.With) else node.args.get("with_")
-        if isinstance(clause, exp.With):
-            for query in clause.expressions:
+    def mean(self, table: exp.Expr, name: str) -> bool:
+        """Whether an unqualified name means a query of a WITH clause around it.
+
+        Inside such a clause the names before it are visible; with RECURSIVE its own and the later ones too.
+        """
+        from sqlglot import exp
+
+        node: exp.Expr | None = table
+        inside: exp.Expr | None = None
+        while node is not None:
+            if isinstance(node, exp.CTE):
+                inside = node
+            clause = node if isinstance(node, exp.With) else node.args.get("with_")
+            if isinstance(clause, exp.With):
+                names, positions = self._read(clause)
+                position = names.get(name)
                 own = inside is not None and inside.parent is clause and not clause.args.get("recursive")
-                if own and query is inside:
-                    break
-                alias = query.args.get("alias")
-                if alias is not None and _part(alias.this) == name:
+                if position is not None and (not own or position < positions[id(inside)]):
                     return True
-        node = node.parent
-    return False
+            node = node.parent
+        return False
+
+    def _read(self, clause: exp.With) -> tuple[dict[str, int], dict[int, int]]:
+        """The first position of each name, and the position of each query by its identity."""
+        known = self._clauses.get(id(clause))
+        if known is None:
+            names: dict[str, int] = {}
+            positions: dict[int, int] = {}
+            for position, query in enumerate(clause.expressions):
+                positions[id(query)] = position
+                alias = query.args.get("alias")
+                if alias is not None:
+                    names.setdefault(_part(alias.this), position)
+            known = self._clauses[id(clause)] = (names, positions)
+        return known

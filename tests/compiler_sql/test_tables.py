@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dfc.compiler.ast import Text
-from dfc.compiler.sql import analyse
+from dfc.compiler.sql import analyse, tables
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,20 @@ def test_tables(sql: str, reads: str, writes: str) -> None:
 def test_not_analysed(sql: str) -> None:
     found = analyse(Text(value=sql))
     assert (found.tables.analysed, found.reads, found.writes) == (False, frozenset(), frozenset())
+
+
+def test_many_common_tables_are_looked_up_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    folded = 0
+    real = tables.fold
+
+    def counted(text: str) -> str:
+        nonlocal folded
+        folded += 1
+        return real(text)
+
+    monkeypatch.setattr(tables, "fold", counted)
+    count = 300
+    queries = ["c0 AS (SELECT a FROM t)", *(f"c{n} AS (SELECT a FROM c{n - 1})" for n in range(1, count))]
+    found = analyse(Text(value=f"WITH {', '.join(queries)} SELECT * FROM c{count - 1}"))
+    assert found.reads == {"t"}
+    assert folded < 5 * count
