@@ -17,6 +17,7 @@
 \ir functions/worker_alive.sql
 \ir functions/register_worker.sql
 \ir functions/heartbeat.sql
+\ir functions/forget_requests.sql
 \ir functions/unregister_worker.sql
 \ir functions/dead_workers.sql
 \ir functions/claim.sql

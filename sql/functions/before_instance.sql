@@ -1,5 +1,6 @@
 -- The trigger in front of every insert into df.instances: what a submitter must not choose is set here.
 --
+-- What df.start refuses because no version runs it yet is refused here too (0A000).
 -- The id, the hash of the expression and, when this expression has been compiled before, its plan. The
 -- defaults (submitted_by, search_path, time_zone) have been computed in the submitter's own context before;
 -- the submitter has no right to name those columns, and the policy checks submitted_by once more afterwards.
@@ -8,6 +9,11 @@ CREATE OR REPLACE FUNCTION df._before_instance() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF NEW.database <> current_database() OR NEW.input IS NOT NULL OR NEW.priority <> 0 OR NEW.queue <> 'default' THEN
+        RAISE EXCEPTION 'database, input, priority and queue of an instance are not executable yet' USING ERRCODE = '0A000',
+            DETAIL = 'This version runs a workflow in the database where it was started, the oldest first.',
+            HINT = 'Start it with SELECT df.start(workflow, label).';
+    END IF;
     NEW.id := df._new_id();
     NEW.status := 'pending';
     NEW.expression_hash := sha256(convert_to(NEW.expression, 'UTF8'));

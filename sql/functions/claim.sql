@@ -49,6 +49,7 @@ BEGIN
     IF cardinality(dead) > 0 THEN
         DELETE FROM df.workers w
         WHERE w.id = ANY (dead) AND NOT EXISTS (SELECT FROM df.fences f WHERE f.worker = w.id);
+        PERFORM df._forget_requests();
     END IF;
     IF quota <= 0 THEN
         RETURN;

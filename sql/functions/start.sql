@@ -36,12 +36,13 @@ BEGIN
     IF (pg_catalog.length(label) > 1000) IS TRUE THEN
         RAISE EXCEPTION 'the label is too long' USING ERRCODE = '22001',
             DETAIL = 'A label has at most 1000 characters.', HINT = 'Put data into the workflow''s own tables.';
-    ELSIF (pg_catalog.octet_length(fut) > df._expression_bytes_max()) IS TRUE THEN
-        RAISE EXCEPTION 'the workflow has % bytes, and the limit is %', pg_catalog.octet_length(fut), df._expression_bytes_max()
-            USING ERRCODE = 'DF513', HINT = 'Keep data in tables and let the steps read it.';
     END IF;
     IF (pg_catalog.starts_with(fut, '/*dfc:1:')) IS NOT TRUE THEN
         wire := df._wire(df._node(fut));
+    END IF;
+    IF pg_catalog.octet_length(wire) > df._expression_bytes_max() THEN
+        RAISE EXCEPTION 'the workflow has % bytes, and the limit is %', pg_catalog.octet_length(wire), df._expression_bytes_max()
+            USING ERRCODE = 'DF513', HINT = 'Keep data in tables and let the steps read it.';
     END IF;
     INSERT INTO df.instances AS i (expression, label) VALUES (wire, label) RETURNING i.id, i.plan_hash INTO started, known;
     IF known IS NULL THEN

@@ -7,6 +7,7 @@ BEGIN
     PERFORM FROM df.fences f WHERE f.worker = $1 ORDER BY f.instance_id FOR NO KEY UPDATE;
     UPDATE df.fences f SET worker = NULL WHERE f.worker = $1;
     DELETE FROM df.workers w WHERE w.id = $1;
+    PERFORM df._forget_requests();
     -- Where another session asks, there is nothing of its own to unlock (a warning otherwise).
     IF EXISTS (SELECT FROM pg_locks l
                WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.classid = 1684431665

@@ -11,10 +11,12 @@ CREATE TABLE df.requests (
 );
 CREATE INDEX requests_instance ON df.requests (instance_id);
 
--- The look at df.instances is under its own policy: one sees and asks for one's own instances only.
+-- The look at df.instances is under its own policy: one sees and asks for one's own instances only, and
+-- asks nothing of those that have ended. A request that commits while its instance ends stays until a worker
+-- comes or goes (df._forget_requests).
 ALTER TABLE df.requests ENABLE ROW LEVEL SECURITY;
 CREATE POLICY requests_read ON df.requests FOR SELECT
     USING (EXISTS (SELECT FROM df.instances i WHERE i.id = instance_id));
 CREATE POLICY requests_ask ON df.requests FOR INSERT
     WITH CHECK (requested_by = pg_catalog.quote_ident(CURRENT_USER)::regrole
-                AND EXISTS (SELECT FROM df.instances i WHERE i.id = instance_id));
+                AND EXISTS (SELECT FROM df.instances i WHERE i.id = instance_id AND i.completed_at IS NULL));

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -66,6 +66,20 @@ def test_arguments_of_later_versions(session: Connection, arguments: str, code: 
     session.execute(
         "SELECT df.start('SELECT 1', database => current_database(), transaction_mode => 'Caller')"
     )
+
+
+def test_what_start_refuses_an_insert_refuses_too(session: Connection) -> None:
+    insert = "INSERT INTO df.instances (expression, {}) VALUES (%s, {})"
+    for column, given in [("database", "'template1'"), ("input", "'1'"), ("priority", "1"), ("queue", "'q'")]:
+        assert refusal(session, insert.format(column, given), WIRE) == "0A000"
+    for column, given in [("database", "current_database()"), ("queue", "'default'"), ("priority", "0")]:
+        session.execute(insert.format(column, given).encode(), [WIRE])
+
+
+def test_the_limit_is_that_of_the_wire_text(session: Connection) -> None:
+    # Each quotation mark is two characters there.
+    start = "SELECT df.start('SELECT 1 --' || repeat('\"', 40000000))"
+    assert refusal(session, start) == "DF513"
 
 
 def test_start_says_when_no_worker_is_alive(session: Connection) -> None:
@@ -137,6 +151,28 @@ def test_cancel(session: Connection) -> None:
         == f"Instance {instance} cancelled: Cancelled by user"
     )
     assert value(session, "SELECT count(*) FROM df.requests") == 0
+
+
+def test_requests_of_ended_instances_do_not_stay(session: Connection, roles: Callable[..., str]) -> None:
+    anna = roles("anna")
+    value(session, "SELECT df.grant_usage(%s)", anna)
+    session.execute(f"SET ROLE {anna}".encode())
+    instance = value(session, "SELECT df.start('SELECT 1')")
+    ask = "INSERT INTO df.requests (instance_id, kind) VALUES (%s, 'cancel')"
+    session.execute(ask.encode(), [instance])
+    session.execute("RESET ROLE")
+    me = register(session)
+    [(_, token, _)] = claim(session, me)
+    session.execute('SELECT df._finish(%s, %s, \'{"status": "cancelled"}\')', [token, instance])
+    session.execute(f"SET ROLE {anna}".encode())
+    assert refusal(session, ask, instance) == "42501"
+    # The policy cannot see an end that has not committed: such a request goes with the next worker.
+    session.execute("RESET ROLE")
+    running = value(session, "SELECT df.start('SELECT 1')")
+    for each in (instance, running):
+        session.execute(ask.encode(), [each])
+    session.execute("SELECT df._unregister_worker(%s)", [me])
+    assert session.execute("SELECT instance_id FROM df.requests").fetchall() == [(running,)]
 
 
 def test_await_refuses_what_it_could_never_see(session: Connection) -> None:
