@@ -66,7 +66,7 @@ class _Row:
 
 @dataclass(slots=True)
 class _Activation:
-    """The requests of one step by number; the bytes of responses that are held for them, and whether they were
+    """The requests of one step by number; the bytes of responses held for them, and whether they were
     ever too many."""
 
     rows: dict[int, _Row] = field(default_factory=dict[int, _Row])

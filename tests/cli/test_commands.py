@@ -318,3 +318,22 @@ def test_run_reaches_the_hosts_that_it_was_told(dfc: Run, project: Path) -> None
     # It is looked up now, and there is no such name.
     tried = dfc("run", "out.dfsql", "--allow-host", "name.invalid", cwd=project)
     assert tried.returncode == 1 and "cannot be resolved" in tried.stderr, tried.stderr
+
+
+def test_a_pending_cancel_is_shown_as_df_status_says_it(dfc: Run, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        for label in ("kept", "stopped"):
+            connection.execute("SELECT df.start('SELECT 1', %s)", [label])
+        connection.execute("SELECT df.cancel(id) FROM df.instances WHERE label = 'stopped'")
+
+    def labels(*options: str) -> dict[str, str]:
+        listed = json.loads(dfc("list", "--json", "--database", database, *options).stdout)
+        return {each["label"]: each["status"] for each in listed}
+
+    assert labels() == {"kept": "pending", "stopped": "cancelled"}
+    assert labels("--status", "pending") == {"kept": "pending"}
+    assert labels("--status", "cancelled") == {"stopped": "cancelled"}
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT id FROM df.instances WHERE label = 'stopped'").fetchone()
+    assert row is not None
+    assert json.loads(dfc("show", row[0], "--json", "--database", database).stdout)["status"] == "cancelled"
