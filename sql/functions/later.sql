@@ -1,5 +1,8 @@
 -- What the language has and this version does not run yet. Each exists with its arguments, so that a call says
--- so instead of "function does not exist". Locks: none.
+-- so instead of "function does not exist". A duration is anycompatible: a text, an interval, a number of seconds.
+-- What is missing are the policies of df.sql, df.step and df.http and on_failure of df.join and df.parallel: each
+-- default costs every call of those about a microsecond, and a name cannot be given to a VARIADIC call at all.
+-- Locks: none.
 CREATE OR REPLACE FUNCTION df._later(what text) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -23,9 +26,15 @@ CREATE OR REPLACE FUNCTION df.if_rows(result_name text, then_branch text, else_b
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.if_rows') $$;
 CREATE OR REPLACE FUNCTION df.loop(body text, condition text DEFAULT NULL, compensate text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.loop') $$;
-CREATE OR REPLACE FUNCTION df.break(value text DEFAULT NULL) RETURNS text
+CREATE OR REPLACE FUNCTION df.break(value anycompatible DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.break') $$;
-CREATE OR REPLACE FUNCTION df.map(items text, body text, name text DEFAULT 'item', max_parallel integer DEFAULT 16, batch_size integer DEFAULT 1, on_error text DEFAULT 'fail') RETURNS text
+CREATE OR REPLACE FUNCTION df.map(
+    items text, body text, name text DEFAULT NULL, max_parallel integer DEFAULT NULL,
+    batch_size integer DEFAULT NULL, on_error text DEFAULT NULL, max_attempts integer DEFAULT NULL,
+    backoff anycompatible DEFAULT NULL, max_backoff anycompatible DEFAULT NULL, jitter boolean DEFAULT NULL,
+    retry_on text[] DEFAULT NULL, no_retry_on text[] DEFAULT NULL, timeout anycompatible DEFAULT NULL,
+    rate_limit text DEFAULT NULL, rate_key text DEFAULT NULL, delivery text DEFAULT NULL,
+    database text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.map') $$;
 CREATE OR REPLACE FUNCTION df.map_results(instance_id text, path text) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.map_results') $$;
@@ -39,21 +48,43 @@ CREATE OR REPLACE FUNCTION df.wait_until(at timestamptz) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.wait_until') $$;
 CREATE OR REPLACE FUNCTION df.wait_for_schedule(cron_expr text, time_zone text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.wait_for_schedule') $$;
-CREATE OR REPLACE FUNCTION df.wait_for_signal(name text, timeout_seconds integer DEFAULT NULL) RETURNS text
+CREATE OR REPLACE FUNCTION df.wait_for_signal(name text, timeout_seconds anycompatible DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.wait_for_signal') $$;
-CREATE OR REPLACE FUNCTION df.wait_for(query text, every text DEFAULT '10 s', timeout text DEFAULT NULL) RETURNS text
+CREATE OR REPLACE FUNCTION df.wait_for(
+    query text, every anycompatible DEFAULT NULL, timeout anycompatible DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.wait_for') $$;
-CREATE OR REPLACE FUNCTION df.http_multipart(url text, method text DEFAULT 'POST', parts jsonb DEFAULT NULL, headers jsonb DEFAULT NULL, timeout_seconds integer DEFAULT 30) RETURNS text
+CREATE OR REPLACE FUNCTION df.http_multipart(
+    url text, method text DEFAULT NULL, parts jsonb DEFAULT NULL, headers jsonb DEFAULT NULL,
+    timeout_seconds integer DEFAULT NULL, max_attempts integer DEFAULT NULL,
+    backoff anycompatible DEFAULT NULL, max_backoff anycompatible DEFAULT NULL, jitter boolean DEFAULT NULL,
+    retry_on text[] DEFAULT NULL, no_retry_on text[] DEFAULT NULL, timeout anycompatible DEFAULT NULL,
+    on_error text DEFAULT NULL, rate_limit text DEFAULT NULL, rate_key text DEFAULT NULL,
+    delivery text DEFAULT NULL, database text DEFAULT NULL, retry_unsafe boolean DEFAULT NULL,
+    retry_after_max anycompatible DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.http_multipart') $$;
-CREATE OR REPLACE FUNCTION df.atomic(body text) RETURNS text
+CREATE OR REPLACE FUNCTION df.atomic(
+    body text, max_attempts integer DEFAULT NULL, backoff anycompatible DEFAULT NULL,
+    max_backoff anycompatible DEFAULT NULL, jitter boolean DEFAULT NULL, retry_on text[] DEFAULT NULL,
+    no_retry_on text[] DEFAULT NULL, timeout anycompatible DEFAULT NULL, on_error text DEFAULT NULL,
+    rate_limit text DEFAULT NULL, rate_key text DEFAULT NULL, delivery text DEFAULT NULL,
+    database text DEFAULT NULL, autocommit boolean DEFAULT NULL, isolation text DEFAULT NULL,
+    settings jsonb DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.atomic') $$;
-CREATE OR REPLACE FUNCTION df.call(workflow text, input jsonb DEFAULT NULL) RETURNS text
+CREATE OR REPLACE FUNCTION df.call(
+    workflow text, input jsonb DEFAULT NULL, max_attempts integer DEFAULT NULL,
+    backoff anycompatible DEFAULT NULL, max_backoff anycompatible DEFAULT NULL, jitter boolean DEFAULT NULL,
+    retry_on text[] DEFAULT NULL, no_retry_on text[] DEFAULT NULL, timeout anycompatible DEFAULT NULL,
+    on_error text DEFAULT NULL, rate_limit text DEFAULT NULL, rate_key text DEFAULT NULL,
+    delivery text DEFAULT NULL, database text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.call') $$;
-CREATE OR REPLACE FUNCTION df.wait_for_instance(instance_id text) RETURNS text
+CREATE OR REPLACE FUNCTION df.wait_for_instance(instance_id text, timeout anycompatible DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.wait_for_instance') $$;
-CREATE OR REPLACE FUNCTION df.retry(body text, max_attempts integer, backoff text DEFAULT NULL, max_backoff text DEFAULT NULL, jitter boolean DEFAULT NULL, retry_on text[] DEFAULT NULL, no_retry_on text[] DEFAULT NULL) RETURNS text
+CREATE OR REPLACE FUNCTION df.retry(
+    body text, max_attempts integer, backoff anycompatible DEFAULT NULL,
+    max_backoff anycompatible DEFAULT NULL, jitter boolean DEFAULT NULL, retry_on text[] DEFAULT NULL,
+    no_retry_on text[] DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.retry') $$;
-CREATE OR REPLACE FUNCTION df.timeout(body text, duration text, else_branch text DEFAULT NULL) RETURNS text
+CREATE OR REPLACE FUNCTION df.timeout(body text, duration anycompatible, else_branch text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.timeout') $$;
 CREATE OR REPLACE FUNCTION df.try(body text, catch text, finally text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.try') $$;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from dfc.compiler.signatures import STEPS, SUBMISSIONS
+from dfc.compiler.signatures import STEPS, SUBMISSIONS, Parameter, Want
 
 FUNCTIONS = {**STEPS, **SUBMISSIONS}
 
@@ -42,3 +42,39 @@ def test_parameters(overloads: dict[str, list[tuple[list[str], int, bool]]], nam
             assert len(names) - defaults == least, "another number of required parameters"
     if not signature.variadic:
         assert max(len(names) for names, _, _ in overloads[name]) >= len(signature.parameters)
+
+
+RUN = ("sql", "step", "seq", "join", "join3", "parallel", "as", "http")
+"""What runs. These are called so often that they do without the parameters of their policies."""
+
+VALUES = {
+    Want.EXPRESSION: "'SELECT 1'",
+    Want.TEXT: "'x'",
+    Want.NAME: "'x'",
+    Want.INTEGER: "1",
+    Want.NUMBER: "1.5",
+    Want.BOOLEAN: "true",
+    Want.JSON: "'{}'",
+    Want.LIST: "ARRAY['40']",
+    Want.MOMENT: "'2027-01-01'",
+    Want.ANY: "true",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in STEPS if name not in RUN])
+@pytest.mark.parametrize("duration", ["'5 s'", "5", "1.5", "interval '5 s'"])
+def test_what_comes_later_says_so_whatever_it_is_given(
+    shared_database: str, name: str, duration: str
+) -> None:
+    def given(parameters: tuple[Parameter, ...]) -> str:
+        values = {**VALUES, Want.DURATION: duration}
+        return ", ".join(f'"{p.name}" => {values[p.want]}' for p in parameters)
+
+    signature = STEPS[name]
+    required = tuple(p for p in signature.parameters if p.required)
+    optional = (*(p for p in signature.parameters if not p.required), *signature.options)
+    calls = [required, *((*required, each) for each in optional), (*required, *optional)]
+    with psycopg.connect(shared_database, autocommit=True) as connection:
+        for call in calls:
+            with pytest.raises(psycopg.errors.FeatureNotSupported):
+                connection.execute(f"SELECT df.{name}({given(call)})".encode())
