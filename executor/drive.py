@@ -359,8 +359,7 @@ class Driver:
 
     async def _look_up(self, path: str) -> Recorded | None:
         """What the journal says about an activation; waits for a store that does not answer."""
-        records = await self._insist(lambda: self._store.history(self._claim, self._plan))
-        return next((record for record in records if record.path == path), None)
+        return await self._insist(lambda: self._store.record_of(self._claim, path))
 
     async def _insist(self, ask: Callable[[], Awaitable[_T]]) -> _T:
         """The store's answer, however long it takes to get one."""

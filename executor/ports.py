@@ -82,6 +82,13 @@ class Store(Protocol):
         """
         ...
 
+    async def record_of(self, claim: Claim, path: str) -> Recorded | None:
+        """The record of one activation, with its result; None while there is none.
+
+        Raises FenceLost, Transient.
+        """
+        ...
+
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
         """Record a failure. Raises FenceLost, AlreadyRecorded, Transient."""
         ...

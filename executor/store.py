@@ -122,6 +122,13 @@ class PostgresStore:
         )
         return [_recorded(answer, row) for row in range(len(answer))]
 
+    async def record_of(self, claim: Claim, path: str) -> Recorded | None:
+        """See `ports.Store`."""
+        [answer] = await self._control.ask(
+            Message(query("record_of"), (claim.instance, _bytea(claim.token), path), prepare=True)
+        )
+        return _recorded(answer, 0) if len(answer) else None
+
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
         """See `ports.Store`."""
         error = json_text(error_object(action.error))

@@ -24,6 +24,7 @@
 \ir functions/cancels.sql
 \ir functions/store_plan.sql
 \ir functions/history.sql
+\ir functions/record_of.sql
 \ir functions/record.sql
 \ir functions/finish.sql
 \ir functions/checkpoint.sql

@@ -139,6 +139,8 @@ async def check_journal_is_in_commit_order(make: MakeBench) -> None:
         assert first.event.number < second.event.number
         records = await _history(bench, claim, CHAIN)
         assert [(type(record), record.path) for record in records] == [(Completed, "a"), (Failed, "b")]
+        assert await bench.store.record_of(claim, "b") == second.event
+        assert await bench.store.record_of(claim, "c") is None
         assert records[1] == second.event
         assert isinstance(second.event, Failed)
         assert second.event.error == _error("b")
@@ -162,7 +164,11 @@ async def check_activation_is_recorded_once(make: MakeBench) -> None:
     async with make() as bench:
         await bench.start(CHAIN)
         claim = await bench.claim()
-        await bench.sql.run(claim, _run("a"))
+        done = await bench.sql.run(claim, _run("a", keep=True))
+        assert isinstance(done.event, Completed)
+        found = await bench.store.record_of(claim, "a")
+        assert isinstance(found, Completed)
+        assert (found.number, found.result) == (done.event.number, done.event.result)
         for _ in range(2):
             with pytest.raises(AlreadyRecorded):
                 await bench.sql.run(claim, _run("a"))

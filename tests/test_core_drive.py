@@ -61,6 +61,11 @@ class Memory:
             raise FenceLost
         return list(self.records)
 
+    async def record_of(self, claim: Claim, path: str) -> Recorded | None:
+        if self.fence_lost:
+            raise FenceLost
+        return next((record for record in self.records if record.path == path), None)
+
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
         return self._record(Failed(number=0, path=action.path, error=action.error), action.finish)
 

@@ -60,6 +60,9 @@ class ModelBench:
     async def history(self, claim: Claim, plan: Plan) -> list[Recorded]:
         return self.database.history(claim)
 
+    async def record_of(self, claim: Claim, path: str) -> Recorded | None:
+        return self.database.record_of(claim, path)
+
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
         return self.database.record_failure(claim, action)
 

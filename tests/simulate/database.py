@@ -158,6 +158,9 @@ class Database:
     def history(self, claim: Claim) -> list[Recorded]:
         return list(self.check(claim).records.values())
 
+    def record_of(self, claim: Claim, path: str) -> Recorded | None:
+        return self.check(claim).records.get(path)
+
     def checkpoint(self, claim: Claim, action: RunSql | SendHttp, result: Result) -> Answer:
         """The end of the activation's transaction; what comes before it is rolled back when this raises."""
         brought = result if action.keep else None

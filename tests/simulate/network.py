@@ -131,8 +131,6 @@ class Ports:
         self.database = network.database
         # What the driver has been told of, or would have been, had it read the journal when it had to.
         self.known = set(network.database.recorded_at_claim[claim.token])
-        # What each task of the driver has performed last; None before anything: it reads for all.
-        self.last: dict[asyncio.Task[Any] | None, str] = {}
         self.told = claim.cancel_reason is not None
         self.running: set[str] = set()
         self.refusals: dict[str, int] = {}
@@ -141,12 +139,16 @@ class Ports:
 
     async def history(self, claim: Claim, plan: Plan) -> list[Recorded]:
         records = await self.network.call(lambda: self.database.history(claim))
-        concerned = self.last.get(asyncio.current_task())
-        self.known.update(record.path for record in records if concerned in (None, record.path))
+        self.known.update(record.path for record in records)
         return records
 
+    async def record_of(self, claim: Claim, path: str) -> Recorded | None:
+        record = await self.network.call(lambda: self.database.record_of(claim, path))
+        if record is not None:
+            self.known.add(path)
+        return record
+
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
-        self.last[asyncio.current_task()] = action.path
 
         def serve() -> Answer:
             return self.database.record_failure(claim, action)
@@ -229,7 +231,6 @@ class Ports:
             raise Broken(f"{claim.instance}: {path} starts again though the journal shows its record")
         if path in self.running:
             raise Broken(f"{claim.instance}: {path} runs twice in one driver")
-        self.last[asyncio.current_task()] = path
 
     def _fate(self, instance: Instance, path: str) -> None:
         """Let the activation's own trouble happen. Its transaction is rolled back."""
