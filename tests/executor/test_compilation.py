@@ -64,6 +64,7 @@ def test_a_text_that_kills_the_compiler_is_answered_with_df590() -> None:
         task = asyncio.create_task(compiler.compile_wire(LONG))
         killed: set[int] = set()
         while len(killed) < 2:
+            assert not task.done(), "it has compiled before it was killed"
             pid = compiler.pid
             if pid is not None and pid not in killed and _computing(pid):
                 os.kill(pid, signal.SIGKILL)
@@ -92,6 +93,8 @@ def _computing(pid: int) -> bool:
 def test_a_time_limit_and_a_memory_limit() -> None:
     async def slow(compiler: CompilerProcess) -> None:
         await compiler.compile_wire(wire({"sql": "SELECT 1"}))
+        assert compiler.pid is not None
+        os.kill(compiler.pid, signal.SIGSTOP)  # it cannot be faster than the limit
         compiler._seconds_max = 0.05  # pyright: ignore[reportPrivateUsage]
         with pytest.raises(CompilerUnavailable):  # the probe does not start in that time either
             await compiler.compile_wire(LONG)
@@ -133,9 +136,12 @@ def test_it_knows_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cancelling_a_request_does_not_mix_up_answers() -> None:
     async def work(compiler: CompilerProcess) -> None:
         await compiler.compile_wire(wire({"sql": "SELECT 1"}))
+        assert compiler.pid is not None
+        os.kill(compiler.pid, signal.SIGSTOP)  # no answer before the request is cancelled
         task = asyncio.create_task(compiler.compile_wire(LONG))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        # The number is taken and the request written without a wait between them.
+        while compiler._number < 2:  # noqa: ASYNC110 # pyright: ignore[reportPrivateUsage]
+            await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import psycopg
@@ -114,10 +113,11 @@ def test_cancel_interrupts_a_running_step(database: str, connection: Connection)
     assert effects(connection) == {"before": 1}
 
 
-def test_a_killed_worker_is_taken_over_in_a_second(database: str, connection: Connection) -> None:
+def test_a_killed_worker_is_taken_over_by_its_lock(database: str, connection: Connection) -> None:
+    # The lease cannot run out within this test: only the advisory lock can show that the worker is dead.
     with (
-        WorkerProcess(database) as first,
-        WorkerProcess(database, slots=1) as second,
+        WorkerProcess(database, lease_seconds=600.0) as first,
+        WorkerProcess(database, lease_seconds=600.0, slots=1) as second,
         psycopg.connect(database) as locker,
     ):
         first.registered()
@@ -128,16 +128,13 @@ def test_a_killed_worker_is_taken_over_in_a_second(database: str, connection: Co
         [instance] = submit(connection, plan)
         old = until(lambda: waiting(connection), "the step to wait")
         second.signal(signal.SIGCONT)
-        killed = time.monotonic()
         first.process.kill()
         # The killed worker's statement ends by itself although its lock is never given.
         until(lambda: waiting(connection) - old, "the other worker to run the step")
         until(lambda: not waiting(connection) & old, "the dead worker's statement to end")
-        took = time.monotonic() - killed
         locker.rollback()
         assert ended(connection, instance)["status"] == "completed"
     assert effects(connection) == {"before": 1, "after": 1}
-    assert took < 5.0
 
 
 def test_sigterm_hands_over_at_once(database: str, connection: Connection) -> None:
