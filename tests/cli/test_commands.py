@@ -23,7 +23,7 @@ SLOW = """
 CREATE TABLE done (step text);
 SET application_name = 'from the file';
 SELECT df.start(df.step('a', 'INSERT INTO done VALUES (''a'')')
-  ~> df.step('b', 'INSERT INTO done SELECT ''b'' FROM pg_sleep(3)')
+  ~> df.step('b', 'INSERT INTO done SELECT ''b'' FROM gate FOR UPDATE')
   ~> df.step('c', 'INSERT INTO done VALUES (''c'')'), 'slow');
 SELECT step, count(*) AS times, current_setting('application_name') AS app FROM done GROUP BY 1 ORDER BY 1;
 """
@@ -199,19 +199,23 @@ def test_run_copies_a_file_beside_the_workflow(dfc: Run, project: Path) -> None:
 def test_run_killed_goes_on_where_it_stood(dfc: Run, project: Path) -> None:
     (project / "slow.dfsql").write_text(SLOW)
     command = [sys.executable, "-P", "-m", "dfc", "run", "slow.dfsql"]
-    first = subprocess.Popen(
-        command, cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert first.stderr is not None
-    children: set[int] = set()
-    for line in first.stderr:
-        if "✓ a" in line:
-            children = _children(first.pid)
-            break
-    first.kill()
-    first.communicate()
-    assert children, "the run had a worker"
-    wait_until(lambda: not any(map(_alive, children)), 30, "the worker dies with its parent")
+    # Step b waits for a row that the test holds, so that the run is killed in the middle.
+    with EmbeddedServer(project / ".dfc") as server, psycopg.connect(server.conninfo) as locker:
+        locker.execute("CREATE TABLE gate (n int); INSERT INTO gate VALUES (1); COMMIT")
+        locker.execute("SELECT * FROM gate FOR UPDATE")
+        first = subprocess.Popen(
+            command, cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert first.stderr is not None
+        children: set[int] = set()
+        for line in first.stderr:
+            if "✓ a" in line:
+                children = _children(first.pid)
+                break
+        first.kill()
+        first.communicate()
+        assert children, "the run had a worker"
+        wait_until(lambda: not any(map(_alive, children)), 30, "the worker dies with its parent")
     again = dfc("run", "slow.dfsql", cwd=project)
     assert again.returncode == 0, again.stderr
     assert "continuing the run" in again.stderr and "2 of 4 statements" in again.stderr
