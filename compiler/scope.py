@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from dfc.compiler.ast import Later
+from dfc.compiler.ast import Unordered
 from dfc.compiler.names import RESERVED
 from dfc.compiler.outline import OUTERMOST, Branch, Close, Enter, Leave, Name, Named, Outline, Run
 from dfc.compiler.sql.analysis import Analysis
@@ -111,17 +111,19 @@ class _Places:
             self._by_text.setdefault(name.text.value, []).append(name)
 
     def bind(self, text: str, name: int) -> None:
+        """From here on `text` is the name with this index of the outline; noted for the end of the branch."""
         if self._undo:
             self._undo[-1].setdefault(text, self.names.get(text))
         self.names[text] = name
 
     def enter(self, branch: Branch) -> None:
-        if not isinstance(branch.tree, Later):
+        """Begin to note what the branch binds."""
+        if not isinstance(branch.tree, Unordered):
             self._undo.append({})
 
     def leave(self, branch: Branch) -> None:
         """Take back the names of the branch, for its siblings; `close` gives them again."""
-        if isinstance(branch.tree, Later):
+        if isinstance(branch.tree, Unordered):
             return
         pending = self._pending.setdefault(branch.group, {})
         for text, before in self._undo.pop().items():
@@ -132,6 +134,7 @@ class _Places:
                 self.names[text] = before
 
     def close(self, group: int) -> None:
+        """Give back the names of all branches of the group: they have certainly run."""
         for text, name in self._pending.pop(group, {}).items():
             self.bind(text, name)
 
@@ -143,7 +146,7 @@ class _Places:
         here = self._outline.units[unit].branch
         while here != OUTERMOST:
             branch = self._outline.branches[here]
-            if isinstance(branch.tree, Later):
+            if isinstance(branch.tree, Unordered):
                 return []
             name = _first(candidates, branch.group_begin)
             if name is not None and name.moment >= branch.begin:

@@ -43,6 +43,7 @@ class _Value:
     bytes_: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
 
     def add(self, value: str, start: int, end: int) -> None:
+        """Append characters that stand in the source from `start` to `end`."""
         if not value:
             return
         self.flush()
@@ -53,6 +54,7 @@ class _Value:
         self.length += len(value)
 
     def add_code_point(self, code: int, start: int, end: int) -> None:
+        """Append the character of an escape. Raises StringFault where PostgreSQL cannot store it."""
         if code == 0 or code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
             raise StringFault(
                 "this escape is no Unicode character that PostgreSQL can store",
@@ -62,6 +64,7 @@ class _Value:
         self.add(chr(code), start, end)
 
     def add_byte(self, byte: int, start: int, end: int) -> None:
+        """Append the byte of an escape; one over 127 waits for `flush`. Raises StringFault for NUL."""
         if byte == 0:
             raise StringFault("a text cannot have the character NUL", Span(start, end), "remove the escape")
         if byte < 0x80:

@@ -181,6 +181,9 @@ class _Writer:
     )
 
     def write(self, parameter: Parameter, source: Result | None) -> str:
+        """The SQL text that stands for a reference whose name has `source`; adds its parameter to `types` and
+        `values` unless an equal reference has one. None: the source has not run.
+        """
         key = (parameter.source, parameter.use, parameter.column, parameter.optional, parameter.aliased)
         if parameter.use is Use.ROWS:
             return self._rows(parameter, source)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -113,3 +115,18 @@ def test_rows_run_in_parallel(session: Connection, database: str) -> None:
         session.execute("SELECT pg_advisory_unlock(77)")
         thread.join(30)
     assert counted == [10_000]
+
+
+def test_both_ways_to_run_a_step_pass_the_same_parameters() -> None:
+    folder = Path(__file__).parent.parent.parent / "sql" / "functions"
+    rows, execute = (
+        [
+            line
+            for line in (folder / name).read_text().splitlines()
+            if "params[" in line and "USING" not in line
+        ]
+        for name in ("rows.sql", "execute.sql")
+    )
+    assert rows == execute
+    numbers = re.findall(r"params\[(\d+)\]", "".join(rows))
+    assert [int(number) for number in numbers] == [*range(1, 11), *range(1, 101)]
