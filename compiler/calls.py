@@ -124,9 +124,15 @@ def _place(bound: Bound, signature: Signature, positional: list[Argument], repor
     """Place the positional arguments, and say what is missing or too much."""
     function = bound.function
     for argument in positional:
-        if argument.variadic and not (signature.variadic and argument is positional[-1]):
+        if argument.variadic and not (signature.variadic and len(positional) == 1):
             message = f"`{function}` takes no VARIADIC argument there"
             report(error("DF163", message, argument.span, help=_arguments(function, signature)))
+            return False
+        if isinstance(argument.value, Faulty) or not signature.variadic:
+            continue
+        if isinstance(argument.value, Array) != argument.variadic:
+            message = f"`{function}` takes an array with VARIADIC in front of it, and nothing else with it"
+            report(error("DF163", message, argument.span, help=f"write `{function}(VARIADIC ARRAY[...])`"))
             return False
     if signature.variadic and not any(p.name in bound.by_name for p in signature.parameters):
         listed = _listed(positional)
@@ -163,10 +169,10 @@ def _place(bound: Bound, signature: Signature, positional: list[Argument], repor
 
 
 def _listed(positional: Sequence[Argument]) -> tuple[Value, ...]:
-    """The arguments of a variadic call, an array at the end taken apart."""
+    """The arguments of a variadic call, or the elements of its one VARIADIC array."""
     values = tuple(argument.value for argument in positional)
-    if values and isinstance(values[-1], Array) and (positional[-1].variadic or len(values) == 1):
-        return (*values[:-1], *values[-1].items)
+    if len(values) == 1 and isinstance(values[0], Array):
+        return values[0].items
     return values
 
 

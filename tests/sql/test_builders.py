@@ -97,6 +97,8 @@ REFUSED = [
     ("df.http('http://x', timeout_seconds => 0)", "DF114"),
     ("df.http('http://x', headers => '[]')", "DF114"),
     ("""df.http('http://x', headers => '{"a": 1}')""", "DF114"),
+    (f"df.parallel(ARRAY[{a}, {b}])", "42883"),
+    (f"df.seq({a}, VARIADIC ARRAY[{b}])", "42883"),
     (f"{a} | {b}", "0A000"),
     (f"{a} ?> {b}", "0A000"),
     (f"{a} !> {b}", "0A000"),

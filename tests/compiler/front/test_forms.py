@@ -144,7 +144,7 @@ OTHER = Sql(query=Text(value="SELECT 2"))
     [
         ("'SELECT 1' ~> ('SELECT 2' ~> 'SELECT 1') ~> 'SELECT 2'", Chain(items=(SQL, OTHER, SQL, OTHER))),
         ("df.seq('SELECT 1', 'SELECT 2' ~> 'SELECT 1')", Chain(items=(SQL, OTHER, SQL))),
-        ("df.seq(ARRAY['SELECT 1', 'SELECT 2'])", Chain(items=(SQL, OTHER))),
+        ("df.parallel(VARIADIC ARRAY['SELECT 1', 'SELECT 2'])", FanOut(branches=(SQL, OTHER))),
         ("df.seq(VARIADIC ARRAY['SELECT 1', 'SELECT 2']::text[])", Chain(items=(SQL, OTHER))),
         ("df.seq(b => 'SELECT 1', a => 'SELECT 2')", Chain(items=(OTHER, SQL))),
         ("df.seq('SELECT 1')", SQL),
