@@ -138,9 +138,11 @@ _SIMPLE = {
     "other": Kind.OTHER,
 }
 
+_CONTINUES = re.compile(_CONTINUED + "'")
 _COMMENT_DELIMITER = re.compile(r"/\*|\*/")
 _COMMENT_START = re.compile(r"--|/\*")
 _JUNK = re.compile(_WORD)
+_WORD_AT_END = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+\Z")
 # An operator with one of these in it may end in `+` or `-`.
 _NOT_IN_SQL = re.compile(r"[~!@#^&|`?%]")
 _REFERENCE_PARTS = re.compile(_REFERENCE)
@@ -164,7 +166,11 @@ def scan(text: str, start: int = 0, end: int | None = None) -> Iterator[Lexeme]:
             position = after
             continue
         simple = _SIMPLE.get(kind or "")
-        if simple is not None:
+        if simple in STRINGS and _CONTINUES.match(text, after, stop):
+            # The pattern has matched all but a last piece, which has no end.
+            yield Lexeme(Kind.UNTERMINATED_STRING, position, stop)
+            after = stop
+        elif simple is not None:
             yield Lexeme(simple, position, after)
         elif kind == "operator":
             for operator in _operators(text, position, after):
@@ -190,6 +196,10 @@ def _other(text: str, kind: str | None, start: int, after: int, stop: int) -> Le
             return Lexeme(Kind.DOLLAR_STRING, start, closing + len(delimiter))
         case "radix" | "number" | "param":
             junk = _JUNK.match(text, after, stop)
+            if junk is None and kind != "param" and text.startswith("$", after, stop):
+                # PostgreSQL reads `1_0$1` as 1 and the word `_0$1`: longer than 1_0, and junk.
+                word = _WORD_AT_END.search(text, start, after)
+                junk = None if word is None else _JUNK.match(text, word.start(), stop)
             if junk is not None:
                 return Lexeme(Kind.BAD_NUMBER, start, junk.end())
             return Lexeme(Kind.PARAM if kind == "param" else Kind.NUMBER, start, after)

@@ -64,6 +64,10 @@ def is_junk_behind_a_parameter(text: str, lexeme: Lexeme) -> bool:
 
 @given(st.lists(st.tuples(FRAGMENTS, st.sampled_from(["", " ", "\n"])), max_size=12))
 @example([("$1", ""), ("select", "")])
+@example([("E'a'\n'\\''", ""), ("'", "")])
+@example([("1_000", ""), ("$1", "")])
+@example([("1.e5", ""), ("$1", "")])
+@example([("1e+5", ""), ("$1", "")])
 def test_boundaries_are_those_of_postgresql(parts: list[tuple[str, str]]) -> None:
     text = "".join(fragment + gap for fragment, gap in parts)
     ours = list(scan(text))
