@@ -126,17 +126,53 @@ class Later:
     span: Span = field(default=NOWHERE, compare=False)
 
 
-Expression = Sql | Http | Step | Bind | Chain | Join | FanOut | Later
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hole:
+    """Stands where a part is faulty, which has been reported. `children`: what of the part is well formed.
+
+    A tree with a hole is checked like any other and has neither a plan nor a wire text.
+    """
+
+    children: tuple[Expression, ...] = ()
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+Expression = Sql | Http | Step | Bind | Chain | Join | FanOut | Later | Hole
+Unordered = Later | Hole
+"""What does not say in which order its children run, or whether they do at all."""
+
+
+def links(expression: Expression) -> tuple[Expression, ...]:
+    """What the expression is as a part of a chain: the items of a chain, anything else as it is."""
+    return expression.items if isinstance(expression, Chain) else (expression,)
+
+
+def placeholder(children: tuple[Expression, ...], span: Span) -> Expression:
+    """What stands in the tree for a faulty part; the names of a single child hold behind it as ever."""
+    match children:
+        case (Hole(children=inner), *rest):
+            return Hole(children=(*inner, *rest), span=span)  # so that long rows of faults stay flat
+        case (Chain(items=(*_, Hole(children=()))),):
+            return children[0]
+        case (child,):
+            return Chain(items=(*links(child), Hole(span=span)), span=span)
+        case _:
+            pass
+    return Hole(children=children, span=span)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """A statement of a file that is a workflow: a bare expression, or `SELECT df.start(...)` alone."""
+    """A statement of a file that is a workflow: a bare expression, or `SELECT df.start(...)` alone.
+
+    `faulty`: something in it is wrong and has been reported; its body is checked, and gets no plan.
+    """
 
     body: Expression
     label: str | None
     span: Span = field(default=NOWHERE, compare=False)
     mixed: tuple[Mixed, ...] = field(default=(), compare=False)
+    faulty: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from dfc.compiler import constants
-from dfc.compiler.ast import Bind, Chain, Expression, FanOut, Join, Later, Text
+from dfc.compiler.ast import Bind, Chain, Expression, FanOut, Join, Later, Text, placeholder
 from dfc.compiler.constants import ConstantFault
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.functions import Functions
@@ -30,6 +30,7 @@ from dfc.compiler.values import (
     Truth,
     Value,
     described,
+    faulty,
     joined,
     without_blanks_at_end,
 )
@@ -218,7 +219,7 @@ class Builder:
         span = sign.span.to(value.span)
         if sign.type == "PLUS" and isinstance(value, Number):
             return replace(value, span=span)
-        return self._computed(lambda: constants.negated(value, span), span)
+        return self._computed(lambda: constants.negated(value, span), value, span)
 
     def _cast(self, parts: list[Part]) -> Part:
         value, kind = _value(parts[0]), parts[2]
@@ -237,14 +238,14 @@ class Builder:
         return self._converted_to(value, " ".join((name.type_name, *words)), name.span.to(value.span))
 
     def _converted_to(self, value: Value, type_name: str, span: Span) -> Value:
-        return self._computed(lambda: constants.cast(value, type_name, span), span)
+        return self._computed(lambda: constants.cast(value, type_name, span), value, span)
 
-    def _computed(self, compute: _Compute, span: Span) -> Value:
+    def _computed(self, compute: _Compute, operand: Value, span: Span) -> Value:
         try:
             return compute()
         except ConstantFault as fault:
             self._fault(fault.code, fault.message, fault.span, help=fault.help)
-            return Faulty(span=span)
+            return faulty((operand,), span)
 
     def _array(self, parts: list[Part]) -> Part:
         first, last = parts[0], parts[-1]
@@ -286,7 +287,7 @@ class Builder:
             body = self.functions.expression(value)
             span = loop.span.to(value.span)
             self._loops.add(span)
-            value = Faulty(span=span) if body is None else _later("@>", (body,), span)
+            value = _later("@>", (body,), span)
         return value
 
     def _expression(self, parts: list[Part]) -> Part:
@@ -328,25 +329,19 @@ class Builder:
         if operator.type == "FAN" and isinstance(right, String) and is_identifier(right.text.value):
             body = self.functions.expression(group.closed())
             name = self.functions.name(right)
-            if body is None or name is None:
-                return _Group(Faulty(span=span))
             return _Group(Tree(expression=Bind(name=name, body=body, span=span), span=span))
         if operator.type == group.open and group.items is not None:
-            added = self.functions.expression(right)
-            if added is None:
-                return _Group(Faulty(span=span))
-            group.items += _items(added, operator.type)
+            group.items += _items(self.functions.expression(right), operator.type)
             group.value = replace(group.value, span=span)
             return group
         left = group.closed()
         first, second = self.functions.expression(left), self.functions.expression(right)
-        if first is None or second is None:
-            return _Group(Faulty(span=span))
-        return self._combined(operator, left, first, second, span)
+        if operator.type == "ELSE" and isinstance(left, Faulty):
+            # Whether there was to be a `?>` in it, nobody knows.
+            return _Group(Faulty(rest=placeholder((first, second), span), span=span))
+        return self._combined(operator, first, second, span)
 
-    def _combined(
-        self, operator: Leaf, left: Value, first: Expression, second: Expression, span: Span
-    ) -> _Group:
+    def _combined(self, operator: Leaf, first: Expression, second: Expression, span: Span) -> _Group:
         match operator.type:
             case "CHAIN":
                 items = [*_items(first, "CHAIN"), *_items(second, "CHAIN")]
@@ -363,47 +358,44 @@ class Builder:
             case "ELSE" if isinstance(first, Later) and first.construct == "?>":
                 return _Group(_later("?> with !>", (*first.children, second), span))
             case "ELSE":
-                return _Group(
-                    self._fault(
-                        "DF164",
-                        "`!>` has no `?>` on its left side",
-                        operator.span,
-                        label="operators group from the left",
-                        help="write `condition ?> (then) !> (else)`",
-                    )
+                self._fault(
+                    "DF164",
+                    "`!>` has no `?>` on its left side",
+                    operator.span,
+                    label="operators group from the left",
+                    help="write `condition ?> (then) !> (else)`",
                 )
+                return _Group(Faulty(rest=placeholder((first, second), span), span=span))
             case _:
                 raise AssertionError(operator.type)
 
     def _concatenated(self, group: _Group, operator: Leaf, right: Value, span: Span) -> _Group:
         left = group.value if group.texts is not None else group.closed()
         if isinstance(left, Faulty) or isinstance(right, Faulty):
-            return _Group(Faulty(span=span))
+            return _Group(faulty((left, right), span))
         if isinstance(left, String) and isinstance(right, String):
             texts = group.texts if group.texts is not None else [left]
             texts.append(right)
             return _Group(replace(left, span=span), "CONCAT", texts=texts)
         if isinstance(left, Tree | Submission) or isinstance(right, Tree | Submission):
-            return _Group(
-                self._fault(
-                    "DF115",
-                    "text is joined to a workflow expression with `||`",
-                    operator.span,
-                    label="`||` groups from the left, like `~>`",
-                    help="put the text and its `||` in parentheses",
-                )
+            self._fault(
+                "DF115",
+                "text is joined to a workflow expression with `||`",
+                operator.span,
+                label="`||` groups from the left, like `~>`",
+                help="put the text and its `||` in parentheses",
             )
+            return _Group(faulty((left, right), span))
         if isinstance(left, Null) or isinstance(right, Null):
             return _Group(Null(span=span))
         other = right if isinstance(left, String) else left
-        return _Group(
-            self._fault(
-                "DF165",
-                f"`||` here joins strings, not {described(other)}",
-                other.span,
-                help="write the whole text as one string",
-            )
+        self._fault(
+            "DF165",
+            f"`||` here joins strings, not {described(other)}",
+            other.span,
+            help="write the whole text as one string",
         )
+        return _Group(faulty((left, right), span))
 
 
 def _value(part: Part) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -47,38 +47,55 @@ _EXAMPLES = {
 
 @dataclass(slots=True, kw_only=True)
 class Bound:
-    """The arguments of a call by parameter name, in the order of the signature; `listed` when variadic."""
+    """The arguments of a call by parameter name, in the order of the signature; `listed` when variadic.
+
+    Not `complete`: something about them is wrong and has been reported; `strays` have no place then.
+    `guessed`: nobody can say whether the positional ones stand in their places.
+    """
 
     function: str
     span: Span
     by_name: dict[str, Argument] = field(default_factory=dict[str, Argument])
     listed: tuple[Value, ...] | None = None
+    strays: list[Value] = field(default_factory=list[Value])
+    complete: bool = True
+    guessed: bool = False
 
     def value(self, name: str) -> Value | None:
         """The argument, None when it was left out or is NULL."""
         found = self.by_name.get(name)
         return None if found is None or isinstance(found.value, Null) else found.value
 
+    def is_given(self, name: str) -> bool:
+        """Whether there is such an argument, not NULL, that does not have its place by a guess."""
+        found = self.by_name.get(name)
+        return self.value(name) is not None and found is not None and found.name in (name, None)
+
 
 def nearest(word: str, known: Sequence[str], prefix: str = "") -> str:
     """A help line that names the known word that a misspelt one is like; empty when there is none."""
-    close = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
-    return f"did you mean `{prefix}{close[0]}`?" if close else ""
+    close = closest(word, known)
+    return f"did you mean `{prefix}{close}`?" if close else ""
 
 
-def bind(
-    function: str, signature: Signature, given: Sequence[Argument], span: Span, report: Report
-) -> Bound | None:
-    """Give each argument its parameter; None when one of them has a problem, which has been reported."""
+def closest(word: str, known: Iterable[str]) -> str:
+    """The known word that a misspelt one is like; empty when there is none."""
+    close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return close[0] if close else ""
+
+
+def bind(function: str, signature: Signature, given: Sequence[Argument], span: Span, report: Report) -> Bound:
+    """Give each argument its parameter; where that is not possible, report it and guess."""
     bound = Bound(function=function, span=span)
     named = {p.name: p for p in (*signature.parameters, *signature.options)}
     positional: list[Argument] = []
-    good = True
+    misnamed: list[Argument] = []
     for argument in given:
         if argument.name is None:
-            good = _positional(bound, argument, positional, report) and good
+            bound.complete = _positional(bound, argument, positional, report) and bound.complete
         elif argument.name not in named:
-            good = False
+            bound.complete = False
+            misnamed.append(argument)
             report(
                 error(
                     "DF160",
@@ -88,11 +105,42 @@ def bind(
                 )
             )
         elif argument.name in bound.by_name:
-            good = False
+            bound.complete = False
+            bound.strays.append(argument.value)
             report(_twice(function, argument, bound.by_name[argument.name].span))
         else:
             bound.by_name[argument.name] = argument
-    return bound if good and _place(bound, signature, positional, report) else None
+    if bound.complete and not _place(bound, signature, positional, report):
+        bound.complete, bound.guessed = False, True
+    if not bound.complete:
+        _guess(bound, signature, positional, misnamed)
+    return bound
+
+
+def _guess(
+    bound: Bound, signature: Signature, positional: Sequence[Argument], misnamed: Sequence[Argument]
+) -> None:
+    """Find a likely place for the arguments of a faulty call, so that what is wrong in them is reported."""
+    options = {p.name for p in (*signature.parameters, *signature.options)}
+    for argument in misnamed:
+        place = closest(argument.name or "", options - bound.by_name.keys())
+        if place:
+            bound.by_name[place] = argument
+        else:
+            bound.strays.append(argument.value)
+    if signature.variadic:
+        placed = {id(argument) for argument in bound.by_name.values()}
+        bound.listed = _listed([argument for argument in positional if id(argument) not in placed])
+        return
+    for index, argument in enumerate(positional):
+        if any(argument is placed for placed in bound.by_name.values()):
+            continue
+        free = [p.name for p in signature.parameters if p.name not in bound.by_name]
+        if not free:
+            bound.strays += [rest.value for rest in positional[index:]]
+            return
+        own = signature.parameters[index].name if index < len(signature.parameters) else ""
+        bound.by_name[own if own in free else free[0]] = argument
 
 
 def _positional(bound: Bound, argument: Argument, positional: list[Argument], report: Report) -> bool:

@@ -127,7 +127,7 @@ def document(written: str, binary: bool, span: Span) -> Document:
 def cast(value: Value, type_name: str, span: Span) -> Value:
     """The constant as another type. Raises ConstantFault when that is not possible while compiling."""
     if isinstance(value, Faulty):
-        return Faulty(span=span)
+        return replace(value, span=span)
     if isinstance(value, Null):
         return Null(span=span)
     if isinstance(value, Tree | Submission):

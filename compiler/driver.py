@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from dfc.compiler import wire
-from dfc.compiler.ast import Expression, Piece, ServerStatement, Sql, Workflow
+from dfc.compiler.ast import Expression, Hole, Piece, ServerStatement, Sql, Workflow
 from dfc.compiler.check import RULES, SIZE_RULES, check
 from dfc.compiler.diagnostics import Diagnostic, has_errors
 from dfc.compiler.facts import Facts
@@ -15,7 +15,7 @@ from dfc.compiler.lower import lower, node_ids
 from dfc.compiler.outline import Outline, outline
 from dfc.compiler.parse import parse_expression, parse_file
 from dfc.compiler.plan import Plan
-from dfc.compiler.printer import print_expression
+from dfc.compiler.printer import HOLE, print_expression
 from dfc.compiler.scope import NO_SCOPE, resolve
 from dfc.compiler.silence import without_silenced
 from dfc.compiler.source import Source
@@ -70,7 +70,7 @@ def compile_file(source: Source) -> CompiledFile:
         if isinstance(statement, ServerStatement):
             statements.append(statement)
             continue
-        compiled = compile_workflow(statement.body, source, statement.mixed)
+        compiled = compile_workflow(statement.body, source, statement.mixed, faulty=statement.faulty)
         text = wire.write(statement.body) if compiled.plan is not None else None
         statements.append(CompiledStatement(statement=statement, compiled=compiled, wire=text))
         problems += compiled.problems
@@ -82,17 +82,42 @@ def compile_file(source: Source) -> CompiledFile:
 def compile_wire(text: str) -> Compiled:
     """Compile what the SQL door stored. Spans refer to the expression as the printer writes it."""
     read = wire.read(text)
-    if read.tree is None:
+    tree = read.tree or read.draft
+    if tree is None:
         return Compiled(source=Source(SQL_DOOR, text), problems=read.problems)
-    source = Source(SQL_DOOR, print_expression(read.tree))
+    source = Source(SQL_DOOR, print_expression(tree))
     parsed = parse_expression(source)
-    if parsed.tree is None:
-        return Compiled(source=source, problems=parsed.problems)
-    return compile_workflow(parsed.tree, source)
+    problems = _placed(parsed.problems, read.faults, source)
+    if read.problems and not has_errors(problems):
+        problems = [*read.problems, *problems]
+    if parsed.draft is None:
+        return Compiled(source=source, problems=tuple(problems))
+    faulty = has_errors(problems)
+    compiled = compile_workflow(parsed.draft, source, faulty=faulty)
+    problems += compiled.problems
+    problems.sort(key=lambda problem: problem.span.start)
+    return replace(compiled, problems=tuple(problems))
 
 
-def compile_workflow(tree: Expression, source: Source, mixed: tuple[Mixed, ...] = ()) -> Compiled:
-    """Compile one expression: lay it out, analyse its statements, resolve names, check, lower."""
+def _placed(problems: Sequence[Diagnostic], faults: Sequence[Diagnostic], source: Source) -> list[Diagnostic]:
+    """The problems of a printed draft. Where a hole is printed, the fault that made it is the problem."""
+    left = iter(faults)
+    found: list[Diagnostic] = []
+    for problem in problems:
+        is_hole = source.text[problem.span.start : problem.span.end] == HOLE
+        fault = next(left, None) if is_hole else None
+        found.append(problem if fault is None else replace(fault, span=problem.span))
+    return found
+
+
+def compile_workflow(
+    tree: Expression, source: Source, mixed: tuple[Mixed, ...] = (), *, faulty: bool = False
+) -> Compiled:
+    """Compile one expression: lay it out, analyse its statements, resolve names, check, lower.
+
+    `faulty`: it has problems that were reported before; it is checked, and not lowered. Neither is one with
+    a hole.
+    """
     flat = outline(tree)
     oversize = check(Facts(outline=flat, scope=NO_SCOPE, analyses={}), SIZE_RULES)
     if has_errors(oversize):
@@ -102,7 +127,8 @@ def compile_workflow(tree: Expression, source: Source, mixed: tuple[Mixed, ...] 
     problems = [problem for analysis in analyses.values() for problem in analysis.problems]
     problems += check(facts, RULES)
     problems.sort(key=lambda problem: problem.span.start)
-    if has_errors(problems):
+    faulty = faulty or any(isinstance(unit.tree, Hole) for unit in flat.units)
+    if faulty or has_errors(problems):
         return Compiled(source=source, problems=tuple(problems))
     plan = lower(facts)
     return Compiled(source=source, problems=tuple(problems), plan=plan, provenance=_origins(facts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dfc.compiler.ast import Http, Later
+from dfc.compiler.ast import Http, Unordered
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.outline import OUTERMOST, Outline
 from dfc.compiler.scope import Scope
@@ -36,11 +36,11 @@ class Facts:
             analysis is not None and analysis.http is not None
         )
 
-    def is_inside_later(self, unit: int) -> bool:
-        """Whether the unit stands inside a construct that cannot be executed yet."""
+    def is_inside_unordered(self, unit: int) -> bool:
+        """Whether the unit stands inside a construct that cannot be executed yet, or in a hole."""
         branch = self.outline.units[unit].branch
         while branch != OUTERMOST:
-            if isinstance(self.outline.branches[branch].tree, Later):
+            if isinstance(self.outline.branches[branch].tree, Unordered):
                 return True
             branch = self.outline.branches[branch].parent
         return False

@@ -6,10 +6,24 @@ import re
 from collections.abc import Sequence
 
 from dfc.compiler import constants
-from dfc.compiler.ast import Bind, Chain, Expression, FanOut, Http, Join, Later, Sql, Step, Text
-from dfc.compiler.calls import Bound, Report, bind, check_type, nearest
+from dfc.compiler.ast import (
+    Bind,
+    Chain,
+    Expression,
+    FanOut,
+    Hole,
+    Http,
+    Join,
+    Later,
+    Sql,
+    Step,
+    Text,
+    links,
+    placeholder,
+)
+from dfc.compiler.calls import Bound, Report, bind, check_type, closest, nearest
 from dfc.compiler.constants import ConstantFault
-from dfc.compiler.diagnostics import error
+from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.json_text import JsonObject
 from dfc.compiler.names import LONE_REFERENCE, is_blank, is_identifier, is_reference, name_fault
 from dfc.compiler.signatures import (
@@ -34,11 +48,14 @@ from dfc.compiler.values import (
     Tree,
     Value,
     described,
+    expressions,
+    faulty,
 )
 from dfc.compiler.wire import MARKER, WireError, decode
 
 _URL = re.compile(r"https?://|\$[^$0-9]|\{", re.IGNORECASE)
 _START_DEFAULTS = {"transaction_mode": "caller", "priority": "0", "queue": "default"}
+_NAMES_OF_A_CALL_MAX = 2
 _TRANSACTION_MODES = ("caller", "new")
 
 
@@ -55,13 +72,13 @@ class Functions:
     def _fault(self, code: str, message: str, span: Span, *, help: str = "") -> None:
         self._report(error(code, message, span, help=help))
 
-    def expression(self, value: Value) -> Expression | None:
-        """The value where an expression has to stand; None when it cannot be one, which has been reported."""
+    def expression(self, value: Value) -> Expression:
+        """The value where an expression has to stand; what cannot be one is reported, and a hole."""
         match value:
             case Tree():
                 return value.expression
-            case Faulty():
-                return None
+            case Faulty(rest=rest):
+                return Hole(span=value.span) if rest is None else rest
             case String():
                 return self._plain(value)
             case Submission():
@@ -85,9 +102,9 @@ class Functions:
                     value.span,
                     help="write a step there: SQL in quotes, or a `df.` function",
                 )
-        return None
+        return placeholder(expressions((value,)), value.span)
 
-    def _plain(self, value: String) -> Expression | None:
+    def _plain(self, value: String) -> Expression:
         """A string as an expression: SQL, or the value of a reference that stands alone."""
         text = value.text.value
         if MARKER in text:
@@ -100,18 +117,18 @@ class Functions:
                 value.span,
                 help=f"write `df.call('{shown}')` for a defined workflow, `df.sql('{shown}')` for SQL",
             )
-            return None
+            return Hole(span=value.span)
         return self._sql(value.text, value.span)
 
-    def _sql(self, query: Text, span: Span) -> Expression | None:
+    def _sql(self, query: Text, span: Span) -> Expression:
         if is_blank(query.value):
             self._fault("DF116", "this step is empty", span, help="write one SQL statement")
-            return None
+            return Hole(span=span)
         if is_reference(query.value):
             return Later(construct=f"{query.value}{LONE_REFERENCE}", children=(), span=span)
         return Sql(query=query, span=span)
 
-    def _wired(self, value: String) -> Expression | None:
+    def _wired(self, value: String) -> Expression:
         try:
             return decode(value.text.value)
         except WireError as fault:
@@ -121,15 +138,15 @@ class Functions:
                 value.span,
                 help="write the expression itself, without quotes",
             )
-            return None
+            return Hole(span=value.span)
 
-    def name(self, value: String) -> Text | None:
-        """The name that a string gives to a binding; None when it cannot be one, which has been reported."""
+    def name(self, value: String) -> Text:
+        """The name that a string gives to a binding, also when it is none, which is reported."""
         fault = name_fault(value.text.value)
-        if not fault:
-            return value.text
-        self._fault("DF113", f"the name `{value.text.value}` {fault}", value.span, help="choose another name")
-        return None
+        if fault:
+            message = f"the name `{value.text.value}` {fault}"
+            self._fault("DF113", message, value.span, help="choose another name")
+        return value.text
 
     # Calls
 
@@ -142,14 +159,14 @@ class Functions:
             return self._json(name, arguments, span)
         if parts[:-1] == ("df",):
             if name in STEPS:
-                return self._node(name, STEPS[name], arguments, span)
+                return Tree(expression=self._node(name, arguments, span), span=span)
             if name in SUBMISSIONS:
                 return self._submission(name, SUBMISSIONS[name], arguments, span)
             if name in HELPERS:
                 self._fault(
                     "DF155", f"`df.{name}` is not a step", name_span, help="call it inside a SQL step"
                 )
-                return Faulty(span=span)
+                return faulty([argument.value for argument in arguments], span)
         self._fault(
             "DF156",
             f"there is no function `{'.'.join(parts)}` here",
@@ -157,67 +174,77 @@ class Functions:
             help=nearest(name, (*STEPS, *SUBMISSIONS), "df.")
             or "a workflow is built from `df.` functions, SQL in strings and constants",
         )
-        return Faulty(span=span)
+        return Faulty(rest=self._unknown(parts, arguments, span), span=span)
+
+    def _unknown(self, parts: tuple[str, ...], arguments: Sequence[Argument], span: Span) -> Expression:
+        """What can be checked of a call of no function: as the function that was meant, if that is known."""
+        meant = closest(parts[-1], (*STEPS, *SUBMISSIONS)) if parts[:-1] == ("df",) else ""
+        if meant in STEPS and _fits(meant, arguments, span):
+            return self._node(meant, arguments, span, meant=True)
+        values = [argument.value for argument in arguments]
+        texts = [value.text for value in values if isinstance(value, String)]
+        names = [text for text in texts if not name_fault(text.value)][:_NAMES_OF_A_CALL_MAX]
+        rest = placeholder(expressions(values), span)
+        binds = [Bind(name=name, body=Hole(span=span), span=span) for name in names]
+        return Chain(items=(*binds, *links(rest)), span=span) if binds else rest
 
     def _json(self, name: str, arguments: Sequence[Argument], span: Span) -> Value:
+        values = [argument.value for argument in arguments]
+        if any(isinstance(value, Faulty) for value in values):
+            return faulty(values, span)
         for argument in arguments:
-            if isinstance(argument.value, Faulty):
-                return Faulty(span=span)
             if argument.name is not None or argument.variadic:
                 help = (
                     "write keys and values in turn" if name.endswith("object") else "write the values alone"
                 )
                 self._fault("DF160", f"`{name}` has no named arguments", argument.span, help=help)
-                return Faulty(span=span)
+                return faulty(values, span)
         try:
-            return constants.build_json(name, [argument.value for argument in arguments], span)
+            return constants.build_json(name, values, span)
         except ConstantFault as fault:
             self._fault(fault.code, fault.message, fault.span, help=fault.help)
-            return Faulty(span=span)
+            return faulty(values, span)
 
-    def _node(self, name: str, signature: Signature, arguments: Sequence[Argument], span: Span) -> Value:
-        function = f"df.{name}"
-        bound = bind(function, signature, arguments, span, self._report)
-        if bound is None:
-            self._check_expressions(signature, arguments)
-            return Faulty(span=span)
-        values = self._checked(bound, signature)
-        children = self._children(bound, signature)
-        if values is None or children is None:
-            return Faulty(span=span)
-        node = self._made(name, values, children, span)
-        if node is None:
-            return Faulty(span=span)
-        option = next((o.name for o in signature.options if bound.value(o.name) is not None), None)
-        if option is not None and not isinstance(node, Later):
-            node = Later(construct=f"{option} of {function}", children=(node,), span=span)
-        return Tree(expression=node, span=span)
+    def _node(
+        self, name: str, arguments: Sequence[Argument], span: Span, *, meant: bool = False
+    ) -> Expression:
+        """The node that a call makes. `meant`: the call says another name, which has been reported."""
+        signature = STEPS[name]
+        bound = bind(f"df.{name}", signature, arguments, span, _unheard if meant else self._report)
+        known = len(bound.strays)
+        values = self._checked(bound, signature, meant)
+        wrong = meant or not bound.complete or len(bound.strays) > known
+        children = self._children(bound, signature, meant)
+        needed = [p.name for p in signature.parameters if p.required and p.want is not Want.EXPRESSION]
+        if not meant and bound.complete and all(parameter in values for parameter in needed):
+            node = self._made(name, values, children, span)
+            if wrong and not isinstance(node, Later):
+                node = placeholder((node, *expressions(bound.strays)), span)
+        else:
+            node = _patched(name, bound, (*children, *expressions(bound.strays)), span, meant)
+        option = next((o.name for o in signature.options if bound.is_given(o.name)), None)
+        if option is not None and not meant and not isinstance(node, Later):
+            node = Later(construct=f"{option} of {bound.function}", children=(node,), span=span)
+        return node
 
-    def _check_expressions(self, signature: Signature, arguments: Sequence[Argument]) -> None:
-        """Report what is wrong in the plain strings of a call that is wrong itself."""
-        wanted = {parameter.name: parameter.want for parameter in signature.parameters}
-        for index, argument in enumerate(arguments):
-            positional = signature.parameters[index].want if index < len(signature.parameters) else None
-            want = wanted.get(argument.name) if argument.name is not None else positional
-            if want is Want.EXPRESSION and isinstance(argument.value, String):
-                self._plain(argument.value)
-
-    def _checked(self, bound: Bound, signature: Signature) -> dict[str, Value] | None:
-        """The arguments that are no expressions, each of its type; those left out or NULL are missing."""
+    def _checked(self, bound: Bound, signature: Signature, meant: bool = False) -> dict[str, Value]:
+        """The arguments that are no expressions, each of its type, without those left out, NULL or wrong."""
         values: dict[str, Value] = {}
-        good = True
         for parameter in (*signature.parameters, *signature.options):
             argument = bound.by_name.get(parameter.name)
             if argument is None or parameter.want is Want.EXPRESSION:
                 continue
-            value = check_type(bound.function, parameter, argument.value, self._report)
-            good = good and not isinstance(value, Faulty)
-            if not isinstance(value, Null):
+            sure = argument.name == parameter.name or (argument.name is None and not bound.guessed)
+            report = self._report if sure and (bound.complete or not meant) else _unheard
+            value = check_type(bound.function, parameter, argument.value, report)
+            if isinstance(value, Faulty):
+                bound.strays.append(argument.value)
+            elif not isinstance(value, Null):
                 values[parameter.name] = value
-        return values if good else None
+        return values
 
-    def _children(self, bound: Bound, signature: Signature) -> tuple[Expression, ...] | None:
-        """The arguments that are expressions, in order."""
+    def _children(self, bound: Bound, signature: Signature, meant: bool = False) -> tuple[Expression, ...]:
+        """The arguments that are expressions, in order. Of a faulty call, what is no step is left out."""
         given: list[Value] = []
         if bound.listed is not None:
             given += bound.listed
@@ -229,9 +256,15 @@ class Functions:
                 and self._counts(parameter, argument)
             ):
                 given.append(argument.value)
-        children = [self.expression(value) for value in given]
-        found = tuple(child for child in children if child is not None)
-        return found if len(found) == len(children) else None
+        if bound.complete and not meant:
+            return tuple([self.expression(value) for value in given])
+        found: list[Expression] = []
+        for value in given:
+            if isinstance(value, String) and (bound.complete or not meant):
+                found.append(self._plain(value))
+            else:
+                found += expressions((value,))
+        return tuple(found)
 
     @staticmethod
     def _counts(parameter: Parameter, argument: Argument) -> bool:
@@ -239,7 +272,7 @@ class Functions:
 
     def _made(
         self, name: str, values: dict[str, Value], children: tuple[Expression, ...], span: Span
-    ) -> Expression | None:
+    ) -> Expression:
         """The node that a call of a step function makes."""
         match name:
             case "sql":
@@ -247,7 +280,7 @@ class Functions:
                 if MARKER in query.value:
                     help = "write the expression itself, without `df.sql`"
                     self._fault("DF115", "this statement has a piece of an expression in it", span, help=help)
-                    return None
+                    return Hole(span=span)
                 return self._sql(query, span)
             case "step":
                 return Step(name=_text(values["name"]), body=children[0], span=span)
@@ -256,7 +289,7 @@ class Functions:
             case "seq" if len(children) == 1:
                 return children[0]
             case "seq":
-                return Chain(items=tuple(item for child in children for item in _links(child)), span=span)
+                return Chain(items=tuple(item for child in children for item in links(child)), span=span)
             case "join" | "join3":
                 return Join(branches=children, span=span)
             case "parallel":
@@ -267,77 +300,77 @@ class Functions:
                 inner = tuple(child for child in children if not _is_lone_reference(child))
                 return Later(construct=f"df.{name}", children=inner, span=span)
 
-    def _http(self, values: dict[str, Value], span: Span) -> Expression | None:
+    def _http(self, values: dict[str, Value], span: Span) -> Expression:
         url = _text(values["url"])
+        faults = 0
         if _URL.match(url.value) is None:
+            faults += 1
             shown = url.value if len(url.value) <= 70 else url.value[:67] + "..."
             help = "begin it with `http://` or `https://`, or with a reference"
             self._fault("DF114", f"`{shown}` is not an http address", url.span, help=help)
-            return None
         method = _text(values["method"]).value.upper() if "method" in values else "POST"
         if method not in HTTP_METHODS:
+            faults += 1
             help = f"use one of {', '.join(HTTP_METHODS)}"
             self._fault("DF114", f"`{method}` is not an HTTP method", values["method"].span, help=help)
-            return None
         timeout = values.get("timeout_seconds")
         seconds = int(timeout.digits) if isinstance(timeout, Number) else 30
         if seconds <= 0:
+            faults += 1
             where = timeout.span if timeout else span
             self._fault("DF114", "`timeout_seconds` has to be positive", where, help="write 1 or more")
-            return None
         headers = values.get("headers")
         written = headers.written if isinstance(headers, Document) and headers.value is not None else None
         if isinstance(headers, Document) and headers.value is not None and not _all_text(headers):
+            faults += 1
             help = """write them as '{"Accept": "text/csv"}'"""
             self._fault("DF114", "`headers` has to be an object of strings", headers.span, help=help)
-            return None
         body = _text(values["body"]) if "body" in values else None
-        return Http(url=url, method=method, body=body, headers=written, timeout_seconds=seconds, span=span)
+        node = Http(url=url, method=method, body=body, headers=written, timeout_seconds=seconds, span=span)
+        return placeholder((node,), span) if faults else node
 
     # Statements
 
     def _submission(
         self, name: str, signature: Signature, arguments: Sequence[Argument], span: Span
-    ) -> Value:
-        function = f"df.{name}"
-        bound = bind(function, signature, arguments, span, self._report)
-        if bound is None:
-            self._check_expressions(signature, arguments)
-            return Faulty(span=span)
+    ) -> Submission:
+        bound = bind(f"df.{name}", signature, arguments, span, self._report)
         values = self._checked(bound, signature)
         body = self._submitted(name, bound, signature)
-        if values is None or body is None:
-            return Faulty(span=span)
+        strays = expressions(bound.strays)
+        if strays:
+            body = placeholder((body, *strays), span)
         if name != "start":
             return Submission(function=name, body=body, label=None, span=span)
         mode = values.get("transaction_mode")
         if isinstance(mode, String) and mode.text.value.lower() not in _TRANSACTION_MODES:
             help = "write 'caller', or leave it out"
             self._fault("DF159", "`transaction_mode` is 'caller' or 'new'", mode.span, help=help)
-            return Faulty(span=span)
-        other = next((n for n, v in values.items() if n != "label" and not _is_default(n, v)), None)
+            del values["transaction_mode"]
+        others = (
+            n for n, v in values.items() if n != "label" and bound.is_given(n) and not _is_default(n, v)
+        )
+        other = next(others, None)
         if other is not None:
             body = Later(construct=f"{other} of df.start", children=(body,), span=span)
         label = values.get("label")
         written = label.text.value if isinstance(label, String) else None
         return Submission(function=name, body=body, label=written, span=span)
 
-    def _submitted(self, name: str, bound: Bound, signature: Signature) -> Expression | None:
+    def _submitted(self, name: str, bound: Bound, signature: Signature) -> Expression:
         """The workflow that a statement submits; of one that this version cannot submit, a Later."""
         fut = bound.value("fut")
         if name == "start" and isinstance(fut, Document):
-            self.has_plan = True
-            return None
+            self.has_plan = self.has_plan or bound.complete
+            return Hole(span=fut.span)
         if name == "start" and isinstance(fut, String) and is_identifier(fut.text.value):
             return Later(construct="df.start of a defined workflow", children=(), span=fut.span)
         workflow = bound.value("workflow") if name == "schedule" else None
         if isinstance(workflow, String) and is_identifier(workflow.text.value):
             return Later(construct="df.schedule", children=(), span=bound.span)
         children = self._children(bound, signature)
-        if children is None:
-            return None
         if name == "start":
-            return children[0]
+            return children[0] if children else Hole(span=bound.span)
         return Later(construct=f"df.{name}", children=children, span=bound.span)
 
 
@@ -346,8 +379,45 @@ def _text(value: Value) -> Text:
     return value.text
 
 
-def _links(expression: Expression) -> tuple[Expression, ...]:
-    return expression.items if isinstance(expression, Chain) else (expression,)
+def _unheard(problem: Diagnostic) -> None:
+    """What is wrong with a call that only may have been meant is nobody's concern."""
+
+
+def _fits(name: str, arguments: Sequence[Argument], span: Span) -> bool:
+    """Whether the arguments are those of the function `name`, but for what is wrong inside of them."""
+    signature = STEPS[name]
+    bound = bind(name, signature, arguments, span, _unheard)
+    values = [(p, a.value) for p in signature.parameters if (a := bound.by_name.get(p.name)) is not None]
+    return bound.complete and all(
+        isinstance(value, String | Tree | Faulty)
+        if parameter.want is Want.EXPRESSION
+        else isinstance(value, String)
+        if parameter.want is Want.NAME
+        else not isinstance(check_type(name, parameter, value, _unheard), Faulty)
+        for parameter, value in values
+    )
+
+
+def _patched(
+    name: str, bound: Bound, children: tuple[Expression, ...], span: Span, meant: bool
+) -> Expression:
+    """The node of a faulty call of the function `name`. The name of a step counts as far as it is legible."""
+    if name in ("step", "as"):
+        given = bound.by_name.get("name")
+        text = given.value.text if given is not None and isinstance(given.value, String) else None
+        if text is None or (bound.guessed and name_fault(text.value)):
+            text = Text(value="", span=span)
+        body = placeholder(children, span)
+        return (
+            Step(name=text, body=body, span=span) if name == "step" else Bind(name=text, body=body, span=span)
+        )
+    if name in ("sql", "http", "seq", "join", "join3", "parallel"):
+        return placeholder(children, span)
+    return (
+        Hole(children=children, span=span)
+        if meant
+        else Later(construct=bound.function, children=children, span=span)
+    )
 
 
 def _is_lone_reference(expression: Expression) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import assert_never
 
-from dfc.compiler.ast import FanOut, Http, Join, Later, Sql
+from dfc.compiler.ast import FanOut, Hole, Http, Join, Later, Sql
 from dfc.compiler.facts import Facts
 from dfc.compiler.graph import in_order
 from dfc.compiler.plan import (
@@ -86,6 +86,8 @@ def _node(facts: Facts, unit: int, ids: list[str], bindings: tuple[str, ...], us
             return JoinNode(id=ids[unit], after=after, bindings=bindings, used=used)
         case Later(construct=construct):
             raise LoweringError(f"`{construct}` came through the checks")
+        case Hole():
+            raise LoweringError("a faulty part came through the checks")
         case _:
             assert_never(tree)
 

@@ -8,12 +8,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from dfc.compiler.ast import Bind, Chain, Expression, FanOut, Http, Join, Later, Sql, Step, Text
+from dfc.compiler.ast import (
+    Bind,
+    Chain,
+    Expression,
+    FanOut,
+    Hole,
+    Http,
+    Join,
+    Later,
+    Sql,
+    Step,
+    Text,
+    Unordered,
+)
 from dfc.compiler.span import NOWHERE, Span
 
 OUTERMOST = -1
 
-Leaf = Sql | Http | Later
+Leaf = Sql | Http | Later | Hole
 Group = Join | FanOut
 
 
@@ -32,7 +45,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """A branch of a group, or a child of a construct that cannot be executed yet.
+    """A branch of a group, or a child of a construct that cannot be executed yet, or of a hole.
 
     `begin` and `end` are moments: indexes into `Outline.events`; `group_begin` and `group_end` enclose
     all branches of the group. `parent` is the branch that the group stands in, or OUTERMOST.
@@ -41,7 +54,7 @@ class Branch:
     group: int
     number: int
     parent: int
-    tree: Group | Later
+    tree: Group | Unordered
     begin: int
     end: int
     group_begin: int
@@ -128,7 +141,7 @@ def outline(tree: Expression) -> Outline:
 class _Fork:
     """A group under way. `lasts` are the last units of the branches that have ended."""
 
-    tree: Group | Later
+    tree: Group | Unordered
     number: int
     begin: int
     entry: int | None
@@ -221,8 +234,8 @@ class _Building:
                 fork.end = len(self.events)
                 self.events.append(Close(group=fork.number))
                 self.previous = fork.entry
-                later = isinstance(fork.tree, Later)
-                self.run(fork.tree, self.before() if later else tuple(fork.lasts))
+                unordered = isinstance(fork.tree, Unordered)
+                self.run(fork.tree, self.before() if unordered else tuple(fork.lasts))
             case _:
                 assert_never(task)
 
@@ -237,12 +250,13 @@ class _Building:
                 self.todo += (_Give(tree, len(self.units)), _Visit(tree.body, level + 1))
             case Chain(items=items):
                 self.todo += [_Visit(item, level + 1) for item in reversed(items)]
-            case Join(branches=inner) | FanOut(branches=inner) | Later(children=inner):
+            case Join(branches=inner) | FanOut(branches=inner) | Later(children=inner) | Hole(children=inner):
+                below = level if isinstance(tree, Hole) else level + 1
                 fork = _Fork(tree, self.forks, len(self.events), self.previous, self.branch)
                 self.forks += 1
                 self.todo.append(_Finish(fork))
                 for number in range(len(inner) - 1, -1, -1):
-                    self.todo += (_End(fork), _Visit(inner[number], level + 1), _Begin(fork, number))
+                    self.todo += (_End(fork), _Visit(inner[number], below), _Begin(fork, number))
             case _:
                 assert_never(tree)
 

@@ -37,7 +37,7 @@ from dfc.compiler.statements import (
     split,
 )
 from dfc.compiler.syntax import end_of_input, terminal_of, unclosed, unexpected
-from dfc.compiler.values import Faulty, Submission, Value
+from dfc.compiler.values import Submission, Value
 from dfc.grammar.lexer import Lexeme
 
 PROBLEMS_MAX = 1_000
@@ -51,7 +51,7 @@ TABLES = _FOLDER / "dfsql.tables"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
-    """The statements of a file, in order, and its problems. Faulty statements are left out."""
+    """The statements of a file, in order, and its problems. Those that cannot be parsed are left out."""
 
     statements: tuple[ast.Statement, ...]
     problems: tuple[Diagnostic, ...]
@@ -59,9 +59,10 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedExpression:
-    """One expression; None when its text has an error."""
+    """One expression; None when its text has an error. `draft` then has holes, or there was no parsing it."""
 
     tree: Expression | None
+    draft: Expression | None = None
     problems: tuple[Diagnostic, ...] = ()
 
 
@@ -165,7 +166,8 @@ def parse_expression(source: Source) -> ParsedExpression:
             where = Span(statement.start, statement.end)
             problems.append(error("DF101", "this is not a workflow expression", where, help=ONE_EXPRESSION))
     problems.sort(key=lambda problem: problem.span.start)
-    return ParsedExpression(tree=None if has_errors(problems) else tree, problems=tuple(problems))
+    sound = None if has_errors(problems) else tree
+    return ParsedExpression(tree=sound, draft=tree, problems=tuple(problems))
 
 
 def _character_problems(text: str) -> Iterator[Diagnostic]:
@@ -195,7 +197,10 @@ def _statement(text: str, statement: Statement) -> tuple[ast.Statement | None, l
             return (None, faults) if faults else _server(text, span)
         case Form.BARE:
             body, faults, mixed = _bare(text, statement)
-            return (None if body is None else Workflow(body=body, label=None, span=span, mixed=mixed)), faults
+            if body is None:
+                return None, faults
+            wrong = has_errors(faults)
+            return Workflow(body=body, label=None, span=span, mixed=mixed, faulty=wrong), faults
         case Form.CALL:
             return _call(text, statement, span)
 
@@ -246,8 +251,8 @@ def _bare(text: str, statement: Statement) -> tuple[Expression | None, list[Diag
     if faults:
         return None, faults, ()
     value, builder = _parsed(text, statement.lexemes)
-    body = builder.functions.expression(value)
-    return (None if has_errors(builder.problems) else body), builder.problems, tuple(builder.mixed)
+    body = None if value is None else builder.functions.expression(value)
+    return body, builder.problems, tuple(builder.mixed)
 
 
 def _call(text: str, statement: Statement, span: Span) -> tuple[ast.Statement | None, list[Diagnostic]]:
@@ -259,19 +264,19 @@ def _call(text: str, statement: Statement, span: Span) -> tuple[ast.Statement | 
     value, builder = _parsed(text, statement.lexemes[1:])
     if any(problem.code == "DF165" for problem in builder.problems) or builder.functions.has_plan:
         return _server(text, span)
-    if isinstance(value, Submission) and not has_errors(builder.problems):
-        mixed = tuple(builder.mixed)
-        return Workflow(body=value.body, label=value.label, span=span, mixed=mixed), builder.problems
-    return None, builder.problems
+    if not isinstance(value, Submission):
+        return None, builder.problems
+    wrong, mixed = has_errors(builder.problems), tuple(builder.mixed)
+    workflow = Workflow(body=value.body, label=value.label, span=span, mixed=mixed, faulty=wrong)
+    return workflow, builder.problems
 
 
 # One expression
 
 
-def _parsed(text: str, lexemes: list[Lexeme]) -> tuple[Value, Builder]:
-    """The value that the lexemes write; Faulty when there is a syntax error, which has been reported."""
+def _parsed(text: str, lexemes: list[Lexeme]) -> tuple[Value | None, Builder]:
+    """The value that the lexemes write; None when there is a syntax error, which has been reported."""
     builder = Builder(text)
-    whole = Span(lexemes[0].start, lexemes[-1].end)
     parser = cast(Any, _parser()).parse_interactive()
     for index, lexeme in enumerate(lexemes):
         terminal = terminal_of(text, lexemes, index)
@@ -282,12 +287,12 @@ def _parsed(text: str, lexemes: list[Lexeme]) -> tuple[Value, Builder]:
             parser.feed_token(Leaf(type=terminal, written=written, lexeme=lexeme))
         except (UnexpectedToken, KeyError):
             builder.problems.append(unexpected(text, lexemes, index, frozenset(parser.accepts())))
-            return Faulty(span=whole), builder
+            return None, builder
     try:
         tree = parser.feed_eof()
     except UnexpectedToken:
         builder.problems.append(end_of_input(text, lexemes, frozenset(parser.accepts())))
-        return Faulty(span=whole), builder
+        return None, builder
     value = _folded(tree, builder.build)
     return cast(Value, value), builder
 

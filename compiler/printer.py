@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from dfc.compiler.ast import Bind, Chain, Expression, FanOut, Http, Join, Later, Sql, Step, Text
+from dfc.compiler.ast import Bind, Chain, Expression, FanOut, Hole, Http, Join, Later, Sql, Step, Text
 from dfc.compiler.names import LONE_REFERENCE, is_blank, is_identifier
 from dfc.compiler.wire import MARKER
+
+HOLE = "NULL"
+"""What stands for a part of the wire text that is no expression; nothing else is written like this."""
 
 _INDENT = "  "
 
@@ -42,6 +45,8 @@ def _pieces(node: Expression, depth: int, operand: bool) -> list[Piece]:
         case Step():
             body = _block(node.body, depth)
             return [f"df.step({quote(node.name.value)}, ", *body, ")"]
+        case Bind() if not is_identifier(node.name.value):
+            return ["df.as(", (node.body, depth + 1, False), f", {quote(node.name.value)})"]
         case Bind():
             pieces: list[Piece] = [(node.body, depth, True), f" |=> {quote(node.name.value)}"]
         case Chain() if len(node.items) > 1 and not isinstance(node.items[0], Chain):
@@ -60,6 +65,10 @@ def _pieces(node: Expression, depth: int, operand: bool) -> list[Piece]:
             return [quote(construct.removesuffix(LONE_REFERENCE))]
         case Later():
             raise ValueError(f"`{node.construct}` has no text yet")
+        case Hole(children=()):
+            return [HOLE]
+        case Hole():
+            raise ValueError("a faulty part has no text")
         case _:
             assert_never(node)
     return ["(", *pieces, ")"] if operand else pieces

@@ -8,16 +8,20 @@ answer, the nesting of the two places says why.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from dfc.compiler.ast import Later
-from dfc.compiler.names import RESERVED
+from dfc.compiler.ast import Unordered
+from dfc.compiler.names import RESERVED, name_fault
 from dfc.compiler.outline import OUTERMOST, Branch, Close, Enter, Leave, Name, Named, Outline, Run
 from dfc.compiler.sql.analysis import Analysis
 from dfc.compiler.sql.references import Reference
+
+_BEGINNING = re.compile(r"\A\w+")
+_MARKS = re.compile(r"[\W_]+")
 
 
 class Why(Enum):
@@ -55,12 +59,14 @@ class Loose:
 class Scope:
     """The answers: links by unit, in the order of the text, and what could not be answered.
 
-    References by reserved names are in neither: they are found with the analysis of the unit.
+    References by reserved names are in neither: they are found with the analysis of the unit. `misnamed`
+    are the names given that are none, which has been reported; empty for one that nobody can read.
     """
 
     links: Mapping[int, tuple[Link, ...]]
     loose: tuple[Loose, ...]
     known: frozenset[str]
+    misnamed: frozenset[str] = frozenset()
 
 
 NO_SCOPE = Scope(links={}, loose=(), known=frozenset())
@@ -94,8 +100,9 @@ def resolve(outline: Outline, analyses: Mapping[int, Analysis]) -> Scope:
                         loose += places.explain(unit, moment, reference)
                 if found:
                     links[unit] = tuple(found)
-    known = frozenset(name.text.value for name in outline.names)
-    return Scope(links=links, loose=tuple(loose), known=known)
+    names = frozenset(name.text.value for name in outline.names)
+    misnamed = frozenset(name for name in names if name_fault(name))
+    return Scope(links=links, loose=tuple(loose), known=names - misnamed, misnamed=misnamed)
 
 
 class _Places:
@@ -109,6 +116,10 @@ class _Places:
         self._by_text: dict[str, list[Name]] = {}
         for name in outline.names:
             self._by_text.setdefault(name.text.value, []).append(name)
+        self._misnamed: dict[str, set[str]] = {}
+        for text in filter(name_fault, self._by_text):
+            for part in (text, *_BEGINNING.findall(text)):
+                self._misnamed.setdefault(_alike(part), set()).add(text)
 
     def bind(self, text: str, name: int) -> None:
         """From here on `text` is the name with this index of the outline; noted for the end of the branch."""
@@ -118,12 +129,12 @@ class _Places:
 
     def enter(self, branch: Branch) -> None:
         """Begin to note what the branch binds."""
-        if not isinstance(branch.tree, Later):
+        if not isinstance(branch.tree, Unordered):
             self._undo.append({})
 
     def leave(self, branch: Branch) -> None:
         """Take back the names of the branch, for its siblings; `close` gives them again."""
-        if isinstance(branch.tree, Later):
+        if isinstance(branch.tree, Unordered):
             return
         pending = self._pending.setdefault(branch.group, {})
         for text, before in self._undo.pop().items():
@@ -142,11 +153,14 @@ class _Places:
         """Why `reference` at `moment` stands for nothing; empty inside a construct of a later version."""
         candidates = self._by_text.get(reference.name)
         if not candidates:
+            alike = self._misnamed.get(_alike(reference.name), set()) | self._misnamed.get("", set())
+            if any(text in self.names for text in alike):
+                return []  # the name may be what a faulty one was to be
             return [Loose(unit=unit, reference=reference, why=Why.UNKNOWN)]
         here = self._outline.units[unit].branch
         while here != OUTERMOST:
             branch = self._outline.branches[here]
-            if isinstance(branch.tree, Later):
+            if isinstance(branch.tree, Unordered):
                 return []
             name = _first(candidates, branch.group_begin)
             if name is not None and name.moment >= branch.begin:
@@ -157,6 +171,11 @@ class _Places:
         name = _first(candidates, moment) or candidates[0]
         why = Why.OWN if name.first <= unit <= name.unit else Why.EARLY
         return [Loose(unit=unit, reference=reference, why=why, name=name)]
+
+
+def _alike(name: str) -> str:
+    """What a faulty name and the one that was meant have in common."""
+    return _MARKS.sub("", name).casefold()
 
 
 def _first(names: list[Name], moment: int) -> Name | None:

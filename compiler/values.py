@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from dfc.compiler.ast import Expression, Piece, Text
+from dfc.compiler.ast import Expression, Hole, Piece, Text, placeholder
 from dfc.compiler.json_text import Json
 from dfc.compiler.span import NOWHERE, Span
 
@@ -93,8 +93,9 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faulty:
-    """Something whose problem has been reported: what contains it is faulty too, without a word."""
+    """Something whose problem has been reported. `rest` is what of it can be checked, as an expression."""
 
+    rest: Expression | None = None
     span: Span = field(default=NOWHERE, compare=False)
 
 
@@ -134,6 +135,28 @@ def described(value: Value) -> str:
             return f"the id that `df.{value.function}` returns"
         case Faulty():
             return "a faulty expression"
+
+
+def expressions(values: Iterable[Value]) -> tuple[Expression, ...]:
+    """The pieces of a workflow in values that cannot be used: what is wrong in them is still reported."""
+    found: list[Expression] = []
+    todo = list(values)[::-1]
+    while todo:
+        match todo.pop():
+            case Tree(expression=expression) | Submission(body=expression):
+                found.append(expression)
+            case Faulty(rest=rest) if rest is not None and rest != Hole():
+                found.append(rest)
+            case Array(items=items):
+                todo += reversed(items)
+            case _:
+                pass
+    return tuple(found)
+
+
+def faulty(values: Iterable[Value], span: Span) -> Faulty:
+    """What values are together when a problem with them has been reported."""
+    return Faulty(rest=placeholder(expressions(values), span), span=span)
 
 
 def joined(parts: Sequence[String], span: Span) -> String:

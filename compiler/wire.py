@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from dfc.compiler.ast import Bind, Chain, Expression, FanOut, Http, Join, Later, Sql, Step, Text
+from dfc.compiler.ast import Bind, Chain, Expression, FanOut, Hole, Http, Join, Later, Sql, Step, Text, links
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.json_text import (
     Json,
@@ -46,10 +46,16 @@ class WireError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """An expression, or the problems that keep the text from being one."""
+    """An expression, or the problems that keep the text from being one.
+
+    `draft` is then what can be made of the text, if anything, and `faults` are the problems of its holes, in
+    written order. What else is wrong in it (names, statements, requests) shows when its text is parsed.
+    """
 
     tree: Expression | None
     problems: tuple[Diagnostic, ...] = ()
+    draft: Expression | None = None
+    faults: tuple[Diagnostic, ...] = ()
 
 
 def write(expression: Expression) -> str:
@@ -80,6 +86,8 @@ def write(expression: Expression) -> str:
                 stack += _group("parallel", node.branches)
             case Later():
                 raise ValueError(f"`{node.construct}` has no wire form yet")
+            case Hole():
+                raise ValueError("a faulty part has no wire form")
             case _:
                 assert_never(node)
     body = "".join(parts)
@@ -107,19 +115,40 @@ def read(text: str) -> Read:
     """The expression of a wire text, or of plain SQL as `df.start` takes it; problems are in the result."""
     try:
         if MARKER in text or text.startswith("/*dfc:"):
-            return Read(tree=decode(text))
+            return _decoded(text)
         if is_blank(text):
             raise WireError("the workflow is empty", "DF116")
         if is_identifier(text):
             raise WireError("the text is one bare word, not a workflow", "DF112")
         return Read(tree=_sql(text))
     except WireError as fault:
-        help = "build it with `df.` functions and operators"
-        return Read(tree=None, problems=(error(fault.code, fault.message, Span(0, 0), help=help),))
+        return Read(tree=None, problems=(_problem(fault),))
 
 
-def decode(wire: str) -> Expression:
-    """The expression of a wire text. Raises WireError for any other text, however hostile."""
+def _decoded(text: str) -> Read:
+    try:
+        return Read(tree=decode(text))
+    except WireError as first:
+        faults: list[WireError] = []
+        try:
+            draft = decode(text, faults)
+        except WireError:
+            return Read(tree=None, problems=(_problem(first),))
+        found = tuple([_problem(fault) for fault in faults])
+        return Read(tree=None, problems=(_problem(first),), draft=draft, faults=found)
+
+
+def _problem(fault: WireError) -> Diagnostic:
+    help = "build it with `df.` functions and operators"
+    return error(fault.code, fault.message, Span(0, 0), help=help)
+
+
+def decode(wire: str, faults: list[WireError] | None = None) -> Expression:
+    """The expression of a wire text. Raises WireError for any other text, however hostile.
+
+    With `faults`: a node that is none becomes a hole, and what is wrong with it goes to the list. Names,
+    statements and requests that are only wrong in what they say stay as they are.
+    """
     head = _HEAD.match(wire)
     if head is None:
         raise WireError("the text does not begin with the marker of an expression")
@@ -132,7 +161,7 @@ def decode(wire: str) -> Expression:
         raise WireError("an expression cannot have the character NUL")
     try:
         wire.encode()
-        return _expression(read_json(body, NESTING_MAX))
+        return _expression(read_json(body, NESTING_MAX), faults)
     except UnicodeEncodeError:
         raise WireError("an expression cannot have half of a character (a lone surrogate)") from None
     except JsonFault as fault:
@@ -148,38 +177,49 @@ class _Make:
     name: str = ""
 
 
-def _expression(document: Json) -> Expression:
+def _expression(document: Json, faults: list[WireError] | None) -> Expression:
     todo: list[Json | _Make] = [document]
     done: list[Expression] = []
     while todo:
         task = todo.pop()
-        if isinstance(task, _Make):
-            parts = tuple(done[len(done) - task.count :])
-            del done[len(done) - task.count :]
-            done.append(_made(task, parts))
-            continue
-        if not isinstance(task, JsonObject) or not task.pairs:
-            raise WireError("a node of the expression is not an object")
-        keys = tuple(key for key, _ in task.pairs)
-        values = [value for _, value in task.pairs]
-        match keys, values:
-            case ("sql",), [str() as query]:
-                done.append(_sql(query))
-            case ("http",), [JsonObject() as request]:
-                done.append(_http(request))
-            case ("step" | "as" as kind, "body"), [str() as name, body]:
-                todo += (_Make(kind, 1, _name(name)), body)
-            case ("chain" | "join" | "parallel" as kind,), [JsonArray(items=items)]:
-                if len(items) < (2 if kind == "chain" else 1):
-                    raise WireError(f"a `{kind}` of the expression has too few parts")
-                todo.append(_Make(kind, len(items)))
-                todo += reversed(items)
-            case _:
-                raise WireError(f"a node of the expression has an unknown shape: {', '.join(keys)[:100]}")
+        try:
+            if isinstance(task, _Make):
+                parts = tuple(done[len(done) - task.count :])
+                del done[len(done) - task.count :]
+                done.append(_made(task, parts, faults))
+            else:
+                _node(task, todo, done, faults is not None)
+        except WireError as fault:
+            if faults is None:
+                raise
+            faults.append(fault)
+            done.append(Hole())
     return done[0]
 
 
-def _made(task: _Make, parts: tuple[Expression, ...]) -> Expression:
+def _node(document: Json, todo: list[Json | _Make], done: list[Expression], lenient: bool) -> None:
+    """Put the node on `done`, or what it is made of on `todo`."""
+    if not isinstance(document, JsonObject) or not document.pairs:
+        raise WireError("a node of the expression is not an object")
+    keys = tuple(key for key, _ in document.pairs)
+    values = [value for _, value in document.pairs]
+    match keys, values:
+        case ("sql",), [str() as query]:
+            done.append(_sql(query, lenient))
+        case ("http",), [JsonObject() as request]:
+            done.append(_http(request))
+        case ("step" | "as" as kind, "body"), [str() as name, body]:
+            todo += (_Make(kind, 1, name if lenient else _name(name)), body)
+        case ("chain" | "join" | "parallel" as kind,), [JsonArray(items=items)]:
+            if len(items) < (2 if kind == "chain" else 1):
+                raise WireError(f"a `{kind}` of the expression has too few parts")
+            todo.append(_Make(kind, len(items)))
+            todo += reversed(items)
+        case _:
+            raise WireError(f"a node of the expression has an unknown shape: {', '.join(keys)[:100]}")
+
+
+def _made(task: _Make, parts: tuple[Expression, ...], faults: list[WireError] | None) -> Expression:
     match task.kind:
         case "step":
             return Step(name=Text(value=task.name), body=parts[0])
@@ -191,14 +231,18 @@ def _made(task: _Make, parts: tuple[Expression, ...]) -> Expression:
             return FanOut(branches=parts)
         case _:
             if any(isinstance(part, Chain) for part in parts):
-                raise WireError("a chain of the expression is not flat")
+                fault = WireError("a chain of the expression is not flat")
+                if faults is None:
+                    raise fault
+                faults.append(fault)
+                parts = (*[item for part in parts for item in links(part)], Hole())
             return Chain(items=parts)
 
 
-def _sql(query: str) -> Expression:
-    if MARKER in query:
+def _sql(query: str, lenient: bool = False) -> Expression:
+    if not lenient and MARKER in query:
         raise WireError("a step has a piece of another expression in it")
-    if is_blank(query):
+    if not lenient and is_blank(query):
         raise WireError("a step of the expression is empty", "DF116")
     if is_reference(query):
         return Later(construct=f"{query}{LONE_REFERENCE}", children=())

@@ -46,7 +46,12 @@ def _out_of_place(facts: Facts) -> Iterator[Diagnostic]:
     for unit, analysis in facts.analyses.items():
         for reference in analysis.references:
             name = reference.name
-            if name not in RESERVED or name not in _PLACES or facts.is_inside_later(unit):
+            if (
+                name not in RESERVED
+                or name not in _PLACES
+                or facts.is_inside_unordered(unit)
+                or name in facts.scope.misnamed
+            ):
                 continue
             yield error(
                 "DF104",

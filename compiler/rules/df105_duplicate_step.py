@@ -13,7 +13,7 @@ def duplicate_step(facts: Facts) -> Iterator[Diagnostic]:
     """Report every step name but the first of its kind, with the place of the first."""
     first: dict[str, Name] = {}
     for name in sorted(facts.outline.names, key=lambda name: name.text.span.start):
-        if not name.step:
+        if not name.step or name.text.value in facts.scope.misnamed:
             continue
         earlier = first.setdefault(name.text.value, name)
         if earlier is not name:

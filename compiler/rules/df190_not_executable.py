@@ -30,7 +30,7 @@ def not_executable(facts: Facts) -> Iterator[Diagnostic]:
                 "run the statement outside of the workflow",
             )
         for reference in analysis.references:
-            if reference.name == "input":
+            if reference.name == "input" and "input" not in facts.scope.misnamed:
                 where = facts.locate(unit, reference.start, reference.end)
                 yield _later("$input", where, "read the value from a table")
         for reference in analysis.literal_references:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dfc.compiler.ast import Later
+from dfc.compiler.ast import Unordered
 from dfc.compiler.diagnostics import Diagnostic, Note, lint
 from dfc.compiler.facts import Facts
 from dfc.compiler.outline import OUTERMOST
 from dfc.compiler.span import Span
+
+SHOWN_MAX = 10
+"""Conflicts that are shown for each table: a group of thousands of branches would fill the screen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +31,11 @@ def parallel_conflict(facts: Facts) -> Iterator[Diagnostic]:
             accesses.setdefault(table, []).append(_Access(unit=unit, writes=table in analysis.writes))
     for table, found in accesses.items():
         if len(found) > 1 and any(access.writes for access in found):
-            for first, second in _conflicts(facts, found):
-                yield _report(facts, table, first, second)
+            conflicts = list(_conflicts(facts, found))
+            shown = conflicts[:SHOWN_MAX]
+            for first, second in shown:
+                more = len(conflicts) - len(shown) if (first, second) == shown[-1] else 0
+                yield _report(facts, table, first, second, more)
 
 
 def _conflicts(facts: Facts, accesses: list[_Access]) -> Iterator[tuple[_Access, _Access]]:
@@ -42,7 +48,7 @@ def _conflicts(facts: Facts, accesses: list[_Access]) -> Iterator[tuple[_Access,
         here = facts.outline.units[access.unit].branch
         while here != OUTERMOST:
             branch = facts.outline.branches[here]
-            if not isinstance(branch.tree, Later):
+            if not isinstance(branch.tree, Unordered):
                 strongest = groups.setdefault(branch.group, {})
                 known = strongest.get(branch.number)
                 if known is None or (access.writes and not known.writes):
@@ -58,7 +64,9 @@ def _conflicts(facts: Facts, accesses: list[_Access]) -> Iterator[tuple[_Access,
                 yield (writer, access) if writer.unit < access.unit else (access, writer)
 
 
-def _report(facts: Facts, table: str, first: _Access, second: _Access) -> Diagnostic:
+def _report(facts: Facts, table: str, first: _Access, second: _Access, more: int) -> Diagnostic:
+    """The conflict; `more` is how many others with this table are not shown."""
+    rest = (Note(message=f"and {more:,} more with this table, not shown"),) if more else ()
     if first.writes and second.writes:
         message = f"parallel branches write the same table `{table}`"
     else:
@@ -75,6 +83,7 @@ def _report(facts: Facts, table: str, first: _Access, second: _Access) -> Diagno
                 else "at the same time as this, which reads it",
                 span=_place(facts, first.unit),
             ),
+            *rest,
         ),
         help="chain the two with `~>`, or let each branch write a table of its own",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dfc.compiler.ast import Hole
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.facts import Facts
 
@@ -12,7 +13,7 @@ STEPS_MAX = 20_000
 
 def steps(facts: Facts) -> Iterator[Diagnostic]:
     """Count the nodes, joins included."""
-    count = len(facts.outline.units)
+    count = sum(not isinstance(unit.tree, Hole) for unit in facts.outline.units)
     if count > STEPS_MAX:
         yield error(
             "DF512",

@@ -107,7 +107,9 @@ def test_all_problems_of_a_file_come_in_one_run() -> None:
     text = "df.stepp('a', 'x y');\n('SELECT 1';\n'SELECT 1' ~>;\nSELECT 1;\n'a' ~> 'b' ~> '';\n'open"
     codes = [code for code, _ in problems(text)]
     assert codes == ["DF156", "DF103", "DF101", "DF112", "DF112", "DF116", "DF102"]
-    assert kinds(text) == ["SELECT 1"]
+    assert kinds(text) == ["workflow", "SELECT 1", "workflow"]
+    statements = parse_file(Source("test", text)).statements
+    assert all(statement.faulty for statement in statements if isinstance(statement, Workflow))
 
 
 @pytest.mark.parametrize(
