@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 from rich.live import Live
 from rich.text import Text
 
+from dfc.cli import present
 from dfc.cli.database import Connection
 from dfc.cli.errors import CliError
 from dfc.cli.present import errors
@@ -51,7 +52,7 @@ def progress(conn: Connection, instance: str) -> Progress:
         status=status,
         result=result,
         error=json.loads(error) if error else {},
-        steps={str(step["path"]): step for step in steps},
+        steps={str(step["path"]): step for step in present.parsed(steps)},
     )
 
 

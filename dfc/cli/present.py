@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.text import Text
 
 ROWS_SHOWN_MAX = 50
+_LEADING_ZEROS_MAX = 40
+_INTEGER_DIGITS_MAX = 4_000
 CELL_CHARACTERS_MAX = 200
 
 console = Console(soft_wrap=False, highlight=False)
@@ -45,30 +47,42 @@ class Verbatim:
     text: str
 
 
-def document(value: object) -> str:
-    """A value as JSON with indents; each `Verbatim` in it as its own text."""
+def document(value: object, indent: int | None = 2) -> str:
+    """A value as JSON; each `Verbatim` in it as its own text, each Decimal with all its digits."""
     held: list[str] = []
     mark = uuid4().hex
 
     def hold(found: object) -> str:
-        assert isinstance(found, Verbatim), found
-        held.append(found.text)
+        assert isinstance(found, Verbatim | Decimal), found
+        held.append(found.text if isinstance(found, Verbatim) else _digits(found))
         return f"{mark}{len(held) - 1}"
 
-    text = json.dumps(value, ensure_ascii=False, indent=2, default=hold)
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=hold)
     return re.sub(f'"{mark}(\\d+)"', lambda match: held[int(match[1])], text)
 
 
-def parsed(result: str) -> Any:
-    """The result of a workflow, numerics with all their digits."""
-    return json.loads(result, parse_float=Decimal)
+def _digits(number: Decimal) -> str:
+    """The number as PostgreSQL writes a numeric, but for those that only an exponent makes readable."""
+    exponent = number.as_tuple().exponent
+    plain = isinstance(exponent, int) and exponent <= 0 and number.adjusted() > -_LEADING_ZEROS_MAX
+    return format(number, "f") if plain else str(number)
+
+
+def parsed(text: str) -> Any:
+    """JSON of the database, numerics with all their digits."""
+    return json.loads(text, parse_float=Decimal, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | Decimal:
+    # Python refuses to read integers of thousands of digits; a numeric may have 131072.
+    return int(digits) if len(digits) <= _INTEGER_DIGITS_MAX else Decimal(digits)
 
 
 def result(value: object) -> None:
     """Print the result of a workflow: rows as a table, anything else as JSON."""
     rows = rows_of(value)
     if rows is None:
-        console.print(Text(json.dumps(value, ensure_ascii=False, indent=2, default=float)), soft_wrap=True)
+        console.print(Text(document(value)), soft_wrap=True)
         return
     if not rows:
         count = cast(Mapping[str, Any], value)["row_count"]
@@ -93,8 +107,8 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, Decimal):
-        text = str(value)
+        text = _digits(value)
     else:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=float)
+        text = value if isinstance(value, str) else document(value, None)
     text = text.replace("\n", "\\n")
     return text if len(text) <= CELL_CHARACTERS_MAX else text[: CELL_CHARACTERS_MAX - 1] + "…"

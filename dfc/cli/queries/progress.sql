@@ -1,6 +1,6 @@
 -- How an instance stands: its row, and its checkpoints in the order of their commits. The row's status and not
 -- df.status: who follows an instance waits for its end, and a cancel request that is pending is not one.
-SELECT i.status, i.result::text, i.error::text, c.steps
+SELECT i.status, i.result::text, i.error::text, c.steps::text
 FROM df.instances i
 CROSS JOIN LATERAL (
     SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
