@@ -126,5 +126,4 @@ class Proxy:
 
     def _drop(self, *writers: asyncio.StreamWriter) -> None:
         for writer in writers:
-            if writer.transport is not None:
-                writer.transport.abort()
+            writer.transport.abort()

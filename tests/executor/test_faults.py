@@ -154,7 +154,7 @@ def test_an_end_that_is_refused_for_a_while_comes(database: str, connection: Con
     with WorkerProcess(database) as worker:
         worker.registered()
         wire = '/*dfc:1:18*/{"sql":"SELECT 1"}'
-        broken = {"format": 1, "nodes": [], "result": "nothing"}
+        broken: dict[str, object] = {"format": 1, "nodes": [], "result": "nothing"}
         connection.execute(
             "INSERT INTO df.plans (expression_hash, compiler_version, plan, plan_hash)"
             " SELECT %s, compiler_version, %s, 'broken' FROM df.meta",

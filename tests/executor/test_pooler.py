@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
@@ -66,7 +67,7 @@ def test_clients_may_sit_behind_transaction_pooling(database: str, pooled: str) 
         worker.registered()
         with psycopg.connect(pooled, autocommit=True, prepare_threshold=None) as connection:
 
-            def one(text: str, *values: str) -> object:
+            def one(text: LiteralString, *values: str) -> object:
                 row = connection.execute(text, values).fetchone()
                 assert row is not None
                 return row[0]
