@@ -22,7 +22,8 @@ from dfc.compiler.plan import COMPILER_VERSION, PLAN_FORMAT, Plan
 from dfc.compiler.plan_json import PlanFormatError, from_json
 from dfc.executor import limits, migrate, retry
 from dfc.executor.actions import Finish
-from dfc.executor.compilation import CompiledReply, CompilerProcess, CompilerUnavailable
+from dfc.executor.compilation import CompiledReply, CompilerProcess
+from dfc.executor.compiler_child import CompilerUnavailable
 from dfc.executor.connections import StepConnections
 from dfc.executor.drive import Driver, Outcome
 from dfc.executor.heartbeat import Heartbeat, Registration

@@ -27,6 +27,9 @@ def parallel_conflict(facts: Facts) -> Iterator[Diagnostic]:
     """Index the accesses by table, then look at each group that has a table in several branches."""
     accesses: dict[str, list[_Access]] = {}
     for unit, analysis in facts.analyses.items():
+        # Outside of all groups nothing runs beside it, and finding the tables is the dear part.
+        if facts.outline.units[unit].branch == OUTERMOST:
+            continue
         for table in sorted(analysis.reads | analysis.writes):
             accesses.setdefault(table, []).append(_Access(unit=unit, writes=table in analysis.writes))
     for table, found in accesses.items():

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from dfc.cli.compiling import compile_path, pick
+from dfc.cli.copying import client_copy
 from dfc.cli.errors import CliError
-from dfc.cli.script import client_copy
 from dfc.cli.sources import Compiled, Server, Workflow
 
 

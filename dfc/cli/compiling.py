@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import sys
-from collections.abc import Callable, Generator
 
 import click
 
 from dfc.cli.errors import CliError
 from dfc.cli.sources import Compiled, Unreadable, Workflow, compiled, left_out, read
 from dfc.compiler.source import Source
-from dfc.executor.compilation import CompilerProcess, FileReply, compile_file
-
-CompileFile = Callable[[str, str], Compiled]
-
-
-@contextlib.contextmanager
-def compiler() -> Generator[CompileFile]:
-    """A function from a file's name and text to what the compiler says, with one process for all files."""
-    process = CompilerProcess()
-    with asyncio.Runner() as runner:
-
-        def one(name: str, text: str) -> Compiled:
-            return _values(name, text, runner.run(process.compile_file(name, text)))
-
-        try:
-            yield one
-        finally:
-            runner.run(process.close())
+from dfc.executor.compiler_child import FileReply, compile_file
 
 
 def compile_text(name: str, text: str) -> Compiled:
     """What the compiler says of one file."""
-    return _values(name, text, compile_file(name, text))
+    return values(name, text, compile_file(name, text))
 
 
-def _values(name: str, text: str, reply: FileReply) -> Compiled:
+def values(name: str, text: str, reply: FileReply) -> Compiled:
+    """The compiler's answer for one file, as the commands use it."""
     return compiled(name, text, reply.statements, reply.diagnostics, reply.rendered)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dfc.cli.compiling import compiler
+from dfc.cli.batch import compiler
 from dfc.cli.sources import Problem, Unreadable, find, read
 
 

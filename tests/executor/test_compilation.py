@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from dfc.compiler.plan import SqlNode
-from dfc.executor.compilation import CompilerProcess, CompilerUnavailable, compile_file
+from dfc.executor.compilation import CompilerProcess
+from dfc.executor.compiler_child import CompilerUnavailable, compile_file
 
 
 def wire(node: object) -> str:

@@ -1,0 +1,28 @@
+"""Many files through one compiler process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Generator
+
+from dfc.cli.compiling import values
+from dfc.cli.sources import Compiled
+from dfc.executor.compilation import CompilerProcess
+
+CompileFile = Callable[[str, str], Compiled]
+
+
+@contextlib.contextmanager
+def compiler() -> Generator[CompileFile]:
+    """A function from a file's name and text to what the compiler says, with one process for all files."""
+    process = CompilerProcess()
+    with asyncio.Runner() as runner:
+
+        def one(name: str, text: str) -> Compiled:
+            return values(name, text, runner.run(process.compile_file(name, text)))
+
+        try:
+            yield one
+        finally:
+            runner.run(process.close())
