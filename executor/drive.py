@@ -24,7 +24,7 @@ from functools import partial
 from typing import TypeVar, assert_never
 
 from dfc.compiler.plan import Plan
-from dfc.executor import retry
+from dfc.executor import retry, sqlstates
 from dfc.executor.actions import Action, Finish, Interrupt, RecordFailure, RunSql, SendHttp, Wait
 from dfc.executor.decide import State, begin, pending, step, step_of
 from dfc.executor.journal import Attempted, CancelRequested, Due, Event, Recorded, StepError
@@ -327,14 +327,17 @@ class Driver:
                 message, sqlstate = str(problem), problem.sqlstate
                 break
             except AlreadyRecorded:
-                message, sqlstate = "the step has a checkpoint that its journal does not show", "DX002"
+                message, sqlstate = (
+                    "the step has a checkpoint that its journal does not show",
+                    sqlstates.RECORDED,
+                )
                 break
             except FenceLost as problem:
                 if not isinstance(action, RunSql):
                     raise
                 # A step can make its own session say so (it may call df.checkpoint itself). Were it believed,
                 # the instance would be dropped while its fence stays ours. The store knows: it raises below.
-                message, sqlstate = str(problem), "DX001"
+                message, sqlstate = str(problem), sqlstates.FENCE_LOST
                 break
             await self._pause(retry.delay(self._claim.instance, action.path, refusals))
         if (record := await self._look_up(action.path)) is not None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import psycopg
 
 from dfc.compiler.plan import PLAN_FORMAT, Plan
-from dfc.executor import retry
+from dfc.executor import retry, sqlstates
 from dfc.executor.actions import Finish, RecordFailure
 from dfc.executor.bind import array_literal
 from dfc.executor.compose import error_object, finish_json, json_text
@@ -26,7 +26,6 @@ from dfc.executor.queries import query
 from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session
 
 CONTROL_CONNECTIONS_MAX: Final = 4
-LOST: Final = "08006"
 
 _CLAIM: Final = "SELECT * FROM df._claim($1, $2, $3, $4)"
 _CANCELS: Final = "SELECT * FROM df._cancels($1)"
@@ -86,7 +85,7 @@ class Control:
             except ServerError as error:
                 raise _meaning(error) from None
             except (ConnectionLost, psycopg.OperationalError, OSError) as error:
-                raise Transient(f"the database is away: {error}", LOST) from None
+                raise Transient(f"the database is away: {error}", sqlstates.LOST) from None
             finally:
                 if session is not None and session.alive:
                     self._idle.append(session)
@@ -211,9 +210,9 @@ class PostgresStore:
 def _meaning(error: ServerError) -> Exception:
     fields = error.fields
     match fields.sqlstate:
-        case "DX001":
+        case sqlstates.FENCE_LOST:
             return FenceLost(fields.message)
-        case "DX002":
+        case sqlstates.RECORDED:
             return AlreadyRecorded(fields.message)
         case sqlstate if retry.is_transient(sqlstate):
             return Transient(fields.message, sqlstate)

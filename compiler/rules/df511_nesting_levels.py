@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.facts import Facts
-
-NESTING_LEVELS_MAX = 256
+from dfc.compiler.statements import NESTING_LEVELS_MAX
 
 
 def nesting_levels(facts: Facts) -> Iterator[Diagnostic]:

@@ -40,11 +40,8 @@ from dfc.executor.session import (
     ServerError,
     Session,
 )
+from dfc.executor.sqlstates import FENCE_LOST, LOST, NO_STATEMENT, RECORDED
 
-LOST: Final = "08006"
-FENCE_LOST: Final = "DX001"
-RECORDED: Final = "DX002"
-NO_STATEMENT: Final = "26000"
 CACHED_MAX: Final = 2048
 REPLACED_MAX: Final = 100
 ATTEMPTS_MAX: Final = 4
