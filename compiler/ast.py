@@ -10,6 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from dfc.compiler.grouping import Mixed
+from dfc.compiler.plan import Duration
 from dfc.compiler.span import NOWHERE, Span
 
 
@@ -56,22 +57,52 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """The policy arguments of a call, in the order of the wire text; only those that were given.
+
+    A value is an int, a bool, a text, a `plan.Duration`, a tuple of texts, or (for `settings`) JSON text as
+    jsonb writes it.
+    """
+
+    given: tuple[tuple[str, int | bool | str | Duration | tuple[str, ...]], ...] = ()
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+NO_POLICIES = Policies()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sql:
     """One SQL statement as a step."""
 
     query: Text
+    policies: Policies = NO_POLICIES
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ref:
+    """A text that is exactly one reference (`'$ok'`, `'$x.c?'`): it stands for that value."""
+
+    text: Text
     span: Span = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Http:
-    """A request with constant arguments. `headers` is JSON text as jsonb writes it, or None."""
+    """A request with constant arguments. `headers` is JSON text as jsonb writes it, or None.
+
+    `parts` is None but for `df.http_multipart`: then it is a JSON array as jsonb writes it, and there is no
+    body.
+    """
 
     url: Text
     method: str
     body: Text | None
     headers: str | None
     timeout_seconds: int
+    parts: str | None = None
+    policies: Policies = NO_POLICIES
     span: Span = field(default=NOWHERE, compare=False)
 
 
@@ -81,6 +112,7 @@ class Step:
 
     name: Text
     body: Expression
+    policies: Policies = NO_POLICIES
     span: Span = field(default=NOWHERE, compare=False)
 
 
@@ -106,6 +138,7 @@ class Join:
     """`a & b` (two branches, nesting as written) or `df.join(a, b, ...)`."""
 
     branches: tuple[Expression, ...]
+    cancels: bool = False
     span: Span = field(default=NOWHERE, compare=False)
 
 
@@ -114,6 +147,113 @@ class FanOut:
     """`a |=> b |=> c` or `df.parallel(a, b, c)`: one flat group; `(a |=> b) |=> c` is the same group."""
 
     branches: tuple[Expression, ...]
+    cancels: bool = False
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Race:
+    """`a | b` (two arms, nesting as written) or `df.race(a, b, ...)`."""
+
+    arms: tuple[Expression, ...]
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class If:
+    """`c ?> t !> e`, or `df.if(c, t, e)`."""
+
+    condition: Expression
+    then: Expression
+    otherwise: Expression | None = None
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IfRows:
+    """`df.if_rows('name', t, e)`: whether a named result has rows."""
+
+    name: Text
+    then: Expression
+    otherwise: Expression | None = None
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """`@> a`, or `df.loop(a, condition)`."""
+
+    body: Expression
+    condition: Expression | None = None
+    keep_undos: bool = False
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """`df.break(value)`."""
+
+    value: Text | None = None
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Map:
+    """`df.map(items, body, ...)`. `items` is a `Sql` without policies, or a `Ref`."""
+
+    items: Expression
+    body: Expression
+    name: Text
+    max_parallel: int = 16
+    batch_size: int = 1
+    on_error: str = "fail"
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Atomic:
+    """`df.atomic(body)`."""
+
+    body: Expression
+    policies: Policies = NO_POLICIES
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """`df.retry(body, max_attempts, ...)`; the policies have `max_attempts`."""
+
+    body: Expression
+    policies: Policies
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeout:
+    """`df.timeout(body, duration, else)`."""
+
+    body: Expression
+    duration: Duration
+    otherwise: Expression | None = None
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """`df.try(body, catch, finally)`."""
+
+    body: Expression
+    catch: Expression
+    final: Expression | None = None
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compensate:
+    """`df.compensate(do, undo)`."""
+
+    body: Expression
+    undo: Expression
     span: Span = field(default=NOWHERE, compare=False)
 
 
@@ -137,7 +277,8 @@ class Hole:
     span: Span = field(default=NOWHERE, compare=False)
 
 
-Expression = Sql | Http | Step | Bind | Chain | Join | FanOut | Later | Hole
+Structured = Race | If | IfRows | Loop | Map | Atomic | Retry | Timeout | Try | Compensate
+Expression = Sql | Ref | Http | Step | Bind | Chain | Join | FanOut | Break | Structured | Later | Hole
 Unordered = Later | Hole
 """What does not say in which order its children run, or whether they do at all."""
 

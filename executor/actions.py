@@ -6,39 +6,120 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from dfc.compiler.plan import Request, SqlBody
-from dfc.executor.journal import Result, Rows, StepError
+from dfc.compiler.plan import DEFAULT_POLICY, Block, Policy, Request, SqlBody
+from dfc.executor.journal import Result, Rows, Shape, StepError
 
-Status = Literal["completed", "failed", "cancelled"]
+Status = Literal["completed", "failed", "cancelled", "compensated"]
 
-Shape = str | tuple["Shape", ...]
-"""Where an instance's result comes from: the path of a checkpoint, or an array of shapes (a join's)."""
+Sources = Mapping[str, Result | Shape]
+"""Results that parameters refer to, by `Parameter.source`: what is at hand, or where it is to be found. One
+that has not completed is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
-    """The end of the instance: `completed` has a `shape`, `failed` an `error`, `cancelled` a `reason`."""
+    """The end of the instance.
+
+    `completed` has a `shape`, `failed` and `compensated` an `error`, `cancelled` a `reason`. `undo_errors`
+    are
+    those of the undo steps that failed.
+    """
 
     status: Status
     shape: Shape | None = None
     error: StepError | None = None
     reason: str | None = None
+    undo_errors: tuple[StepError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndItem:
+    """Item `item` of the map at `path` has ended, with a `shape` or an `error`; `forget` are its records.
+
+    Answered by ItemEnded.
+    """
+
+    path: str
+    item: int
+    shape: Shape | None
+    error: StepError | None
+    forget: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordDecision:
+    """Record a decision under `path`, unless there is one. Answered by Decided, with the one that counts."""
+
+    path: str
+    value: str
+
+
+Rider = Finish | EndItem | RecordDecision
+"""What a checkpoint carries along in its transaction.
+
+A Finish is left out when a cancel request has committed before. With an EndItem the result goes into the row
+of the item, and no checkpoint of its own is written. A RecordDecision that comes too late rolls the step
+back.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSql:
     """Run a statement and checkpoint it under `path`, in one transaction.
 
-    `sources` are the results its parameters refer to, by node id; one that has not completed is missing.
-    With `finish` the same transaction ends the instance. `keep` says that the shell has to bring the result
-    back, because a later node wants it.
+    `keep` says that the shell has to bring the result back, because a later node may want it. `attempt`
+    counts
+    from 1.
     """
 
     path: str
     body: SqlBody
-    sources: Mapping[str, Result]
-    finish: Finish | None
+    sources: Sources
+    rider: Rider | None
     keep: bool
+    policy: Policy = DEFAULT_POLICY
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAtomic:
+    """Run the steps of a block in one transaction, each with its checkpoint. Answered by AtomicDone.
+
+    `frame` is what stands in front of the paths of the block's nodes. `sources` are those from outside of it.
+    """
+
+    path: str
+    frame: str
+    block: Block
+    sources: Sources
+    policy: Policy = DEFAULT_POLICY
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunItems:
+    """Run the query of a map, and store its rows as items, `batch_size` rows each.
+
+    The record at `<path>` says how many items there are (`row_count` of its result).
+    """
+
+    path: str
+    body: SqlBody
+    sources: Sources
+    batch_size: int
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreItems:
+    """Store a result as the items of a map: rows, or the elements of a JSON array.
+
+    Recorded as RunItems is.
+    """
+
+    path: str
+    source: Result | Shape
+    batch_size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +129,10 @@ class SendHttp:
     path: str
     request: Request | Rows
     many: bool
-    finish: Finish | None
+    rider: Rider | None
     keep: bool
+    policy: Policy = DEFAULT_POLICY
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +145,68 @@ class RecordFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordBeginning:
+    """Record that an attempt that may happen once only begins now. Answered by Begun."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordAttempt:
+    """Record a failed attempt and when the next one is due. Answered by Retrying."""
+
+    path: str
+    attempts: int
+    seconds: float
+    error: StepError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTimer:
+    """Record a timer that begins now. Answered by Timed; by the earlier one, if there is one."""
+
+    path: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Record where a loop or retry stands, and delete the records under `forget`. Answered by Positioned."""
+
+    path: str
+    round: int
+    carry: Mapping[str, Shape]
+    forget: tuple[str, ...]
+    seconds: float = 0.0
+    error: StepError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchItems:
+    """Fetch up to `limit` items of the map at `path` behind number `after`. Answered by ItemsFetched.
+
+    Those that have ended are left out unless `ended`.
+    """
+
+    path: str
+    after: int
+    limit: int
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndMap:
+    """All items have ended, or none is to begin any more: record the map's result under `path`.
+
+    That is the array of the items' results, or their numbers when it is over the limits of a result.
+    """
+
+    path: str
+    keep: bool
+    rider: Rider | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
     """Answer `Due` after this many seconds. Holds no connection."""
 
@@ -71,9 +216,31 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupt:
-    """Cancel what runs under `path`; its transaction rolls back. Answered by nothing."""
+    """Stop what runs under `path`; a statement's transaction rolls back.
+
+    A Wait is answered by nothing. Anything else is answered by what has come of it: its record if it had
+    committed, else Stopped. Recordings are not interrupted.
+    """
 
     path: str
 
 
-Action = RunSql | SendHttp | RecordFailure | Wait | Interrupt | Finish
+Action = (
+    RunSql
+    | RunAtomic
+    | RunItems
+    | StoreItems
+    | SendHttp
+    | RecordFailure
+    | RecordDecision
+    | RecordBeginning
+    | RecordAttempt
+    | StartTimer
+    | Position
+    | FetchItems
+    | EndItem
+    | EndMap
+    | Wait
+    | Interrupt
+    | Finish
+)

@@ -29,7 +29,6 @@ from dfc.executor.actions import (
     RecordFailure,
     RunSql,
     SendHttp,
-    Shape,
     Wait,
 )
 from dfc.executor.journal import (
@@ -41,6 +40,7 @@ from dfc.executor.journal import (
     Failed,
     Result,
     Rows,
+    Shape,
     StepError,
 )
 from dfc.executor.states import (
@@ -379,14 +379,14 @@ def _action(state: State, task: _Task) -> Action:
     match task.work:
         case SqlBody() as body:
             sources = {source.step: source.result for source in task.reads if source.result is not None}
-            return RunSql(path=task.path, body=body, sources=sources, finish=finish, keep=keep)
+            return RunSql(path=task.path, body=body, sources=sources, rider=finish, keep=keep)
         case Request() as request:
-            return SendHttp(path=task.path, request=request, many=task.many, finish=finish, keep=keep)
+            return SendHttp(path=task.path, request=request, many=task.many, rider=finish, keep=keep)
         case None:
             rows = task.after[0].result
             if not isinstance(rows, Rows):
                 raise CorruptJournal(f"the result of `{task.after[0].path}` is not rows")
-            return SendHttp(path=task.path, request=rows, many=task.many, finish=finish, keep=keep)
+            return SendHttp(path=task.path, request=rows, many=task.many, rider=finish, keep=keep)
         case _:
             assert_never(task.work)
 

@@ -1,8 +1,13 @@
-"""What has happened to an instance, in commit order: the only input of the core."""
+"""What has happened to an instance: the only input of the core.
+
+Of the records that last, only the set counts and not their order: what depends on the order (who won a race,
+whether a time limit or the work came first) is a record of its own, a decision.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +31,47 @@ class Value:
     json: str
 
 
-Result = Rows | Value
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items:
+    """The result of a map, whose items are read where they are stored."""
+
+    instance: str
+    path: str
+
+
+Result = Rows | Value | Items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constant:
+    """A part of a result that is not in any record, as JSON text."""
+
+    json: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A part of a result that is one cell of the first row of the record under `path`.
+
+    `column` is None for the first one.
+    """
+
+    path: str
+    column: str | None
+
+
+Shape = str | Constant | Cell | tuple["Shape", ...]
+"""Where a result comes from: the path of a record, one of the above, or the array of several."""
+
+NOTHING = Constant(json="null")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepError:
-    """Why a step failed. `position` is a code point of the node's SQL, from 0, where PostgreSQL gave one."""
+    """Why a step failed. `position` is a code point of the node's SQL, from 0, where PostgreSQL gave one.
+
+    `cause` is the error that this one took the place of (in a catch or finally).
+    """
 
     step: str
     message: str
@@ -39,11 +79,18 @@ class StepError:
     detail: str | None = None
     hint: str | None = None
     position: int | None = None
+    cause: StepError | None = None
+
+
+# What lasts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """An activation's effect and checkpoint have committed. `result` is None where nobody refers to it."""
+    """An activation's effect and checkpoint have committed.
+
+    `result` is None where it was not brought back.
+    """
 
     number: int
     path: str
@@ -60,6 +107,63 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A decision, as JSON text: the first that anybody recorded under this path."""
+
+    number: int
+    path: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """A timer that runs since it was recorded; `seconds` are left now, 0 or less when it is over."""
+
+    path: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positioned:
+    """A loop or retry stands at `round`; the rounds before are forgotten but for `carry`.
+
+    `carry` says, by node id, where the values come from that a node had at the end of the round before. After
+    a failed attempt `seconds` are left until the next one, and `error` is why.
+    """
+
+    path: str
+    round: int
+    carry: Mapping[str, Shape] = field(default_factory=dict[str, Shape])
+    seconds: float = 0.0
+    error: StepError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrying:
+    """`attempts` of an activation have ended without effect; `seconds` are left until the next one."""
+
+    path: str
+    attempts: int
+    seconds: float
+    error: StepError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """An attempt of an activation that may happen at most once has begun, and nothing more is known of it."""
+
+    path: str
+
+
+Record = Completed | Failed | Decided | Timed | Positioned | Retrying | Begun
+"""What somebody who takes over reads."""
+
+Recorded = Completed | Failed
+
+# What is only for who drives the instance now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
     """Somebody asked for the end of the instance, and that has committed."""
 
@@ -68,19 +172,67 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempted:
-    """An attempt ended without an effect and without a record (transient error, lost connection)."""
+    """An attempt ended without an effect and without a record.
+
+    `transient`: it may be repeated (bad luck, lost connection). `retry_after_seconds`: how long the other
+    side
+    asked to wait, where it did.
+    """
 
     path: str
     error: StepError
     transient: bool
+    retry_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """The time a retry waited for has come."""
+    """The time that was waited for under this path has come."""
 
     path: str
 
 
-Event = Completed | Failed | CancelRequested | Attempted | Due
-Recorded = Completed | Failed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """What was interrupted has come to its end, and has left no record."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtomicDone:
+    """A transaction of several steps has committed: all their records."""
+
+    path: str
+    records: tuple[Completed, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """An item of a map: its number (from 1), and its row, rows or JSON value."""
+
+    number: int
+    value: Rows | Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsFetched:
+    """The next items of the map at `path` that have not ended, in order; fewer than asked for are the last.
+
+    `failed`: how many have failed so far.
+    """
+
+    path: str
+    items: tuple[Item, ...]
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemEnded:
+    """An item of the map at `path` has its outcome in its row; its records are gone."""
+
+    path: str
+    item: int
+
+
+Event = Record | CancelRequested | Attempted | Due | Stopped | AtomicDone | ItemsFetched | ItemEnded

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from dfc.compiler.plan import Plan
-from dfc.executor.actions import Finish, RecordFailure, RunSql, SendHttp
-from dfc.executor.journal import Recorded, StepError
+from dfc.executor.actions import (
+    EndItem,
+    EndMap,
+    FetchItems,
+    Finish,
+    Position,
+    RecordAttempt,
+    RecordBeginning,
+    RecordDecision,
+    RecordFailure,
+    RunAtomic,
+    RunItems,
+    RunSql,
+    SendHttp,
+    StartTimer,
+    StoreItems,
+)
+from dfc.executor.journal import (
+    AtomicDone,
+    Begun,
+    Completed,
+    Decided,
+    ItemEnded,
+    ItemsFetched,
+    Positioned,
+    Record,
+    Recorded,
+    Result,
+    Retrying,
+    Shape,
+    StepError,
+    Timed,
+)
 
 
 class FenceLost(Exception):
@@ -18,12 +50,26 @@ class AlreadyRecorded(Exception):
     """The activation has a checkpoint already (an earlier attempt has committed): read the journal."""
 
 
-class StepFailed(Exception):
-    """The step itself failed; its transaction is rolled back. `error` says why."""
+class Beaten(Exception):
+    """The decision that a step carried along came too late: its transaction is rolled back, a rival has
+    won.
+    """
 
-    def __init__(self, error: StepError) -> None:
+
+class StepFailed(Exception):
+    """The step itself failed; its transaction is rolled back. `error` says why.
+
+    `retryable`: the runner's own judgement (HTTP) that the attempt may be repeated, beyond what the SQLSTATE
+    says. `retry_after_seconds`: how long the other side asked to wait.
+    """
+
+    def __init__(
+        self, error: StepError, *, retryable: bool = False, retry_after_seconds: float | None = None
+    ) -> None:
         super().__init__(error.message)
         self.error = error
+        self.retryable = retryable
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Transient(Exception):
@@ -46,7 +92,9 @@ class Claim:
     """An instance that this worker owns until the fence says otherwise.
 
     `token` is the fence's secret; an activation's token is sha256(token || path). `cancel_reason` is set when
-    a cancel was requested before the claim. `resumed` says that checkpoints may exist.
+    a cancel was requested before the claim. `resumed` says that checkpoints may exist. `input` is the JSON
+    text
+    given at the start.
     """
 
     instance: str
@@ -57,11 +105,16 @@ class Claim:
     time_zone: str
     cancel_reason: str | None
     resumed: bool
+    input: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The record of an activation, and whether its transaction also ended the instance.
+
+    `decided` is the decision that it carried along, `item` the item that it ended (then `event` has the
+    path of
+    the activation, of which there is no record).
 
     An activation sent with `finish` comes back with `finished=False` when a cancel request had committed
     before: the effect stands, the instance goes on to be cancelled; `cancel_reason` says why.
@@ -70,31 +123,82 @@ class Answer:
     event: Recorded
     finished: bool = False
     cancel_reason: str | None = None
+    decided: Decided | None = None
+    item: ItemEnded | None = None
 
 
 class Store(Protocol):
-    """The journal of one database."""
+    """The journal of one database. Every call raises FenceLost and Transient; what else is said there."""
 
-    async def history(self, claim: Claim, plan: Plan) -> list[Recorded]:
-        """The instance's records in journal order. Raises FenceLost, Transient.
+    async def history(self, claim: Claim, plan: Plan) -> list[Record]:
+        """What lasts of the instance, in any order.
 
-        The results of `decide.kept_paths(plan)` have to be brought back; others may be None.
+        The results of the nodes of `decide.kept_nodes(plan)` have to be brought back, unless they are large
+        (`limits.KEPT_BYTES_MAX`); others may be None. Times are relative to now.
         """
         ...
 
     async def record_of(self, claim: Claim, path: str) -> Recorded | None:
-        """The record of one activation, with its result; None while there is none.
+        """The completion or failure of one activation, with its result; None while there is none."""
+        ...
 
-        Raises FenceLost, Transient.
-        """
+    async def result_of(self, claim: Claim, shape: Shape) -> Result:
+        """The result that a shape describes: a record's own, or the assembled JSON value."""
         ...
 
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
-        """Record a failure. Raises FenceLost, AlreadyRecorded, Transient."""
+        """Record a failure. Raises AlreadyRecorded."""
+        ...
+
+    async def record_decision(self, claim: Claim, action: RecordDecision) -> Decided:
+        """Record a decision, or give the one that there is."""
+        ...
+
+    async def record_beginning(self, claim: Claim, action: RecordBeginning) -> Begun:
+        """Record that an attempt begins. Idempotent."""
+        ...
+
+    async def record_attempt(self, claim: Claim, action: RecordAttempt) -> Retrying:
+        """Record a failed attempt; takes the place of the one before. Forgets a beginning."""
+        ...
+
+    async def start_timer(self, claim: Claim, action: StartTimer) -> Timed:
+        """Record a timer, or give what is left of the one that there is."""
+        ...
+
+    async def position(self, claim: Claim, action: Position) -> Positioned:
+        """Record a position, which takes the place of the one before, and forget records. Idempotent."""
+        ...
+
+    async def store_items(self, claim: Claim, action: StoreItems) -> Answer:
+        """Store the items of a map, given as a result.
+
+        Raises AlreadyRecorded; StepFailed where it is no array.
+        """
+        ...
+
+    async def fetch_items(self, claim: Claim, action: FetchItems) -> ItemsFetched:
+        """The next items of a map."""
+        ...
+
+    async def end_item(self, claim: Claim, action: EndItem) -> ItemEnded:
+        """Put an item's outcome into its row, and forget its records. Idempotent."""
+        ...
+
+    async def end_map(self, claim: Claim, action: EndMap) -> Answer:
+        """Record the result of a map. Raises AlreadyRecorded."""
+        ...
+
+    async def take_turn(self, claim: Claim, key: str, count: int, seconds: int) -> float:
+        """Take a place under a rate limit of the submitter; how many seconds to wait before it is there."""
+        ...
+
+    async def park(self, claim: Claim, seconds: float, waiting_for: str) -> None:
+        """Give the instance up until `seconds` have passed or a request comes; anybody may claim it then."""
         ...
 
     async def finish(self, claim: Claim, finish: Finish) -> None:
-        """End the instance and give up the fence. Raises FenceLost, Transient."""
+        """End the instance and give up the fence."""
         ...
 
     async def wait(self, seconds: float) -> None:
@@ -102,15 +206,39 @@ class Store(Protocol):
         ...
 
 
+class Transaction(Protocol):
+    """A transaction of several steps on one session of the submitter."""
+
+    async def run(self, action: RunSql) -> Completed:
+        """Run a statement and write its checkpoint; nothing is committed yet.
+
+        Raises as SqlRunner.run does.
+        """
+        ...
+
+
 class SqlRunner(Protocol):
     """Runs SQL steps on connections of their submitter."""
 
     async def run(self, claim: Claim, action: RunSql) -> Answer:
-        """Run and checkpoint in one transaction.
+        """Run and checkpoint in one transaction, or outside of one where the statement's form says so.
 
-        Raises FenceLost, AlreadyRecorded, Transient, Unreachable; StepFailed for an error that is the
-        statement's own.
+        Raises FenceLost, AlreadyRecorded, Beaten, Transient, Unreachable; StepFailed for an error that is the
+        statement's own, also for a time limit of its policy (sqlstate `timeout`).
         Cancelling the call cancels the statement on the server.
+        """
+        ...
+
+    async def run_items(self, claim: Claim, action: RunItems) -> Answer:
+        """Run the query of a map, and store its rows as items, in one transaction. Raises as `run`."""
+        ...
+
+    async def run_atomic(
+        self, claim: Claim, action: RunAtomic, work: Callable[[Transaction], Awaitable[None]]
+    ) -> AtomicDone:
+        """Call `work` in a transaction, and commit when it returns. Raises as `run`, and what `work` raises.
+
+        The transaction has ended, and its session is clean, when this returns or raises.
         """
         ...
 
@@ -121,6 +249,6 @@ class HttpRunner(Protocol):
     async def send(self, claim: Claim, action: SendHttp) -> Answer:
         """Send, then record the response.
 
-        Raises FenceLost, AlreadyRecorded, Transient (surely not processed, or safe to repeat), StepFailed.
+        Raises FenceLost, AlreadyRecorded, Transient (of the store, when recording), StepFailed.
         """
         ...

@@ -91,7 +91,7 @@ def _used(plan: Plan) -> Plan:
 
 
 def _run(path: str, sql: str = ONE, finish: Finish | None = None, *, keep: bool = False) -> RunSql:
-    return RunSql(path=path, body=_body(sql), sources={}, finish=finish, keep=keep)
+    return RunSql(path=path, body=_body(sql), sources={}, rider=finish, keep=keep)
 
 
 def _error(path: str) -> StepError:

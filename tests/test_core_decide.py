@@ -96,7 +96,7 @@ def attempted(path: str, sqlstate: str, *, transient: bool = True) -> Attempted:
 
 
 def run(path: str, *, finish: Finish | None = None, keep: bool = False) -> RunSql:
-    return RunSql(path=path, body=body(), sources={}, finish=finish, keep=keep)
+    return RunSql(path=path, body=body(), sources={}, rider=finish, keep=keep)
 
 
 def completed(shape: object) -> Finish:
@@ -234,7 +234,7 @@ def test_join_waits_for_all_and_the_end_rides_on_the_last_branch() -> None:
 def test_end_does_not_ride_while_another_branch_runs() -> None:
     join = plan(sql("a"), sql("b"), JoinNode(id="j", after=("a", "b")))
     state = begin(join)
-    assert all(isinstance(action, RunSql) and action.finish is None for action in pending(state))
+    assert all(isinstance(action, RunSql) and action.rider is None for action in pending(state))
     assert step(state, done("b")) == ()
     assert step(state, done("a")) == (completed(("a", "b")),)
 
@@ -285,7 +285,7 @@ def test_request_is_computed_then_sent() -> None:
     node = HttpNode(id="h", after=(), request=body(), many=True)
     state = begin(plan(node))
     assert pending(state) == (run("h/request", keep=True),)
-    sent = SendHttp(path="h/response", request=ROWS, many=True, finish=completed("h/response"), keep=False)
+    sent = SendHttp(path="h/response", request=ROWS, many=True, rider=completed("h/response"), keep=False)
     assert step(state, done("h/request")) == (sent,)
     assert step(state, attempted("h/response", "DF600")) == (
         Wait(path="h/response", seconds=retry.delay("", "h/response", 1)),
@@ -297,7 +297,7 @@ def test_constant_request_is_only_sent() -> None:
     request = Request(url="http://x/", method="GET", body=None, headers=(), timeout_seconds=1)
     node = HttpNode(id="h", after=(), request=request)
     assert decide(plan(node), []) == (
-        SendHttp(path="h/response", request=request, many=False, finish=completed("h/response"), keep=False),
+        SendHttp(path="h/response", request=request, many=False, rider=completed("h/response"), keep=False),
     )
 
 

@@ -98,7 +98,7 @@ class Memory:
             raise
         finally:
             del self.running[path]
-        return self._record(Completed(number=0, path=path, result=None), action.finish)
+        return self._record(Completed(number=0, path=path, result=None), action.rider)
 
     def _record(self, event: Recorded, finish: Finish | None) -> Answer:
         self.records.append(event)

@@ -149,7 +149,11 @@ class HttpSender:
         while True:
             try:
                 return await self._store.record_value(
-                    claim, action.path, value, action.finish, keep=action.keep
+                    claim,
+                    action.path,
+                    value,
+                    action.rider if isinstance(action.rider, Finish) else None,
+                    keep=action.keep,
                 )
             except Transient:
                 failures += 1

@@ -15,7 +15,7 @@ import psycopg
 
 from dfc.compiler.plan import Form, Returns, SqlBody
 from dfc.executor import retry
-from dfc.executor.actions import RunSql
+from dfc.executor.actions import Finish, RunSql
 from dfc.executor.bind import Bound, Mode, array_literal, bind, needed_types
 from dfc.executor.compose import (
     Composed,
@@ -239,7 +239,7 @@ class PostgresSql:
     # Sending, and what came of it
 
     async def _send(self, session: Session, claim: Claim, action: RunSql, sent: _Sent) -> Answer:
-        finish = None if action.finish is None else finish_json(action.finish)
+        finish = None if not isinstance(action.rider, Finish) else finish_json(action.rider)
         path = action.path
         token = "\\x" + hashlib.sha256(claim.token + path.encode()).hexdigest()
         _, answer = await session.exchange(

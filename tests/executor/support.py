@@ -208,7 +208,7 @@ class Bench:
         """Run a step and return its result; it can be referred to by `name`."""
         self._number += 1
         path = name or f"step{self._number}"
-        action = RunSql(path=path, body=body, sources=dict(self.results), finish=finish, keep=keep)
+        action = RunSql(path=path, body=body, sources=dict(self.results), rider=finish, keep=keep)
         answer = await self.sql.run(self.claim, action)
         result = getattr(answer.event, "result", None)
         if result is not None:

@@ -111,7 +111,7 @@ def test_an_attempt_without_a_connection_does_not_count(database: str) -> None:
     async def go() -> None:
         async with bench(database) as on:
             nowhere = StepConnections("host=/nowhere", role=on.claim.submitted_by, database="x")
-            action = RunSql(path="a", body=rows_of("SELECT 1"), sources={}, finish=None, keep=False)
+            action = RunSql(path="a", body=rows_of("SELECT 1"), sources={}, rider=None, keep=False)
             with pytest.raises(Unreachable):
                 await PostgresSql(nowhere).run(on.claim, action)
             other = replace(on.claim, submitted_by="somebody else")

@@ -128,7 +128,7 @@ def send(
         sender = HttpSender(recorder, policy)
         try:
             for request in requests:
-                action = SendHttp(path="hook/response", request=request, many=many, finish=None, keep=False)
+                action = SendHttp(path="hook/response", request=request, many=many, rider=None, keep=False)
                 await sender.send(CLAIM, action)
         finally:
             await sender.close()
@@ -221,7 +221,7 @@ def test_the_last_attempt_makes_a_result_or_a_failure(site: Site) -> None:
 
         async def go() -> None:
             sender = HttpSender(recorder, OPEN)
-            action = SendHttp(path="p", request=request(site.url()), many=False, finish=None, keep=False)
+            action = SendHttp(path="p", request=request(site.url()), many=False, rider=None, keep=False)
             try:
                 for _ in range(4):
                     with pytest.raises(Transient):
@@ -471,7 +471,7 @@ def test_a_response_that_is_not_kept_does_not_count(site: Site, monkeypatch: pyt
 
     async def go() -> None:
         sender = HttpSender(recorder, OPEN)
-        action = SendHttp(path="p", request=request(site.url()), many=False, finish=None, keep=False)
+        action = SendHttp(path="p", request=request(site.url()), many=False, rider=None, keep=False)
         try:
             site.reply = plain(503, b"x" * 900)
             for _ in range(4):
@@ -499,8 +499,8 @@ def test_a_step_of_many_slow_requests_blocks_no_other(site: Site) -> None:
 
     async def go() -> None:
         sender = HttpSender(recorder, OPEN)
-        slow = SendHttp(path="slow", request=_rows_to(site, 40), many=True, finish=None, keep=False)
-        fast = SendHttp(path="fast", request=request(site.url("/fast")), many=False, finish=None, keep=False)
+        slow = SendHttp(path="slow", request=_rows_to(site, 40), many=True, rider=None, keep=False)
+        fast = SendHttp(path="fast", request=request(site.url("/fast")), many=False, rider=None, keep=False)
         try:
             waiting = asyncio.create_task(sender.send(CLAIM, slow))
             while len(site.seen) < limits.HTTP_REQUESTS_MAX:  # noqa: ASYNC110 - a thread of the server's counts
@@ -555,7 +555,7 @@ def test_what_must_not_be_repeated_goes_out_on_a_fresh_connection(method: str) -
                     sent = request(f"http://127.0.0.1:{server.port}/", method)
                     path = f"hook{number}/response"
                     await sender.send(
-                        CLAIM, SendHttp(path=path, request=sent, many=False, finish=None, keep=False)
+                        CLAIM, SendHttp(path=path, request=sent, many=False, rider=None, keep=False)
                     )
             finally:
                 await sender.close()

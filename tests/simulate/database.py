@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from dfc.compiler.plan import Plan
-from dfc.executor.actions import Finish, RecordFailure, RunSql, SendHttp, Shape
-from dfc.executor.journal import Completed, Failed, Recorded, Result, StepError
+from dfc.executor.actions import Finish, RecordFailure, RunSql, SendHttp
+from dfc.executor.journal import Completed, Failed, Recorded, Result, Shape, StepError
 from dfc.executor.ports import AlreadyRecorded, Answer, Claim, FenceLost
 from tests.simulate.interpret import render
 from tests.simulate.plans import Fate
@@ -164,7 +164,7 @@ class Database:
     def checkpoint(self, claim: Claim, action: RunSql | SendHttp, result: Result) -> Answer:
         """The end of the activation's transaction; what comes before it is rolled back when this raises."""
         brought = result if action.keep else None
-        return self._insert(claim, action.path, result, None, brought, action.finish)
+        return self._insert(claim, action.path, result, None, brought, cast("Finish | None", action.rider))
 
     def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
         return self._insert(claim, action.path, None, action.error, None, action.finish)
