@@ -6,7 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dfc.compiler import wire
-from dfc.compiler.ast import Expression, Hole, Piece, ServerStatement, Sql, Workflow
+from dfc.compiler.ast import (
+    Break,
+    Expression,
+    Hole,
+    Http,
+    Map,
+    Piece,
+    Ref,
+    ServerStatement,
+    Sql,
+    Text,
+    Workflow,
+)
 from dfc.compiler.check import RULES, SIZE_RULES, check
 from dfc.compiler.diagnostics import Diagnostic, has_errors
 from dfc.compiler.facts import Facts
@@ -15,12 +27,15 @@ from dfc.compiler.lower import lower, node_ids
 from dfc.compiler.outline import Outline, outline
 from dfc.compiler.parse import parse_expression, parse_file
 from dfc.compiler.plan import Plan
+from dfc.compiler.policies import policing
 from dfc.compiler.printer import HOLE, print_expression
 from dfc.compiler.scope import NO_SCOPE, resolve
 from dfc.compiler.silence import without_silenced
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis, analyse
+from dfc.compiler.sql.references import Reference, lone_reference
+from dfc.compiler.templates import request_statement, value_statement
 
 SQL_DOOR = "df.start"
 
@@ -123,7 +138,13 @@ def compile_workflow(
     if has_errors(oversize):
         return Compiled(source=source, problems=tuple(oversize))
     analyses = _analyse(flat)
-    facts = Facts(outline=flat, scope=resolve(flat, analyses), analyses=analyses, mixed=mixed)
+    facts = Facts(
+        outline=flat,
+        scope=resolve(flat, _references(flat, analyses)),
+        analyses=analyses,
+        policies=policing(flat),
+        mixed=mixed,
+    )
     problems = [problem for analysis in analyses.values() for problem in analysis.problems]
     problems += check(facts, RULES)
     problems.sort(key=lambda problem: problem.span.start)
@@ -135,7 +156,34 @@ def compile_workflow(
 
 
 def _analyse(flat: Outline) -> dict[int, Analysis]:
-    return {i: analyse(unit.tree.query) for i, unit in enumerate(flat.units) if isinstance(unit.tree, Sql)}
+    """The analysis of each unit that has a statement, its author's or one that the compiler writes."""
+    found: dict[int, Analysis] = {}
+    for index, unit in enumerate(flat.units):
+        text: Text | None = None
+        match unit.tree:
+            case Sql(query=query) | Map(items=Sql(query=query)):
+                text = query
+            case Http():
+                text = request_statement(unit.tree)
+            case Break(value=Text() as value):
+                text = value_statement(value)
+            case _:
+                pass
+        if text is not None:
+            found[index] = analyse(text)
+    return found
+
+
+def _references(flat: Outline, analyses: Mapping[int, Analysis]) -> dict[int, tuple[Reference, ...]]:
+    """The references of each unit: those of its statement, or the one that stands alone."""
+    found = {unit: analysis.references for unit, analysis in analyses.items()}
+    for index, unit in enumerate(flat.units):
+        match unit.tree:
+            case Ref(text=text) | Map(items=Ref(text=text)):
+                found[index] = (lone_reference(text.value),)
+            case _:
+                pass
+    return found
 
 
 def _origins(facts: Facts) -> dict[str, Origin]:

@@ -1,7 +1,8 @@
 """PostgreSQL's lexical rules, with dfc's references: one lexer for workflow files and the SQL in steps.
 
 The rules are those of PostgreSQL 18's `scan.l` (standard_conforming_strings on); LANGUAGE.md section 4 adds
-references (`$name`, `$name.col`, `$name.*`, `?` behind them), which are recognised before operators.
+references (`$name`, `$name.col`, `$name.error.message`, `$name.*`, `?` behind them), which are recognised
+before operators.
 Every scan takes time linear in the text: the patterns use possessive quantifiers, nothing is tried twice at
 more than a constant number of lengths, and nothing recurses.
 """
@@ -68,7 +69,10 @@ class Lexeme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """The parts of a REFERENCE. `column` is None for the first column and for `rows` (`$name.*`)."""
+    """The parts of a REFERENCE. `column` is None for the first column and for `rows` (`$name.*`).
+
+    It is `error.message` or `error.sqlstate` for a field of the error of a step.
+    """
 
     name: str
     column: str | None
@@ -95,7 +99,8 @@ def _continued(literal: str) -> str:
     return rf"{literal}(?:{_CONTINUED}{literal})*+"
 
 
-_REFERENCE = rf"\$(?P<ref_name>{_TAG})(?:\?\.\*|(?:\.(?:{_WORD}|\*))?\??)"
+_ERROR = rf"error\.(?:message|sqlstate)(?!{_WORD}|[0-9$])"
+_REFERENCE = rf"\$(?P<ref_name>{_TAG})(?:\?\.\*|(?:\.(?:{_ERROR}|{_WORD}|\*))?\??)"
 
 _TOKEN = re.compile(
     "|".join(

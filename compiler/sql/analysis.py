@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from dfc.compiler.ast import Piece, Text
 from dfc.compiler.diagnostics import Diagnostic, error
-from dfc.compiler.plan import Form, Returns, Use
+from dfc.compiler.plan import Form, Literal, Returns, Use
 from dfc.compiler.span import Span
 from dfc.compiler.sql import commands, native
 from dfc.compiler.sql.advice import LEXICAL, correction
@@ -54,6 +54,7 @@ class Analysis:
     returns: Returns
     references: tuple[Reference, ...] = ()
     literal_references: tuple[LiteralReference, ...] = ()
+    literals: tuple[Literal, ...] = ()
     http: HttpCall | None = None
     problems: tuple[Diagnostic, ...] = ()
 

@@ -8,14 +8,20 @@ from dataclasses import dataclass
 
 from dfc.compiler.plan import Use
 from dfc.compiler.sql.tokens import Token
-from dfc.grammar.lexer import Kind, Lexeme, reference
+from dfc.grammar.lexer import Kind, Lexeme, reference, reference_of
+from dfc.grammar.lexer import Reference as Parts
 
 ROW_COUNT = "row_count"
+ERROR = "error."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """`sql[start:end]` is a reference, as `plan.Parameter` wants it, without its source."""
+    """`sql[start:end]` is a reference, as `plan.Parameter` wants it, without its source.
+
+    `literal`: it stands in a literal, and is a reference only where its name is known. `identifier`: it
+    stands for the name of an object.
+    """
 
     name: str
     column: str | None
@@ -24,6 +30,8 @@ class Reference:
     start: int
     end: int
     aliased: bool
+    literal: bool = False
+    identifier: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,19 +89,31 @@ def references(sql: str, items: list[Token]) -> tuple[Reference, ...]:
         if token.kind is not Kind.REFERENCE:
             continue
         parts = reference(sql, Lexeme(token.kind, token.start, token.end))
-        use = Use.ROWS if parts.rows else Use.ROW_COUNT if parts.column == ROW_COUNT else Use.VALUE
-        found.append(
-            Reference(
-                name=parts.name,
-                column=parts.column if use is Use.VALUE else None,
-                use=use,
-                optional=parts.optional,
-                start=token.start,
-                end=token.end,
-                aliased=use is Use.ROWS and _aliased(items, index + 1),
-            )
-        )
+        aliased = parts.rows and _aliased(items, index + 1)
+        found.append(_reference(parts, token.start, token.end, aliased))
     return tuple(found)
+
+
+def lone_reference(text: str) -> Reference:
+    """The reference that a text is. Raises ValueError when it is none."""
+    return _reference(reference_of(text), 0, len(text), False)
+
+
+def _reference(parts: Parts, start: int, end: int, aliased: bool) -> Reference:
+    column, use = parts.column, Use.ROWS if parts.rows else Use.VALUE
+    if column == ROW_COUNT:
+        column, use = None, Use.ROW_COUNT
+    elif column is not None and column.startswith(ERROR):
+        column, use = column.removeprefix(ERROR), Use.ERROR
+    return Reference(
+        name=parts.name,
+        column=column,
+        use=use,
+        optional=parts.optional,
+        start=start,
+        end=end,
+        aliased=aliased,
+    )
 
 
 def _aliased(items: list[Token], index: int) -> bool:
