@@ -142,10 +142,9 @@ class Parameter:
     in a statement that takes no parameters.
 
     `source` is the latest written node that may be meant, and `otherwise` are the earlier ones, later ones
-    first; the one counts that ran last. A node in a loop around the reference may count with the result
-    that it had at the end of the loop's round before. What ran in the rounds that go on now comes before
-    that, and what a round of an inner loop left before what a round of an outer loop left; only then does
-    the written order tell. Without `optional` one of them has certainly run.
+    first. The one counts that ran last: of two, the one that ran in the later round of the loops around
+    both; in the same round the one written later, and so of two whose results have both been carried over
+    from earlier rounds. Without `optional` one of them has certainly run.
     """
 
     name: str
