@@ -22,6 +22,9 @@ SHUTDOWN_SECONDS: Final = 10.0
 RECONNECT_SECONDS_MAX: Final = 1.0
 """Upper bound of the wait between two attempts to reach the database again."""
 
+PARK_SECONDS: Final = 5.0
+"""An instance that only waits, and at least this long, is given up until then."""
+
 RESULT_ROWS_MAX: Final = 10_000
 """Rows in one result. `df.checkpoint` enforces it; the runner only stops collecting one row later."""
 

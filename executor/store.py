@@ -19,7 +19,7 @@ from dfc.executor.actions import Finish, RecordFailure
 from dfc.executor.bind import array_literal
 from dfc.executor.compose import error_object, finish_json, json_text
 from dfc.executor.connections import conninfo_for
-from dfc.executor.decide import kept_paths
+from dfc.executor.decide import kept_nodes
 from dfc.executor.journal import Completed, Failed, Recorded, Result, Rows, StepError, Value
 from dfc.executor.ports import AlreadyRecorded, Answer, Claim, FenceLost, Transient
 from dfc.executor.queries import query
@@ -115,7 +115,7 @@ class PostgresStore:
         [answer] = await self._control.ask(
             Message(
                 query("history"),
-                (claim.instance, _bytea(claim.token), array_literal(sorted(kept_paths(plan)))),
+                (claim.instance, _bytea(claim.token), array_literal(sorted(kept_nodes(plan)))),
                 prepare=True,
             )
         )

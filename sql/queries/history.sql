@@ -6,5 +6,5 @@ SELECT h.path, h.journal, h.kind, h.row_count,
        CASE WHEN wanted THEN pg_catalog.to_json(h.cells) END,
        CASE WHEN wanted THEN h.value END,
        h.error
-FROM df._history($1, $2) AS h, LATERAL (SELECT h.path = ANY ($3::text[]) AS wanted) AS w
+FROM df._history($1, $2) AS h, LATERAL (SELECT pg_catalog.split_part(h.path, '/', 1) = ANY ($3::text[]) AS wanted) AS w
 ORDER BY h.journal
