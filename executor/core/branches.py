@@ -187,8 +187,9 @@ def _after_finally(state: State, task: Task, scope: Scope) -> None:
         _settle_as(state, task, before)
         return
     first = before.result.error
-    if first is not None and before.role is Role.CATCH and before.parent is not None:
-        first = _caused(first, before.parent.result.error)
+    if before.role is Role.CATCH and before.parent is not None:
+        body = before.parent.result.error
+        first = body if first is None else _caused(first, body)
     settle(state, task, TaskState.FAILED, error=_caused(error, first))
 
 

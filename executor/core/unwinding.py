@@ -99,7 +99,10 @@ def _to_undo(scope: Scope) -> list[Undo]:
     outcome = outcome_of(scope)
     node = None if scope.owner is None else scope.owner.node
     match scope.role, node:
-        case (Role.ROOT, _) | (Role.UNDO, _) | (Role.BODY, TryNode()):
+        case Role.ROOT, _:
+            # All may have completed before a cancel request that counts all the same.
+            runs = outcome is not TaskState.COMPLETED or scope.reason is not None
+        case (Role.UNDO, _) | (Role.BODY, TryNode()):
             runs = outcome is not TaskState.COMPLETED
         case Role.BODY, RetryNode():
             runs = outcome is TaskState.FAILED
