@@ -10,9 +10,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
-from dfc.executor.actions import Finish
+from dfc.executor.actions import EndItem, Finish, RecordDecision, Rider
 from dfc.executor.bind import (
     TEXT,
     TEXT_ARRAY,
@@ -22,7 +22,7 @@ from dfc.executor.bind import (
     quote_identifier,
     quote_literal,
 )
-from dfc.executor.journal import StepError
+from dfc.executor.journal import Cell, Constant, Shape, StepError
 from dfc.executor.limits import RESULT_ROWS_MAX
 from dfc.executor.queries import fill, query
 
@@ -111,16 +111,58 @@ def compose_execute() -> Composed:
     return _called("step_execute", {})
 
 
+def rider_json(rider: Rider) -> str:
+    """What a checkpoint carries along, as df.checkpoint takes it."""
+    match rider:
+        case Finish():
+            return finish_json(rider)
+        case RecordDecision(path=path, value=value):
+            return _object({"decide": _object({"path": json_text(path), "value": value})})
+        case EndItem(path=path, item=item, shape=shape, error=error, forget=forget):
+            ended = {"path": json_text(path), "item": str(item), "forget": json_text(forget)}
+            if shape is not None:
+                ended["shape"] = shape_json(shape)
+            if error is not None:
+                ended["error"] = json_text(error_object(error))
+            return _object({"item": _object(ended)})
+        case _:
+            assert_never(rider)
+
+
 def finish_json(finish: Finish) -> str:
     """The end of an instance, as df.checkpoint, df._record and df._finish take it."""
-    return json_text(
-        {
-            "status": finish.status,
-            "shape": finish.shape,
-            "error": None if finish.error is None else error_object(finish.error),
-            "reason": finish.reason,
-        }
-    )
+    ending = {
+        "status": json_text(finish.status),
+        "shape": "null" if finish.shape is None else shape_json(finish.shape),
+        "error": "null" if finish.error is None else json_text(error_object(finish.error)),
+        "reason": json_text(finish.reason),
+    }
+    if finish.undo_errors:
+        ending["undo_errors"] = json_text([error_object(error) for error in finish.undo_errors])
+    return _object(ending)
+
+
+def shape_json(shape: Shape) -> str:
+    """A shape: a path, an array of shapes, `{"value": ...}`, or `{"path": ..., "column": ...}`."""
+    match shape:
+        case str():
+            return json_text(shape)
+        case Constant(json=text):
+            return _object({"value": text})
+        case Cell(path=path, column=column):
+            return json_text({"path": path, "column": column})
+        case _:
+            return f"[{', '.join(map(shape_json, shape))}]"
+
+
+def carry_json(carry: Mapping[str, Shape]) -> str:
+    """Shapes by node id."""
+    return "{" + ", ".join(f"{json_text(id)}: {shape_json(shape)}" for id, shape in carry.items()) + "}"
+
+
+def _object(members: Mapping[str, str]) -> str:
+    """An object of members that are JSON texts already: numbers keep their digits."""
+    return "{" + ", ".join(f'"{name}": {text}' for name, text in members.items()) + "}"
 
 
 def json_text(value: object) -> str:
@@ -140,6 +182,7 @@ def error_object(error: StepError) -> dict[str, object]:
         "detail": error.detail,
         "hint": error.hint,
         "position": error.position,
+        "cause": None if error.cause is None else error_object(error.cause),
     }
     return {name: value for name, value in fields.items() if value is not None}
 

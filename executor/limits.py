@@ -28,6 +28,9 @@ PARK_SECONDS: Final = 5.0
 RESULT_ROWS_MAX: Final = 10_000
 """Rows in one result. `df.checkpoint` enforces it; the runner only stops collecting one row later."""
 
+KEPT_BYTES_MAX: Final = 64 * 1024
+"""Size of a stored result up to which it is brought back with the history; a larger one when it is needed."""
+
 PLANS_CACHED_MAX: Final = 512
 """Plans that a worker keeps in memory."""
 

@@ -9,4 +9,5 @@ LOST: Final = "08006"
 
 FENCE_LOST: Final = "DX001"
 RECORDED: Final = "DX002"
+BEATEN: Final = "DX004"
 NO_STATEMENT: Final = "26000"

@@ -14,8 +14,8 @@ from typing import Final, TypeVar
 import psycopg
 
 from dfc.compiler.plan import Form, Returns, SqlBody
-from dfc.executor import retry
-from dfc.executor.actions import Finish, RunSql
+from dfc.executor import answers, retry
+from dfc.executor.actions import RunSql
 from dfc.executor.bind import Bound, Mode, array_literal, bind, needed_types
 from dfc.executor.compose import (
     Composed,
@@ -24,12 +24,21 @@ from dfc.executor.compose import (
     compose_execute,
     compose_query,
     compose_rows,
-    finish_json,
     needs_with,
+    rider_json,
 )
 from dfc.executor.connections import RoleUnavailable, StepConnections, clean
 from dfc.executor.journal import Completed, Rows, StepError
-from dfc.executor.ports import AlreadyRecorded, Answer, Claim, FenceLost, StepFailed, Transient, Unreachable
+from dfc.executor.ports import (
+    AlreadyRecorded,
+    Answer,
+    Beaten,
+    Claim,
+    FenceLost,
+    StepFailed,
+    Transient,
+    Unreachable,
+)
 from dfc.executor.queries import query
 from dfc.executor.session import (
     PREPARED_PREFIX,
@@ -40,7 +49,7 @@ from dfc.executor.session import (
     ServerError,
     Session,
 )
-from dfc.executor.sqlstates import FENCE_LOST, LOST, NO_STATEMENT, RECORDED
+from dfc.executor.sqlstates import BEATEN, FENCE_LOST, LOST, NO_STATEMENT, RECORDED
 
 CACHED_MAX: Final = 2048
 REPLACED_MAX: Final = 100
@@ -53,7 +62,8 @@ _BEGIN: Final = "SELECT df.begin_step($1, $2)"
 _DRIFT: Final = frozenset({"0A000", "42601", "42703", "42702", "42804", "42P10", "42P18"})
 """What PostgreSQL may answer when a statement has other columns by now than were described."""
 
-_OUR_CONTEXT: Final = " df.checkpoint("
+_OUR_CONTEXT: Final = "PL/pgSQL function df."
+"""How the context of an error begins that df.checkpoint, or what it calls, has raised."""
 _log = logging.getLogger(__name__)
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -239,14 +249,15 @@ class PostgresSql:
     # Sending, and what came of it
 
     async def _send(self, session: Session, claim: Claim, action: RunSql, sent: _Sent) -> Answer:
-        finish = None if not isinstance(action.rider, Finish) else finish_json(action.rider)
+        rider = action.rider
+        riding = None if rider is None else rider_json(rider)
         path = action.path
         token = "\\x" + hashlib.sha256(claim.token + path.encode()).hexdigest()
         _, answer = await session.exchange(
             _begin(claim),
             Message(
                 sent.composed.text,
-                (*sent.values, token, claim.instance, path, finish),
+                (*sent.values, token, claim.instance, path, riding),
                 sent.composed.types,
                 prepare=True,
             ),
@@ -257,11 +268,8 @@ class PostgresSql:
             # The step has changed client_encoding for its own answer. It has committed: read the journal.
             session.close()
             raise Transient("the answer is not UTF-8", LOST) from None
-        return Answer(
-            event=Completed(number=int(answer.raw(0, 0) or 0), path=path, result=result),
-            finished=answer.raw(0, 1) == b"t",
-            cancel_reason=answer.text(0, 2),
-        )
+        event = Completed(number=int(answer.raw(0, 0) or 0), path=path, result=result)
+        return answers.answered(event, answer, rider)
 
     def _learn(self, claim: Claim, sent: _Sent, error: ServerError) -> bool:
         """Whether the error says that what we know of the statement is wrong; then that is put right."""
@@ -291,11 +299,13 @@ class PostgresSql:
         self, action: RunSql, sent: _Sent | None, error: ServerError, position: int | None = None
     ) -> Exception:
         fields = error.fields
-        ours = _OUR_CONTEXT in (fields.context or "").split("\n", 1)[0]
+        ours = (fields.context or "").startswith(_OUR_CONTEXT)
         if ours and fields.sqlstate == FENCE_LOST:
             return FenceLost(fields.message)
         if ours and fields.sqlstate == RECORDED:
             return AlreadyRecorded(fields.message)
+        if ours and fields.sqlstate == BEATEN:
+            return Beaten(fields.message)
         if retry.is_transient(fields.sqlstate):
             return Transient(fields.message, fields.sqlstate)
         return StepFailed(
