@@ -139,7 +139,7 @@ def compose_items_rows(bound: Bound, described: Description) -> Composed:
         bound.text,
         {
             "aliases": f"({', '.join(names)})" if names else "",
-            "row": _row(columns, described.types),
+            **_row(columns, described.types),
             "nulls": ", ".join(["NULL"] * len(columns)),
             "typeof": f"ARRAY[{typeof}]::pg_catalog.oid[]" if columns else _oids(()),
             **_described(described),
@@ -155,7 +155,7 @@ def compose_items_query(described: Description, type_names: Mapping[int, str]) -
         "step_items_query",
         {
             "definitions": _definitions(described, type_names),
-            "row": _row(columns, described.types),
+            **_row(columns, described.types),
             **_described(described),
         },
         _ITEMS,
@@ -285,10 +285,15 @@ def _cells(columns: list[str], types: tuple[int, ...]) -> str:
             return f"ARRAY(SELECT pg_catalog.unnest({rows}))"
 
 
-def _row(columns: list[str], types: tuple[int, ...]) -> str:
-    """The cells of one row."""
+def _row(columns: list[str], types: tuple[int, ...]) -> dict[str, str]:
+    """The cells of one row, and those of a block of rows, flat."""
+    if not columns:
+        return {"row": "'{}'::pg_catalog.text[]", "cells": "'{}'::pg_catalog.text[]"}
     texts = [_output(column, oid) for column, oid in zip(columns, types, strict=True)]
-    return f"ARRAY[{', '.join(texts)}]::pg_catalog.text[]"
+    return {
+        "row": f"ARRAY[{', '.join(texts)}]::pg_catalog.text[]",
+        "cells": "ARRAY(SELECT pg_catalog.unnest(pg_catalog.array_agg(s.cells ORDER BY s.n)))",
+    }
 
 
 def _output(column: str, oid: int) -> str:
