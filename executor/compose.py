@@ -169,8 +169,12 @@ def rider_json(rider: Rider) -> str:
             return finish_json(rider)
         case RecordDecision(path=path, value=value):
             return _object({"decide": _object({"path": json_text(path), "value": value})})
-        case EndItem(path=path, item=item, forget=forget):
+        case EndItem(path=path, item=item, shape=shape, error=error, forget=forget):
             ended = {"path": json_text(path), "item": str(item), "forget": json_text(forget)}
+            if shape is not None:
+                ended["shape"] = shape_json(shape)
+            if error is not None:
+                ended["error"] = json_text(error_object(error))
             return _object({"item": _object(ended)})
         case _:
             assert_never(rider)
@@ -185,21 +189,26 @@ def finish_json(finish: Finish) -> str:
         "reason": json_text(finish.reason),
     }
     if finish.undo_errors:
-        ending["undo"] = json_text([error_object(error) for error in finish.undo_errors])
+        ending["undo_errors"] = json_text([error_object(error) for error in finish.undo_errors])
     return _object(ending)
 
 
 def shape_json(shape: Shape) -> str:
-    """A shape: a path, an array of shapes, `{"constant": ...}`, or `{"path": ..., "column": ...}`."""
+    """A shape: a path, an array of shapes, `{"value": ...}`, or `{"path": ..., "column": ...}`."""
     match shape:
         case str():
             return json_text(shape)
         case Constant(json=text):
-            return _object({"constant": text})
+            return _object({"value": text})
         case Cell(path=path, column=column):
             return json_text({"path": path, "column": column})
         case _:
             return f"[{', '.join(map(shape_json, shape))}]"
+
+
+def carry_json(carry: Mapping[str, Shape]) -> str:
+    """Shapes by node id."""
+    return "{" + ", ".join(f"{json_text(id)}: {shape_json(shape)}" for id, shape in carry.items()) + "}"
 
 
 def _object(members: Mapping[str, str]) -> str:

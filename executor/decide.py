@@ -194,6 +194,11 @@ def kept_paths(plan: Plan) -> frozenset[str]:
     return frozenset(task.path for task in begin(plan).tasks if task.readers)
 
 
+def kept_nodes(plan: Plan) -> frozenset[str]:
+    """The nodes whose results later activations want."""
+    return frozenset(path.partition("/")[0] for path in kept_paths(plan))
+
+
 def view(state: State) -> dict[str, str]:
     """What lasts of a state: the state of each activation, where one that is open is just `open`.
 

@@ -37,6 +37,9 @@ ITEMS_BLOCK_ROWS: Final = 1_000
 ITEMS_BLOCK_BYTES: Final = 4 * 1024 * 1024
 """Bytes of such rows that are stored at a time."""
 
+KEPT_BYTES_MAX: Final = 64 * 1024
+"""Size of a stored result up to which it is brought back with the history; a larger one when it is needed."""
+
 PLANS_CACHED_MAX: Final = 512
 """Plans that a worker keeps in memory."""
 
