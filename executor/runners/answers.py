@@ -53,4 +53,3 @@ def _result(answer: Answered, sent: Sent | None) -> Rows:
         cells=answers.cells(answer, 0, 3),
         row_count=int(answer.raw(0, 4) or 0),
     )
-
