@@ -19,8 +19,10 @@ from tests.executor.test_sql_policies import SLEEPING
 from tests.executor.test_sql_runner import ask, run
 
 Steps = Callable[["Inside"], Awaitable[None]]
-HELD = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dfc step' AND xact_start IS NOT NULL"
-HELD += " AND datname = current_database()"
+HELD = (
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dfc step'"
+    " AND datname = current_database() AND xact_start IS NOT NULL"
+)
 
 
 class Inside:

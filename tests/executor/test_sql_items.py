@@ -157,9 +157,9 @@ def test_cancelling_cancels_the_query(database: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("batch_size", [1, 10])
 def test_memory_is_bounded_however_many_rows_there_are(database: str, form: Form, batch_size: int) -> None:
-    """A result of 150 MB in rows of 10 kB, and then of 40 MB in small ones, at 4 MB of work_mem."""
-    wide = "SELECT n, repeat(md5(n::text), 320) AS t FROM generate_series(1, 15000) AS n"
-    narrow = "SELECT n, md5(n::text) AS t FROM generate_series(1, 400000) AS n"
+    """Rows of 100 kB, 150 MB of them, and then many small ones, at 4 MB of work_mem."""
+    wide = "SELECT n, repeat(md5(n::text), 3200) AS t FROM generate_series(1, 1500) AS n"
+    narrow = "SELECT n, md5(n::text) AS t FROM generate_series(1, 100000) AS n"
 
     async def work(on: Bench) -> None:
         [pid] = (await on.step(rows_of("SELECT pg_backend_pid()"))).cells
