@@ -96,7 +96,7 @@ def _continued(literal: str) -> str:
 
 
 # `$step.error.message` is a reference as a whole: of a step that may fail, the parts of its error.
-_OF_ERROR = rf"error\.(?:message|sqlstate)(?![^\x00-#%-/:-@\[-^`{{-\x7f])"
+_OF_ERROR = r"error\.(?:message|sqlstate)(?![^\x00-#%-/:-@\[-^`{-\x7f])"
 _REFERENCE = rf"\$(?P<ref_name>{_TAG})(?:\?\.\*|(?:\.(?:{_OF_ERROR}|{_WORD}|\*))?\??)"
 
 _TOKEN = re.compile(
@@ -153,9 +153,9 @@ _NOT_IN_SQL = re.compile(r"[~!@#^&|`?%]")
 _REFERENCE_PARTS = re.compile(_REFERENCE)
 
 IN_TEXT = re.compile(
-    rf"\$\$(?P<escaped>[A-Za-z_][A-Za-z0-9_]*+)"
-    rf"|\$(?P<name>[A-Za-z_][A-Za-z0-9_]*+)"
-    rf"(?:\?\.\*|(?:\.(?:error\.(?:message|sqlstate)(?!\w)|[^\W\d]\w*+|\*))?(?:\?(?![A-Za-z0-9_]))?)"
+    r"\$\$(?P<escaped>[A-Za-z_][A-Za-z0-9_]*+)"
+    r"|\$(?P<name>[A-Za-z_][A-Za-z0-9_]*+)"
+    r"(?:\?\.\*|(?:\.(?:error\.(?:message|sqlstate)(?!\w)|[^\W\d]\w*+|\*))?(?:\?(?![A-Za-z0-9_]))?)"
 )
 """What is a reference inside a text, if its name is known, or stands for the text `$name` (`escaped`).
 

@@ -1,4 +1,4 @@
-"""Literals with references in them: `'a $x'`, `interval '$n days'`, and `$$x`, which stands for the text `$x`.
+"""Literals with references in them: `'a $x'`, `interval '$n days'`; and `$$x`, which is the text `$x`.
 
 Everything that looks like a reference is a candidate here; `known_in` keeps those whose name is known. What
 the type of a literal is (`date '$d'`) is guessed from the words in front of it, and PostgreSQL's grammar
@@ -25,7 +25,7 @@ _EXPRESSIONS = commands.QUERIES | {"create table as", "explain", "call", "execut
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the literals of a statement hold. `fixed` are references where nothing but a constant can stand."""
+    """What the literals of a statement hold. `fixed` are references where only a constant can stand."""
 
     references: tuple[Reference, ...] = ()
     literals: tuple[Literal, ...] = ()
@@ -51,7 +51,7 @@ class _Candidate:
 def literals(
     sql: str, items: list[Token], comments: list[Lexeme], kind: str, places: Mapping[int, Place]
 ) -> Found:
-    """The candidates of a statement, and the references that stand alone where PostgreSQL wants a constant."""
+    """The candidates of a statement, and the references that stand alone where only a constant can."""
     if kind in commands.SUBROUTINES:
         return Found()
     constants = [_constant(token, places) for token in items if token.start in places]
@@ -171,12 +171,17 @@ def _in_part(sql: str, pattern: re.Pattern[str], start: int, end: int) -> Iterat
 
 # Words that a string may stand behind and that are the last one of no type.
 _NO_TYPE = frozenset(
-    "all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create"
-    " default deferrable desc distinct do else end except fetch for foreign from grant group having in"
-    " initially intersect into lateral leading limit not null offset on only or order placing primary references"
-    " returning select similar some symmetric table then to trailing union unique user using variadic when where"
-    " window with between values by like ilike is escape value document content passing path version overlaps"
-    " standalone".split()
+    re.findall(
+        r"\w+",
+        """
+        all analyse analyze and any array as asc asymmetric both case cast check collate column
+        constraint create default deferrable desc distinct do else end except fetch for foreign
+        from grant group having in initially intersect into lateral leading limit not null offset
+        on only or order placing primary references returning select similar some symmetric table
+        then to trailing union unique user using variadic when where window with between values by
+        like ilike is escape value document content passing path version overlaps standalone
+        """,
+    )
 )
 
 

@@ -198,7 +198,7 @@ class PostgresSql:
     async def _bind(self, session: Session, action: RunSql, mode: Mode) -> Bound:
         body = action.body
         if not body.parameters:
-            return bind(action.path, body, {}, {})
+            return bind(action.path, body, {}, {}, mode)
         await self._learn_types(session, needed_types(body, action.sources, mode))
         oids = {oid for source in action.sources.values() if isinstance(source, Rows) for oid in source.types}
         names = self._known_names(oids | {16, 20, 25, 1700, 3802})
