@@ -32,6 +32,8 @@ from dfc.executor.values import (
 )
 
 TEXT_ARRAY: Final = 1009
+FIRST_USER_OID: Final = 16384
+"""Types from here on may be dropped."""
 
 WITHOUT_INPUT: Final = frozenset(
     {194, 705, 2249, 2287, 2275, 2276, 2277, 2278, 2279, 2280, 2281, 2283, 2776, 3361, 3402, 3500, 3831, 3838}
@@ -101,8 +103,9 @@ def needed_types(body: SqlBody, sources: Mapping[str, Result], mode: Mode) -> se
     for parameter in body.parameters:
         source = sources.get(parameter.source)
         whole = parameter.use is Use.ROWS or parameter.use is Use.JSON
-        if isinstance(source, Rows) and (mode is not Mode.TYPED or whole):
-            needed.update(source.types)
+        if isinstance(source, Rows):
+            all_named = mode is not Mode.TYPED or whole
+            needed.update([oid for oid in source.types if all_named or oid >= FIRST_USER_OID])
     if mode is not Mode.TYPED and body.parameters:
         needed |= {BOOL, BIGINT, TEXT, NUMERIC, JSONB}
     return needed - WITHOUT_INPUT
@@ -324,7 +327,8 @@ class _Writer:
         if self.mode is Mode.LITERAL:
             written = "NULL" if value.text is None else quote_literal(value.text)
             return f"({written}::{type_name})"
-        self.types.append(TEXT if value.oid in WITHOUT_INPUT else value.oid)
+        gone = value.oid >= FIRST_USER_OID and value.oid not in self.type_names
+        self.types.append(TEXT if gone or value.oid in WITHOUT_INPUT else value.oid)
         self.values.append(value.text)
         number = f"${len(self.types)}"
         return f"({number}::{type_name})" if self.mode is Mode.CAST else number

@@ -201,5 +201,5 @@ def _output(column: str, oid: int) -> str:
 
 
 def needs_with(described: Description) -> bool:
-    """Whether a column has a type that df._rows cannot declare (pseudo-types but record)."""
-    return any(oid in WITHOUT_INPUT and oid != RECORD for oid in described.types)
+    """Whether df._rows cannot declare the columns: there are none, or one is of a pseudo-type but record."""
+    return not described.columns or any(oid in WITHOUT_INPUT and oid != RECORD for oid in described.types)

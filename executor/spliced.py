@@ -27,11 +27,14 @@ _NUMBERS: Final = frozenset({20, 21, 23, 26, 700, 701, 1700})
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?", re.IGNORECASE)
 _GAP: Final = r"(?:\s|--[^\n\r]*[\n\r]|/\*(?:[^*]|\*(?!/))*\*/)"
 _UESCAPE: Final = re.compile(rf"{_GAP}*uescape{_GAP}*'([^'])'", re.IGNORECASE)
-_FIELD: Final = r"(?:year|month|day|hour|minute|second)\b"
+_BITS: Final = {"year": 2, "month": 1, "day": 3, "hour": 10, "minute": 11, "second": 12}
+"""The fields of an interval in the order of their size, and the bits that stand for them in a type modifier."""
+_FIELD: Final = rf"({'|'.join(_BITS)})\b"
 _FIELDS: Final = re.compile(
-    rf"{_GAP}*{_FIELD}(?:{_GAP}+to{_GAP}+{_FIELD})?(?:(?<=second){_GAP}*\({_GAP}*[0-9]+{_GAP}*\))?",
+    rf"{_GAP}*{_FIELD}(?:{_GAP}+to{_GAP}+{_FIELD})?(?:(?<=second){_GAP}*\({_GAP}*([0-9]+){_GAP}*\))?",
     re.IGNORECASE,
 )
+_FULL_PRECISION: Final = 0xFFFF
 _INTERVAL: Final = re.compile(r"interval\b", re.IGNORECASE)
 _UNLIMITED: Final = {
     "bit": 'pg_catalog."bit"',
@@ -70,7 +73,8 @@ def text_of(value: Scalar) -> str:
 class Raw:
     """A literal as it is written: `sql[start:end]` with the name of its type and what belongs to it behind.
 
-    Its inside is `sql[first:last]`. `bare`: it is one reference, without quotes.
+    Its inside is `sql[first:last]`. `bare`: it is one reference, without quotes. `modifier`: which fields of
+    an interval are meant, as PostgreSQL numbers them.
     """
 
     sql: str
@@ -84,6 +88,7 @@ class Raw:
     type_name: str
     suffix: str
     bare: bool
+    modifier: int | None
 
     @classmethod
     def of(cls, sql: str, literal: Literal) -> Raw:
@@ -96,8 +101,9 @@ class Raw:
         if prefix == "U&" and (clause := _UESCAPE.match(sql, end)) is not None:
             end, suffix, escape = clause.end(), f" UESCAPE '{clause[1]}'", clause[1]
         type_name = "" if bare or literal.type_start is None else sql[literal.type_start : literal.start]
+        modifier = None
         if _INTERVAL.match(type_name) and (fields := _FIELDS.match(sql, end)) is not None:
-            type_name += fields[0]
+            modifier = _modifier(fields)
             end = fields.end()
         return cls(
             sql=sql,
@@ -111,6 +117,7 @@ class Raw:
             type_name=type_name,
             suffix=suffix,
             bare=bare,
+            modifier=modifier,
         )
 
     def without_references(self) -> str:
@@ -129,6 +136,9 @@ class Raw:
             return f"({joined})::pg_catalog.bpchar"
         if not self.type_name:
             return f"({joined})"
+        if self.modifier is not None:
+            # The fields say how the text is read (`interval '1' hour`); those of a cast only cut off.
+            return f"pg_catalog.interval_in(pg_catalog.textout({joined}), 0, {self.modifier})"
         return f"CAST(({joined}) AS {_UNLIMITED.get(self.type_name.strip().lower(), self.type_name)})"
 
     def constant(self, asker: Asker, inside: Sequence[Parameter], values: Sequence[Scalar]) -> str:
@@ -167,6 +177,15 @@ class Raw:
                 parts.append(self.sql[start:offset])
                 start = offset + 1
         return "".join((*parts, self.sql[start:end]))
+
+
+def _modifier(fields: re.Match[str]) -> int:
+    """The type modifier of an interval with these fields."""
+    first = fields[1].lower()
+    last = (fields[2] or first).lower()
+    order = list(_BITS)
+    bits = sum(1 << _BITS[name] for name in order[order.index(first) : order.index(last) + 1])
+    return bits << 16 | (_FULL_PRECISION if fields[3] is None else int(fields[3]))
 
 
 def _inside(text: str, escape: str) -> str:

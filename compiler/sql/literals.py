@@ -11,7 +11,7 @@ import re
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from dfc.compiler.plan import Literal
+from dfc.compiler.plan import Literal, Use
 from dfc.compiler.sql import commands, native
 from dfc.compiler.sql.references import Place, Reference, for_grammar, literal_parts, reference_at
 from dfc.compiler.sql.tokens import Token
@@ -138,7 +138,9 @@ def _candidates(sql: str, items: list[Token]) -> Iterator[_Candidate]:
                 if found["escaped"] is not None:
                     escapes.append(found.start())
                 else:
-                    references.append(replace(reference_at(sql, *found.span()), literal=True))
+                    one = reference_at(sql, *found.span())
+                    use = Use.JSON if one.use is Use.ROWS else one.use
+                    references.append(replace(one, literal=True, use=use))
         if references or escapes:
             yield _Candidate(
                 index=index,

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ _BEGIN: Final = "SELECT df.begin_step($1, $2)"
 _DRIFT: Final = frozenset({"0A000", "42601", "42703", "42702", "42804", "42P10", "42P18"})
 """What PostgreSQL may answer when a statement has other columns by now than were described."""
 
+_GONE: Final = re.compile(r'cache lookup failed for type (\d+)|type "(.*)" does not exist')
 _OUR_CONTEXT: Final = " df.checkpoint("
 _log = logging.getLogger(__name__)
 _K = TypeVar("_K")
@@ -125,11 +127,15 @@ class PostgresSql:
             except ServerError as error:
                 if attempts < ATTEMPTS_MAX and await self._cleaned(session, error):
                     continue
+                if attempts < ATTEMPTS_MAX and self._forget_type(error.fields):
+                    continue
                 if sent is not None and attempts < ATTEMPTS_MAX and self._learn(claim, sent, error):
                     continue
                 raise self._meaning(action, sent, error) from None
             except _NotDescribed as error:
                 if attempts < ATTEMPTS_MAX and await self._cleaned(session, error.cause):
+                    continue
+                if attempts < ATTEMPTS_MAX and self._forget_type(error.cause.fields):
                     continue
                 raise self._meaning(action, None, error.cause, _inside(error.bound, error.position)) from None
 
@@ -286,6 +292,17 @@ class PostgresSql:
             _trim(self._forms)
         _log.info("described again instance=%s sqlstate=%s", claim.instance, fields.sqlstate)
         return True
+
+    def _forget_type(self, fields: Fields) -> bool:
+        """Whether the error says that a type we know is gone; then its values go on as text."""
+        gone = _GONE.fullmatch(fields.message)
+        if gone is None:
+            return False
+        for oid, name in self._type_names.items():
+            if name is not None and (gone[1] == str(oid) or gone[2] == name.replace('"', "")):
+                self._type_names[oid] = None
+                return True
+        return False
 
     def _meaning(
         self, action: RunSql, sent: _Sent | None, error: ServerError, position: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dfc.compiler.ast import Text
-from dfc.compiler.plan import Form, Parameter, SqlBody
+from dfc.compiler.plan import INPUT, Form, Parameter, SqlBody
 from dfc.compiler.sql import analyse, literals_of
 
 
@@ -20,7 +20,7 @@ def statement(sql: str, *known: str, form: Form | None = None) -> SqlBody:
     parameters = [
         Parameter(
             name=one.name,
-            source=one.name,
+            source=INPUT if one.name == "input" else one.name,
             use=one.use,
             start=one.start,
             end=one.end,

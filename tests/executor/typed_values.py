@@ -85,7 +85,9 @@ _NUMERIC = st.one_of(
 _FINITE = st.floats(-1e6, 1e6).map(repr)
 _POINT = st.builds(lambda a, b: f"({a},{b})", _FINITE, _FINITE)
 _DATE = st.one_of(
-    st.sampled_from(["infinity", "-infinity", "0044-03-15 BC", "4713-01-01 BC", "5874897-12-31", "2000-02-29"]),
+    st.sampled_from(
+        ["infinity", "-infinity", "0044-03-15 BC", "4713-01-01 BC", "5874897-12-31", "2000-02-29"]
+    ),
     st.dates().map(str),
 )
 _CLOCK = st.one_of(st.sampled_from(["24:00:00", "00:00:00", "23:59:59.999999"]), st.times().map(str))
@@ -115,7 +117,7 @@ _JSON = st.recursive(
 ).map(lambda value: json.dumps(value, ensure_ascii=False))
 _JSON_TEXT = st.one_of(
     _JSON,
-    st.sampled_from(['{"a" : 1,  "a":2}', " null ", '[1.10,\n1E5]', '"\\u00e9\\n"', '{"$x": "$x"}', "[]"]),
+    st.sampled_from(['{"a" : 1,  "a":2}', " null ", "[1.10,\n1E5]", '"\\u00e9\\n"', '{"$x": "$x"}', "[]"]),
 )
 _ADDRESS = st.one_of(st.ip_addresses().map(str), st.ip_addresses(v=4).map(lambda a: f"{a}/8"))
 _NETWORK = st.one_of(st.sampled_from(["10.0.0.0/8", "::/0", "2001:db8::/32"]), st.ip_addresses().map(str))
@@ -126,7 +128,9 @@ _LSN = st.builds(lambda a, b: f"{a:X}/{b:X}", st.integers(0, 2**32 - 1), st.inte
 _INT_BOUNDS = st.one_of(
     st.just("empty"),
     st.builds(
-        lambda low, size, l, u: f"{l}{'' if low is None else low},{'' if size is None else (low or 0) + size}{u}",
+        lambda low, size, l, u: (
+            f"{l}{'' if low is None else low},{'' if size is None else (low or 0) + size}{u}"
+        ),
         st.none() | st.integers(-1000, 1000),
         st.none() | st.integers(0, 1000),
         st.sampled_from("[("),
@@ -158,7 +162,9 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "jsonpath": st.sampled_from(["$.a", "$.a[*] ? (@ > $min)", 'strict $."b c"', "$"]),
     "date": _DATE,
     "time": _CLOCK,
-    "timetz": st.builds(lambda clock, zone: clock + zone, _CLOCK, st.sampled_from(["+00", "+05:30", "-15:59"])),
+    "timetz": st.builds(
+        lambda clock, zone: clock + zone, _CLOCK, st.sampled_from(["+00", "+05:30", "-15:59"])
+    ),
     "timestamp": _STAMP,
     "timestamptz": _STAMP,
     "interval": st.one_of(_INTERVAL, st.sampled_from(["1 mon -1 day", "-00:00:01", "0"])),
