@@ -22,6 +22,7 @@ from dfc.compiler.plan import (
 )
 from dfc.compiler.plan_verify import verify
 from dfc.compiler.scope import Link
+from dfc.compiler.sql.analysis import literals_of
 
 
 class LoweringError(RuntimeError):
@@ -101,6 +102,7 @@ def _body(facts: Facts, unit: int, ids: list[str]) -> SqlBody:
         form=analysis.form,
         returns=analysis.returns,
         parameters=tuple(sorted(parameters, key=lambda parameter: parameter.start)),
+        literals=literals_of(analysis, facts.scope.known)[1],
     )
 
 
@@ -118,6 +120,7 @@ def _parameter(facts: Facts, link: Link, ids: list[str]) -> Parameter:
         column=reference.column,
         optional=reference.optional,
         aliased=reference.aliased,
+        identifier=reference.identifier,
     )
 
 

@@ -17,7 +17,7 @@ from enum import Enum, auto
 from dfc.compiler.ast import Unordered
 from dfc.compiler.names import RESERVED, name_fault
 from dfc.compiler.outline import OUTERMOST, Branch, Close, Enter, Leave, Name, Named, Outline, Run
-from dfc.compiler.sql.analysis import Analysis
+from dfc.compiler.sql.analysis import Analysis, literals_of
 from dfc.compiler.sql.references import Reference
 
 _BEGINNING = re.compile(r"\A\w+")
@@ -77,6 +77,9 @@ def resolve(outline: Outline, analyses: Mapping[int, Analysis]) -> Scope:
     places = _Places(outline)
     links: dict[int, tuple[Link, ...]] = {}
     loose: list[Loose] = []
+    names = frozenset(name.text.value for name in outline.names)
+    misnamed = frozenset(name for name in names if name_fault(name))
+    known = names - misnamed
     for moment, event in enumerate(outline.events):
         match event:
             case Enter(branch=branch):
@@ -92,7 +95,7 @@ def resolve(outline: Outline, analyses: Mapping[int, Analysis]) -> Scope:
                 if analysis is None:
                     continue
                 found: list[Link] = []
-                for reference in analysis.references:
+                for reference in literals_of(analysis, known)[0]:
                     name = places.names.get(reference.name)
                     if name is not None:
                         found.append(Link(reference=reference, source=outline.names[name].unit))
@@ -100,9 +103,7 @@ def resolve(outline: Outline, analyses: Mapping[int, Analysis]) -> Scope:
                         loose += places.explain(unit, moment, reference)
                 if found:
                     links[unit] = tuple(found)
-    names = frozenset(name.text.value for name in outline.names)
-    misnamed = frozenset(name for name in names if name_fault(name))
-    return Scope(links=links, loose=tuple(loose), known=names - misnamed, misnamed=misnamed)
+    return Scope(links=links, loose=tuple(loose), known=known, misnamed=misnamed)
 
 
 class _Places:

@@ -33,13 +33,6 @@ def not_executable(facts: Facts) -> Iterator[Diagnostic]:
             if reference.name == "input" and "input" not in facts.scope.misnamed:
                 where = facts.locate(unit, reference.start, reference.end)
                 yield _later("$input", where, "read the value from a table")
-        for reference in analysis.literal_references:
-            if reference.name in facts.scope.known or reference.name == "input":
-                yield _later(
-                    f"${reference.name} in a literal",
-                    facts.locate(unit, reference.start, reference.end),
-                    "put the literal together with `||` or `format()`",
-                )
     yield from _arrays(facts)
 
 
