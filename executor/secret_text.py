@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import quote
 
@@ -78,39 +78,38 @@ _QUOTE: Final = re.compile(r'\\.|"', re.DOTALL)
 
 
 class Redactor:
-    """Puts `{secret:NAME}` back where a text shows a secret: as it is, or as JSON and URLs write it."""
+    """Puts `{secret:NAME}` back where a text shows a secret: as it is, or as JSON and URLs write it.
+
+    Letters in the other case count too: a host is written in lower case, whatever it was.
+    """
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        forms = {
-            form: f"{{secret:{name}}}"
+        forms = [
+            (form, f"{{secret:{name}}}")
             for name, value in values.items()
             if len(value) >= SHOWN_CHARACTERS_MIN
             for form in _forms(value)
-        }
-        self._forms = forms
+        ]
         # The longest first: a secret may be a part of another one.
-        longest = sorted(forms, key=len, reverse=True)
-        self._text = _pattern(longest)
-        self._bytes = (
-            None
-            if not longest
-            else re.compile(b"|".join(re.escape(form.encode("utf-8", "replace")) for form in longest))
-        )
+        forms.sort(key=lambda form: (-len(form[0]), form))
+        self._marks = [mark for _, mark in forms]
+        self._text = self._bytes = None
+        if forms:
+            self._text = re.compile("|".join(f"({re.escape(form)})" for form, _ in forms), re.IGNORECASE)
+            written = [re.escape(form.encode("utf-8", "replace")) for form, _ in forms]
+            self._bytes = re.compile(b"|".join(b"(%b)" % form for form in written), re.IGNORECASE)
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        return text if self._text is None else self._text.sub(lambda match: self._forms[match[0]], text)
+        if self._text is None:
+            return text
+        return self._text.sub(lambda match: self._marks[(match.lastindex or 1) - 1], text)
 
     def bytes(self, content: bytes) -> bytes:
         """The bytes without secrets, as far as they are UTF-8."""
         if self._bytes is None:
             return content
-        return self._bytes.sub(lambda match: self._forms[match[0].decode()].encode(), content)
-
-
-def _pattern(forms: Iterable[str]) -> re.Pattern[str] | None:
-    written = "|".join(map(re.escape, forms))
-    return re.compile(written) if written else None
+        return self._bytes.sub(lambda match: self._marks[(match.lastindex or 1) - 1].encode(), content)
 
 
 def _forms(value: str) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,10 @@ NO_SECRET: Final = "DF320"
 RESPONSES_KEPT_BYTES_MAX: Final = 4 * limits.HTTP_RESPONSES_BYTES_MAX
 """Bodies that are kept in memory for steps of many requests whose next attempt is awaited."""
 
+_REFUSED_STREAM: Final = re.compile(
+    r"StreamReset stream_id:\d+, error_code:(?:7|ErrorCodes.REFUSED_STREAM)\b"
+)
+"""How httpcore says what HTTP/2 has for a request that was not processed (RFC 9113, 8.7)."""
 _AMBIGUOUS_HINT: Final = (
     "Ask the other side what it has done. Where repeating the request does no harm: retry_unsafe => true."
 )
@@ -102,12 +107,13 @@ class _Attempt:
         """The failure that a verdict means."""
         self.hopeless |= verdict.outcome is Outcome.FAILED
         said = f"{message}; {verdict.remark}" if verdict.remark else message
+        help = _AMBIGUOUS_HINT if verdict.code == retry_http.AMBIGUOUS else hint
         error = StepError(
             step=self.action.path,
             message=self.redactor.text(said),
             sqlstate=verdict.code,
             detail=detail,
-            hint=_AMBIGUOUS_HINT if verdict.code == retry_http.AMBIGUOUS else hint,
+            hint=None if help is None else self.redactor.text(help),
         )
         return StepFailed(
             error,
@@ -301,7 +307,7 @@ class HttpSender:
             raise attempt.loss(request, Loss.NO_ANSWER, "", sent=exchange.sent) from None
         except (httpx.TransportError, httpx.DecodingError) as error:
             what = " ".join(str(error).split()) or type(error).__name__
-            sent = exchange.sent and "REFUSED_STREAM" not in what
+            sent = exchange.sent and _REFUSED_STREAM.search(what) is None
             raise attempt.loss(request, Loss.TRANSPORT, what, sent=sent) from None
         except _TooLarge as error:
             raise attempt.fault(TOO_LARGE, f"{_called(request)}: {error}") from None
