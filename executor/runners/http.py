@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import logging
 import re
+import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -183,9 +184,10 @@ class HttpSender:
 
     def __init__(self, store: ValueStore, policy: OutboundPolicy) -> None:
         self._store = store
+        context = ssl.create_default_context()
         self._reusing, self._fresh = (
             httpx.AsyncClient(
-                transport=guarded_transport(policy, reuse=reuse, on_loopback=self._say_loopback),
+                transport=guarded_transport(policy, context, reuse=reuse, on_loopback=self._say_loopback),
                 follow_redirects=False,
                 trust_env=False,
             )
