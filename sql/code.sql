@@ -56,6 +56,7 @@
 \ir functions/builders.sql
 \ir functions/nodes.sql
 \ir functions/http.sql
+\ir functions/http_text.sql
 \ir functions/later.sql
 \ir functions/check_expression.sql
 \ir functions/start.sql
