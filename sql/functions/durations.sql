@@ -37,13 +37,15 @@ EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR interval_fi
         HINT = 'Write it as ''90 s'' or ''1 hour 30 min'', or as a number of seconds.';
 END $$;
 
+-- Not every version of PostgreSQL looks at the range of make_interval's argument.
 CREATE OR REPLACE FUNCTION df._duration(seconds double precision, what text, zero_allowed boolean) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
+    IF pg_catalog.abs(seconds) > 9e12 THEN
+        RAISE EXCEPTION '%: % seconds are not a duration', what, seconds USING ERRCODE = 'DF166',
+            DETAIL = 'A duration given as a number has at most 9e12 seconds.', HINT = 'Give a smaller number of seconds.';
+    END IF;
     RETURN df._duration(pg_catalog.make_interval(secs => seconds), what, zero_allowed);
-EXCEPTION WHEN datetime_field_overflow OR interval_field_overflow THEN
-    RAISE EXCEPTION '%: % seconds are not a duration', what, seconds USING ERRCODE = 'DF166', DETAIL = SQLERRM,
-        HINT = 'Give a smaller number of seconds.';
 END $$;
 
 -- Everything else.

@@ -104,7 +104,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                 ELSE df._group('chain', 'df.seq', steps) END
 $$;
 
--- The same from an array. varchar[], because text[] is taken by the function above.
+-- The same from an array. varchar[], so that VARIADIC of a text[] is never ambiguous.
 CREATE OR REPLACE FUNCTION df.seq(steps varchar[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT df.seq(VARIADIC steps::text[]) $$;
 
@@ -117,7 +117,7 @@ CREATE OR REPLACE FUNCTION df.join(VARIADIC branches text[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT df._group('join', 'df.join', branches) $$;
 
 -- on_failure has no place next to VARIADIC, nor in df.join(a, b).
-CREATE OR REPLACE FUNCTION df.join(branches text[], on_failure text DEFAULT 'wait') RETURNS text
+CREATE OR REPLACE FUNCTION df.join(branches varchar[], on_failure text DEFAULT 'wait') RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT df._group('join', 'df.join', branches, on_failure) $$;
 
 CREATE OR REPLACE FUNCTION df.join3(a text, b text, c text, on_failure text DEFAULT 'wait') RETURNS text
@@ -126,7 +126,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT df._group('join', 'df.join3', 
 CREATE OR REPLACE FUNCTION df.parallel(VARIADIC branches text[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT df._group('parallel', 'df.parallel', branches) $$;
 
-CREATE OR REPLACE FUNCTION df.parallel(branches text[], on_failure text DEFAULT 'wait') RETURNS text
+CREATE OR REPLACE FUNCTION df.parallel(branches varchar[], on_failure text DEFAULT 'wait') RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT df._group('parallel', 'df.parallel', branches, on_failure) $$;
 
 -- a |=> b: a binding where b is one bare identifier, else a fan-out; one on the left is extended.
