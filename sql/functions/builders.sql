@@ -93,7 +93,7 @@ BEGIN
     IF items IS NULL OR pg_catalog.cardinality(items) = 0 THEN
         RAISE EXCEPTION '%: there is no step', what USING ERRCODE = 'DF116', HINT = 'Give at least one expression.';
     ELSIF on_failure <> 'wait' THEN
-        ending := '],"on_failure":' || df._word(on_failure, '{wait,cancel}', what || ': on_failure', 'DF170') || '}';
+        ending := '],"on_failure":' || df._word(on_failure, '{wait,cancel}', what || ': on_failure') || '}';
     END IF;
     SELECT pg_catalog.string_agg(
         CASE WHEN kind = 'chain' AND pg_catalog.starts_with(n.body, '{"chain":[')

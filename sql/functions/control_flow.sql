@@ -26,7 +26,7 @@ DECLARE
     condition constant text := df._node(partial);
 BEGIN
     IF NOT pg_catalog.starts_with(condition, '{"if":') OR (condition::json -> 'else') IS NOT NULL THEN
-        RAISE EXCEPTION 'Invalid if-then-else: left side of !> must be a ?> expression' USING ERRCODE = 'DF168',
+        RAISE EXCEPTION 'Invalid if-then-else: left side of !> must be a ?> expression' USING ERRCODE = 'DF164',
             DETAIL = 'All operators have one precedence and group from the left.',
             HINT = 'Put a branch of several steps into parentheses: condition ?> (a ~> b) !> (c ~> d).';
     END IF;
@@ -57,7 +57,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT df._wire('{"loop":' || df._nod
 CREATE OR REPLACE FUNCTION df.loop(body text, condition text DEFAULT NULL, compensate text DEFAULT NULL) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT df._wire('{"loop":' || df._node(body) || df._part('while', condition)
-                    || coalesce(',"compensate":' || df._word(compensate, '{all}', 'df.loop: compensate', 'DF170'), '') || '}')
+                    || coalesce(',"compensate":' || df._word(compensate, '{all}', 'df.loop: compensate'), '') || '}')
 $$;
 
 -- The value is the text of any scalar, or JSON. STABLE: the text of a moment depends on the session.
@@ -81,16 +81,16 @@ DECLARE
     source constant text := df._node(items);
 BEGIN
     IF NOT pg_catalog.starts_with(source, '{"sql":') OR (source::json -> 'policy') IS NOT NULL THEN
-        RAISE EXCEPTION 'df.map: items is not a query' USING ERRCODE = 'DF169',
+        RAISE EXCEPTION 'df.map: items is not a query' USING ERRCODE = 'DF174',
             DETAIL = 'The items are the rows of a query without policies, or of an earlier result.',
             HINT = 'Give a SELECT, or the name of a result: ''$name''.';
     ELSIF max_parallel < 1 OR batch_size < 1 THEN
         RAISE EXCEPTION 'df.map: % is less than 1', CASE WHEN max_parallel < 1 THEN 'max_parallel' ELSE 'batch_size' END
-            USING ERRCODE = 'DF169', HINT = 'Give a whole number over zero.';
+            USING ERRCODE = 'DF168', HINT = 'Give a whole number over zero.';
     END IF;
     RETURN df._wire(
         '{"map":' || source || ',"body":' || df._node(body)
         || ',"name":' || pg_catalog.to_json(CASE WHEN coalesce(name, 'item') = 'item' THEN 'item' ELSE df._name(name, 'df.map') END)::text
         || ',"max_parallel":' || coalesce(max_parallel, 16) || ',"batch_size":' || coalesce(batch_size, 1)
-        || ',"on_error":' || df._word(coalesce(on_error, 'fail'), '{fail,continue}', 'df.map: on_error', 'DF169') || '}');
+        || ',"on_error":' || df._word(coalesce(on_error, 'fail'), '{fail,continue}', 'df.map: on_error') || '}');
 END $$;

@@ -62,20 +62,21 @@ BEGIN
 END $$;
 
 -- Policies around `inside` (the JSON of a node): there has to be one thing that they are about, and one word on each.
+-- What is in a step or binding in it is for the compiler to see.
 CREATE OR REPLACE FUNCTION df._check_step_policy(name text, inside text, policy text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     twice text;
 BEGIN
-    IF inside !~ '^[{]"(sql|http|multipart)":' THEN
-        RAISE EXCEPTION 'df.step: step "%" has policies and is not one statement or request', name USING ERRCODE = 'DF167',
+    IF inside !~ '^[{]"(sql|http|multipart|step|as|break)":' THEN
+        RAISE EXCEPTION 'df.step: step "%" has policies and is not one statement or request', name USING ERRCODE = 'DF132',
             HINT = 'Use df.retry(...) or df.timeout(...) around the steps, or give each step its own.';
     END IF;
     SELECT pg_catalog.string_agg(k.key, ', ') INTO twice
     FROM pg_catalog.json_object_keys(inside::json -> 'policy') AS k(key)
     WHERE ('{' || pg_catalog.substr(policy, 2) || '}')::jsonb -> 'policy' ? k.key;
     IF twice IS NOT NULL THEN
-        RAISE EXCEPTION 'df.step: step "%" gives % twice', name, twice USING ERRCODE = 'DF167',
+        RAISE EXCEPTION 'df.step: step "%" gives % twice', name, twice USING ERRCODE = 'DF133',
             DETAIL = 'The step and the statement or request in it both have that policy.', HINT = 'Give it once.';
     END IF;
 END $$;
@@ -105,8 +106,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- The same from an array. varchar[], so that VARIADIC of a text[] is never ambiguous.
-CREATE OR REPLACE FUNCTION df.seq(steps varchar[]) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT df.seq(VARIADIC steps::text[]) $$;
+CREATE OR REPLACE FUNCTION df.seq(branches varchar[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT df.seq(VARIADIC branches::text[]) $$;
 
 CREATE OR REPLACE FUNCTION df.join(a text, b text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

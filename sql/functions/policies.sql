@@ -1,11 +1,11 @@
--- The policies of a step as JSON: only what was given, in one order. Raises DF167, 0A000. Locks: none.
+-- The policies of a step as JSON: only what was given, in one order. Raises DF168 to DF172, 0A000. Locks: none.
 
 -- One of a few words, as JSON; NULL: not given.
-CREATE OR REPLACE FUNCTION df._word(given text, words text[], what text, code text DEFAULT 'DF167') RETURNS text
+CREATE OR REPLACE FUNCTION df._word(given text, words text[], what text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     IF given <> ALL (words) THEN
-        RAISE EXCEPTION '%: ''%'' is not known', what, given USING ERRCODE = code,
+        RAISE EXCEPTION '%: ''%'' is not known', what, given USING ERRCODE = 'DF169',
             HINT = 'Use ''' || pg_catalog.array_to_string(words, ''', ''') || '''.';
     END IF;
     RETURN pg_catalog.to_json(given)::text;
@@ -22,9 +22,10 @@ BEGIN
         RETURN NULL;
     END IF;
     FOREACH condition IN ARRAY given LOOP
-        IF (condition ~ '^([0-9A-Z]{5}|[0-9A-Z]{2}|[1-5][0-9][0-9]|[1-5]xx|timeout|transient|ambiguous|all)$') IS NOT TRUE THEN
-            RAISE EXCEPTION '%: % is no error that could be repeated', what, coalesce(pg_catalog.quote_literal(condition), 'NULL')
-                USING ERRCODE = 'DF167',
+        IF condition IS NULL THEN
+            RAISE EXCEPTION '%: NULL stands among the texts', what USING ERRCODE = 'DF159', HINT = 'Write each element in quotes.';
+        ELSIF condition !~ '^([0-9A-Z]{5}|[0-9A-Z]{2}|[1-5][0-9][0-9]|[1-5]xx|timeout|transient|ambiguous|all)$' THEN
+            RAISE EXCEPTION '%: ''%'' is no error that could be repeated', what, condition USING ERRCODE = 'DF170',
                 HINT = 'Use SQLSTATEs (40001), their classes (40), HTTP status (503, 5xx), timeout, transient, ambiguous, all.';
         END IF;
         written := written || pg_catalog.to_json(condition)::text;
@@ -62,16 +63,20 @@ CREATE OR REPLACE FUNCTION df._policy(
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
     problem text;
+    code text;
     hint text;
     written text;
 BEGIN
     IF max_attempts < 1 THEN
+        code := 'DF168';
         problem := pg_catalog.format('max_attempts is %s', max_attempts);
         hint := 'The first attempt counts: 1 means that nothing is repeated.';
     ELSIF rate_limit !~ '^[1-9][0-9]{0,8}/(second|minute|hour|day)$' THEN
+        code := 'DF171';
         problem := pg_catalog.format('rate_limit %L is not a rate', rate_limit);
         hint := 'Write it as ''100/minute''; per second, minute, hour or day.';
     ELSIF df._settings_fault(settings) IS NOT NULL THEN
+        code := 'DF172';
         problem := df._settings_fault(settings);
         hint := 'Write settings as ''{"work_mem": "1GB"}''.';
     ELSIF database <> pg_catalog.current_database() THEN
@@ -79,7 +84,7 @@ BEGIN
             HINT = 'A step runs in the database where its workflow was started.';
     END IF;
     IF problem IS NOT NULL THEN
-        RAISE EXCEPTION '%: %', what, problem USING ERRCODE = 'DF167', HINT = hint;
+        RAISE EXCEPTION '%: %', what, problem USING ERRCODE = code, HINT = hint;
     END IF;
     written := pg_catalog.concat_ws(',',
         '"max_attempts":' || max_attempts, '"backoff":' || backoff, '"max_backoff":' || max_backoff, '"jitter":' || jitter::text,

@@ -24,7 +24,7 @@ CREATE OR REPLACE FUNCTION df.retry(
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
     IF max_attempts IS NULL THEN
-        RAISE EXCEPTION 'df.retry: max_attempts is NULL' USING ERRCODE = 'DF167',
+        RAISE EXCEPTION 'df.retry: max_attempts is NULL' USING ERRCODE = 'DF116',
             HINT = 'Say how many attempts there are in all, the first one included.';
     END IF;
     RETURN df._wire('{"retry":' || df._node(body) || df._policy(
@@ -37,7 +37,7 @@ CREATE OR REPLACE FUNCTION df.timeout(body text, duration anycompatible, else_br
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
     IF duration IS NULL THEN
-        RAISE EXCEPTION 'df.timeout: the duration is NULL' USING ERRCODE = 'DF166',
+        RAISE EXCEPTION 'df.timeout: the duration is NULL' USING ERRCODE = 'DF116',
             HINT = 'Give a text like ''90 s'', an interval or a number of seconds.';
     END IF;
     RETURN df._wire('{"timeout":' || df._node(body) || ',"duration":' || df._duration(duration, 'df.timeout', false)
