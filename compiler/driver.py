@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from dfc.compiler import wire
 from dfc.compiler.ast import Expression, Hole, Piece, ServerStatement, Sql, Workflow
 from dfc.compiler.check import RULES, SIZE_RULES, check
-from dfc.compiler.diagnostics import Diagnostic, has_errors
+from dfc.compiler.diagnostics import Diagnostic, Severity, has_errors, note
 from dfc.compiler.facts import Facts
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.lower import lower, node_ids
@@ -21,6 +21,7 @@ from dfc.compiler.silence import without_silenced
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis, analyse
+from dfc.compiler.variables import NO_VARIABLES, Variables, spliced, template_texts
 
 SQL_DOOR = "df.start"
 
@@ -45,7 +46,10 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledStatement:
-    """A workflow of a file, compiled. `wire` is the text of its expression, None where it has no plan."""
+    """A workflow of a file, compiled. `wire` is the text of its expression, None where it has errors.
+
+    A template has `wire` and no plan: what it says depends on variables, so that it is compiled when it starts.
+    """
 
     statement: Workflow
     compiled: Compiled
@@ -71,7 +75,9 @@ def compile_file(source: Source) -> CompiledFile:
             statements.append(statement)
             continue
         compiled = compile_workflow(statement.body, source, statement.mixed, faulty=statement.faulty)
-        text = wire.write(statement.body) if compiled.plan is not None else None
+        template = None if compiled.plan is not None or statement.faulty else _template(statement.body, compiled)
+        compiled = template or compiled
+        text = wire.write(statement.body) if compiled.plan is not None or template is not None else None
         statements.append(CompiledStatement(statement=statement, compiled=compiled, wire=text))
         problems += compiled.problems
     problems.sort(key=lambda problem: problem.span.start)
@@ -79,12 +85,38 @@ def compile_file(source: Source) -> CompiledFile:
     return CompiledFile(source=source, statements=tuple(statements), problems=heard)
 
 
-def compile_wire(text: str) -> Compiled:
-    """Compile what the SQL door stored. Spans refer to the expression as the printer writes it."""
+def _template(tree: Expression, compiled: Compiled) -> Compiled | None:
+    """A workflow whose errors all stand in texts with a `{name}`; None for any other.
+
+    Only the variables that its starter has can tell whether they are errors.
+    """
+    places = [text.span for text in template_texts(tree)]
+    problems: list[Diagnostic] = []
+    deferred: set[Span] = set()
+    for problem in compiled.problems:
+        place = next((at for at in places if at.start <= problem.span.start and problem.span.end <= at.end), None)
+        if problem.severity is not Severity.ERROR or place is None:
+            problems.append(problem)
+        else:
+            deferred.add(place)
+    if not deferred or has_errors(problems):
+        return None
+    for place in sorted(deferred, key=lambda span: span.start):
+        said = "not analysed: what this says depends on the variables of whoever starts the workflow"
+        problems.append(note("DF211", said, place, help="set them with `SELECT df.setvar(...)` before it"))
+    return replace(compiled, problems=tuple(problems))
+
+
+def compile_wire(text: str, variables: Variables = NO_VARIABLES) -> Compiled:
+    """Compile what the SQL door stored, with the values that the variables in it had when it was started.
+
+    Spans refer to the expression as the printer writes it, with these values in it.
+    """
     read = wire.read(text)
     tree = read.tree or read.draft
     if tree is None:
         return Compiled(source=Source(SQL_DOOR, text), problems=read.problems)
+    tree = spliced(tree, variables)
     source = Source(SQL_DOOR, print_expression(tree))
     parsed = parse_expression(source)
     problems = _placed(parsed.problems, read.faults, source)

@@ -252,6 +252,9 @@ HELPERS = frozenset(
 )
 """Functions of schema df that are no steps."""
 
+VARIABLES = frozenset({"setvar", "unsetvar", "clearvars"})
+"""What changes variables: for the server alone, outside of workflows."""
+
 JSON_BUILDERS = frozenset(
     {"jsonb_build_object", "jsonb_build_array", "json_build_object", "json_build_array"}
 )
