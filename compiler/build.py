@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from dfc.compiler import constants
-from dfc.compiler.ast import Bind, Chain, Expression, FanOut, Join, Later, Text, placeholder
+from dfc.compiler.ast import Bind, Chain, Expression, FanOut, If, Join, Loop, Race, Text, placeholder
 from dfc.compiler.constants import ConstantFault
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.functions import Functions
@@ -287,7 +287,7 @@ class Builder:
             body = self.functions.expression(value)
             span = loop.span.to(value.span)
             self._loops.add(span)
-            value = _later("@>", (body,), span)
+            value = Tree(expression=Loop(body=body, span=span), span=span)
         return value
 
     def _expression(self, parts: list[Part]) -> Part:
@@ -347,16 +347,17 @@ class Builder:
                 items = [*_items(first, "CHAIN"), *_items(second, "CHAIN")]
                 return _Group(Null(span=span), "CHAIN", items)
             case "FAN":
-                extended = list(first.branches) if isinstance(first, FanOut) else [first]
+                # A group that is cancelled as a whole does not grow.
+                extended = (first,) if not isinstance(first, FanOut) or first.cancels else first.branches
                 return _Group(Null(span=span), "FAN", [*extended, second])
             case "JOIN":
                 return _Group(Tree(expression=Join(branches=(first, second), span=span), span=span))
             case "RACE":
-                return _Group(_later("|", (first, second), span))
+                return _Group(Tree(expression=Race(arms=(first, second), span=span), span=span))
             case "THEN":
-                return _Group(_later("?>", (first, second), span))
-            case "ELSE" if isinstance(first, Later) and first.construct == "?>":
-                return _Group(_later("?> with !>", (*first.children, second), span))
+                return _Group(Tree(expression=If(condition=first, then=second, span=span), span=span))
+            case "ELSE" if isinstance(first, If) and first.otherwise is None:
+                return _Group(Tree(expression=replace(first, otherwise=second, span=span), span=span))
             case "ELSE":
                 self._fault(
                     "DF164",
@@ -412,7 +413,3 @@ def _positional(value: Value) -> Argument:
 
 def _items(expression: Expression, operator: str) -> Sequence[Expression]:
     return expression.items if operator == "CHAIN" and isinstance(expression, Chain) else (expression,)
-
-
-def _later(construct: str, children: tuple[Expression, ...], span: Span) -> Tree:
-    return Tree(expression=Later(construct=construct, children=children, span=span), span=span)

@@ -179,7 +179,7 @@ def _fields(text: str) -> list[re.Match[str]]:
         fields.append(field)
         position = field.end()
     rest = _REST.match(text, position)
-    if not fields or rest is None or rest.end() != len(text):
+    if all(field["word"] or field["letter"] for field in fields) or rest is None or rest.end() != len(text):
         raise DurationFault("is not a duration")
     return fields
 
@@ -297,7 +297,11 @@ def _added_alternative(sum: _Sum, text: str, mark: str, units: tuple[str, str, s
         if len(text) > width:
             raise DurationFault("is not a duration of ISO 8601")  # PostgreSQL has a meaning for the fraction
         whole = int(text)
-        numbers = [(whole // 10000, 0.0), (whole // 100 % 100, 0.0), (whole % 100, 0.0)]
+        numbers: list[tuple[int, float]] = [
+            (whole // 10000, 0.0),
+            (whole // 100 % 100, 0.0),
+            (whole % 100, 0.0),
+        ]
     else:
         numbers = []
         position = 0
