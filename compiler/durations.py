@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from dfc.compiler.plan import Duration
 
 EXAMPLE = "write a duration like `'1 hour 30 min'`, `'1:30:00'` or `90` (seconds)"
+SECONDS_MAX = 9e12
+"""A duration given as a number. Over this the microseconds of an interval may overflow."""
 _CHARACTERS_MAX = 255
 _INT4 = 2**31
 _INT8 = 2**63
@@ -78,13 +80,10 @@ def duration_of_text(text: str) -> Duration:
 
 def duration_of_seconds(digits: str) -> Duration:
     """What `make_interval(secs => digits)` is. Raises DurationFault when it is out of range."""
-    try:
-        microseconds = round(float(digits) * 1e6)
-    except OverflowError:
-        microseconds = _INT8
-    if not -_INT8 <= microseconds < _INT8:
+    seconds = float(digits)
+    if abs(seconds) > SECONDS_MAX:
         raise DurationFault("is out of range for a duration")
-    return Duration(microseconds=microseconds)
+    return Duration(microseconds=round(seconds * 1e6))
 
 
 def length(duration: Duration) -> int:

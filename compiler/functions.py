@@ -200,7 +200,8 @@ class Functions:
         known = len(bound.strays)
         values = self._checked(bound, signature, meant)
         parts, listed = self._parts(bound, signature, meant), self._listed(bound, meant)
-        call = Call(name=name, span=span, values=values, parts=parts, listed=listed)
+        spans = {parameter: argument.span for parameter, argument in bound.by_name.items()}
+        call = Call(name=name, span=span, values=values, spans=spans, parts=parts, listed=listed)
         needed = [p.name for p in signature.parameters if p.required and p.want is not Want.EXPRESSION]
         if bound.listed is not None:
             needed = []

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dfc.compiler.ast import (
+    NO_POLICIES,
     Atomic,
     Bind,
     Break,
@@ -36,8 +37,8 @@ from dfc.compiler.ast import (
 from dfc.compiler.calls import Report
 from dfc.compiler.diagnostics import error
 from dfc.compiler.names import is_blank, is_reference
+from dfc.compiler.options import Options, options_of
 from dfc.compiler.plan import Duration
-from dfc.compiler.policies import Options, options_of
 from dfc.compiler.requests import METHODS, MULTIPART_METHODS, are_headers, are_parts, is_url
 from dfc.compiler.signatures import POLICY_NAMES, STEPS, Want
 from dfc.compiler.span import Span
@@ -60,12 +61,14 @@ _ONE_SECOND = Duration(microseconds=1_000_000)
 class Call:
     """A call of the function `df.<name>`, its arguments checked: expressions apart from other values.
 
-    What was left out, NULL or wrong is not there. `listed` are the branches of a variadic function.
+    What was left out, NULL or wrong is not there. `spans` has where each argument stands, its name included;
+    `listed` are the branches of a variadic function.
     """
 
     name: str
     span: Span
     values: Mapping[str, Value]
+    spans: Mapping[str, Span]
     parts: Mapping[str, Expression]
     listed: tuple[Expression, ...] = ()
 
@@ -102,14 +105,14 @@ class Nodes:
             return _group(call, options)
         match call.name:
             case "sql":
-                return self.statement(call.text("query"), call.span, options.policies(call.span))
+                return self.statement(call.text("query"), call.span, options.policies())
             case "step":
-                policies = options.policies(call.span)
+                policies = options.policies()
                 return Step(name=call.text("name"), body=call.part("body"), policies=policies, span=call.span)
             case "as":
                 return Bind(name=call.text("name"), body=call.part("fut"), span=call.span)
             case "http" | "http_multipart":
-                return self._request(call, options.policies(call.span))
+                return self._request(call, options.policies())
             case "break":
                 return Break(value=self._break_value(call), span=call.span)
             case "map":
@@ -121,11 +124,10 @@ class Nodes:
         given = {name: value for name, value in call.values.items() if name in _OPTIONS}
         wants = {p.name: p.want for p in STEPS[call.name].every}
         durations = {name for name in given if wants[name] is Want.DURATION}
-        return options_of(f"df.{call.name}", given, durations, self._report)
+        return options_of(f"df.{call.name}", given, call.spans, durations, self._report)
 
-    def statement(self, query: Text, span: Span, policies: Policies | None = None) -> Expression:
+    def statement(self, query: Text, span: Span, policies: Policies = NO_POLICIES) -> Expression:
         """A SQL step, or the value of a reference that stands alone."""
-        policies = Policies() if policies is None else policies
         if MARKER in query.value:
             help = "write the expression itself, without `df.sql`"
             self._fault("DF115", "this statement has a piece of an expression in it", span, help=help)
@@ -274,9 +276,9 @@ def _structure(call: Call, options: Options) -> Expression:
             keeps = options.word("compensate", "") == "all"
             return Loop(body=call.part("body"), condition=parts.get("condition"), keep_undos=keeps, span=span)
         case "atomic":
-            return Atomic(body=call.part("body"), policies=options.policies(span), span=span)
+            return Atomic(body=call.part("body"), policies=options.policies(), span=span)
         case "retry":
-            policies = options.policies(span)
+            policies = options.policies()
             if "max_attempts" not in options.given:
                 policies = Policies(given=(("max_attempts", 1), *policies.given), span=span)
             return Retry(body=call.part("body"), policies=policies, span=span)

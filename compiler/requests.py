@@ -10,6 +10,8 @@ METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 MULTIPART_METHODS = ("POST", "PUT", "PATCH")
 
 _PART_KEYS = frozenset({"name", "data_b64", "filename", "content_type"})
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_WHOLE = re.compile(r"[${][A-Za-z_]")
 _URL = re.compile(r"https?://|\$[^$0-9]|\{", re.IGNORECASE)
 
 
@@ -36,5 +38,13 @@ def _is_part(value: Json) -> bool:
         part.keys() <= _PART_KEYS
         and all(isinstance(part.get(key), str) for key in ("name", "data_b64"))
         and part["name"] != ""
+        and _is_data(part["data_b64"])
         and all(part.get(key) is None or isinstance(part[key], str) for key in ("filename", "content_type"))
     )
+
+
+def _is_data(text: Json) -> bool:
+    """Whether a text is base64, or stands for some: a reference or a variable."""
+    if not isinstance(text, str):
+        return False
+    return _WHOLE.match(text) is not None or _BASE64.fullmatch(re.sub(r"[ \t\n\r]", "", text)) is not None

@@ -49,8 +49,8 @@ from dfc.compiler.json_text import (
     write_jsonb,
 )
 from dfc.compiler.names import is_blank, is_identifier, is_reference, name_fault
+from dfc.compiler.options import fault_of
 from dfc.compiler.plan import Duration
-from dfc.compiler.policies import fault_of
 from dfc.compiler.requests import are_headers, are_parts
 from dfc.compiler.signatures import POLICY_NAMES, STEPS, Signature, Want
 from dfc.compiler.span import Span

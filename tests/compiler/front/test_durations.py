@@ -144,7 +144,7 @@ def test_what_is_taken_is_what_postgresql_takes(connection: Connection, text: st
 
 
 @relaxed
-@given(st.from_regex(r"-?[0-9]{1,12}(\.[0-9]{1,10})?", fullmatch=True))
+@given(st.from_regex(r"-?[0-9]{1,12}(\.[0-9]{1,10})?|-?[0-8][0-9]{12}", fullmatch=True))
 def test_a_number_is_what_make_interval_makes_of_it(connection: Connection, digits: str) -> None:
     assert duration_of_seconds(digits) == theirs(connection, "make_interval(secs => %s::float8)", digits)
 

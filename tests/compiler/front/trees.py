@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 
 from hypothesis import strategies as st
@@ -100,8 +101,10 @@ def _object(pairs: dict[str, str]) -> str:
     return write_jsonb(read_json(f"{{{inside}}}"))
 
 
-settings = st.dictionaries(hostile, _json_scalars, max_size=3).map(_object)
+_setting = st.sampled_from(["work_mem", "statement_timeout", "my.setting", "A$1._b.c"])
+settings = st.dictionaries(_setting, _json_scalars, max_size=3).map(_object)
 
+# `database` is no value of every door: the SQL door knows its own alone.
 POLICIES: dict[str, st.SearchStrategy[PolicyValue]] = {
     "max_attempts": numbers,
     "backoff": durations | st.just(Duration()),
@@ -114,7 +117,6 @@ POLICIES: dict[str, st.SearchStrategy[PolicyValue]] = {
     "rate_limit": st.sampled_from(["1/second", "100/minute", "5/hour", "999999999/day"]),
     "rate_key": hostile,
     "delivery": st.sampled_from(["at_least_once", "at_most_once"]),
-    "database": hostile,
     "autocommit": _truths,
     "isolation": st.sampled_from(["read committed", "repeatable read", "serializable"]),
     "settings": settings,
@@ -270,8 +272,9 @@ http = st.builds(
     _seconds,
     st.just(NO_POLICIES),
 )
+_data = st.binary(max_size=5).map(lambda data: b64encode(data).decode()) | st.just("$a.b")
 _part = st.fixed_dictionaries(
-    {"name": hostile, "data_b64": hostile}, optional={"filename": hostile, "content_type": hostile}
+    {"name": hostile, "data_b64": _data}, optional={"filename": hostile, "content_type": hostile}
 )
 multipart = st.builds(
     _multipart,
@@ -310,7 +313,7 @@ def _grown(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression
     perhaps = st.none() | inner
     return st.one_of(
         _basic(inner),
-        st.builds(_step, names, inner, policies("step", often=True)),
+        st.builds(_step, names, sql | http, policies("step", often=True)),
         st.builds(_join, several, st.just(True)),
         st.builds(_fan_out, several, st.just(True)),
         st.builds(_race, several),

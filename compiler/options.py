@@ -1,4 +1,4 @@
-"""Policies, and the other options of functions that are words, numbers or durations: which values they take.
+"""Policies, and other options that are words, numbers or durations: which values they take.
 
 Both doors' expressions are held against this: arguments of calls, and the wire text.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from dfc.compiler.ast import Policies, PolicyValue
+from dfc.compiler.ast import NO_POLICIES, Policies, PolicyValue
 from dfc.compiler.calls import Report, closest
 from dfc.compiler.constants import number_of
 from dfc.compiler.diagnostics import error
@@ -41,6 +42,7 @@ _MAY_BE_ZERO = frozenset({"backoff"})
 _RATE = re.compile(r"[1-9][0-9]{0,8}/(?:second|minute|hour|day)")
 # A SQLSTATE, its class, an HTTP status, a class of those, or a word.
 _RETRY = re.compile(r"[0-9A-Z]{5}|[0-9A-Z]{2}|[1-5][0-9]{2}|[1-5]xx|timeout|transient|ambiguous|all")
+_SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(?:\.[A-Za-z_][A-Za-z0-9_$]*)*")
 _SHOWN_MAX = 60
 
 
@@ -71,9 +73,8 @@ def fault_of(name: str, value: PolicyValue) -> Fault | None:
             message = f"`{_short(value)}` is not a rate"
             help = "write `'100/minute'`: a number, and `second`, `minute`, `hour` or `day`"
             return Fault(code="DF171", message=message, help=help)
-        case str() if name == "settings" and not _are_settings(value):
-            message = "`settings` has to be an object of texts, numbers and booleans"
-            return Fault(code="DF172", message=message, help="""write them as '{"work_mem": "1GB"}'""")
+        case str() if name == "settings":
+            return _settings_fault(value)
         case _:
             return None
 
@@ -107,14 +108,21 @@ def _word_fault(name: str, value: str) -> Fault:
     return Fault(code="DF169", message=f"`{name}` is {known}, not `{_short(value)}`", help=help)
 
 
-def _are_settings(text: str) -> bool:
+def _settings_fault(text: str) -> Fault | None:
+    message = "`settings` has to be an object"
     try:
         value = read_json(text)
     except JsonFault:
-        return False
-    return isinstance(value, JsonObject) and not any(
-        item is None or isinstance(item, JsonObject | JsonArray) for _, item in value.pairs
-    )
+        value = None
+    if isinstance(value, JsonObject):
+        message = ""
+        for key, item in value.pairs:
+            if _SETTING.fullmatch(key) is None:
+                message = f"`{_short(key)}` is not the name of a setting"
+            elif item is None or isinstance(item, JsonObject | JsonArray):
+                message = f"the value of `{_short(key)}` is not a text, number or boolean"
+    help = """write them as '{"work_mem": "1GB"}'"""
+    return Fault(code="DF172", message=message, help=help) if message else None
 
 
 def _short(text: str) -> str:
@@ -126,14 +134,18 @@ def _short(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options of a call, by name: those that were given, and are right."""
+    """The options of a call, by name: those that were given, and are right. `spans` is where they stand."""
 
     given: Mapping[str, PolicyValue]
+    spans: Mapping[str, Span]
 
-    def policies(self, span: Span) -> Policies:
+    def policies(self) -> Policies:
         """The policies among them."""
         found = tuple([(name, self.given[name]) for name in POLICY_NAMES if name in self.given])
-        return Policies(given=found, span=span)
+        if not found:
+            return NO_POLICIES
+        places = sorted([(self.spans[name].start, self.spans[name].end) for name, _ in found])
+        return Policies(given=found, span=Span(places[0][0], places[-1][1]))
 
     def number(self, name: str, default: int) -> int:
         """A number among them."""
@@ -146,7 +158,13 @@ class Options:
         return value if isinstance(value, str) else default
 
 
-def options_of(function: str, values: Mapping[str, Value], durations: set[str], report: Report) -> Options:
+def options_of(
+    function: str,
+    values: Mapping[str, Value],
+    spans: Mapping[str, Span],
+    durations: AbstractSet[str],
+    report: Report,
+) -> Options:
     """What the checked arguments of a call say; `durations` are the names of those that are durations."""
     lengths = {name: value for name, value in values.items() if name in durations}
     given: dict[str, PolicyValue] = {**_durations(function, lengths, report)}
@@ -161,7 +179,7 @@ def options_of(function: str, values: Mapping[str, Value], durations: set[str], 
             where = value.items[fault.element].span if isinstance(value, Array) else value.span
             report(error(fault.code, fault.message, where, help=fault.help))
             del given[name]
-    return Options(given=given)
+    return Options(given=given, spans=spans)
 
 
 def _plain(value: Value) -> PolicyValue | None:
