@@ -134,8 +134,8 @@ class Builder:
             "converted": self._converted,
             "array": self._array,
             "type": self._type,
-            "modifiers": self._first,
-            "bounds": self._first,
+            "modifiers": self._enclosed,
+            "bounds": self._enclosed,
             "name": self._name,
         }
 
@@ -151,6 +151,12 @@ class Builder:
 
     def _first(self, parts: list[Part]) -> Part:
         return parts[0]
+
+    def _enclosed(self, parts: list[Part]) -> Part:
+        """What begins with a bracket, as that bracket with the span of all of it."""
+        first, last = parts[0], parts[-1]
+        assert isinstance(first, Leaf) and isinstance(last, Leaf)
+        return replace(first, lexeme=Lexeme(first.lexeme.kind, first.lexeme.start, last.lexeme.end))
 
     def _spelled(self, parts: list[Part]) -> Part:
         """The operator inside of `OPERATOR(df.~>)`, with the span of all of it."""

@@ -139,9 +139,12 @@ def _guess(
             bound.strays.append(argument.value)
     if signature.variadic:
         placed = {id(argument) for name, argument in bound.by_name.items() if name != "branches"}
-        branches = bound.by_name.get("branches")
-        given = [branches] if branches is not None and branches not in positional else []
-        given += [argument for argument in positional if id(argument) not in placed]
+        given = [argument for argument in positional if id(argument) not in placed]
+        if signature.array and _gives_array(bound, positional):
+            branches = bound.by_name.get("branches")
+            bound.strays += [a.value for a in given if not isinstance(a.value, Array)]
+            given = [a for a in given if isinstance(a.value, Array)]
+            given += [branches] if branches is not None and branches not in given else []
         bound.listed = _listed(given)
         return
     for index, argument in enumerate(positional):
@@ -309,7 +312,7 @@ def check_type(function: str, parameter: Parameter, value: Value, report: Report
 
 
 def _fitting(parameter: Parameter, value: Value) -> Value | None:
-    if isinstance(value, Tree | Submission):
+    if isinstance(value, Tree | Submission) and parameter.want is not Want.ANY:
         return None
     untyped = value.text.value if isinstance(value, String) and not value.typed else None
     match parameter.want:
