@@ -258,7 +258,7 @@ REFUSED = [
     (f"{a} ?> {b} !> NULL", "DF116"),
     (f"df.if_rows(NULL, {a})", "DF113"),
     (f"df.if_rows('$x', {a})", "DF113"),
-    (f"df.if_rows('x', NULL)", "DF116"),
+    ("df.if_rows('x', NULL)", "DF116"),
     ("@> NULL", "DF116"),
     ("df.loop(NULL)", "DF116"),
     (f"df.loop({a}, '')", "DF116"),
