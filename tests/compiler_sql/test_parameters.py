@@ -351,8 +351,8 @@ def test_literals_among_others_that_are_fixed() -> None:
 
 
 def test_many_literals_take_no_long() -> None:
-    texts = ", ".join(["'a $x'", "date '$x'"] * 3_000)
-    assert len(_literals(f"SELECT EXTRACT('$x' FROM a), {texts}", "x")) >= 6_000
+    texts = ", ".join(["'a $x'", "date '$x'"] * 500)
+    assert len(_literals(f"SELECT EXTRACT('$x' FROM a), {texts}", "x")) == 1_000
     assert len(_literals("SELECT '" + "$x$y$" * 30_000 + "'", "x", "y")) == 1
 
 
