@@ -101,7 +101,7 @@ def needed_types(body: SqlBody, sources: Mapping[str, Result], mode: Mode) -> se
     """The OIDs whose names `bind` will ask for."""
     needed: set[int] = set()
     for parameter in body.parameters:
-        source = sources.get(parameter.source)
+        source = sources.get(parameter.key)
         whole = parameter.use is Use.ROWS or parameter.use is Use.JSON
         if isinstance(source, Rows):
             all_named = mode is not Mode.TYPED or whole
@@ -203,7 +203,7 @@ class _Writer:
     def write(self, parameter: Parameter) -> str:
         """The SQL text that stands for a reference in code; adds its parameter to `types` and `values`."""
         if parameter.use is Use.ROWS:
-            written = self._rows(parameter, self.sources.get(parameter.source))
+            written = self._rows(parameter, self.sources.get(parameter.key))
             return written if parameter.aliased else f"{written} AS {quote_identifier(parameter.name)}"
         if parameter.identifier:
             return spliced.name(self.asker, parameter, self._scalar(parameter))
@@ -234,7 +234,7 @@ class _Writer:
         return scalar(self.asker, parameter, source)
 
     def _source(self, parameter: Parameter) -> Result | None:
-        wanted = parameter.source
+        wanted = parameter.key
         return self.sources.get(error_source(wanted) if parameter.use is Use.ERROR else wanted)
 
     def _text(self, parameter: Parameter) -> str:
@@ -243,7 +243,7 @@ class _Writer:
         return f"coalesce({written}, '')" if parameter.optional else written
 
     def _value(self, parameter: Parameter) -> str:
-        key = (parameter.source, parameter.use, parameter.column, parameter.optional)
+        key = (parameter.key, parameter.use, parameter.column, parameter.optional)
         if key not in self._written:
             source = self._source(parameter)
             if isinstance(source, Items):

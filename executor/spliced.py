@@ -28,7 +28,9 @@ _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?", re.IGNORECASE
 _GAP: Final = r"(?:\s|--[^\n\r]*[\n\r]|/\*(?:[^*]|\*(?!/))*\*/)"
 _UESCAPE: Final = re.compile(rf"{_GAP}*uescape{_GAP}*'([^'])'", re.IGNORECASE)
 _BITS: Final = {"year": 2, "month": 1, "day": 3, "hour": 10, "minute": 11, "second": 12}
-"""The fields of an interval in the order of their size, and the bits that stand for them in a type modifier."""
+"""The fields of an interval in the order of their size, and the bits that stand for them in a type
+modifier.
+"""
 _FIELD: Final = rf"({'|'.join(_BITS)})\b"
 _FIELDS: Final = re.compile(
     rf"{_GAP}*{_FIELD}(?:{_GAP}+to{_GAP}+{_FIELD})?(?:(?<=second){_GAP}*\({_GAP}*([0-9]+){_GAP}*\))?",
