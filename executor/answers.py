@@ -141,7 +141,7 @@ def error_or_none(path: str, written: str | None) -> StepError | None:
 
 
 def _error(path: str, fields: dict[str, Any]) -> StepError:
-    cause = fields.get("cause")
+    cause: dict[str, Any] | None = fields.get("cause")
     return StepError(
         step=fields.get("step", path),
         message=fields.get("message", "failed"),
@@ -149,7 +149,7 @@ def _error(path: str, fields: dict[str, Any]) -> StepError:
         detail=fields.get("detail"),
         hint=fields.get("hint"),
         position=fields.get("position"),
-        cause=_error(path, cause) if isinstance(cause, dict) else None,
+        cause=None if cause is None else _error(path, cause),
     )
 
 

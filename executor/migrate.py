@@ -153,7 +153,7 @@ def _install(connection: Connection, notices: list[str]) -> MigrationReport:
     text = code()
     text_hash = hashlib.sha256(text.encode()).hexdigest()
     applied: list[str] = []
-    # Tables without the functions that guard them never become visible: a first installation is one transaction.
+    # Tables without the functions that guard them never become visible: at first all is one transaction.
     with connection.transaction() if installed == 0 else contextlib.nullcontext():
         for migration in known[installed:]:
             with connection.transaction():
