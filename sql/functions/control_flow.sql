@@ -86,7 +86,7 @@ BEGIN
             HINT = 'Give a SELECT, or the name of a result: ''$name''.';
     ELSIF max_parallel < 1 OR batch_size < 1 THEN
         RAISE EXCEPTION 'df.map: % is less than 1', CASE WHEN max_parallel < 1 THEN 'max_parallel' ELSE 'batch_size' END
-            USING ERRCODE = 'DF168', HINT = 'Give a whole number over zero.';
+            USING ERRCODE = 'DF168', DETAIL = 'It counts items.', HINT = 'Give a whole number over zero.';
     END IF;
     RETURN df._wire(
         '{"map":' || source || ',"body":' || df._node(body)

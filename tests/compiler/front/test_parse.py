@@ -119,7 +119,7 @@ def test_all_problems_of_a_file_come_in_one_run() -> None:
         ("\ufeff'SELECT 1';\r\n-- end\r\n", ["workflow"]),
         ("SELECT df.start('SELECT 1')", ["workflow"]),
         ("select \"df\".\"start\"('SELECT 1', label => 'x') ;", ["workflow"]),
-        ("SELECT df.setvar('a', 'b')", ["server"]),
+        ("SELECT df.setvar('a', 'b')", ["SELECT df.setvar('a', 'b')"]),
         ("SELECT df.start('SELECT 1') AS id", ["SELECT df.start('SELECT 1') AS id"]),
         ("SELECT df.start('x y'), df.start('x y')", ["SELECT df.start('x y'), df.start('x y')"]),
         ("SELECT df.start(q) FROM t", ["SELECT df.start(q) FROM t"]),
