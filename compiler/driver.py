@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dfc.compiler import wire
-from dfc.compiler.ast import Expression, Hole, Piece, ServerStatement, Sql, Workflow
+from dfc.compiler.ast import (
+    Break,
+    Expression,
+    Hole,
+    Http,
+    Map,
+    Piece,
+    Ref,
+    ServerStatement,
+    Sql,
+    Text,
+    Workflow,
+)
 from dfc.compiler.check import RULES, SIZE_RULES, check
 from dfc.compiler.diagnostics import Diagnostic, Severity, has_errors, note
 from dfc.compiler.facts import Facts
@@ -15,12 +27,15 @@ from dfc.compiler.lower import lower, node_ids
 from dfc.compiler.outline import Outline, outline
 from dfc.compiler.parse import parse_expression, parse_file
 from dfc.compiler.plan import Plan
+from dfc.compiler.policies import policing
 from dfc.compiler.printer import HOLE, print_expression
-from dfc.compiler.scope import NO_SCOPE, resolve
+from dfc.compiler.scope import NO_SCOPE, known_names, resolve
 from dfc.compiler.silence import without_silenced
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
-from dfc.compiler.sql.analysis import Analysis, analyse
+from dfc.compiler.sql.analysis import Analysis, analyse, literals_of
+from dfc.compiler.sql.references import Reference, reference_at
+from dfc.compiler.templates import request_statement, value_statement
 from dfc.compiler.variables import NO_VARIABLES, Variables, spliced, template_texts
 
 SQL_DOOR = "df.start"
@@ -156,8 +171,15 @@ def compile_workflow(
     oversize = check(Facts(outline=flat, scope=NO_SCOPE, analyses={}), SIZE_RULES)
     if has_errors(oversize):
         return Compiled(source=source, problems=tuple(oversize))
-    analyses = _analyse(flat)
-    facts = Facts(outline=flat, scope=resolve(flat, analyses), analyses=analyses, mixed=mixed)
+    known = known_names(flat)
+    analyses = _analyse(flat, known.__contains__)
+    facts = Facts(
+        outline=flat,
+        scope=resolve(flat, _references(flat, analyses, known)),
+        analyses=analyses,
+        policies=policing(flat),
+        mixed=mixed,
+    )
     problems = [problem for analysis in analyses.values() for problem in analysis.problems]
     problems += check(facts, RULES)
     problems.sort(key=lambda problem: problem.span.start)
@@ -168,8 +190,37 @@ def compile_workflow(
     return Compiled(source=source, problems=tuple(problems), plan=plan, provenance=_origins(facts))
 
 
-def _analyse(flat: Outline) -> dict[int, Analysis]:
-    return {i: analyse(unit.tree.query) for i, unit in enumerate(flat.units) if isinstance(unit.tree, Sql)}
+def _analyse(flat: Outline, known: Callable[[str], bool]) -> dict[int, Analysis]:
+    """The analysis of each unit that has a statement, its author's or one that the compiler writes."""
+    found: dict[int, Analysis] = {}
+    for index, unit in enumerate(flat.units):
+        text: Text | None = None
+        match unit.tree:
+            case Sql(query=query) | Map(items=Sql(query=query)):
+                text = query
+            case Http():
+                text = request_statement(unit.tree, known)
+            case Break(value=Text() as value):
+                text = value_statement(value, known)
+            case _:
+                pass
+        if text is not None:
+            found[index] = analyse(text)
+    return found
+
+
+def _references(
+    flat: Outline, analyses: Mapping[int, Analysis], known: frozenset[str]
+) -> dict[int, tuple[Reference, ...]]:
+    """The references of each unit: those of its statement, or the one that stands alone."""
+    found = {unit: literals_of(analysis, known)[0] for unit, analysis in analyses.items()}
+    for index, unit in enumerate(flat.units):
+        match unit.tree:
+            case Ref(text=text) | Map(items=Ref(text=text)):
+                found[index] = (reference_at(text.value, 0, len(text.value)),)
+            case _:
+                pass
+    return found
 
 
 def _origins(facts: Facts) -> dict[str, Origin]:

@@ -79,7 +79,10 @@ class CompilerProcess:
         return None if self._process is None else self._process.pid
 
     async def compile_wire(self, wire: str, variables: str | None = None) -> CompiledReply:
-        """Compile the wire text of an expression; `variables`: a JSON object. Raises CompilerUnavailable."""
+        """Compile the wire text of an expression.
+
+        `variables` is a JSON object. Raises CompilerUnavailable.
+        """
         request: Json = {"do": "compile_wire", "wire": wire}
         if variables is not None:
             request["variables"] = json.loads(variables)
