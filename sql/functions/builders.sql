@@ -69,11 +69,11 @@ CREATE OR REPLACE FUNCTION df._name(name text, what text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     IF name IS NULL THEN
-        RAISE EXCEPTION '%: the name is NULL', what USING ERRCODE = 'DF113',
-            DETAIL = 'A name is a letter or underscore, then letters, digits and underscores.', HINT = 'Give a name in quotes.';
-    ELSIF NOT df._is_identifier(name) OR pg_catalog.strpos(name, '$') > 0 THEN
+        RAISE EXCEPTION '%: the name is NULL', what USING ERRCODE = 'DF116',
+            DETAIL = 'A name is a letter (a to z) or underscore, then letters, digits and underscores.', HINT = 'Give a name in quotes.';
+    ELSIF name !~ '^[A-Za-z_][A-Za-z0-9_]*$' THEN
         RAISE EXCEPTION '%: result name ''%'' is not a valid identifier', what, name USING ERRCODE = 'DF113',
-            DETAIL = 'A name is a letter or underscore, then letters, digits and underscores.',
+            DETAIL = 'A name is a letter (a to z) or underscore, then letters, digits and underscores.',
             HINT = 'Later steps refer to the result as $name.';
     ELSIF pg_catalog.octet_length(name) > 63 THEN
         RAISE EXCEPTION '%: the name ''%'' is too long', what, name USING ERRCODE = 'DF113',

@@ -65,7 +65,8 @@ CREATE OR REPLACE FUNCTION df.break(value anycompatible DEFAULT NULL) RETURNS te
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
     IF pg_catalog.strpos(value::text, '/*dfc:1:') > 0 THEN
-        RAISE EXCEPTION 'df.break: the value is an expression' USING ERRCODE = 'DF115',
+        RAISE EXCEPTION 'df.break: the value is an expression'
+            USING ERRCODE = CASE WHEN pg_catalog.starts_with(value::text, '/*dfc:1:') THEN 'DF173' ELSE 'DF115' END,
             DETAIL = 'A loop is left with a value, not with a step.',
             HINT = 'Run the step first, then refer to its result: ... |=> ''x'' ~> df.break(''$x'').';
     END IF;

@@ -36,15 +36,15 @@ def test_parameters(overloads: dict[str, list[tuple[list[str], int, bool]]], nam
             continue
         if names[:1] == ["plan"]:
             continue  # df.start of a compiled plan, which the file door does not look into
-        if signature.variadic and names[:1] in (["branches"], ["steps"]):
-            assert names[1:] == [p.name for p in signature.options]  # of an array
+        if names[:1] == ["branches"]:
+            assert names == [p.name for p in signature.array]
             continue
         assert names == wanted[: len(names)], "another name, or another place"
         assert len(names) >= least
         if name != "http_multipart":  # `parts` stands behind `method`, which has a default
             assert len(names) - defaults == least, "another number of required parameters"
     if not signature.variadic:
-        assert max(len(names) for names, _, _ in overloads[name]) >= len(signature.parameters)
+        assert max(len(names) for names, _, _ in overloads[name]) == len(wanted), "not all options"
 
 
 LATER = (
