@@ -1,0 +1,60 @@
+"""Whether a step may have failed with an error, given its fate and its policy."""
+
+from __future__ import annotations
+
+from dfc.compiler.plan import AtomicNode, Delivery, HttpNode, Node, Policy, SqlNode
+from dfc.executor.journal import StepError
+from tests.simulate.fates import Fate
+from tests.simulate.places import nodes_in
+from tests.simulate.rows import Instance
+
+ATTEMPTS_MAX = 5
+LOST_ATTEMPTS_MAX = 20
+HTTP_TROUBLE = "DF518"
+"""What a request fails with that may be sent again."""
+
+
+def plausible(instance: Instance, path: str, node: Node, error: StepError) -> str | None:
+    """What speaks against it; None for nothing."""
+    if isinstance(node, AtomicNode):
+        reasons = [
+            _step(instance, f"{path.rsplit(node.id, 1)[0]}{n.id}", node.policy, n, error)
+            for n in _inside(node)
+        ]
+        return None if None in reasons else "; ".join(str(reason) for reason in reasons)
+    policy = node.policy if isinstance(node, SqlNode | HttpNode) else Policy()
+    return _step(instance, path, policy, node, error)
+
+
+def _inside(node: AtomicNode) -> list[SqlNode]:
+    return [inner for inner in nodes_in(node.body) if isinstance(inner, SqlNode)]
+
+
+def _step(instance: Instance, path: str, policy: Policy, node: Node, error: StepError) -> str | None:
+    fate = instance.fates.of(path)
+    ran = instance.executions.get(path, 0)
+    if error.step != node.id:
+        return f"it is not of `{node.id}`"
+    if error.sqlstate == "ambiguous":
+        return None if policy.delivery is Delivery.AT_MOST_ONCE else "it may be repeated"
+    if error.sqlstate == "timeout":
+        limit = policy.timeout
+        return None if limit is not None and fate.seconds >= limit.seconds else "it is fast enough"
+    attempts = policy.max_attempts or ATTEMPTS_MAX
+    if path.endswith("/response") and error.sqlstate == HTTP_TROUBLE:
+        return _often(fate, ran, attempts)
+    if error.sqlstate in fate.transients or (fate.for_ever and error.sqlstate == fate.error):
+        return _often(fate, ran, attempts)
+    if error.sqlstate == fate.error and not fate.for_ever:
+        if ran <= len(fate.transients):
+            return "its error has not come yet"
+        return None
+    return f"its fate is {fate}"
+
+
+def _often(fate: Fate, ran: int, attempts: int) -> str | None:
+    if ran < attempts:
+        return f"it was executed {ran} times only"
+    if not fate.for_ever and len(fate.transients) < attempts:
+        return "its trouble ends before its attempts do"
+    return None
