@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dfc.compiler.plan import BreakNode, Delivery, Form, HttpNode, SqlBody, SqlNode
 from dfc.executor.journal import Rows
-from tests.simulate.interpret import interpret
+from tests.simulate.interpret import Within, interpret
 from tests.simulate.outcome import End, Outcome
 from tests.simulate.places import where
 from tests.simulate.rows import Instance
@@ -33,7 +33,7 @@ def _effects(instance: Instance) -> None:
         effects = history.effects[path]
         if completed > 1:
             raise Broken(f"`{path}` has completed {completed} times")
-        if not path or not _has_effect(instance, path):
+        if not _has_effect(instance, path):
             continue
         if _often(instance, path):
             if effects < completed:
@@ -46,6 +46,8 @@ def _effects(instance: Instance) -> None:
 
 def _has_effect(instance: Instance, path: str) -> bool:
     at = where(path)
+    if not at.node:
+        return False
     node = instance.places.node(path)
     return isinstance(node, SqlNode | HttpNode | BreakNode) and at.suffix in ("", "request", "response")
 
@@ -81,7 +83,7 @@ def _end(instance: Instance) -> None:
     cancelled = finish.status == "cancelled"
     if cancelled and instance.cancel is None:
         raise Broken("cancelled, and nobody had asked for it")
-    walk, out = interpret(instance, cut=cancelled)
+    walk, out, within = interpret(instance, cut=cancelled)
     for path, entries in instance.history.by_path.items():
         if path not in walk.visited and any(entry.kind in ("completed", "failed") for entry in entries):
             raise Broken(f"`{path}` has run and should not have")
@@ -89,10 +91,10 @@ def _end(instance: Instance) -> None:
         if finish.reason != instance.cancel:
             raise Broken(f"cancelled because of {finish.reason!r}")
         return
-    _outcome(instance, walk, out)
+    _outcome(instance, walk, out, within)
 
 
-def _outcome(instance: Instance, walk: Walk, out: Outcome) -> None:
+def _outcome(instance: Instance, walk: Walk, out: Outcome, within: Within) -> None:
     finish = instance.finish
     assert finish is not None
     if out.end is End.DONE:
@@ -106,8 +108,10 @@ def _outcome(instance: Instance, walk: Walk, out: Outcome) -> None:
     if out.error is None or not out.error.fits(finish.error):
         raise Broken(f"ended {finish.status} with {finish.error}, not {out.error}")
     clean = walk.undone > 0 and not walk.undo_errors
-    if finish.status != ("compensated" if clean else "failed"):
-        raise Broken(f"ended {finish.status} after {walk.undone} undos, {walk.undo_errors} of them failed")
+    expected = "compensated" if clean else "failed"
+    # An undo that failed long ago may be forgotten.
+    if finish.status != expected and not (within.errors and clean):
+        raise Broken(f"ended {finish.status} after {walk.undone} undos; {walk.undo_errors} failed")
     missing = [trouble for trouble in walk.undo_errors if not any(map(trouble.fits, finish.undo_errors))]
     if missing:
         raise Broken(f"the errors of undos are {finish.undo_errors}; there was {missing} too")

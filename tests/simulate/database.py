@@ -131,7 +131,7 @@ class Database:
     def _to_be_taken(self, instance: Instance) -> bool:
         if instance.parked_until is None:
             return self._dead(instance.worker)
-        if instance.cancel is not None and not instance.cancel_known:
+        if instance.cancel is not None:
             return True
         return self.rules.parked_wake and instance.parked_until <= self.now()
 
@@ -420,8 +420,6 @@ class Database:
 
     def park(self, claim: Claim, seconds: float) -> None:
         instance = self.check(claim)
-        # A request that its worker had been told of is no reason to wake.
-        instance.cancel_known = instance.cancel is not None and instance.told == claim.token
         instance.parked_until = self.now() + seconds
         instance.worker = None
         instance.token = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from dfc.compiler.plan import (
     INPUT,
@@ -20,9 +21,11 @@ from dfc.compiler.plan import (
 )
 from dfc.executor.journal import Value
 from tests.simulate import repeats, structures
+from tests.simulate.decisions import END, ends_as
 from tests.simulate.env import Env
 from tests.simulate.outcome import End, Outcome
 from tests.simulate.rows import Instance
+from tests.simulate.values import Trouble
 from tests.simulate.walk import Here, Structure, Walk
 
 STRUCTURES: Mapping[type[Node], Structure] = {
@@ -38,7 +41,15 @@ STRUCTURES: Mapping[type[Node], Structure] = {
 }
 
 
-def interpret(instance: Instance, *, cut: bool) -> tuple[Walk, Outcome]:
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What was undone before the end, and what failed then."""
+
+    undone: int
+    errors: list[Trouble]
+
+
+def interpret(instance: Instance, *, cut: bool) -> tuple[Walk, Outcome, Within]:
     """Follow the plan of an ended instance along its history, up to what is undone at the end.
 
     `cut`: it was cancelled. Raises Broken.
@@ -49,7 +60,13 @@ def interpret(instance: Instance, *, cut: bool) -> tuple[Walk, Outcome]:
         env.put(INPUT, Value(json=instance.input), soft=False)
     root = Block(nodes=instance.plan.nodes, result=instance.plan.result)
     out = walk.block(root, Here(frame="", env=env, since=0, cut=cut))
+    within = Within(walk.undone, list(walk.undo_errors))
     walk.undone, walk.undo_errors = 0, []
-    if cut or out.end is End.ERROR:
-        walk.undo(out.undos, out.at)
-    return walk, out
+    if (cut or out.end is End.ERROR) and out.undos:
+        end = walk.record(END, "decided")
+        if end is None or end.at <= out.at or end.text is None:
+            raise walk.say("it is undone, and how it ends was not decided")
+        if ends_as(end.text) != ("cancelled" if cut else "failed"):
+            raise walk.say(f"it was to end {end.text}")
+        walk.undo(out.undos, end.at)
+    return walk, out, within

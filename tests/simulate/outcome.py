@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
@@ -21,33 +22,29 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
-    """A compensation that has completed at `at`, and is not undone yet.
-
-    `optional`: whether it is still to be undone is left open. `early`: it may have been undone before its
-    border was reached. `tracks`: the branches that it stands in of forks whose branches are unwound each for
-    itself.
+    """A compensation that has completed: `at` is the number of its last thing, `commit` that of its last
+    record. `beside`: it stood beside a break, not on the way to it.
     """
 
     node: CompensateNode
     frame: str
     env: Env
     at: int
-    optional: bool = False
-    early: bool = False
-    tracks: tuple[tuple[str, int], ...] = ()
+    commit: int
+    beside: bool = False
 
-    def before(self, other: Undo) -> bool:
-        """Whether the order of the two is fixed."""
-        tracks = dict(self.tracks)
-        return all(tracks.get(fork, branch) == branch for fork, branch in other.tracks)
+    def after(self, other: Undo) -> bool:
+        """Whether it surely was committed after the other one."""
+        return self.at > other.at and self.commit > other.commit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The end of a part. `at`: the number of the last thing that happened in it."""
+    """The end of a part. `at` is the number of the last thing in it, `commit` of its last record that counts."""
 
     end: End
     at: int
+    commit: int = 0
     given: Given | None = None
     error: Trouble | None = None
     undos: tuple[Undo, ...] = field(default=())
@@ -58,14 +55,19 @@ class Outcome:
 
     def passed_on(self) -> Outcome:
         """What it means for what comes after it."""
-        return replace(self, undos=())
+        return replace(self, commit=0, undos=())
+
+    def behind(self, *earlier: Outcome) -> Outcome:
+        """The same, after these, which are parts of the same thing."""
+        undos = tuple(undo for out in earlier for undo in out.undos)
+        return replace(
+            self,
+            at=max(self.at, *(out.at for out in earlier)),
+            commit=max(self.commit, *(out.commit for out in earlier)),
+            undos=(*undos, *self.undos),
+        )
 
 
-def marked(undos: tuple[Undo, ...], *, early: bool = False, optional: bool = False) -> tuple[Undo, ...]:
-    """The undos with more freedom."""
-    return tuple(replace(u, early=u.early or early, optional=u.optional or optional) for u in undos)
-
-
-def tracked(undos: tuple[Undo, ...], fork: str, branch: int) -> tuple[Undo, ...]:
-    """The undos as those of a branch that is unwound for itself."""
-    return tuple(replace(u, tracks=(*u.tracks, (fork, branch))) for u in undos)
+def beside(undos: Iterable[Undo]) -> tuple[Undo, ...]:
+    """The undos as those of what stood beside a break."""
+    return tuple(replace(undo, beside=True) for undo in undos)

@@ -299,8 +299,7 @@ class Builder:
         body, after = self.chain(inside, names, 3)
         condition: Block | None = None
         if self.chance(0.6):
-            condition, decisive = self.test(inside, after, name, False)
-            after = after.with_one(decisive)
+            condition = self.test(inside, after, name, False)[0]
         else:
             test, decisive = self.test(inside, after, name, True)
             after = after.with_one(decisive)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dfc.compiler.plan import AtomicNode, Delivery, HttpNode, Node, Policy, SqlNode
+from dfc.compiler.plan import AtomicNode, Delivery, HttpNode, MapNode, Node, Parameter, Policy, SqlNode
 from dfc.executor.journal import StepError
 from tests.simulate.fates import Fate
 from tests.simulate.places import nodes_in
@@ -17,11 +17,14 @@ HTTP_TROUBLE = "DF518"
 def plausible(instance: Instance, path: str, node: Node, error: StepError) -> str | None:
     """What speaks against it; None for nothing."""
     if isinstance(node, AtomicNode):
-        reasons = [
-            _step(instance, f"{path.rsplit(node.id, 1)[0]}{n.id}", node.policy, n, error)
-            for n in _inside(node)
-        ]
+        frame = path.removesuffix(node.id)
+        reasons: list[str | None] = []
+        for inner in _inside(node):
+            reasons.append(_step(instance, frame + inner.id, node.policy, inner, error, node.id))
         return None if None in reasons else "; ".join(str(reason) for reason in reasons)
+    if isinstance(node, MapNode) and isinstance(node.items, Parameter):
+        # Over what is no array.
+        return None if error.sqlstate == "42809" else "it only stores items"
     policy = node.policy if isinstance(node, SqlNode | HttpNode) else Policy()
     return _step(instance, path, policy, node, error)
 
@@ -30,10 +33,12 @@ def _inside(node: AtomicNode) -> list[SqlNode]:
     return [inner for inner in nodes_in(node.body) if isinstance(inner, SqlNode)]
 
 
-def _step(instance: Instance, path: str, policy: Policy, node: Node, error: StepError) -> str | None:
+def _step(
+    instance: Instance, path: str, policy: Policy, node: Node, error: StepError, outer: str = ""
+) -> str | None:
     fate = instance.fates.of(path)
     ran = instance.executions.get(path, 0)
-    if error.step != node.id:
+    if error.step not in (node.id, outer):
         return f"it is not of `{node.id}`"
     if error.sqlstate == "ambiguous":
         return None if policy.delivery is Delivery.AT_MOST_ONCE else "it may be repeated"
@@ -48,13 +53,25 @@ def _step(instance: Instance, path: str, policy: Policy, node: Node, error: Step
     if error.sqlstate == fate.error and not fate.for_ever:
         if ran <= len(fate.transients):
             return "its error has not come yet"
-        return None
+        again = policy.retry_on is not None and matches(policy, error.sqlstate)
+        return _often(fate, ran, attempts, fate.errors) if again else None
     return f"its fate is {fate}"
 
 
-def _often(fate: Fate, ran: int, attempts: int) -> str | None:
+def _often(fate: Fate, ran: int, attempts: int, errors: int | None = 0) -> str | None:
     if ran < attempts:
         return f"it was executed {ran} times only"
-    if not fate.for_ever and len(fate.transients) < attempts:
+    if errors is not None and not fate.for_ever and len(fate.transients) + errors < attempts:
         return "its trouble ends before its attempts do"
     return None
+
+
+def matches(policy: Policy, sqlstate: str) -> bool:
+    """Whether a retry or a step is to be tried again after an error that is not bad luck."""
+    words = policy.retry_on
+    lucky = sqlstate[:2] in ("40", "08", "53", "57", "55")
+    return words is None or any(
+        word in ("all", sqlstate, sqlstate[:2] if len(sqlstate) == 5 else sqlstate)
+        or (word == "transient" and lucky)
+        for word in words
+    )

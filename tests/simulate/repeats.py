@@ -15,8 +15,9 @@ from dfc.compiler.plan import (
 )
 from dfc.executor.journal import Value
 from tests.simulate.env import Env
-from tests.simulate.outcome import End, Outcome, Undo, marked, tracked
-from tests.simulate.values import Trouble, text_of, truth
+from tests.simulate.outcome import End, Outcome, beside
+from tests.simulate.plausible import matches
+from tests.simulate.values import text_of, truth
 from tests.simulate.walk import Here, Walk
 
 
@@ -26,61 +27,61 @@ def loop(walk: Walk, node: Node, here: Here) -> Outcome:
     path = here.frame + node.id
     leaving = walk.breaks(path)
     env = Env(here.env)
-    at, number = here.since, 0
-    kept: tuple[Undo, ...] = ()
-    while True:
+    at = here.since
+    before = Outcome(end=End.DONE, at=at)
+    number, goes_on = 0, True
+    while goes_on:
         number += 1
         frame = f"{path}[{number}]/"
         inside = leaving if leaving is not None and leaving.startswith(frame) else None
         round = Here(frame=frame, env=env, since=at, cut=here.cut, leaving=inside)
-        out = walk.block(node.body, round)
-        goes_on = False
-        if out.done and node.condition is not None:
-            body, undos = out, out.undos
-            out = walk.block(node.condition, round.at(out.at))
-            undos += out.undos
-            if out.done:
-                assert out.given is not None
-                goes_on = truth(out.given)
-                out = replace(body, at=out.at)
-            out = replace(out, undos=undos)
-        elif out.done:
-            goes_on = True
-        at = out.at
+        out, goes_on = _round(walk, node, round)
+        if goes_on or out.end in (End.DONE, End.LEFT):
+            out = _end_round(walk, node, out)
         if goes_on:
-            next_at = _next(walk, path, number + 1, at)
-            if next_at is not None:
-                kept += out.undos if node.keep_undos else ()
-                at = next_at
-                env.turn(soft=here.cut)
-                continue
-            if not here.cut:
-                raise walk.say(f"`{path}` does not go on to round {number + 1}")
-            out = Outcome(end=End.STOPPED, at=at, undos=marked(out.undos, optional=True))
-        break
+            # That it stands there is recorded now and then, and nothing waits for it.
+            _stands(walk, path, number + 1, out.at)
+            at = out.at
+            before = out.behind(before)
+            env.turn(soft=here.cut)
+    out = out.behind(before)
     _last(walk, path, number)
     if inside is None and leaving is not None:
         raise walk.say(f"`{path}` was left at `{leaving}`, and ended in round {number}")
     if inside is not None and out.end not in (End.LEFT, End.ERROR) and not here.cut:
         raise walk.say(f"`{path}` was left at `{leaving}`, and that has ended {out.end}")
     env.hand_over(soft=here.cut or not (out.done or out.end is End.LEFT))
-    if out.end in (End.DONE, End.LEFT):
-        undos = out.undos if node.keep_undos else ()
-        if here.cut and not node.keep_undos:
-            undos = marked(out.undos, optional=True)
-        decided = walk.decision(path)
-        at = at if decided is None else max(at, decided.at)
-        return Outcome(end=End.DONE, at=at, given=out.given, undos=(*kept, *undos))
-    return replace(out, undos=(*kept, *out.undos))
+    decided = walk.decision(path)
+    at = out.at if decided is None else max(out.at, decided.at)
+    return replace(out, end=End.DONE if out.end is End.LEFT else out.end, at=at)
 
 
-def _next(walk: Walk, path: str, number: int, at: int) -> int | None:
-    """The number of the entry that says that the structure stands there; None if there is none."""
+def _round(walk: Walk, node: LoopNode, here: Here) -> tuple[Outcome, bool]:
+    """A round, and whether another one follows."""
+    out = walk.block(node.body, here)
+    if not out.done or node.condition is None:
+        return out, out.done
+    condition = walk.block(node.condition, here.at(out.at))
+    if not condition.done:
+        return condition.behind(out), False
+    assert condition.given is not None
+    return replace(condition.behind(out), given=out.given), truth(condition.given)
+
+
+def _end_round(walk: Walk, node: LoopNode, out: Outcome) -> Outcome:
+    """What stood beside a break is undone, the rest is dropped or kept."""
+    at = walk.undo([undo for undo in out.undos if undo.beside], out.at)
+    kept = tuple(undo for undo in out.undos if node.keep_undos and not undo.beside)
+    return replace(out, at=at, undos=kept)
+
+
+def _stands(walk: Walk, path: str, number: int, at: int) -> int:
+    """The number of the entry that says that the structure stands there; 0 if there is none."""
     entries = walk.instance.history.all(f"{path}/round", "positioned")
     found = [entry.at for entry in entries if entry.number == number]
     if found and found[0] <= at:
         raise walk.say(f"`{path}` stands at {number} before what comes before that has ended")
-    return found[0] if found else None
+    return found[0] if found else 0
 
 
 def _last(walk: Walk, path: str, number: int) -> None:
@@ -96,6 +97,7 @@ def again(walk: Walk, node: Node, here: Here) -> Outcome:
     path = here.frame + node.id
     env = Env(here.env)
     at, number = here.since, 0
+    before = Outcome(end=End.DONE, at=at)
     most = node.policy.max_attempts or 5
     while True:
         number += 1
@@ -108,28 +110,22 @@ def again(walk: Walk, node: Node, here: Here) -> Outcome:
         if out.end is not End.ERROR:
             break
         assert out.error is not None
-        again = number < most and _matches(out.error, node.policy.retry_on)
-        if not again:
-            break
         at = walk.undo(out.undos, out.at)
-        next_at = _next(walk, path, number + 1, at)
-        if next_at is None:
+        out = replace(out, at=at, undos=())
+        if number >= most or not matches(node.policy, out.error.sqlstate):
+            break
+        next_at = _stands(walk, path, number + 1, at)
+        if not next_at:
             if not here.cut:
                 raise walk.say(f"`{path}` gives up after attempt {number}, {out.error}")
-            out = Outcome(end=End.STOPPED, at=at)
+            out = replace(out, end=End.STOPPED)
             break
+        before = out.behind(before)
         at = next_at
         env.turn(soft=True)
     _last(walk, path, number)
     env.hand_over(soft=here.cut or not out.done, carried=False)
-    return out
-
-
-def _matches(error: Trouble, words: tuple[str, ...] | None) -> bool:
-    """Whether an error is one after which to try again."""
-    if words is None or "all" in words:
-        return True
-    return any(word in (error.sqlstate, error.sqlstate[:2]) for word in words)
+    return out.behind(before)
 
 
 def map(walk: Walk, node: Node, here: Here) -> Outcome:
@@ -170,7 +166,6 @@ def _items(walk: Walk, node: MapNode, path: str, here: Here) -> Outcome:
 def _item(walk: Walk, node: MapNode, path: str, number: int, out: Outcome, *, cut: bool) -> Outcome:
     """The end of an item, as its row has it."""
     entry = walk.item_end(path, number)
-    out = replace(out, undos=tracked(out.undos, path, number))
     if out.end is End.LEFT or (out.end is End.STOPPED and entry is None):
         return out
     if entry is None:
@@ -187,21 +182,18 @@ def _item(walk: Walk, node: MapNode, path: str, number: int, out: Outcome, *, cu
         if entry.text != text_of(out.given):
             raise walk.say(f"item {number} of `{path}` is {entry.text}, not {text_of(out.given)}")
     if out.end is End.ERROR and node.on_error is OnError.CONTINUE:
-        at = walk.undo(out.undos, out.at)
-        return replace(out, at=max(entry.at, at), undos=())
+        return replace(out, at=max(entry.at, walk.undo(out.undos, out.at)), undos=())
     return replace(out, at=max(entry.at, out.at))
 
 
 def _end(
     walk: Walk, node: MapNode, path: str, here: Here, items: Outcome, outs: dict[int, Outcome]
 ) -> Outcome:
-    at = max([items.at, *(out.at for out in outs.values())])
-    undos = tuple(undo for out in outs.values() for undo in out.undos)
     left = next((number for number, out in outs.items() if out.end is End.LEFT), None)
     if left is not None:
-        others = [undo for number, out in outs.items() if number != left for undo in out.undos]
-        at = walk.undo(others, at, loose=True)
-        return replace(outs[left], at=at)
+        others = [replace(out, undos=beside(out.undos)) for number, out in outs.items() if number != left]
+        return outs[left].behind(items, *others)
+    all = items.behind(items, *outs.values())
     failed = [out for out in outs.values() if out.end is End.ERROR]
     stopped = [number for number, out in outs.items() if out.end is End.STOPPED]
     fails = bool(failed) and node.on_error is OnError.FAIL
@@ -211,18 +203,20 @@ def _end(
             raise walk.say(f"items {begun or stopped} of `{path}` have not come to their end")
     record = walk.record(path, "completed", "failed")
     walk.visited.add(path)
-    if record is not None and record.at <= at:
-        raise walk.say(f"`{path}` ends before its items")
-    at = at if record is None else record.at
-    if fails:
-        if record is not None and record.kind == "completed":
-            raise walk.say(f"`{path}` is completed though items have failed")
-        return replace(failed[0], at=at, undos=undos)
     if record is None:
         if not here.cut:
             raise walk.say(f"`{path}` has no end")
-        return Outcome(end=End.STOPPED, at=at, undos=marked(undos, early=True))
-    if record.kind == "failed":
-        raise walk.say(f"`{path}` has failed with {record.error}")
+        return replace(all, end=End.STOPPED, given=None)
+    if record.at <= all.at:
+        raise walk.say(f"`{path}` ends before its items")
+    if fails != (record.kind == "failed"):
+        raise walk.say(f"`{path}` is {record.kind} with {record.error}, and {len(failed)} items have failed")
+    all = replace(all, at=record.at, commit=record.at)
+    if fails:
+        error = failed[0].error
+        assert error is not None
+        if not error.fits(record.error):
+            raise walk.say(f"`{path}` has failed with {record.error}, not {error}")
+        return replace(all, end=End.ERROR, given=None, error=error)
     assert isinstance(record.result, Value)
-    return Outcome(end=End.DONE, at=at, given=record.result, undos=undos)
+    return replace(all, given=record.result)

@@ -65,7 +65,6 @@ class Instance:
     worker: int | None = None
     parked_until: float | None = None
     cancel: str | None = None
-    cancel_known: bool = False
     finish: Finish | None = None
     result: Given | None = None
 
@@ -82,8 +81,6 @@ class Instance:
     history: History = field(default_factory=History)
     executions: dict[str, int] = field(default_factory=dict[str, int])
     after_end: list[str] = field(default_factory=list[str])
-    told: bytes | None = None
-    """The token of the claim whose driver knows of the cancel request."""
 
     @property
     def ended(self) -> bool:

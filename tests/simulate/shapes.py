@@ -21,6 +21,7 @@ from dfc.executor.journal import (
     Value,
 )
 from dfc.executor.ports import StepFailed
+from tests.simulate.places import where
 from tests.simulate.rows import Instance
 from tests.simulate.values import Given, text_of
 
@@ -108,8 +109,7 @@ def batches(source: Given, size: int, path: str) -> list[Rows | Value]:
         ]
     elements = json.loads(text_of(source))
     if not isinstance(elements, list):
-        node = path.rsplit("/", 1)[0]
-        raise StepFailed(StepError(step=node, message="not an array", sqlstate="42809"))
+        raise StepFailed(StepError(step=where(path).node, message="not an array", sqlstate="42809"))
     parts = cast("list[Any]", elements)
     if size == 1:
         return [Value(json=json.dumps(part)) for part in parts]

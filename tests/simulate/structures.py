@@ -13,13 +13,14 @@ from dfc.compiler.plan import (
     Form,
     IfNode,
     Node,
+    OnError,
     SqlNode,
     TimeoutNode,
     TryNode,
     error_source,
 )
 from tests.simulate.decisions import arm, timed_out
-from tests.simulate.outcome import End, Outcome, Undo, marked, tracked
+from tests.simulate.outcome import End, Outcome, Undo, beside
 from tests.simulate.values import NULL, Given, Trouble, truth
 from tests.simulate.walk import Here, Walk
 
@@ -34,8 +35,7 @@ def choice(walk: Walk, node: Node, here: Here) -> Outcome:
     taken = node.then if truth(condition.given) else node.otherwise
     if taken is None:
         return replace(condition, given=NULL)
-    out = walk.block(taken, here.at(condition.at))
-    return replace(out, undos=(*condition.undos, *out.undos))
+    return walk.block(taken, here.at(condition.at)).behind(condition)
 
 
 def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
@@ -43,36 +43,29 @@ def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
     assert isinstance(node, TryNode)
     out = walk.block(node.body, here)
     recorded = walk.touched(node.body, here.frame)
-    undos: tuple[Undo, ...] = out.undos
+    if out.end in (End.ERROR, End.STOPPED):
+        out = replace(out, at=walk.undo(out.undos, out.at), undos=())
     if out.end is End.ERROR:
-        at = walk.undo(undos, out.at)
         first = out.error
         assert first is not None
         source = error_source(node.id)
         here.env.put(source, None, error=first, soft=False)
-        out = walk.block(node.catch, here.at(at))
+        out = walk.block(node.catch, here.at(out.at)).behind(out)
         here.env.values.pop(source, None)
-        undos = out.undos
         if out.end is End.ERROR:
             assert out.error is not None
             out = replace(out, error=replace(out.error, cause=first))
-    if out.end is End.STOPPED:
-        # It is unwound here: first what is undone, then what is cleaned up.
-        out = replace(out, at=walk.undo(undos, out.at))
-        undos = ()
-    elif here.cut:
-        undos = marked(undos, early=True)
     if node.final is None:
-        return replace(out, undos=undos)
+        return out
     if here.cut and not walk.touched(node.final, here.frame):
         if recorded and _runs(node.final):
             raise walk.say(f"`{here.frame}{node.id}` was entered, and its finally has not run")
-        return replace(out, undos=undos)
+        return out
     final = walk.block(node.final, replace(here.at(out.at), cut=False, leaving=None, alone=False))
     if final.end is End.ERROR:
         assert final.error is not None
-        out = replace(out, end=End.ERROR, error=replace(final.error, cause=out.error))
-    return replace(out, at=final.at, undos=(*undos, *final.undos))
+        return replace(final, error=replace(final.error, cause=out.error)).behind(out)
+    return replace(out, undos=()).behind(replace(final, undos=(*out.undos, *final.undos)))
 
 
 def _runs(block: Block) -> bool:
@@ -96,10 +89,11 @@ def timeout(walk: Walk, node: Node, here: Here) -> Outcome:
     if decided.at <= here.since:
         raise walk.say(f"`{path}` timed out before it began")
     at = walk.undo(out.undos, max(out.at, decided.at))
+    out = replace(out, at=at, undos=())
     if node.otherwise is not None:
-        return walk.block(node.otherwise, here.at(at))
+        return walk.block(node.otherwise, here.at(at)).behind(out)
     trouble = Trouble(step=node.id, sqlstate="timeout")
-    return Outcome(end=End.ERROR, at=at, error=trouble)
+    return Outcome(end=End.ERROR, at=at, error=trouble).behind(out)
 
 
 def compensate(walk: Walk, node: Node, here: Here) -> Outcome:
@@ -108,7 +102,7 @@ def compensate(walk: Walk, node: Node, here: Here) -> Outcome:
     out = walk.block(node.body, here)
     if not out.done:
         return out
-    undo = Undo(node=node, frame=here.frame, env=here.env.snapshot(), at=out.at)
+    undo = Undo(node=node, frame=here.frame, env=here.env.snapshot(), at=out.at, commit=out.commit)
     return replace(out, undos=(*out.undos, undo))
 
 
@@ -143,57 +137,55 @@ def arms(walk: Walk, node: Node, here: Here) -> Outcome:
     holds = [walk.holds(block, here.leaving) for block in node.arms]
     for at, block in enumerate(node.arms, start=1):
         cut = number not in (None, at) or (any(holds) and not holds[at - 1])
-        inner = replace(here.but(cut=cut), alone=False)
-        out = walk.block(block, inner)
-        outs.append(replace(out, undos=tracked(out.undos, path, at)))
-    at = max(out.at for out in outs)
-    left = next((n for n, out in enumerate(outs, start=1) if out.end is End.LEFT), None)
-    if left is not None:
-        return _only(walk, outs, left, at)
+        out = walk.block(block, replace(here.but(cut=cut), alone=False))
+        lost = decided is not None and number not in (None, at) and not any(holds)
+        if lost or (node.mode is ArmsMode.RACE and out.end is End.ERROR):
+            # It is unwound for itself.
+            since = max(out.at, decided.at) if lost and decided is not None else out.at
+            out = replace(out, at=walk.undo(out.undos, since), undos=())
+        outs.append(out)
+    if any(out.end is End.LEFT for out in outs):
+        left = next(number for number, out in enumerate(outs) if out.end is End.LEFT)
+        others = [replace(out, undos=beside(out.undos)) for n, out in enumerate(outs) if n != left]
+        return outs[left].behind(*others) if others else outs[left]
     if decided is not None and number is not None:
-        chosen = outs[number - 1]
         if decided.at <= here.since:
             raise walk.say(f"`{path}` was decided before it began")
-        return _decided(walk, node, path, outs, number, max(at, decided.at), chosen)
-    return _undecided(walk, node, path, here, outs, at)
-
-
-def _only(walk: Walk, outs: list[Outcome], number: int, at: int) -> Outcome:
-    """All arms but one are unwound."""
-    for other, out in enumerate(outs, start=1):
-        if other != number:
-            at = max(at, walk.undo(out.undos, out.at))
-    return replace(outs[number - 1], at=at)
+        return _decided(walk, node, path, outs, number, decided.at)
+    return _undecided(walk, node, path, here, outs)
 
 
 def _decided(
-    walk: Walk, node: ArmsNode, path: str, outs: list[Outcome], number: int, at: int, chosen: Outcome
+    walk: Walk, node: ArmsNode, path: str, outs: list[Outcome], number: int, decided: int
 ) -> Outcome:
     wanted = End.DONE if node.mode is ArmsMode.RACE else End.ERROR
+    chosen = outs[number - 1]
     if chosen.end is not wanted:
         raise walk.say(f"`{path}` was decided for arm {number}, which has ended {chosen.end}")
     for other, block in enumerate(node.arms, start=1):
         if other != number and node.mode is ArmsMode.RACE and _is_single(block) and outs[other - 1].done:
             raise walk.say(f"arm {other} of `{path}` has committed, and arm {number} has won")
-    return _only(walk, outs, number, at)
+    at = max(decided, *(out.at for out in outs))
+    commit = chosen.commit if node.mode is ArmsMode.RACE else max(out.commit for out in outs)
+    return replace(chosen, at=at, commit=commit)
 
 
 def _is_single(block: Block) -> bool:
     """Whether an arm is one statement, whose transaction carries the decision."""
     node = block.nodes[-1]
-    return len(block.nodes) == 1 and isinstance(node, SqlNode) and node.body.form is not Form.AUTOCOMMIT
+    if len(block.nodes) != 1 or not isinstance(node, SqlNode):
+        return False
+    return node.body.form is not Form.AUTOCOMMIT and node.policy.on_error is OnError.FAIL
 
 
-def _undecided(walk: Walk, node: ArmsNode, path: str, here: Here, outs: list[Outcome], at: int) -> Outcome:
-    undos = tuple(undo for out in outs for undo in out.undos)
+def _undecided(walk: Walk, node: ArmsNode, path: str, here: Here, outs: list[Outcome]) -> Outcome:
     errors = [out for out in outs if out.end is End.ERROR]
+    others = outs[1:] or outs
     if node.mode is ArmsMode.RACE and len(errors) == len(outs):
-        return replace(outs[0], at=at, undos=marked(undos, early=True))
+        return outs[0].behind(*others)
     if node.mode is ArmsMode.ALL_OR_CANCEL and all(out.done for out in outs):
         given: Given = [out.given for out in outs if out.given is not None]
-        return Outcome(end=End.DONE, at=at, given=given, undos=undos)
+        return replace(Outcome(end=End.DONE, at=0).behind(*outs), given=given)
     if here.cut:
-        return Outcome(end=End.STOPPED, at=at, undos=marked(undos, early=True))
-    if node.mode is ArmsMode.ALL_OR_CANCEL and errors:
-        return replace(errors[0], at=at, undos=marked(undos, early=True))
+        return Outcome(end=End.STOPPED, at=0).behind(*outs)
     raise walk.say(f"`{path}` goes on, and nothing is decided")

@@ -26,7 +26,7 @@ from dfc.executor.journal import Rows, Value
 from tests.simulate.decisions import left_at
 from tests.simulate.env import Env
 from tests.simulate.history import Entry, Kind
-from tests.simulate.outcome import End, Outcome, Undo
+from tests.simulate.outcome import End, Outcome, Undo, beside
 from tests.simulate.places import nodes_in, where
 from tests.simulate.plausible import plausible
 from tests.simulate.rows import Instance
@@ -134,15 +134,13 @@ class Walk:
                 inner = replace(inner, alone=here.alone and node.id not in branches)
                 outs[node.id] = self.node(node, inner.but(cut=chain is not None and node.id not in chain))
         at = max(out.at for out in outs.values())
-        result = outs[block.result]
+        commit = max(out.commit for out in outs.values())
         left = next((out for out in outs.values() if out.end is End.LEFT), None)
-        if left is not None and chain is not None:
-            siblings = [u for id, out in outs.items() if id not in chain for u in out.undos]
-            at = self.undo(siblings, at, loose=True)
-            undos = tuple(u for id, out in outs.items() if id in chain for u in out.undos)
-            return replace(left, at=at, undos=undos)
-        undos = tuple(undo for out in outs.values() for undo in out.undos)
-        return replace(left or result, at=at, undos=undos)
+        undos: list[Undo] = []
+        for id, out in outs.items():
+            off = left is not None and chain is not None and id not in chain
+            undos += beside(out.undos) if off else out.undos
+        return replace(left or outs[block.result], at=at, commit=commit, undos=tuple(undos))
 
     def _chain(self, block: Block, leaving: str | None) -> set[str] | None:
         """The nodes that lead to a break, if it is in this block."""
@@ -204,8 +202,6 @@ class Walk:
         node: Node,
         here: Here,
         parameters: Iterable[Parameter] = (),
-        *,
-        values: Callable[[Entry], Given] | None = None,
     ) -> Outcome:
         """Follow an activation."""
         self.visited.add(path)
@@ -222,11 +218,9 @@ class Walk:
         if entry.kind == "failed":
             return self._failed(path, node, here, entry)
         self._seen(path, here, entry, parameters)
-        if values is not None:
-            return Outcome(end=End.DONE, at=entry.at, given=values(entry))
         result = entry.result
         assert isinstance(result, Rows | Value)
-        return Outcome(end=End.DONE, at=entry.at, given=result)
+        return Outcome(end=End.DONE, at=entry.at, commit=entry.at, given=result)
 
     def _failed(self, path: str, node: Node, here: Here, entry: Entry) -> Outcome:
         error = entry.error
@@ -239,6 +233,7 @@ class Walk:
         return Outcome(
             end=End.DONE if goes_on else End.ERROR,
             at=entry.at,
+            commit=entry.at,
             given=NULL if goes_on else None,
             error=trouble,
         )
@@ -248,10 +243,10 @@ class Walk:
         missing = plain(MISSING)
         for parameter in parameters:
             if is_error(parameter):
-                key = parameter.source.removesuffix("!") + "!"
+                key = parameter.key.removesuffix("!") + "!"
                 fits = here.env.allows_error(parameter, entry.seen.get(key))
             else:
-                fits = here.env.allows(parameter, entry.seen.get(parameter.source, missing))
+                fits = here.env.allows(parameter, entry.seen.get(parameter.key, missing))
             if not fits:
                 allowed = [
                     plain(MISSING if k is None else k.given or MISSING) for k in here.env.found(parameter)
@@ -263,7 +258,7 @@ class Walk:
             out = self.step(f"{path}/request", node, here, node.request.parameters)
             if not out.done or out.error is not None:
                 return out
-            here = here.at(out.at)
+            return self.step(f"{path}/response", node, here.at(out.at)).behind(out)
         return self.step(f"{path}/response", node, here)
 
     def _value(self, node: ValueNode, here: Here) -> Outcome:
@@ -282,7 +277,7 @@ class Walk:
 
     def _break(self, path: str, node: BreakNode, here: Here) -> Outcome:
         given: Given
-        at = here.since
+        out = Outcome(end=End.LEFT, at=here.since)
         if isinstance(node.value, SqlBody):
             out = self.step(path, node, here, node.value.parameters)
             if not out.done:
@@ -290,32 +285,22 @@ class Walk:
             assert isinstance(out.given, Rows)
             cell = out.given.cells[0]
             given = Rows(columns=("v",), types=(out.given.types[0],), cells=(cell,), row_count=1)
-            at = out.at
         else:
             given = Value(json=node.value)
-        if here.leaving == path:
-            return Outcome(end=End.LEFT, at=at, given=given)
-        if here.cut:
-            return Outcome(end=End.STOPPED, at=at)
-        if here.leaving is not None or not here.alone:
-            raise self.say(f"`{path}` leaves its loop, and that is not decided")
-        return Outcome(end=End.LEFT, at=at, given=given)
+        if here.leaving != path:
+            if here.cut:
+                return replace(out, end=End.STOPPED, given=None)
+            if here.leaving is not None or not here.alone:
+                raise self.say(f"`{path}` leaves its loop, and that is not decided")
+        return replace(out, end=End.LEFT, given=given)
 
     # Undoing
 
-    def undo(self, undos: Iterable[Undo], since: int, *, loose: bool = False) -> int:
-        """All of these have been undone at one border, the last committed first; the end of that.
-
-        `loose`: in any order.
-        """
-        ordered = sorted(enumerate(undos), key=lambda pair: (pair[1].at, pair[0]), reverse=True)
+    def undo(self, undos: Iterable[Undo], since: int) -> int:
+        """All of these have been undone at one border, the last committed first; the end of that."""
         ran: list[tuple[Undo, int]] = []
-        for _, undo in ordered:
-            if undo.optional and not self.touched(undo.node.undo, undo.frame):
-                continue
-            begun = undo.at if undo.early else since
-            if not loose:
-                begun = max([begun, *(at for other, at in ran if other.before(undo))])
+        for undo in sorted(undos, key=lambda undo: undo.commit, reverse=True):
+            begun = max([since, *(at for other, at in ran if other.after(undo))])
             here = Here(frame=undo.frame, env=Env(undo.env), since=begun)
             out = self.block(undo.node.undo, here)
             self.undone += 1

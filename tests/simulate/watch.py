@@ -47,8 +47,6 @@ class Watch:
     running: set[str] = field(default_factory=set[str])
     turns: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     told: bool = False
-    unwinding: bool = False
-    """It was told of the cancel while it was unwinding from a failure already."""
     failed: bool = False
 
     def __post_init__(self) -> None:
@@ -67,8 +65,6 @@ class Watch:
     def tell(self) -> None:
         """It knows of the cancel request."""
         self.told = True
-        if self.instance.token == self.claim.token:
-            self.instance.told = self.claim.token
 
     def note(self, events: Iterable[Event]) -> None:
         """It knows of these."""
@@ -127,13 +123,16 @@ class Watch:
 
     def _rounds(self, path: str) -> None:
         """What is in a loop or retry begins in the round where that stands."""
+        if any(around.part == "undo" for around in self.instance.places.by_id[where(path).node].around):
+            # An undo runs in the round that it undoes.
+            return
         frame = ""
         for id, number in where(path).frames:
             node = self.instance.places.by_id[id].node
             if isinstance(node, LoopNode | RetryNode):
                 row = self.instance.positions.get(f"{frame}{id}/round")
                 stands = 1 if row is None else row.round
-                if number != stands:
+                if number < stands:
                     raise self.say(f"`{path}` starts while `{frame}{id}` stands at {stands}")
             frame += f"{id}[{number}]/"
 
@@ -174,14 +173,14 @@ class Watch:
         """It records that so many attempts have failed."""
         row = self.instance.attempts.get(path)
         before = 0 if row is None else row.attempts
-        if self.instance.token == self.claim.token and attempts not in (before, before + 1):
+        if self.instance.token == self.claim.token and attempts < before:
             raise self.say(f"{attempts} attempts of `{path}` are recorded after {before}")
 
     def stands(self, path: str, round: int) -> None:
         """It records that a loop or retry stands there."""
         row = self.instance.positions.get(path)
         before = 1 if row is None else row.round
-        if self.instance.token == self.claim.token and round not in (before, before + 1):
+        if self.instance.token == self.claim.token and round < before:
             raise self.say(f"`{path}` goes from {before} to {round}")
 
     def finishes(self, finish: Finish) -> None:
