@@ -151,6 +151,11 @@ class Parameter:
     otherwise: tuple[str, ...] = ()
     identifier: bool = False
 
+    @property
+    def key(self) -> str:
+        """What the value goes under: two references with the same nodes to choose from have the same value."""
+        return "|".join((self.source, *self.otherwise)) if self.otherwise else self.source
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Literal:
@@ -471,3 +476,14 @@ def blocks_of(node: Node) -> tuple[tuple[str, Block], ...]:
             return ()
         case _:
             assert_never(node)
+
+
+def all_nodes(block: Block) -> list[Node]:
+    """The nodes of a block and of all blocks in it, in no particular order."""
+    found: list[Node] = []
+    todo = [block]
+    while todo:
+        for node in todo.pop().nodes:
+            found.append(node)
+            todo.extend([inner for _, inner in blocks_of(node)])
+    return found

@@ -80,7 +80,7 @@ def needed_types(body: SqlBody, sources: Mapping[str, Result], mode: Mode) -> se
     """The OIDs whose names `bind` will ask for."""
     needed: set[int] = set()
     for parameter in body.parameters:
-        source = sources.get(parameter.source)
+        source = sources.get(parameter.key)
         if isinstance(source, Rows) and (mode is not Mode.TYPED or parameter.use is Use.ROWS):
             needed.update(source.types)
     if mode is not Mode.TYPED and body.parameters:
@@ -114,7 +114,7 @@ def bind(
     pieces: list[Piece] = []
     length = done = 0
     for parameter in body.parameters:
-        written = writer.write(parameter, sources.get(parameter.source))
+        written = writer.write(parameter, sources.get(parameter.key))
         following = body.sql[parameter.end : parameter.end + 1]
         if following.isalnum() or following == "_":
             written += " "
@@ -184,7 +184,7 @@ class _Writer:
         """The SQL text that stands for a reference whose name has `source`; adds its parameter to `types` and
         `values` unless an equal reference has one. None: the source has not run.
         """
-        key = (parameter.source, parameter.use, parameter.column, parameter.optional, parameter.aliased)
+        key = (parameter.key, parameter.use, parameter.column, parameter.optional, parameter.aliased)
         if parameter.use is Use.ROWS:
             return self._rows(parameter, source)
         if key not in self._written:

@@ -9,8 +9,8 @@ CREATE OR REPLACE FUNCTION df._before_instance() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NEW.database <> current_database() OR NEW.input IS NOT NULL OR NEW.priority <> 0 OR NEW.queue <> 'default' THEN
-        RAISE EXCEPTION 'database, input, priority and queue of an instance are not executable yet' USING ERRCODE = '0A000',
+    IF NEW.database <> current_database() OR NEW.priority <> 0 OR NEW.queue <> 'default' THEN
+        RAISE EXCEPTION 'database, priority and queue of an instance are not executable yet' USING ERRCODE = '0A000',
             DETAIL = 'This version runs a workflow in the database where it was started, the oldest first.',
             HINT = 'Start it with SELECT df.start(workflow, label).';
     END IF;

@@ -25,7 +25,7 @@ BEGIN
     END IF;
     EXECUTE 'GRANT USAGE ON SCHEMA df TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT (label, database, expression, input, priority, queue) ON df.instances TO ' || who || option;
-    EXECUTE 'GRANT SELECT ON df.checkpoints, df.nodes TO ' || who || option;
+    EXECUTE 'GRANT SELECT ON df.checkpoints, df.marks, df.attempts, df.maps, df.map_items, df.nodes TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT (instance_id, kind, reason) ON df.requests TO ' || who || option;
     IF include_http THEN
         EXECUTE 'GRANT EXECUTE ON FUNCTION df.http, df.http_multipart TO ' || who || option;
@@ -41,7 +41,8 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     who constant text := df._role_identifier(p_role);
 BEGIN
-    EXECUTE 'REVOKE ALL ON df.instances, df.checkpoints, df.requests, df.nodes FROM ' || who || ' CASCADE';
+    EXECUTE 'REVOKE ALL ON df.instances, df.checkpoints, df.marks, df.attempts, df.maps, df.map_items, df.requests, df.nodes FROM '
+            || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (label, database, expression, input, priority, queue) ON df.instances FROM ' || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (instance_id, kind, reason) ON df.requests FROM ' || who || ' CASCADE';
     EXECUTE 'REVOKE EXECUTE ON FUNCTION df.http, df.http_multipart, df.grant_usage, df.revoke_usage, df.metrics FROM '

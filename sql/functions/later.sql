@@ -36,8 +36,6 @@ CREATE OR REPLACE FUNCTION df.map(
     rate_limit text DEFAULT NULL, rate_key text DEFAULT NULL, delivery text DEFAULT NULL,
     database text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.map') $$;
-CREATE OR REPLACE FUNCTION df.map_results(instance_id text, path text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.map_results') $$;
 CREATE OR REPLACE FUNCTION df.sleep(seconds double precision) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.sleep') $$;
 CREATE OR REPLACE FUNCTION df.sleep(seconds text) RETURNS text
