@@ -67,6 +67,8 @@ class Rules:
     atomic: bool = True
     parked_wake: bool = True
     attempts_last: bool = True
+    settled: bool = True
+    """What a worker had lost an answer of is served before the next thing that he sends, or never."""
 
 
 class Database:

@@ -12,7 +12,7 @@ import contextvars
 from collections import Counter
 from collections.abc import Callable
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dfc.executor.ports import Transient
 from tests.simulate.database import Database
@@ -32,6 +32,7 @@ class Network:
         self.faults = faults
         self.fired: Counter[str] = Counter()
         self.away = False
+        self._late: dict[object, list[_Call[Any]]] = {}
         self._pending: dict[asyncio.Future[Any], None] = {}
 
     def strikes(self, fault: str, chance: float) -> bool:
@@ -42,16 +43,16 @@ class Network:
         self.fired[fault] += 1
         return True
 
-    def _delay(self) -> float:
+    def delay(self) -> float:
         return self.random.choice((0.0, 0.0, 0.001, 0.01, 0.1)) * self.random.random()
 
-    def _later(self, seconds: float, callback: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
+    def later(self, seconds: float, callback: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
         return contextvars.Context().run(self.loop.call_later, seconds, callback, *args)
 
     def restart(self, seconds: float) -> None:
         """The database goes away: what is under way is lost or ambiguous, sessions and locks are gone."""
         self.away = True
-        self._later(seconds, self._back)
+        self.later(seconds, self._back)
         for row in self.database.workers.values():
             if self.random.random() < 0.5:
                 row.locked = False
@@ -62,56 +63,96 @@ class Network:
     def _back(self) -> None:
         self.away = False
 
-    async def call(self, work: Callable[[], _T], seconds: float = 0.0) -> _T:
-        """Have the database do something atomic that takes it a while, and bring the answer back."""
-        answer: asyncio.Future[_T] = self.loop.create_future()
-        served = False
+    async def call(
+        self, work: Callable[[], _T], seconds: float = 0.0, *, sender: object = None, statement: bool = False
+    ) -> _T:
+        """Have the database do something atomic that takes it a while, and bring the answer back.
 
-        def lose() -> None:
-            if not answer.done():
-                answer.set_exception(Transient("connection lost", "08006"))
-
-        def deliver(result: _T | None, problem: Exception | None) -> None:
-            if answer.done():
-                return
-            if problem is not None:
-                answer.set_exception(problem)
-            else:
-                answer.set_result(result)  # type: ignore[arg-type]
-
-        def serve() -> None:
-            nonlocal served
-            served = True
-            if self.away:
-                self._later(0.0, deliver, None, Transient("the database system is starting up", "57P03"))
-                return
-            try:
-                result, problem = work(), None
-            except Broken:
-                raise
-            except Exception as raised:
-                result, problem = None, raised
-            if self.strikes("answer lost", 0.05):
-                self._later(self._delay(), lose)
-            else:
-                self._later(self._delay(), deliver, result, problem)
-
+        A `statement` that is cancelled is cancelled in time, or has come to its end when this raises.
+        """
+        call: _Call[_T] = _Call(self, work, self.loop.create_future())
         if self.strikes("request lost", 0.05):
-            self._later(self._delay(), lose)
+            self.later(self.delay(), call.lose)
+            return await call.answer
+        late = self.strikes("served late", 0.04)
+        seconds += 2.0 * self.random.random() if late else 0.0
+        call.serving = self.later(self.delay() + seconds, self._serve, call, sender)
+        if late:
+            self._late.setdefault(sender, []).append(call)
+            self.later(self.delay(), call.lose)
+        self._pending[call.answer] = None
+        try:
+            return await asyncio.shield(call.answer)
+        except asyncio.CancelledError:
+            # The server is asked to cancel: in time, or too late.
+            if not call.served and self.random.random() < 0.6:
+                call.drop()
+            elif statement and not call.answer.done():
+                await asyncio.wait([call.answer])
+            raise
+        finally:
+            self._pending.pop(call.answer, None)
+            if call.answer.done() and not call.answer.cancelled():
+                call.answer.exception()
+
+    def _serve(self, call: _Call[Any], sender: object) -> None:
+        if sender is not None and self.database.rules.settled:
+            self._settle(sender, call)
+        call.serve()
+
+    def _settle(self, sender: object, now: _Call[Any]) -> None:
+        """Whoever sends something has made sure that what he had lost before is served by now, or never."""
+        for call in self._late.pop(sender, ()):
+            if call is now or call.served:
+                continue
+            call.drop()
+            if self.random.random() < 0.5:
+                call.serve()
+
+
+class _Call(Generic[_T]):
+    """A request to the database, with the future of its answer."""
+
+    def __init__(self, network: Network, work: Callable[[], _T], answer: asyncio.Future[_T]) -> None:
+        self.network = network
+        self.work = work
+        self.answer = answer
+        self.serving: asyncio.TimerHandle | None = None
+        self.served = False
+
+    def drop(self) -> None:
+        """It will not be served."""
+        if self.serving is not None:
+            self.serving.cancel()
+
+    def lose(self) -> None:
+        """The caller is told that the connection is gone."""
+        if not self.answer.done():
+            self.answer.set_exception(Transient("connection lost", "08006"))
+
+    def deliver(self, result: _T | None, problem: Exception | None) -> None:
+        """The answer arrives."""
+        if self.answer.done():
+            return
+        if problem is not None:
+            self.answer.set_exception(problem)
         else:
-            late = self.strikes("served late", 0.04)
-            seconds += 2.0 * self.random.random() if late else 0.0
-            serving = self._later(self._delay() + seconds, serve)
-            if late:
-                self._later(self._delay(), lose)
-            self._pending[answer] = None
-            try:
-                return await answer
-            except asyncio.CancelledError:
-                # The server is asked to cancel: in time, or too late.
-                if not served and self.random.random() < 0.6:
-                    serving.cancel()
-                raise
-            finally:
-                self._pending.pop(answer, None)
-        return await answer
+            self.answer.set_result(result)  # type: ignore[arg-type]
+
+    def serve(self) -> None:
+        """The database does it."""
+        network = self.network
+        self.served = True
+        if network.away:
+            network.later(0.0, self.deliver, None, Transient("the database system is starting up", "57P03"))
+            return
+        try:
+            result, problem = self.work(), None
+        except Broken:
+            raise
+        except Exception as raised:
+            result, problem = None, raised
+        if network.strikes("answer lost", 0.05):
+            network.later(network.delay(), self.lose)
+        else:
+            network.later(network.delay(), self.deliver, result, problem)

@@ -197,6 +197,8 @@ class Builder:
             return self.sql(draft, around, names)
         name = self.name("v")
         parameter = self.reference(self.random.choice(firm)).alone()
+        if parameter.use in (Use.ROWS, Use.JSON):
+            return self.sql(draft, around, names)
         if parameter.source.endswith("!"):
             parameter = replace(parameter, column="sqlstate", end=len(parameter.name) + 10)
         draft.add(ValueNode(id=name, after=draft.last, parameter=parameter))

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from dfc.compiler.plan import AtomicNode, Delivery, HttpNode, MapNode, Node, Parameter, Policy, SqlNode
+from dfc.compiler.plan import (
+    AtomicNode,
+    Delivery,
+    HttpNode,
+    MapNode,
+    Node,
+    Parameter,
+    Policy,
+    SqlNode,
+    ValueNode,
+)
 from dfc.executor.journal import StepError
 from tests.simulate.fates import Fate
 from tests.simulate.places import nodes_in
 from tests.simulate.rows import Instance
 
+NO_VALUE = ("P0002", "22004", "42703", "42809")
 ATTEMPTS_MAX = 5
 LOST_ATTEMPTS_MAX = 20
 HTTP_TROUBLE = "DF518"
@@ -21,6 +32,8 @@ def plausible(instance: Instance, path: str, node: Node, error: StepError) -> st
         reasons: list[str | None] = []
         for inner in _inside(node):
             reasons.append(_step(instance, frame + inner.id, node.policy, inner, error, node.id))
+        if any(isinstance(inner, ValueNode) for inner in nodes_in(node.body)):
+            reasons.append(None if error.sqlstate in NO_VALUE else "no value is missing")
         return None if None in reasons else "; ".join(str(reason) for reason in reasons)
     if isinstance(node, MapNode) and isinstance(node.items, Parameter):
         # Over what is no array.

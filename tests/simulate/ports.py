@@ -71,44 +71,44 @@ class Ports:
     # Store
 
     async def history(self, claim: Claim, plan: Plan) -> list[Record]:
-        records = await self.network.call(lambda: self.database.history(claim, self.kept))
+        records = await self._call(lambda: self.database.history(claim, self.kept))
         self.watch.note(records)
         self.network.random.shuffle(records)
         return records
 
     async def record_of(self, claim: Claim, path: str) -> Recorded | None:
-        record = await self.network.call(lambda: self.database.record_of(claim, path))
+        record = await self._call(lambda: self.database.record_of(claim, path))
         if record is not None:
             self.watch.note([record])
         return record
 
     async def result_of(self, claim: Claim, shape: Shape) -> Result:
-        return await self.network.call(lambda: self.database.result_of(claim, shape))
+        return await self._call(lambda: self.database.result_of(claim, shape))
 
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
-        answer = await self.network.call(lambda: self.database.record_failure(claim, action))
+        answer = await self._call(lambda: self.database.record_failure(claim, action))
         return self.watch.answer(answer)
 
     async def record_decision(self, claim: Claim, action: RecordDecision) -> Decided:
-        decided = await self.network.call(lambda: self.database.record_decision(claim, action))
+        decided = await self._call(lambda: self.database.record_decision(claim, action))
         self.watch.note([decided])
         return decided
 
     async def record_beginning(self, claim: Claim, action: RecordBeginning) -> Begun:
-        return await self.network.call(lambda: self.database.record_beginning(claim, action.path))
+        return await self._call(lambda: self.database.record_beginning(claim, action.path))
 
     async def record_attempt(self, claim: Claim, action: RecordAttempt) -> Retrying:
         self.watch.counts(action.path, action.attempts)
-        noted = await self.network.call(lambda: self.database.record_attempt(claim, action))
+        noted = await self._call(lambda: self.database.record_attempt(claim, action))
         self.watch.note([noted])
         return noted
 
     async def start_timer(self, claim: Claim, action: StartTimer) -> Timed:
-        return await self.network.call(lambda: self.database.start_timer(claim, action))
+        return await self._call(lambda: self.database.start_timer(claim, action))
 
     async def position(self, claim: Claim, action: Position) -> Positioned:
         self.watch.stands(action.path, action.round)
-        return await self.network.call(lambda: self.database.position(claim, action))
+        return await self._call(lambda: self.database.position(claim, action))
 
     async def store_items(self, claim: Claim, action: StoreItems) -> Answer:
         instance = self.instance
@@ -123,31 +123,31 @@ class Ports:
         return await self._guarded(action.path, serve)
 
     async def fetch_items(self, claim: Claim, action: FetchItems) -> ItemsFetched:
-        return await self.network.call(lambda: self.database.fetch_items(claim, action))
+        return await self._call(lambda: self.database.fetch_items(claim, action))
 
     async def end_item(self, claim: Claim, action: EndItem) -> ItemEnded:
-        ended = await self.network.call(lambda: self.database.end_item(claim, action))
+        ended = await self._call(lambda: self.database.end_item(claim, action))
         self.watch.note([ended])
         return ended
 
     async def end_map(self, claim: Claim, action: EndMap) -> Answer:
-        answer = await self.network.call(lambda: self.database.end_map(claim, action))
+        answer = await self._call(lambda: self.database.end_map(claim, action))
         return self._brought(self.watch.answer(answer), action.keep)
 
     async def take_turn(self, claim: Claim, key: str, count: int, seconds: int) -> float:
-        wait = await self.network.call(lambda: self.database.take_turn(claim, key, count, seconds))
+        wait = await self._call(lambda: self.database.take_turn(claim, key, count, seconds))
         self.network.fired["turn"] += 1
         return wait
 
     async def park(self, claim: Claim, seconds: float, waiting_for: str) -> None:
         if self.watch.running:
             raise self.watch.say(f"it is parked while {sorted(self.watch.running)} run")
-        await self.network.call(lambda: self.database.park(claim, seconds))
+        await self._call(lambda: self.database.park(claim, seconds))
         self.network.fired["parked"] += 1
 
     async def finish(self, claim: Claim, finish: Finish) -> None:
         self.watch.finishes(finish)
-        await self.network.call(lambda: self.database.finish(claim, finish))
+        await self._call(lambda: self.database.finish(claim, finish))
 
     async def wait(self, seconds: float) -> None:
         if seconds < 0:
@@ -215,7 +215,7 @@ class Ports:
         self.watch.running.add(action.path)
         try:
             await work(transaction)
-            records = await self.network.call(lambda: self.database.commit(claim, transaction.steps))
+            records = await self.call_statement(lambda: self.database.commit(claim, transaction.steps))
         finally:
             self.watch.running.discard(action.path)
         done = AtomicDone(path=action.path, records=records)
@@ -251,6 +251,12 @@ class Ports:
         return self._brought(await self._under(path, record), action.keep)
 
     # What they share
+
+    async def _call(self, work: Callable[[], _T]) -> _T:
+        return await self.network.call(work, sender=self.watch.claim.token)
+
+    async def call_statement(self, work: Callable[[], _T], seconds: float = 0.0) -> _T:
+        return await self.network.call(work, seconds, sender=self.watch.claim.token, statement=True)
 
     def nonce(self) -> str:
         return f"{self.network.random.getrandbits(32):08x}"
@@ -290,7 +296,7 @@ class Ports:
     async def _under(self, path: str, serve: Callable[[], _T], seconds: float = 0.0) -> _T:
         self.watch.running.add(path)
         try:
-            answer = await self.network.call(serve, seconds)
+            answer = await self.call_statement(serve, seconds)
         except (Transient, AlreadyRecorded):
             self.watch.should_know(path)
             raise
@@ -354,7 +360,7 @@ class ModelTransaction:
 
         self.lost = True
         seconds = ports.instance.fates.of(action.path).seconds
-        result, seen = await ports.network.call(serve, seconds)
+        result, seen = await ports.call_statement(serve, seconds)
         self.lost = False
         self.steps.append((action.path, result, seen))
         number = ports.database.journal + len(self.steps)

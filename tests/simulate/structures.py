@@ -17,10 +17,12 @@ from dfc.compiler.plan import (
     SqlNode,
     TimeoutNode,
     TryNode,
+    ValueNode,
     error_source,
 )
 from tests.simulate.decisions import arm, timed_out
 from tests.simulate.outcome import End, Outcome, Undo, beside
+from tests.simulate.places import nodes_in
 from tests.simulate.values import NULL, Given, Trouble, truth
 from tests.simulate.walk import Here, Walk
 
@@ -57,7 +59,7 @@ def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
             out = replace(out, error=replace(out.error, cause=first))
     if node.final is None:
         return out
-    if here.cut and not walk.touched(node.final, here.frame):
+    if here.cut and _steps(node.final) and not walk.touched(node.final, here.frame):
         if recorded and _runs(node.final):
             raise walk.say(f"`{here.frame}{node.id}` was entered, and its finally has not run")
         return out
@@ -71,6 +73,11 @@ def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
 def _runs(block: Block) -> bool:
     """Whether something is recorded surely when a block runs."""
     return isinstance(block.nodes[0], SqlNode)
+
+
+def _steps(block: Block) -> bool:
+    """Whether anything may be recorded when a block runs."""
+    return any(not isinstance(node, ValueNode) for node in nodes_in(block))
 
 
 def timeout(walk: Walk, node: Node, here: Here) -> Outcome:
@@ -187,5 +194,7 @@ def _undecided(walk: Walk, node: ArmsNode, path: str, here: Here, outs: list[Out
         given: Given = [out.given for out in outs if out.given is not None]
         return replace(Outcome(end=End.DONE, at=0).behind(*outs), given=given)
     if here.cut:
+        if node.mode is ArmsMode.ALL_OR_CANCEL and errors:
+            return replace(Outcome(end=End.ERROR, at=0).behind(*outs), error=errors[0].error)
         return Outcome(end=End.STOPPED, at=0).behind(*outs)
     raise walk.say(f"`{path}` goes on, and nothing is decided")

@@ -163,7 +163,7 @@ class Walk:
 
     def _join(self, node: JoinNode, before: list[Outcome], here: Here) -> Outcome:
         at = max(out.at for out in before)
-        for end in (End.LEFT, End.STOPPED, End.ERROR):
+        for end in (End.LEFT, End.ERROR, End.STOPPED):
             for out in before:
                 if out.end is end:
                     return replace(out.passed_on(), at=at)
