@@ -8,12 +8,15 @@ here; it never parses SQL.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-PLAN_FORMAT = 1
-COMPILER_VERSION = 1
+PLAN_FORMAT = 2
+READABLE_FORMATS = (1, 2)
+"""Plans of these formats can be read: instances keep the plan that they were started with."""
+COMPILER_VERSION = 2
 
 
 class Form(StrEnum):
@@ -135,9 +138,10 @@ class Parameter:
 
     `name` is the name as written (for messages and for the alias of a row set). `column` is None for the
     first column. `optional` (`?`) turns no rows and NULL into NULL instead of a failure. `aliased` says
-    that the author gave a row set an alias of their own. `otherwise` are the nodes, later ones first, whose
-    result counts where `source` has not run. `identifier`: it stands for the name of an object, in a
-    statement that takes no parameters.
+    that the author gave a row set an alias of their own. `source` is the latest written node that may be
+    meant, `otherwise` are the earlier ones, later ones first; the one counts that ran last, where a node in a
+    loop around the reference counts with what it gave in an earlier round. `identifier`: it stands for the
+    name of an object, in a statement that takes no parameters.
     """
 
     name: str
@@ -153,7 +157,9 @@ class Parameter:
 
     @property
     def key(self) -> str:
-        """What the value goes under: two references with the same nodes to choose from have the same value."""
+        """What the value goes under: two references with the same nodes to choose from have the same
+        value.
+        """
         return "|".join((self.source, *self.otherwise)) if self.otherwise else self.source
 
 
@@ -163,7 +169,9 @@ class Literal:
 
     It becomes a text expression that joins its parts. `type_start` is where the name of its type begins
     (`interval '$n days'`), None for a plain literal. `escapes` are the offsets of each `$$name` that stands
-    for the text `$name`; a literal may have those alone.
+    for the text `$name`; a literal may have those alone. Where PostgreSQL's grammar takes nothing but a
+    constant (`COMMENT ON TABLE t IS $x`), a literal is exactly one reference, without quotes; with
+    `type_start` at its `start` a number can stand there (`RESTART WITH $n`), if the value is one.
     """
 
     start: int
@@ -353,8 +361,8 @@ class ArmsNode:
 class MapNode:
     """Runs `body` once for each row (or each `batch_size` rows) of `items`.
 
-    `items` is a query, or the reference whose result is meant. The row is `item_source(id)` for the body,
-    under the name `name`.
+    `items` is a query, or a reference: without a column the whole result is meant, its rows or the elements
+    of its JSON array. The row is `item_source(id)` for the body, under the name `name`.
     """
 
     id: str
@@ -478,12 +486,11 @@ def blocks_of(node: Node) -> tuple[tuple[str, Block], ...]:
             assert_never(node)
 
 
-def all_nodes(block: Block) -> list[Node]:
-    """The nodes of a block and of all blocks in it, in no particular order."""
-    found: list[Node] = []
-    todo = [block]
+def every_node(nodes: Sequence[Node]) -> Iterator[Node]:
+    """The nodes and those of all blocks in them, each node before those of its blocks."""
+    todo = list(reversed(nodes))
     while todo:
-        for node in todo.pop().nodes:
-            found.append(node)
-            todo.extend([inner for _, inner in blocks_of(node)])
-    return found
+        node = todo.pop()
+        yield node
+        for _, block in reversed(blocks_of(node)):
+            todo += reversed(block.nodes)

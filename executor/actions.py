@@ -124,7 +124,11 @@ class StoreItems:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendHttp:
-    """Send the request, or each that a `<id>/request` step computed; record the answer under `path`."""
+    """Send the request, or each that a `<id>/request` step computed; record the answer under `path`.
+
+    `secrets` are the names of secrets that computed requests may ask for: those in the text of the step
+    (`secret_text.names_in`), so that no data can ask for others. None: any.
+    """
 
     path: str
     request: Request | Rows
@@ -133,6 +137,7 @@ class SendHttp:
     keep: bool
     policy: Policy = DEFAULT_POLICY
     attempt: int = 1
+    secrets: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

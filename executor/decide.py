@@ -36,8 +36,8 @@ from dfc.compiler.plan import (
     TimeoutNode,
     TryNode,
     ValueNode,
-    all_nodes,
     blocks_of,
+    every_node,
 )
 from dfc.executor.actions import Action, Finish, RunAtomic
 from dfc.executor.core import activations, arms, branches, ending, loops, maps, unwinding
@@ -150,7 +150,7 @@ def begin(
 
 def begin_atomic(action: RunAtomic, sources: Mapping[str, Result]) -> State:
     """The state of a transaction of several steps, to be driven on one session up to its Finish."""
-    kept = frozenset([node.id for node in all_nodes(action.block)])
+    kept = frozenset([node.id for node in every_node(action.block.nodes)])
     state = State(instance="", kept=kept, plain=True)
     outside = Scope(Layout((), [], [], 0), action.frame, Role.ROOT, None, None)
     for source, result in sources.items():

@@ -4,6 +4,7 @@
 \ir functions/limits.sql
 \ir functions/new_id.sql
 \ir functions/new_token.sql
+\ir functions/variables.sql
 \ir functions/before_instance.sql
 \ir functions/after_delete.sql
 \ir functions/json_composite.sql
@@ -53,9 +54,15 @@
 \ir functions/rows.sql
 \ir functions/execute.sql
 \ir functions/adopt.sql
+\ir functions/durations.sql
+\ir functions/policies.sql
 \ir functions/builders.sql
 \ir functions/nodes.sql
+\ir functions/control_flow.sql
+\ir functions/safety.sql
 \ir functions/http.sql
+\ir functions/http_text.sql
+\ir functions/multipart.sql
 \ir functions/later.sql
 \ir functions/check_expression.sql
 \ir functions/start.sql

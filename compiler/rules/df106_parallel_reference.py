@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dfc.compiler.ast import FanOut
+from dfc.compiler.ast import FanOut, Race
 from dfc.compiler.diagnostics import Diagnostic, Note, error
 from dfc.compiler.facts import Facts
-from dfc.compiler.scope import Why
+from dfc.compiler.links import Why
 
 
 def parallel_reference(facts: Facts) -> Iterator[Diagnostic]:
@@ -16,7 +16,8 @@ def parallel_reference(facts: Facts) -> Iterator[Diagnostic]:
         if loose.why is not Why.PARALLEL or loose.name is None or loose.branch is None:
             continue
         reference = loose.reference
-        operator = "|=>" if isinstance(loose.branch.tree, FanOut) else "&"
+        group = facts.outline.forks[loose.branch.fork].tree
+        operator = "|=>" if isinstance(group, FanOut) else "|" if isinstance(group, Race) else "&"
         yield error(
             "DF106",
             f"`${reference.name}` is not certain to have run here",

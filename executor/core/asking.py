@@ -15,7 +15,7 @@ from dfc.compiler.plan import (
     SqlBody,
     SqlNode,
     ValueNode,
-    all_nodes,
+    every_node,
 )
 from dfc.executor.actions import (
     Action,
@@ -180,15 +180,15 @@ def _atomic(state: State, job: Job) -> RunAtomic:
 
 def statements_of(block: Block, frame: str) -> list[str]:
     """The paths of all statements of a block under a frame, those in the parts of its ifs too."""
-    return [frame + node.id for node in all_nodes(block) if isinstance(node, SqlNode)]
+    return [frame + node.id for node in every_node(block.nodes) if isinstance(node, SqlNode)]
 
 
 def _bodies(block: Block) -> list[SqlBody]:
-    return [node.body for node in all_nodes(block) if isinstance(node, SqlNode)]
+    return [node.body for node in every_node(block.nodes) if isinstance(node, SqlNode)]
 
 
 def _lone(block: Block) -> list[Parameter]:
-    return [node.parameter for node in all_nodes(block) if isinstance(node, ValueNode)]
+    return [node.parameter for node in every_node(block.nodes) if isinstance(node, ValueNode)]
 
 
 def _items(state: State, job: Job) -> RunItems | StoreItems:

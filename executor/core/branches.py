@@ -11,8 +11,8 @@ from dfc.compiler.plan import (
     IfNode,
     TryNode,
     ValueNode,
-    all_nodes,
     error_source,
+    every_node,
 )
 from dfc.executor.core import activations
 from dfc.executor.core.tree import (
@@ -225,7 +225,7 @@ def begin_atomic(state: State, task: Task) -> None:
     node = task.node
     assert isinstance(node, AtomicNode)
     frame = task.scope.frame
-    if any(frame + inner.id in state.records for inner in all_nodes(node.body)):
+    if any(frame + inner.id in state.records for inner in every_node(node.body.nodes)):
         _open_atomic(state, task)
         return
     activations.ask(state, task, Kind.ATOMIC, task.path)

@@ -16,7 +16,7 @@ from dfc.compiler.plan import (
     MapNode,
     OnError,
     SqlNode,
-    all_nodes,
+    every_node,
     item_source,
 )
 from dfc.executor.core import activations
@@ -96,7 +96,7 @@ def begin_map(state: State, task: Task) -> None:
 
 
 def _has_undos(block: Block) -> bool:
-    return any(isinstance(node, CompensateNode) for node in all_nodes(block))
+    return any(isinstance(node, CompensateNode) for node in every_node(block.nodes))
 
 
 def _recorded_items(state: State, path: str) -> frozenset[int]:

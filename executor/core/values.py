@@ -7,7 +7,7 @@ from typing import Any, assert_never, cast
 
 from dfc.compiler.plan import INPUT, MapNode, Parameter, SqlBody, Use
 from dfc.executor.actions import Sources
-from dfc.executor.bind import IS_NULL, NO_COLUMN, NO_ROWS, WRONG_KIND, column_keys
+from dfc.executor.values import IS_NULL, NO_COLUMN, NO_ROWS, WRONG_KIND, column_keys
 from dfc.executor.core import exact
 from dfc.executor.core.tree import Given, Scope, State
 from dfc.executor.journal import (

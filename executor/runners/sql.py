@@ -121,9 +121,13 @@ class PostgresSql:
             except NotDescribed as error:
                 if attempts < ATTEMPTS_MAX and await cleaned(session, error.around, error.cause):
                     continue
+                if attempts < ATTEMPTS_MAX and self._statements.forget_type(error.cause.fields):
+                    continue
                 cause, around, position = error.cause, error.around, error.position
             except ServerError as error:
                 if attempts < ATTEMPTS_MAX and await cleaned(session, around, error):
+                    continue
+                if attempts < ATTEMPTS_MAX and self._statements.forget_type(error.fields):
                     continue
                 cause, position = error, None
                 if sent is not None and around is not None and error.index == len(around.before):

@@ -6,6 +6,7 @@ It is learned from the server, kept, and put right when the server says that it 
 from __future__ import annotations
 
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ WITHOUT_PARAMETERS: Final = frozenset({"select", "values", "table", "insert", "u
 DRIFT: Final = frozenset({"0A000", "42601", "42703", "42702", "42804", "42P10", "42P18"})
 """What PostgreSQL may answer when a statement has other columns by now than were described."""
 
+_GONE: Final = re.compile(r'cache lookup failed for type (\d+)|type "(.*)" does not exist')
 _log = logging.getLogger(__name__)
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -115,11 +117,22 @@ class Statements:
         """The statement with its references replaced; asks the server for names of types."""
         body = step.body
         if not body.parameters:
-            return bind(step.path, body, {}, {})
+            return bind(step.path, body, {}, {}, mode)
         await self._learn_types(session, needed_types(body, step.sources, mode))
         oids = {oid for source in step.sources.values() if isinstance(source, Rows) for oid in source.types}
         names = self._known_names(oids | {16, 20, 25, 1700, 3802})
         return bind(step.path, body, step.sources, names, mode)
+
+    def forget_type(self, fields: Fields) -> bool:
+        """Whether the error says that a type we know is gone; then its values go on as text."""
+        gone = _GONE.fullmatch(fields.message)
+        if gone is None:
+            return False
+        for oid, name in self._type_names.items():
+            if name is not None and (gone[1] == str(oid) or gone[2] == name.replace('"', "")):
+                self._type_names[oid] = None
+                return True
+        return False
 
     def learn(self, step: Step, sent: Sent, error: ServerError) -> bool:
         """Whether the statement's error says that what we know of it is wrong; then that is put right."""
