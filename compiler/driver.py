@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dfc.compiler import wire
@@ -20,7 +20,7 @@ from dfc.compiler.ast import (
     Workflow,
 )
 from dfc.compiler.check import RULES, SIZE_RULES, check
-from dfc.compiler.diagnostics import Diagnostic, has_errors
+from dfc.compiler.diagnostics import Diagnostic, Severity, has_errors, note
 from dfc.compiler.facts import Facts
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.lower import lower, node_ids
@@ -29,13 +29,14 @@ from dfc.compiler.parse import parse_expression, parse_file
 from dfc.compiler.plan import Plan
 from dfc.compiler.policies import policing
 from dfc.compiler.printer import HOLE, print_expression
-from dfc.compiler.scope import NO_SCOPE, resolve
+from dfc.compiler.scope import NO_SCOPE, known_names, resolve
 from dfc.compiler.silence import without_silenced
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
-from dfc.compiler.sql.analysis import Analysis, analyse
-from dfc.compiler.sql.references import Reference, lone_reference
+from dfc.compiler.sql.analysis import Analysis, analyse, literals_of
+from dfc.compiler.sql.references import Reference, reference_at
 from dfc.compiler.templates import request_statement, value_statement
+from dfc.compiler.variables import NO_VARIABLES, Variables, spliced, template_texts
 
 SQL_DOOR = "df.start"
 
@@ -60,7 +61,10 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledStatement:
-    """A workflow of a file, compiled. `wire` is the text of its expression, None where it has no plan."""
+    """A workflow of a file, compiled. `wire` is the text of its expression, None where it has errors.
+
+    A template has `wire` and no plan: variables decide what it says, so that it is compiled when it starts.
+    """
 
     statement: Workflow
     compiled: Compiled
@@ -86,7 +90,11 @@ def compile_file(source: Source) -> CompiledFile:
             statements.append(statement)
             continue
         compiled = compile_workflow(statement.body, source, statement.mixed, faulty=statement.faulty)
-        text = wire.write(statement.body) if compiled.plan is not None else None
+        is_template = False
+        if compiled.plan is None:
+            compiled, is_template = _without_deferred(statement.body, compiled)
+        ready = compiled.plan is not None or (is_template and not statement.faulty)
+        text = wire.write(statement.body) if ready else None
         statements.append(CompiledStatement(statement=statement, compiled=compiled, wire=text))
         problems += compiled.problems
     problems.sort(key=lambda problem: problem.span.start)
@@ -94,12 +102,38 @@ def compile_file(source: Source) -> CompiledFile:
     return CompiledFile(source=source, statements=tuple(statements), problems=heard)
 
 
-def compile_wire(text: str) -> Compiled:
-    """Compile what the SQL door stored. Spans refer to the expression as the printer writes it."""
+def _without_deferred(tree: Expression, compiled: Compiled) -> tuple[Compiled, bool]:
+    """Notes (DF211) in place of the errors inside texts with a `{name}`; whether no other error is left.
+
+    Only the variables of whoever starts the workflow can tell whether they are errors.
+    """
+    places = [text.span for text in template_texts(tree)]
+    problems: list[Diagnostic] = []
+    deferred: set[Span] = set()
+    for problem in compiled.problems:
+        inside = [at for at in places if at.start <= problem.span.start and problem.span.end <= at.end]
+        if problem.severity is Severity.ERROR and inside:
+            deferred.add(inside[0])
+        else:
+            problems.append(problem)
+    is_template = bool(deferred) and not has_errors(problems)
+    for place in deferred:
+        said = "not analysed: what this says depends on the variables of whoever starts the workflow"
+        problems.append(note("DF211", said, place, help="set them with `SELECT df.setvar(...)` before it"))
+    problems.sort(key=lambda problem: problem.span.start)
+    return replace(compiled, problems=tuple(problems)), is_template
+
+
+def compile_wire(text: str, variables: Variables = NO_VARIABLES) -> Compiled:
+    """Compile what the SQL door stored, with the values that the variables in it had when it was started.
+
+    Spans refer to the expression as the printer writes it, with these values in it.
+    """
     read = wire.read(text)
     tree = read.tree or read.draft
     if tree is None:
         return Compiled(source=Source(SQL_DOOR, text), problems=read.problems)
+    tree = spliced(tree, variables)
     source = Source(SQL_DOOR, print_expression(tree))
     parsed = parse_expression(source)
     problems = _placed(parsed.problems, read.faults, source)
@@ -137,10 +171,11 @@ def compile_workflow(
     oversize = check(Facts(outline=flat, scope=NO_SCOPE, analyses={}), SIZE_RULES)
     if has_errors(oversize):
         return Compiled(source=source, problems=tuple(oversize))
-    analyses = _analyse(flat)
+    known = known_names(flat)
+    analyses = _analyse(flat, known.__contains__)
     facts = Facts(
         outline=flat,
-        scope=resolve(flat, _references(flat, analyses)),
+        scope=resolve(flat, _references(flat, analyses, known)),
         analyses=analyses,
         policies=policing(flat),
         mixed=mixed,
@@ -155,7 +190,7 @@ def compile_workflow(
     return Compiled(source=source, problems=tuple(problems), plan=plan, provenance=_origins(facts))
 
 
-def _analyse(flat: Outline) -> dict[int, Analysis]:
+def _analyse(flat: Outline, known: Callable[[str], bool]) -> dict[int, Analysis]:
     """The analysis of each unit that has a statement, its author's or one that the compiler writes."""
     found: dict[int, Analysis] = {}
     for index, unit in enumerate(flat.units):
@@ -164,9 +199,9 @@ def _analyse(flat: Outline) -> dict[int, Analysis]:
             case Sql(query=query) | Map(items=Sql(query=query)):
                 text = query
             case Http():
-                text = request_statement(unit.tree)
+                text = request_statement(unit.tree, known)
             case Break(value=Text() as value):
-                text = value_statement(value)
+                text = value_statement(value, known)
             case _:
                 pass
         if text is not None:
@@ -174,13 +209,15 @@ def _analyse(flat: Outline) -> dict[int, Analysis]:
     return found
 
 
-def _references(flat: Outline, analyses: Mapping[int, Analysis]) -> dict[int, tuple[Reference, ...]]:
+def _references(
+    flat: Outline, analyses: Mapping[int, Analysis], known: frozenset[str]
+) -> dict[int, tuple[Reference, ...]]:
     """The references of each unit: those of its statement, or the one that stands alone."""
-    found = {unit: analysis.references for unit, analysis in analyses.items()}
+    found = {unit: literals_of(analysis, known)[0] for unit, analysis in analyses.items()}
     for index, unit in enumerate(flat.units):
         match unit.tree:
             case Ref(text=text) | Map(items=Ref(text=text)):
-                found[index] = (lone_reference(text.value),)
+                found[index] = (reference_at(text.value, 0, len(text.value)),)
             case _:
                 pass
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
 from collections.abc import Mapping
 from typing import assert_never
 
@@ -64,6 +63,8 @@ from dfc.compiler.plan import (
 )
 from dfc.compiler.plan_verify import verify
 from dfc.compiler.policies import policy_of
+from dfc.compiler.scope import known_names
+from dfc.compiler.sql.analysis import literals_of
 
 
 class LoweringError(RuntimeError):
@@ -124,6 +125,7 @@ class _Lowering:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._outline = facts.outline
+        self._known = known_names(facts.outline)
         self._ids = node_ids(facts)
         self._bindings = _bindings(facts, self._ids)
         links = facts.scope.links.values()
@@ -310,21 +312,13 @@ class _Lowering:
     def _body(self, unit: int) -> SqlBody:
         analysis = self._facts.analyses[unit]
         parameters = self._parameters(unit)
-        starts = [parameter.start for parameter in parameters]
         return SqlBody(
             sql=analysis.sql,
             kind=analysis.kind,
             form=Form.AUTOCOMMIT if self._is_autocommit(unit) else analysis.form,
             returns=analysis.returns,
             parameters=parameters,
-            # A literal whose names nobody knows is plain text.
-            literals=tuple(
-                [
-                    literal
-                    for literal in analysis.literals
-                    if literal.escapes or _has_between(starts, literal.start, literal.end)
-                ]
-            ),
+            literals=literals_of(analysis, self._known)[1],
         )
 
     def _is_autocommit(self, unit: int) -> bool:
@@ -396,11 +390,6 @@ def _by_block(outline: Outline) -> list[tuple[int, list[int]]]:
     for number, unit in enumerate(outline.units):
         units[block[unit.branch]].append(number)
     return sorted(units.items())
-
-
-def _has_between(starts: list[int], start: int, end: int) -> bool:
-    place = bisect_left(starts, start)
-    return place < len(starts) and starts[place] < end
 
 
 def _json(tree: Break) -> str:

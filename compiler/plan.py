@@ -158,6 +158,13 @@ class Parameter:
     otherwise: tuple[str, ...] = ()
     identifier: bool = False
 
+    @property
+    def key(self) -> str:
+        """What the value goes under: two references with the same nodes to choose from have the same
+        value.
+        """
+        return "|".join((self.source, *self.otherwise)) if self.otherwise else self.source
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Literal:
@@ -165,7 +172,9 @@ class Literal:
 
     It becomes a text expression that joins its parts. `type_start` is where the name of its type begins
     (`interval '$n days'`), None for a plain literal. `escapes` are the offsets of each `$$name` that stands
-    for the text `$name`; a literal may have those alone.
+    for the text `$name`; a literal may have those alone. Where PostgreSQL's grammar takes nothing but a
+    constant (`COMMENT ON TABLE t IS $x`), a literal is exactly one reference, without quotes; with
+    `type_start` at its `start` a number can stand there (`RESTART WITH $n`), if the value is one.
     """
 
     start: int

@@ -79,6 +79,17 @@ def resolve(outline: Outline, references: Mapping[int, tuple[Reference, ...]]) -
     return _answers(outline, walk.asked)
 
 
+def known_names(outline: Outline) -> frozenset[str]:
+    """The names that a reference in a literal may have; any other word behind a `$` there is text."""
+    names = {name.text.value for name in outline.names if not name_fault(name.text.value)}
+    for fork in outline.forks:
+        if isinstance(fork.tree, Map):
+            names.add(fork.tree.name.value)
+        elif isinstance(fork.tree, Try):
+            names.add(ERROR)
+    return frozenset(names | {INPUT})
+
+
 def _answers(outline: Outline, asked: list[_Asked]) -> Scope:
     names = frozenset(name.text.value for name in outline.names)
     items = frozenset(fork.tree.name.value for fork in outline.forks if isinstance(fork.tree, Map))

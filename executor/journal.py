@@ -219,12 +219,20 @@ class Item:
 class ItemsFetched:
     """The next items of the map at `path` that have not ended, in order; fewer than asked for are the last.
 
-    `failed`: how many have failed so far.
+    `first_error`: that of the first item, in order, that has failed so far.
     """
 
     path: str
     items: tuple[Item, ...]
-    failed: int = 0
+    first_error: StepError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRead:
+    """The result that was asked for under this path."""
+
+    path: str
+    result: Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,4 +243,6 @@ class ItemEnded:
     item: int
 
 
-Event = Record | CancelRequested | Attempted | Due | Stopped | AtomicDone | ItemsFetched | ItemEnded
+Event = (
+    Record | CancelRequested | Attempted | Due | Stopped | AtomicDone | ItemsFetched | ItemEnded | ResultRead
+)

@@ -7,6 +7,7 @@ docs/adr/0010-schema-migrations.md.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
@@ -152,13 +153,14 @@ def _install(connection: Connection, notices: list[str]) -> MigrationReport:
     text = code()
     text_hash = hashlib.sha256(text.encode()).hexdigest()
     applied: list[str] = []
-    for migration in known[installed:]:
-        with connection.transaction():
-            _apply(connection, migration, first=migration.version == 1)
-            # Tables without the functions that guard them never become visible.
-            if migration is known[-1]:
-                _replace_code(connection, text, text_hash)
-        applied.append(f"{migration.version:04}_{migration.name}")
+    # Tables without the functions that guard them never become visible: at first all is one transaction.
+    with connection.transaction() if installed == 0 else contextlib.nullcontext():
+        for migration in known[installed:]:
+            with connection.transaction():
+                _apply(connection, migration, first=migration.version == 1)
+                if migration is known[-1]:
+                    _replace_code(connection, text, text_hash)
+            applied.append(f"{migration.version:04}_{migration.name}")
     stale = not applied and _code_hash(connection) != text_hash
     if stale:
         with connection.transaction():

@@ -9,4 +9,12 @@ LOST: Final = "08006"
 
 FENCE_LOST: Final = "DX001"
 RECORDED: Final = "DX002"
+BEATEN: Final = "DX004"
 NO_STATEMENT: Final = "26000"
+CANCELLED: Final = "57014"
+CONFLICT: Final = "40001"
+IN_TRANSACTION: Final = "2D000"
+"""COMMIT or ROLLBACK where there is a transaction around."""
+
+TIMEOUT: Final = "timeout"
+"""Of ours: a time limit of a policy, or of a transaction of several steps."""

@@ -6,30 +6,84 @@ All of it runs on the worker's own connections; no SQL of a user does.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
 
+from dfc.compiler import plan_json
 from dfc.compiler.plan import PLAN_FORMAT, Plan
-from dfc.executor import retry, sqlstates
-from dfc.executor.actions import Finish, RecordFailure
+from dfc.executor import answers, limits, retry, sqlstates
+from dfc.executor.actions import (
+    EndItem,
+    EndMap,
+    FetchItems,
+    Finish,
+    Position,
+    RecordAttempt,
+    RecordBeginning,
+    RecordDecision,
+    RecordFailure,
+    Rider,
+    StartTimer,
+    StoreItems,
+)
 from dfc.executor.bind import array_literal
-from dfc.executor.compose import error_object, finish_json, json_text
+from dfc.executor.compose import (
+    carry_json,
+    error_object,
+    finish_json,
+    json_text,
+    rider_json,
+    shape_json,
+)
 from dfc.executor.connections import conninfo_for
-from dfc.executor.decide import kept_paths
-from dfc.executor.journal import Completed, Failed, Recorded, Result, Rows, StepError, Value
-from dfc.executor.ports import AlreadyRecorded, Answer, Claim, FenceLost, Transient
+from dfc.executor.decide import kept_nodes
+from dfc.executor.journal import (
+    Begun,
+    Completed,
+    Decided,
+    Failed,
+    ItemEnded,
+    Items,
+    ItemsFetched,
+    Positioned,
+    Record,
+    Recorded,
+    Result,
+    Retrying,
+    Rows,
+    Shape,
+    StepError,
+    Timed,
+    Value,
+)
+from dfc.executor.ports import AlreadyRecorded, Answer, Beaten, Claim, FenceLost, StepFailed, Transient
 from dfc.executor.queries import query
 from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session
 
 CONTROL_CONNECTIONS_MAX: Final = 4
 
+FORMATS: Final[tuple[int, ...]] = tuple(getattr(plan_json, "READABLE_FORMATS", (PLAN_FORMAT,)))
+"""Formats of plans that this program can run."""
+
+_FAULTS_OF_DATA: Final = ("22", "54")
+"""Classes of errors that say of a result that no items can be made of it."""
+
 _CLAIM: Final = "SELECT * FROM df._claim($1, $2, $3, $4)"
 _CANCELS: Final = "SELECT * FROM df._cancels($1)"
+_NEXT_WAKE: Final = "SELECT df._next_wake()"
 _RECORD: Final = "SELECT * FROM df._record($1, $2, $3, $4, $5, $6, $7)"
+_RECORD_DECISION: Final = "SELECT value, journal FROM df._record_decision($1, $2, $3, $4)"
+_RECORD_BEGINNING: Final = "SELECT df._record_beginning($1, $2, $3)"
+_RECORD_ATTEMPT: Final = "SELECT df._record_attempt($1, $2, $3, $4, $5, $6)"
+_RECORD_POSITION: Final = "SELECT df._record_position($1, $2, $3, $4, $5, $6, $7, $8)"
+_START_TIMER: Final = "SELECT df._start_timer($1, $2, $3, $4)"
+_END_ITEM: Final = "SELECT df._end_item($1, $2, $3, $4, $5, $6, $7)"
+_END_MAP: Final = "SELECT journal, finished, cancel_reason, value FROM df._end_map($1, $2, $3, $4, $5)"
+_TAKE_TURN: Final = "SELECT df._take_turn($1, $2, $3, $4, $5)"
+_PARK: Final = "SELECT df._park($1, $2, $3, $4)"
 _FINISH: Final = "SELECT df._finish($1, $2, $3)"
 _STORE_PLAN: Final = "SELECT df._store_plan($1, $2, $3, $4, $5)"
 
@@ -37,19 +91,33 @@ _STORE_PLAN: Final = "SELECT df._store_plan($1, $2, $3, $4, $5)"
 class StoreError(Exception):
     """The database refused what the worker asked: a fault of ours, or of the installation."""
 
-    def __init__(self, message: str, sqlstate: str) -> None:
+    def __init__(
+        self, message: str, sqlstate: str, *, detail: str | None = None, hint: str | None = None
+    ) -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
+        self.detail = detail
+        self.hint = hint
+
+    def of_step(self, path: str) -> StepError:
+        """The same as the error of a step."""
+        return StepError(
+            step=path, message=str(self), sqlstate=self.sqlstate, detail=self.detail, hint=self.hint
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedInstance:
-    """An instance as it was claimed: with what is needed to find or make its plan."""
+    """An instance as it was claimed: with what is needed to find or make its plan.
+
+    `variables` is a JSON object: the values of the variables in the expression, when there are any.
+    """
 
     claim: Claim
     expression: str
     expression_hash: bytes
     plan_hash: str | None
+    variables: str | None = None
 
 
 class Control:
@@ -107,48 +175,160 @@ class PostgresStore:
 
     def __init__(self, control: Control) -> None:
         self._control = control
+        self.wakes_at: float | None = None
+        """When the next parked instance is due, in the event loop's time, as far as is known."""
 
-    # The journal of one instance: ports.Store
+    # What lasts: ports.Store
 
-    async def history(self, claim: Claim, plan: Plan) -> list[Recorded]:
+    async def history(self, claim: Claim, plan: Plan) -> list[Record]:
         """See `ports.Store`."""
-        [answer] = await self._control.ask(
-            Message(
-                query("history"),
-                (claim.instance, _bytea(claim.token), array_literal(sorted(kept_paths(plan)))),
-                prepare=True,
-            )
+        kept = array_literal(sorted(kept_nodes(plan)))
+        answer = await self._ask(
+            query("history"), claim.instance, _bytea(claim.token), kept, str(limits.KEPT_BYTES_MAX)
         )
-        return [_recorded(answer, row) for row in range(len(answer))]
+        return [answers.record(answer, row) for row in range(len(answer))]
 
     async def record_of(self, claim: Claim, path: str) -> Recorded | None:
         """See `ports.Store`."""
-        [answer] = await self._control.ask(
-            Message(query("record_of"), (claim.instance, _bytea(claim.token), path), prepare=True)
-        )
-        return _recorded(answer, 0) if len(answer) else None
+        answer = await self._ask(query("record_of"), claim.instance, _bytea(claim.token), path)
+        return answers.recorded(answer, 0) if len(answer) else None
+
+    async def result_of(self, claim: Claim, shape: Shape) -> Result:
+        """See `ports.Store`."""
+        answer = await self._ask_for(claim, query("result_of"), shape_json(shape))
+        found = answers.result(answer, 0, 0)
+        assert found is not None, "a shape has a result, or the store refuses it"
+        return found
 
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
         """See `ports.Store`."""
         error = json_text(error_object(action.error))
         answer = await self._record(claim, action.path, "failed", None, error, action.finish)
-        event = Failed(number=int(answer.raw(0, 0) or 0), path=action.path, error=action.error)
-        return _answer(event, answer)
+        event = Failed(number=answers.integer(answer, 0, 0), path=action.path, error=action.error)
+        return answers.answered(event, answer, action.finish)
 
     async def record_value(
-        self, claim: Claim, path: str, value: str, finish: Finish | None, *, keep: bool
+        self, claim: Claim, path: str, value: str, rider: Rider | None, *, keep: bool
     ) -> Answer:
         """Record the result of a step that is not SQL, given as JSON text.
 
-        Raises FenceLost, AlreadyRecorded, Transient, StoreError.
+        Raises FenceLost, AlreadyRecorded, Beaten, Transient, StoreError.
         """
-        answer = await self._record(claim, path, "completed", value, None, finish)
+        answer = await self._record(claim, path, "completed", value, None, rider)
         result = Value(json=value) if keep else None
-        return _answer(Completed(number=int(answer.raw(0, 0) or 0), path=path, result=result), answer)
+        event = Completed(number=answers.integer(answer, 0, 0), path=path, result=result)
+        return answers.answered(event, answer, rider)
+
+    async def record_decision(self, claim: Claim, action: RecordDecision) -> Decided:
+        """See `ports.Store`."""
+        answer = await self._ask_for(claim, _RECORD_DECISION, action.path, action.value)
+        return Decided(
+            number=answers.integer(answer, 0, 1), path=action.path, value=answers.text(answer, 0, 0)
+        )
+
+    async def record_beginning(self, claim: Claim, action: RecordBeginning) -> Begun:
+        """See `ports.Store`."""
+        await self._ask_for(claim, _RECORD_BEGINNING, action.path)
+        return Begun(path=action.path)
+
+    async def record_attempt(self, claim: Claim, action: RecordAttempt) -> Retrying:
+        """See `ports.Store`."""
+        error = json_text(error_object(action.error))
+        await self._ask_for(
+            claim, _RECORD_ATTEMPT, action.path, str(action.attempts), str(action.seconds), error
+        )
+        return Retrying(
+            path=action.path, attempts=action.attempts, seconds=action.seconds, error=action.error
+        )
+
+    async def start_timer(self, claim: Claim, action: StartTimer) -> Timed:
+        """See `ports.Store`."""
+        answer = await self._ask_for(claim, _START_TIMER, action.path, str(action.seconds))
+        return Timed(path=action.path, seconds=answers.number(answer, 0, 0))
+
+    async def position(self, claim: Claim, action: Position) -> Positioned:
+        """See `ports.Store`."""
+        error = None if action.error is None else json_text(error_object(action.error))
+        answer = await self._ask_for(
+            claim,
+            _RECORD_POSITION,
+            action.path,
+            str(action.round),
+            carry_json(action.carry),
+            array_literal(action.forget),
+            str(action.seconds),
+            error,
+        )
+        return Positioned(
+            path=action.path,
+            round=action.round,
+            carry=action.carry,
+            seconds=answers.number(answer, 0, 0),
+            error=action.error,
+        )
+
+    # Maps: ports.Store
+
+    async def store_items(self, claim: Claim, action: StoreItems) -> Answer:
+        """See `ports.Store`."""
+        try:
+            answer = await self._ask_for(
+                claim, query("store_items"), action.path, str(action.batch_size), *_source(action.source)
+            )
+        except StoreError as error:
+            if error.sqlstate[:2] not in _FAULTS_OF_DATA:
+                raise
+            raise StepFailed(error.of_step(action.path)) from None
+        number, items = answers.integer(answer, 0, 0), answers.integer(answer, 0, 1)
+        columns, types = answers.columns(answer, 0, 2), answers.types(answer, 0, 3)
+        result = Rows(columns=columns, types=types, cells=(), row_count=items)
+        return Answer(event=Completed(number=number, path=action.path, result=result))
+
+    async def fetch_items(self, claim: Claim, action: FetchItems) -> ItemsFetched:
+        """See `ports.Store`."""
+        ended = "t" if action.ended else "f"
+        answer = await self._ask_for(
+            claim, query("fetch_items"), action.path, str(action.after), str(action.limit), ended
+        )
+        return answers.items(action.path, answer)
+
+    async def end_item(self, claim: Claim, action: EndItem) -> ItemEnded:
+        """See `ports.Store`."""
+        shape = None if action.shape is None else shape_json(action.shape)
+        error = None if action.error is None else json_text(error_object(action.error))
+        await self._ask_for(
+            claim, _END_ITEM, action.path, str(action.item), shape, error, array_literal(action.forget)
+        )
+        return ItemEnded(path=action.path, item=action.item)
+
+    async def end_map(self, claim: Claim, action: EndMap) -> Answer:
+        """See `ports.Store`."""
+        rider = None if action.rider is None else rider_json(action.rider)
+        answer = await self._ask_for(claim, _END_MAP, action.path, "t" if action.keep else "f", rider)
+        value = answer.text(0, 3)
+        event = Completed(
+            number=answers.integer(answer, 0, 0),
+            path=action.path,
+            result=None if value is None else Value(json=value),
+        )
+        return answers.answered(event, answer, action.rider)
+
+    # Waiting and the end: ports.Store
+
+    async def take_turn(self, claim: Claim, key: str, count: int, seconds: int) -> float:
+        """See `ports.Store`."""
+        answer = await self._ask_for(claim, _TAKE_TURN, key, str(count), str(seconds))
+        return answers.number(answer, 0, 0)
+
+    async def park(self, claim: Claim, seconds: float, waiting_for: str) -> None:
+        """See `ports.Store`."""
+        await self._ask_for(claim, _PARK, str(seconds), waiting_for)
+        due = asyncio.get_running_loop().time() + max(seconds, 0.0)
+        self.wakes_at = due if self.wakes_at is None else min(self.wakes_at, due)
 
     async def finish(self, claim: Claim, finish: Finish) -> None:
         """See `ports.Store`."""
-        await self._finish(claim, finish_json(finish))
+        await self._ask_for(claim, _FINISH, finish_json(finish))
 
     async def wait(self, seconds: float) -> None:
         """See `ports.Store`."""
@@ -159,38 +339,47 @@ class PostgresStore:
     async def poll(
         self, worker: int, roles: Sequence[str], *, claim_max: int, cancels: bool
     ) -> tuple[list[ClaimedInstance], dict[str, str]]:
-        """Claim up to `claim_max` instances; with `cancels`, also cancel reasons by instance."""
+        """Claim up to `claim_max` instances; with `cancels`, also cancel reasons by instance.
+
+        A claim also learns when the next parked instance is due (`wakes_at`).
+        """
         messages: list[Message] = []
         if cancels:
             messages.append(Message(_CANCELS, (str(worker),), prepare=True))
         if claim_max > 0:
-            values = (str(worker), f"{{{PLAN_FORMAT}}}", array_literal(list(roles)), str(claim_max))
-            messages.append(Message(_CLAIM, values, prepare=True))
-        answers = await self._control.ask(*messages) if messages else []
+            values = (
+                str(worker),
+                array_literal([str(format) for format in FORMATS]),
+                array_literal(list(roles)),
+                str(claim_max),
+            )
+            messages += [Message(_CLAIM, values, prepare=True), Message(_NEXT_WAKE, prepare=True)]
+            self.wakes_at = None
+        found = await self._control.ask(*messages) if messages else []
         reasons: dict[str, str] = {}
         if cancels:
-            found = answers[0]
-            reasons = {_text(found, row, 0): _text(found, row, 1) for row in range(len(found))}
+            rows = range(len(found[0]))
+            reasons = {answers.text(found[0], row, 0): answers.text(found[0], row, 1) for row in rows}
         if claim_max == 0:
             return [], reasons
-        return [_claimed(answers[-1], row) for row in range(len(answers[-1]))], reasons
+        claims, wake = found[-2:]
+        if wake.raw(0, 0) is not None:
+            self.wakes_at = asyncio.get_running_loop().time() + answers.number(wake, 0, 0)
+        return [_claimed(claims, row) for row in range(len(claims))], reasons
 
     async def plan_text(self, instance: str) -> str | None:
         """The pinned plan of an instance as JSON text."""
-        [answer] = await self._control.ask(Message(query("plan"), (instance,), prepare=True))
+        answer = await self._ask(query("plan"), instance)
         return answer.text(0, 0) if len(answer) else None
 
     async def store_plan(self, claim: Claim, compiler_version: int, plan: str, plan_hash: str) -> None:
         """Pin a plan (JSON text) to the instance, keep it for later starts. Raises FenceLost, Transient."""
-        values = (claim.instance, _bytea(claim.token), str(compiler_version), plan, plan_hash)
-        await self._control.ask(Message(_STORE_PLAN, values, prepare=True))
+        token = _bytea(claim.token)
+        await self._ask(_STORE_PLAN, claim.instance, token, str(compiler_version), plan, plan_hash)
 
     async def fail(self, claim: Claim, error: dict[str, Any]) -> None:
         """End an instance as failed, with this error object. Raises FenceLost, Transient, StoreError."""
-        await self._finish(claim, json_text({"status": "failed", "error": error}))
-
-    async def _finish(self, claim: Claim, finish: str) -> None:
-        await self._control.ask(Message(_FINISH, (_bytea(claim.token), claim.instance, finish), prepare=True))
+        await self._ask_for(claim, _FINISH, json_text({"status": "failed", "error": error}))
 
     async def _record(
         self,
@@ -199,11 +388,17 @@ class PostgresStore:
         kind: str,
         value: str | None,
         error: str | None,
-        finish: Finish | None,
+        rider: Rider | None,
     ) -> Answered:
-        ending = None if finish is None else finish_json(finish)
-        values = (_bytea(claim.token), claim.instance, path, kind, value, error, ending)
-        [answer] = await self._control.ask(Message(_RECORD, values, prepare=True))
+        riding = None if rider is None else rider_json(rider)
+        return await self._ask_for(claim, _RECORD, path, kind, value, error, riding)
+
+    async def _ask_for(self, claim: Claim, text: str, *values: str | None) -> Answered:
+        """The answer to a statement whose first parameters are the fence's token and the instance."""
+        return await self._ask(text, _bytea(claim.token), claim.instance, *values)
+
+    async def _ask(self, text: str, *values: str | None) -> Answered:
+        [answer] = await self._control.ask(Message(text, values, prepare=True))
         return answer
 
 
@@ -214,76 +409,53 @@ def _meaning(error: ServerError) -> Exception:
             return FenceLost(fields.message)
         case sqlstates.RECORDED:
             return AlreadyRecorded(fields.message)
+        case sqlstates.BEATEN:
+            return Beaten(fields.message)
         case sqlstate if retry.is_transient(sqlstate):
             return Transient(fields.message, sqlstate)
-        case sqlstate:
-            return StoreError(fields.message, sqlstate)
+        case _:
+            return StoreError(fields.message, fields.sqlstate, detail=fields.detail, hint=fields.hint)
 
 
-def _answer(event: Recorded, answer: Answered) -> Answer:
-    return Answer(event=event, finished=answer.raw(0, 1) == b"t", cancel_reason=answer.text(0, 2))
+def _source(source: Result | Shape) -> tuple[str | None, ...]:
+    """A result as df._store_items takes it: a shape, or number, columns, types, cells, or a value."""
+    match source:
+        case Rows(columns=columns, types=types, cells=cells, row_count=row_count):
+            return (
+                None,
+                str(row_count),
+                array_literal(columns),
+                array_literal([str(oid) for oid in types]),
+                array_literal(cells),
+                None,
+            )
+        case Value(json=value):
+            return (None, None, None, None, None, value)
+        case Items(path=path):
+            return (shape_json(path), None, None, None, None, None)
+        case _:
+            return (shape_json(source), None, None, None, None, None)
 
 
 def _claimed(answer: Answered, row: int) -> ClaimedInstance:
     claim = Claim(
-        instance=_text(answer, row, 0),
-        token=_bytes(answer, row, 1),
-        submitted_by=_text(answer, row, 5),
+        instance=answers.text(answer, row, 0),
+        token=answers.blob(answer, row, 1),
+        submitted_by=answers.text(answer, row, 5),
         database=answer.text(row, 6),
-        search_path=_text(answer, row, 7),
-        time_zone=_text(answer, row, 8),
+        search_path=answers.text(answer, row, 7),
+        time_zone=answers.text(answer, row, 8),
         cancel_reason=answer.text(row, 9),
         resumed=answer.raw(row, 10) == b"t",
+        input=answer.text(row, 11),
     )
     return ClaimedInstance(
         claim=claim,
-        expression=_text(answer, row, 2),
-        expression_hash=_bytes(answer, row, 3),
+        expression=answers.text(answer, row, 2),
+        expression_hash=answers.blob(answer, row, 3),
         plan_hash=answer.text(row, 4),
+        variables=answer.text(row, 12),
     )
-
-
-def _recorded(answer: Answered, row: int) -> Recorded:
-    path = _text(answer, row, 0)
-    number = int(_text(answer, row, 1))
-    if _text(answer, row, 2) == "failed":
-        return Failed(number=number, path=path, error=_step_error(path, answer.text(row, 8)))
-    return Completed(number=number, path=path, result=_kept(answer, row))
-
-
-def _kept(answer: Answered, row: int) -> Result | None:
-    if answer.raw(row, 4) is not None:
-        columns: list[str] = json.loads(_text(answer, row, 4))
-        types: list[str | int] = json.loads(_text(answer, row, 5))
-        cells: list[str | None] = json.loads(_text(answer, row, 6))
-        return Rows(
-            columns=tuple(columns),
-            types=tuple(int(oid) for oid in types),
-            cells=tuple(cells),
-            row_count=int(_text(answer, row, 3)),
-        )
-    value = answer.text(row, 7)
-    return None if value is None else Value(json=value)
-
-
-def _step_error(path: str, text: str | None) -> StepError:
-    fields: dict[str, Any] = json.loads(text or "{}")
-    return StepError(
-        step=fields.get("step", path),
-        message=fields.get("message", "failed"),
-        sqlstate=fields.get("sqlstate", "XX000"),
-        detail=fields.get("detail"),
-        hint=fields.get("hint"),
-        position=fields.get("position"),
-    )
-
-
-def _text(answer: Answered, row: int, column: int) -> str:
-    return answer.text(row, column) or ""
-
-
-def _bytes(answer: Answered, row: int, column: int) -> bytes:
-    return bytes.fromhex(_text(answer, row, column)[2:])
 
 
 def _bytea(value: bytes) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import psycopg
 
-from dfc.compiler.plan import COMPILER_VERSION, PLAN_FORMAT, Plan
+from dfc.compiler.plan import COMPILER_VERSION, Plan
 from dfc.compiler.plan_json import PlanFormatError, from_json
 from dfc.executor import limits, migrate, retry
 from dfc.executor.actions import Finish
@@ -32,7 +32,7 @@ from dfc.executor.queries import query
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.session import ConnectionLost, Message, ServerError, Session
-from dfc.executor.store import ClaimedInstance, Control, PostgresStore, StoreError
+from dfc.executor.store import FORMATS, ClaimedInstance, Control, PostgresStore, StoreError
 
 FOLLOW_UP_SECONDS: Final = 0.03
 """A notification stands for all that were to be sent in its 20 ms: look again a little later."""
@@ -166,9 +166,10 @@ class _Life:
         self._wake = asyncio.Event()
         self._lost: str | None = None
         self._active: dict[str, _Active] = {}
-        self._compiling: dict[bytes, asyncio.Task[CompiledReply]] = {}
+        self._compiling: dict[tuple[bytes, str | None], asyncio.Task[CompiledReply]] = {}
         self._backlog = False
         self._look_until = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
         self._worker = 0
         self._heartbeat: Heartbeat | None = None
         self._control = Control(settings.database, on_lost=self._on_lost)
@@ -200,7 +201,7 @@ class _Life:
             pid=os.getpid(),
             version=_version(),
             compiler_version=COMPILER_VERSION,
-            plan_formats=(PLAN_FORMAT,),
+            plan_formats=FORMATS,
             lease_seconds=settings.lease_seconds,
             slots=settings.slots,
         )
@@ -275,21 +276,31 @@ class _Life:
         self._loop.call_soon_threadsafe(self._on_lost, reason)
 
     async def _doze(self, found: bool) -> None:
-        """Wait for a reason to look again: a notification, a free slot with a backlog, or time."""
+        """Wait for a reason to look again.
+
+        That is a notification, a free slot with a backlog, a parked instance that is due, or time.
+        """
         soon = found or self._loop.time() < self._look_until
         seconds = FOLLOW_UP_SECONDS if soon else self._settings.poll_seconds
-        handle = self._loop.call_later(seconds, self._wake.set)
+        self._alarm = self._loop.call_later(seconds, self._wake.set)
+        self._set_alarm()
         try:
             await self._wake.wait()
         finally:
-            handle.cancel()
+            self._alarm.cancel()
+
+    def _set_alarm(self) -> None:
+        """Look again when the next parked instance is due, if there is a slot for it."""
+        due = self._store.wakes_at
+        if due is None or self._alarm is None or due >= self._alarm.when() or not self._free():
+            return
+        self._alarm.cancel()
+        self._alarm = self._loop.call_at(due, self._wake.set)
 
     async def _poll(self) -> bool:
         """Claim into the free slots, look for cancel requests. Whether anything was claimed."""
         assert self._steps is not None
-        free = self._settings.slots - len(self._active)
-        if free < self._claim_min():
-            free = 0
+        free = self._free()
         if free == 0 and not self._active:
             return False
         try:
@@ -310,9 +321,14 @@ class _Life:
             self._begin(instance)
         return bool(claimed)
 
-    def _claim_min(self) -> int:
-        """With a backlog it is cheaper to claim several at once than one for each slot that becomes free."""
-        return max(1, self._settings.slots // 4) if self._backlog and self._active else 1
+    def _free(self) -> int:
+        """The slots to claim for.
+
+        With a backlog it is cheaper to claim several at once than one for each slot that becomes free.
+        """
+        free = self._settings.slots - len(self._active)
+        least = max(1, self._settings.slots // 4) if self._backlog and self._active else 1
+        return free if free >= least else 0
 
     def _cancel(self, instance: str, reason: str) -> None:
         active = self._active.get(instance)
@@ -330,9 +346,10 @@ class _Life:
     def _ended(self, active: _Active) -> None:
         if self._active.get(active.claimed.claim.instance) is active:
             del self._active[active.claimed.claim.instance]
-        free = self._settings.slots - len(self._active)
-        if self._backlog and free >= self._claim_min():
+        if self._backlog and self._free():
             self._wake.set()
+        # It may have been parked, or has made room for one that is due.
+        self._set_alarm()
 
     # One instance
 
@@ -393,11 +410,12 @@ class _Life:
 
     async def _compile(self, claimed: ClaimedInstance) -> Plan | None:
         # Many instances of one expression, started before its plan was known, are compiled once.
-        task = self._compiling.get(claimed.expression_hash)
+        key = (claimed.expression_hash, claimed.variables)
+        task = self._compiling.get(key)
         if task is None:
-            task = self._loop.create_task(self._compiler.compile_wire(claimed.expression))
-            self._compiling[claimed.expression_hash] = task
-            task.add_done_callback(lambda _: self._compiling.pop(claimed.expression_hash, None))
+            task = self._loop.create_task(self._compiler.compile_wire(claimed.expression, claimed.variables))
+            self._compiling[key] = task
+            task.add_done_callback(lambda _: self._compiling.pop(key, None))
         reply = await asyncio.shield(task)
         if reply.plan is None:
             await self._fail(claimed.claim, _diagnosed(reply))

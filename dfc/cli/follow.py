@@ -65,7 +65,7 @@ class Screen(Protocol):
 
 
 class Quiet:
-    """Shows nothing, for `--json`."""
+    """Shows nothing: for `--json`, and where there is no plan to show."""
 
     def show(self, now: Progress) -> None:
         return None
@@ -125,9 +125,9 @@ def marks(plan: Plan, now: Progress, running: str = "…") -> Callable[[Node], s
 
 
 @contextlib.contextmanager
-def screen(plan: Plan, *, quiet: bool) -> Generator[Screen]:
-    """The screen that suits standard error."""
-    if quiet:
+def screen(plan: Plan | None, *, quiet: bool) -> Generator[Screen]:
+    """The screen that suits standard error. Nothing is shown of a workflow whose plan is not known."""
+    if quiet or plan is None:
         yield Quiet()
     elif not errors.is_terminal or errors.is_dumb_terminal:
         yield Lines(plan)

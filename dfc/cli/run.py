@@ -161,7 +161,8 @@ class Session:
 
     def _workflow(self, run: Run, index: int, workflow: Workflow) -> bool:
         """Start a workflow, unless the continued run has done so, and watch it. Whether it completed."""
-        plan = from_json(workflow.plan)
+        # Without a plan: variables decide what the workflow does, and the worker compiles it with them.
+        plan = None if workflow.plan is None else from_json(workflow.plan)
         instance = run.instance
         if instance is None:
             with self.conn.transaction():

@@ -1,25 +1,28 @@
 -- The trigger in front of every insert into df.instances: what a submitter must not choose is set here.
 --
 -- What df.start refuses because no version runs it yet is refused here too (0A000).
--- The id, the hash of the expression and, when this expression has been compiled before, its plan. The
+-- The id, the hash of the expression, the variables that it mentions and, when this expression has been compiled
+-- before with the same values, its plan. The
 -- defaults (submitted_by, search_path, time_zone) have been computed in the submitter's own context before;
 -- the submitter has no right to name those columns, and the policy checks submitted_by once more afterwards.
--- Locks: none (reads df.meta and df.plans).
+-- Locks: none (reads df.meta, df.vars and df.plans).
 CREATE OR REPLACE FUNCTION df._before_instance() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NEW.database <> current_database() OR NEW.input IS NOT NULL OR NEW.priority <> 0 OR NEW.queue <> 'default' THEN
-        RAISE EXCEPTION 'database, input, priority and queue of an instance are not executable yet' USING ERRCODE = '0A000',
+    IF NEW.database <> current_database() OR NEW.priority <> 0 OR NEW.queue <> 'default' THEN
+        RAISE EXCEPTION 'database, priority and queue of an instance are not executable yet' USING ERRCODE = '0A000',
             DETAIL = 'This version runs a workflow in the database where it was started, the oldest first.',
             HINT = 'Start it with SELECT df.start(workflow, label).';
     END IF;
     NEW.id := df._new_id();
     NEW.status := 'pending';
     NEW.expression_hash := sha256(convert_to(NEW.expression, 'UTF8'));
+    NEW.variables := df._captured(NEW.expression, NEW.submitted_by, NEW.id, NEW.label);
     SELECT p.plan, p.plan_hash INTO NEW.plan, NEW.plan_hash
     FROM df.meta m
-    JOIN df.plans p ON p.compiler_version = m.compiler_version AND p.expression_hash = NEW.expression_hash;
+    JOIN df.plans p ON p.compiler_version = m.compiler_version AND p.expression_hash = NEW.expression_hash
+                       AND p.variables_hash = df._variables_hash(NEW.variables);
     NEW.result := NULL;
     NEW.error := NULL;
     NEW.attempt := 0;

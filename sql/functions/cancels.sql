@@ -4,6 +4,6 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT DISTINCT ON (r.instance_id) r.instance_id, coalesce(r.reason, 'Cancelled by user')
     FROM df.requests r JOIN df.fences f ON f.instance_id = r.instance_id
-    WHERE r.kind = 'cancel' AND f.worker = $1
+    WHERE r.kind = 'cancel' AND f.worker = $1 AND f.wake_at IS NULL
     ORDER BY r.instance_id, r.id
 $$;

@@ -1,13 +1,16 @@
--- Gives a worker up to `max` instances: first those whose worker has gone (their fence gets a new token, so
--- that the old worker's steps no longer commit), then new ones by priority (the higher first), then age.
+-- Gives a worker up to `max` instances: first those whose worker has gone, then the parked ones for which a request
+-- has come, then those whose time has come, the longest due first; then new ones by priority (the higher
+-- first), then age. A fence that is taken over gets a new token, so that the old worker's steps no longer commit.
 --
 -- Only plans of a format in `formats`, only submitters in `roles` (null: all). A fence that a step of the dead
 -- worker still holds is skipped and comes the next time. A worker that is no longer registered gets nothing.
--- Locks: in each of the two parts fences or instances FOR NO KEY UPDATE SKIP LOCKED, so nothing is waited for.
+-- What is parked and not due is not read: the index on wake_at begins with what is due.
+-- Locks: fences FOR NO KEY UPDATE SKIP LOCKED, then the rows of instances that were parked; then new instances
+-- FOR NO KEY UPDATE SKIP LOCKED. So nothing is waited for.
 CREATE OR REPLACE FUNCTION df._claim(worker bigint, formats integer[], roles name[], max integer)
 RETURNS TABLE (instance_id text, token bytea, expression text, expression_hash bytea, plan_hash text,
                submitted_by name, database text, search_path text, time_zone text, cancel_reason text,
-               resumed boolean)
+               resumed boolean, input text, variables text)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -17,6 +20,9 @@ DECLARE
     taken integer;
     submitters oid[];
     dead bigint[];
+    asked text[];
+    free text[];
+    now constant timestamptz := clock_timestamp();
 BEGIN
     -- Shared with nobody who matters: keeps another worker from deleting this row until the claim has committed.
     PERFORM FROM df.workers w WHERE w.id = me FOR KEY SHARE;
@@ -27,29 +33,53 @@ BEGIN
         submitters := ARRAY(SELECT r.oid FROM pg_roles r WHERE r.rolname = ANY (roles));
     END IF;
     dead := df._dead_workers(me);
+    asked := ARRAY(SELECT r.instance_id FROM df.requests r);
 
-    RETURN QUERY
-    WITH orphans AS (
-        SELECT f.instance_id FROM df.fences f JOIN df.instances i ON i.id = f.instance_id
-        WHERE (f.worker IS NULL OR f.worker = ANY (dead))
-          AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
-          AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
-        ORDER BY f.instance_id LIMIT quota
-        FOR NO KEY UPDATE OF f SKIP LOCKED
-    ), taken_over AS (
-        UPDATE df.fences f SET worker = me, token = df._new_token(), claimed_at = clock_timestamp()
-        FROM orphans o WHERE f.instance_id = o.instance_id RETURNING f.instance_id, f.token
-    )
-    SELECT i.id, t.token, i.expression, i.expression_hash, i.plan_hash, pg_get_userbyid(i.submitted_by),
-           i.database, i.search_path, i.time_zone, df._cancel_reason(i.id), true
-    FROM taken_over t JOIN df.instances i ON i.id = t.instance_id;
-    GET DIAGNOSTICS taken = ROW_COUNT;
-    quota := quota - taken;
+    free := ARRAY(SELECT u.instance_id FROM (
+        SELECT * FROM (
+            SELECT f.instance_id FROM df.fences f JOIN df.instances i ON i.id = f.instance_id
+            WHERE f.wake_at IS NULL AND (f.worker IS NULL OR f.worker = ANY (dead))
+              AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
+              AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
+            ORDER BY f.instance_id LIMIT quota
+            FOR NO KEY UPDATE OF f SKIP LOCKED) AS orphans
+        UNION ALL SELECT * FROM (
+            SELECT f.instance_id FROM df.fences f JOIN df.instances i ON i.id = f.instance_id
+            WHERE f.wake_at > now AND f.instance_id = ANY (asked)
+              AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
+              AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
+            LIMIT quota
+            FOR NO KEY UPDATE OF f SKIP LOCKED) AS called
+        UNION ALL SELECT * FROM (
+            SELECT f.instance_id FROM df.fences f JOIN df.instances i ON i.id = f.instance_id
+            WHERE f.wake_at <= now
+              AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
+              AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
+            ORDER BY f.wake_at LIMIT quota
+            FOR NO KEY UPDATE OF f SKIP LOCKED) AS due
+        ) AS u LIMIT quota);
+    taken := cardinality(free);
+    IF taken > 0 THEN
+        RETURN QUERY
+        WITH taken_over AS (
+            UPDATE df.fences f SET worker = me, token = df._new_token(), claimed_at = now, wake_at = NULL
+            WHERE f.instance_id = ANY (free) RETURNING f.instance_id, f.token
+        ), awake AS (
+            UPDATE df.instances i
+            SET next_attempt_at = NULL, waiting_for = NULL, current_steps = NULL, updated_at = now
+            FROM taken_over t WHERE i.id = t.instance_id AND i.next_attempt_at IS NOT NULL
+        )
+        SELECT i.id, t.token, i.expression, i.expression_hash, i.plan_hash, pg_get_userbyid(i.submitted_by),
+               i.database, i.search_path, i.time_zone, df._cancel_reason(i.id), true, i.input::text, i.variables::text
+        FROM taken_over t JOIN df.instances i ON i.id = t.instance_id;
+        quota := quota - taken;
+    END IF;
 
     IF cardinality(dead) > 0 THEN
         DELETE FROM df.workers w
-        WHERE w.id = ANY (dead) AND NOT EXISTS (SELECT FROM df.fences f WHERE f.worker = w.id);
+        WHERE w.id = ANY (dead) AND NOT EXISTS (SELECT FROM df.fences f WHERE f.worker = w.id AND f.wake_at IS NULL);
         PERFORM df._forget_requests();
+        PERFORM df._forget_rate_limits();
     END IF;
     IF quota <= 0 THEN
         RETURN;
@@ -67,13 +97,14 @@ BEGIN
         UPDATE df.instances i
         SET status = 'running', attempt = i.attempt + 1, started_at = clock_timestamp(), updated_at = clock_timestamp()
         FROM waiting w WHERE i.id = w.id
-        RETURNING i.id, i.expression, i.expression_hash, i.plan_hash, i.submitted_by, i.database, i.search_path, i.time_zone
+        RETURNING i.id, i.expression, i.expression_hash, i.plan_hash, i.submitted_by, i.database, i.search_path,
+                  i.time_zone, i.input, i.variables
     ), fenced AS (
         INSERT INTO df.fences AS f (instance_id, submitted_by, worker, token)
         SELECT b.id, b.submitted_by, me, df._new_token() FROM begun b
         RETURNING f.instance_id, f.token
     )
     SELECT b.id, f.token, b.expression, b.expression_hash, b.plan_hash, pg_get_userbyid(b.submitted_by),
-           b.database, b.search_path, b.time_zone, df._cancel_reason(b.id), false
+           b.database, b.search_path, b.time_zone, df._cancel_reason(b.id), false, b.input::text, b.variables::text
     FROM begun b JOIN fenced f ON f.instance_id = b.id;
 END $$;

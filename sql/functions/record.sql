@@ -1,27 +1,31 @@
 -- A record that is not a SQL step's, by the worker: an HTTP response (value), a failure (error).
--- `token` is the fence's. With `finish` and no cancel request it also ends the instance.
--- Raises DX001 for a lost fence, DX002 when the path has a record. Locks: fence, then instance.
+-- `token` is the fence's. `rider` is what goes along (df._ride), null for nothing.
+-- Raises DX001 for a lost fence, DX002 when the path has a record, DX004 when a decision comes too late.
+-- Locks: fence, then what the rider locks.
 CREATE OR REPLACE FUNCTION df._record(
-    token bytea, instance text, path text, kind text, value json, error json, finish json,
+    token bytea, instance text, path text, kind text, value json, error json, rider json,
     OUT journal bigint, OUT finished boolean, OUT cancel_reason text)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    alone boolean := false;
 BEGIN
     PERFORM df._lock_fence($1, $2);
-    journal := nextval('df.journal');
-    INSERT INTO df.checkpoints (instance_id, path, journal, kind, value, error)
-    VALUES ($2, $3, journal, $4, $5, $6) ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'step % of instance % has a checkpoint already', $3, $2 USING ERRCODE = 'DX002',
-            DETAIL = 'An earlier attempt has been recorded.';
-    END IF;
-    finished := false;
     IF $7 IS NOT NULL THEN
-        cancel_reason := df._cancel_reason($2);
-        IF cancel_reason IS NULL THEN
-            PERFORM df._end_instance($2, $7);
-            finished := true;
+        alone := df._rides_alone($7, $3);
+    END IF;
+    journal := nextval('df.journal');
+    finished := false;
+    IF NOT alone THEN
+        INSERT INTO df.checkpoints (instance_id, path, journal, kind, value, error)
+        VALUES ($2, $3, journal, $4, $5, $6) ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            PERFORM df._recorded_already($2, $3);
         END IF;
+    END IF;
+    IF $7 IS NOT NULL THEN
+        SELECT r.finished, r.cancel_reason INTO finished, cancel_reason
+        FROM df._ride($2, $3, journal, $7, CASE WHEN alone THEN $5 END) r;
     END IF;
 END $$;

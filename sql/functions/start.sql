@@ -19,12 +19,12 @@ DECLARE
     known text;
     given text;
 BEGIN
-    IF (database <> pg_catalog.current_database() OR transaction_mode <> 'caller' OR input IS NOT NULL
+    IF (database <> pg_catalog.current_database() OR transaction_mode <> 'caller'
         OR idempotency_key IS NOT NULL OR priority <> 0 OR queue <> 'default' OR start_at IS NOT NULL
         OR timeout IS NOT NULL OR concurrency_key IS NOT NULL OR concurrency_limit IS NOT NULL
         OR debounce_key IS NOT NULL OR debounce IS NOT NULL) IS TRUE OR transaction_mode IS NULL THEN
         given := pg_catalog.concat_ws(', ',
-            CASE WHEN input IS NOT NULL THEN 'input' END, CASE WHEN idempotency_key IS NOT NULL THEN 'idempotency_key' END,
+            CASE WHEN idempotency_key IS NOT NULL THEN 'idempotency_key' END,
             CASE WHEN priority <> 0 THEN 'priority' END, CASE WHEN queue <> 'default' THEN 'queue' END,
             CASE WHEN start_at IS NOT NULL THEN 'start_at' END, CASE WHEN timeout IS NOT NULL THEN 'timeout' END,
             CASE WHEN concurrency_key IS NOT NULL THEN 'concurrency_key' END,
@@ -44,7 +44,7 @@ BEGIN
         RAISE EXCEPTION 'the workflow has % bytes, and the limit is %', pg_catalog.octet_length(wire), df._expression_bytes_max()
             USING ERRCODE = 'DF513', HINT = 'Keep data in tables and let the steps read it.';
     END IF;
-    INSERT INTO df.instances AS i (expression, label) VALUES (wire, label) RETURNING i.id, i.plan_hash INTO started, known;
+    INSERT INTO df.instances AS i (expression, label, input) VALUES (wire, label, input) RETURNING i.id, i.plan_hash INTO started, known;
     IF known IS NULL THEN
         PERFORM df._check_expression(wire);
     END IF;
@@ -71,6 +71,6 @@ BEGIN
             HINT = 'Start the workflow in the database where its steps run.';
     ELSIF given <> '' THEN
         RAISE EXCEPTION 'df.start: % is not executable yet', given USING ERRCODE = '0A000',
-            HINT = 'This version takes a label.';
+            HINT = 'This version takes a label and an input.';
     END IF;
 END $$;

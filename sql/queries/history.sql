@@ -1,10 +1,5 @@
--- The journal of an instance for the worker that holds it; results in full only for the paths in $3.
+-- What lasts of an instance, for the worker that holds it; results only of the nodes in $3, up to $4 bytes.
 -- Locks: the fence (df._history).
-SELECT h.path, h.journal, h.kind, h.row_count,
-       CASE WHEN wanted THEN pg_catalog.to_json(h.columns) END,
-       CASE WHEN wanted THEN pg_catalog.to_json(h.types) END,
-       CASE WHEN wanted THEN pg_catalog.to_json(h.cells) END,
-       CASE WHEN wanted THEN h.value END,
-       h.error
-FROM df._history($1, $2) AS h, LATERAL (SELECT h.path = ANY ($3::text[]) AS wanted) AS w
-ORDER BY h.journal
+SELECT h.path, h.journal, h.kind, h.row_count, pg_catalog.to_json(h.columns), pg_catalog.to_json(h.types),
+       pg_catalog.to_json(h.cells), h.value, h.error, h.round, h.seconds
+FROM df._history($1, $2, $3::text[], $4) AS h

@@ -16,7 +16,7 @@ from dfc.executor.ports import Claim
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.store import Control, PostgresStore
 from tests.conformance_store import CHECKS, Check, Row
-from tests.executor.support import submit, until
+from tests.executor.support import seed, until
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -30,19 +30,28 @@ class PostgresBench:
         self._database = database
         self._client = client
         self._workers: dict[bytes, tuple[int, Connection]] = {}
+        self._idle: list[Connection] = []
 
-    async def start(self, plan: Plan) -> str:
-        return submit(self._client, plan)[0]
+    async def start(self, plan: Plan, given: str | None = None) -> str:
+        wire = seed(self._client, plan)
+        row = self._client.execute(
+            "INSERT INTO df.instances (expression, input) VALUES (%s, %s) RETURNING id", [wire, given]
+        ).fetchone()
+        assert row is not None
+        return row[0]
 
-    async def claim(self) -> Claim:
+    async def claim(self) -> Claim | None:
         connection = psycopg.connect(self._database, autocommit=True)
         row = connection.execute(
             "SELECT df._register_worker('here', 1, 'test', 1, ARRAY[1], 3600, 1)"
         ).fetchone()
         assert row is not None
-        [claimed], _ = await self.store.poll(row[0], ["postgres"], claim_max=1, cancels=False)
-        self._workers[claimed.claim.token] = (row[0], connection)
-        return claimed.claim
+        found, _ = await self.store.poll(row[0], ["postgres"], claim_max=1, cancels=False)
+        if not found:
+            self._idle.append(connection)
+            return None
+        self._workers[found[0].claim.token] = (row[0], connection)
+        return found[0].claim
 
     async def kill(self, claim: Claim) -> None:
         worker, connection = self._workers[claim.token]
@@ -61,7 +70,7 @@ class PostgresBench:
         return Row(status=found[0], result=found[1], error=found[2])
 
     def close(self) -> None:
-        for _, connection in self._workers.values():
+        for connection in (*self._idle, *(connection for _, connection in self._workers.values())):
             connection.close()
 
 

@@ -55,7 +55,6 @@ def test_start_takes_a_compiled_document(session: Connection) -> None:
         ("transaction_mode => 'later'", "22023"),
         ("transaction_mode => NULL", "22023"),
         ("database => 'elsewhere'", "0A000"),
-        ("input => '{}'", "0A000"),
         ("priority => 1", "0A000"),
         ("start_at => now()", "0A000"),
         ("label => repeat('x', 1001)", "22001"),
@@ -68,9 +67,17 @@ def test_arguments_of_later_versions(session: Connection, arguments: str, code: 
     )
 
 
+def test_input_goes_with_the_instance(session: Connection) -> None:
+    one = value(session, "SELECT df.start('SELECT 1', input => '{\"n\": 1.50}')")
+    two = value(session, "SELECT df.start('SELECT 1', input => 'null')")
+    given = "SELECT input::text FROM df._claim(%s, '{1}', NULL, 9) ORDER BY instance_id"
+    rows = session.execute(given.encode(), [register(session)]).fetchall()
+    assert (str(one) < str(two), rows) == (True, [('{"n": 1.50}',), ("null",)])
+
+
 def test_what_start_refuses_an_insert_refuses_too(session: Connection) -> None:
     insert = "INSERT INTO df.instances (expression, {}) VALUES (%s, {})"
-    for column, given in [("database", "'template1'"), ("input", "'1'"), ("priority", "1"), ("queue", "'q'")]:
+    for column, given in [("database", "'template1'"), ("priority", "1"), ("queue", "'q'")]:
         assert refusal(session, insert.format(column, given), WIRE) == "0A000"
     for column, given in [("database", "current_database()"), ("queue", "'default'"), ("priority", "0")]:
         session.execute(insert.format(column, given).encode(), [WIRE])

@@ -57,7 +57,7 @@ def test_records_once_and_under_the_fence(worker: Connection) -> None:
         worker.execute(record, [token, instance, "c", "failed", None, '{"message": "no"}', None])
     assert caught.value.sqlstate == "DX002"
     history = worker.execute(
-        "SELECT path, kind, cells FROM df._history(%s, %s)", [instance, token]
+        "SELECT path, kind, cells FROM df._history(%s, %s, '{a}', 65536)", [instance, token]
     ).fetchall()
     assert history == [("a", "completed", ["42"]), ("b", "completed", None), ("c", "failed", None)]
     finish = json.dumps({"status": "failed", "error": {"message": "no", "sqlstate": "22012", "step": "c"}})

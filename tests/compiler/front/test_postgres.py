@@ -18,7 +18,7 @@ from dfc.compiler.printer import print_expression
 from dfc.compiler.source import Source
 from dfc.compiler.strings import StringFault, string_value
 from dfc.grammar.lexer import STRINGS, Kind, scan
-from tests.compiler.front.trees import trees
+from tests.compiler.front.trees import basic_trees
 
 Connection = psycopg.Connection[tuple[object, ...]]
 relaxed = settings(
@@ -95,7 +95,7 @@ def test_jsonb_is_written_as_postgresql_writes_it(connection: Connection, docume
 
 
 @relaxed
-@given(trees)
+@given(basic_trees)
 def test_both_doors_give_the_same_wire_text(connection: Connection, tree: Expression) -> None:
     """The printed expression, run as SQL by the operators and functions of schema df."""
     assert answer(connection, f"SELECT df._wire(df._node({print_expression(tree)}))") == wire.write(tree)

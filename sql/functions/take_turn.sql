@@ -1,0 +1,35 @@
+-- Takes a place under a rate limit of the instance's submitter; gives how many seconds to wait before it is there.
+--
+-- The generic cell rate algorithm: a bucket of `count` tokens, of which one comes each seconds / count. A full
+-- bucket lets `count` begin at once; over a long time it is `count` in `seconds`. The place is taken, whatever
+-- becomes of it. Raises DX001 for a lost fence. Locks: the fence, then the key's row.
+CREATE OR REPLACE FUNCTION df._take_turn(token bytea, instance text, key text, count integer, seconds integer)
+RETURNS double precision
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    a_token constant double precision := $5::double precision / $4;
+    now timestamptz;
+    full_at timestamptz;
+BEGIN
+    PERFORM df._lock_fence($1, $2);
+    now := clock_timestamp();
+    INSERT INTO df.rate_limits AS r (submitted_by, key, full_at)
+    SELECT f.submitted_by, $3, now + make_interval(secs => a_token) FROM df.fences f WHERE f.instance_id = $2
+    ON CONFLICT (submitted_by, key) DO UPDATE
+    SET full_at = greatest(r.full_at, clock_timestamp()) + make_interval(secs => a_token)
+    RETURNING r.full_at INTO full_at;
+    RETURN greatest(date_part('epoch', full_at - clock_timestamp()) - $5, 0);
+END $$;
+
+-- Deletes what says nothing any more, a thousand rows at a time (called when workers come and go).
+-- Locks: the rows it deletes; those that are locked are left for the next time.
+-- Called from functions that pin search_path.
+CREATE OR REPLACE FUNCTION df._forget_rate_limits() RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    DELETE FROM df.rate_limits d USING (
+        SELECT r.submitted_by, r.key FROM df.rate_limits r WHERE r.full_at < clock_timestamp()
+        LIMIT 1000 FOR UPDATE SKIP LOCKED) AS old
+    WHERE d.submitted_by = old.submitted_by AND d.key = old.key
+$$;
