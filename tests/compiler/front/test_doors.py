@@ -251,7 +251,7 @@ class Writer:
     def several(self, depth: int) -> list[str]:
         return [self.expression(depth - 1) for _ in range(self.random.randrange(1, 4))]
 
-    def options(self, function: str) -> list[str]:
+    def policies(self, function: str) -> list[str]:
         """Some policies of a function, mostly none."""
         names = [p.name for p in STEPS[function].every if p.name in WORDS]
         chosen = self.random.sample(names, self.random.choice((0, 0, 0, 1, 2, 3)))
@@ -263,7 +263,7 @@ class Writer:
             options = [f"parts => {self.random.choice(PARTS)}", f"method => {self.text('Put')}"]
             chosen = self.random.sample(options, self.random.randrange(1, 3))
             url = self.text(self.random.choice(URLS))
-            return self.call("http_multipart", [url, *chosen, *self.options("http_multipart")])
+            return self.call("http_multipart", [url, *chosen, *self.policies("http_multipart")])
         options = [
             f"method => {self.text(self.random.choice(('GET', 'post', 'FETCH')))}",
             f"body := {self.text('é' + chr(10))}",
@@ -271,7 +271,7 @@ class Writer:
             f"timeout_seconds => {self.random.choice(SECONDS)}",
         ]
         chosen = self.random.sample(options, self.random.randrange(3))
-        return self.call("http", [self.text(self.random.choice(URLS)), *chosen, *self.options("http")])
+        return self.call("http", [self.text(self.random.choice(URLS)), *chosen, *self.policies("http")])
 
     def array(self, group: str, depth: int) -> str:
         """A group given as an array, with VARIADIC or without."""
@@ -305,7 +305,7 @@ class Writer:
             case 3:
                 return self.map(e[0])
             case 4:
-                return self.call("atomic", [e[0], *self.options("atomic")])
+                return self.call("atomic", [e[0], *self.policies("atomic")])
             case 5:
                 return self.call("retry", [e[0], self.random.choice(WORDS["max_attempts"]), *self.retries()])
             case 6:
@@ -318,11 +318,11 @@ class Writer:
                 )
 
     def retries(self) -> list[str]:
-        return [option for option in self.options("retry") if not option.startswith("max_attempts")]
+        return [option for option in self.policies("retry") if not option.startswith("max_attempts")]
 
     def map(self, body: str) -> str:
         items = self.text(self.random.choice(("SELECT 1", "$a", "SELECT * FROM $b.*", "", "x")))
-        items = self.random.choice((items, items, self.call("sql", ["'SELECT 1'", *self.options("sql")])))
+        items = self.random.choice((items, items, self.call("sql", ["'SELECT 1'", *self.policies("sql")])))
         options = [
             f"name => {self.text(self.random.choice(('item', 'row', *NAMES)))}",
             f"max_parallel => {self.random.choice(WORDS['max_attempts'])}",
@@ -338,12 +338,12 @@ class Writer:
                 return self.text(self.random.choice(QUERIES))
             case 2:
                 name, body = self.text(self.random.choice(NAMES)), self.expression(depth - 1)
-                return self.call("step", [name, body, *self.options("step")])
+                return self.call("step", [name, body, *self.policies("step")])
             case 3:
                 name = f"name => {self.text(self.random.choice(NAMES))}"
                 return self.call("step", self.random.sample([name, f"BODY:={self.expression(depth - 1)}"], 2))
             case 4:
-                return self.call("sql", [self.text(self.random.choice(QUERIES)), *self.options("sql")])
+                return self.call("sql", [self.text(self.random.choice(QUERIES)), *self.policies("sql")])
             case 5:
                 return self.call(group, self.several(depth))
             case 6:
