@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from dfc.compiler.ast import Http, Piece, Text
 from dfc.compiler.json_text import Json, JsonArray, JsonFault, JsonObject, quote_json, read_json, write_jsonb
 from dfc.compiler.span import Span
-from dfc.grammar.lexer import reference_end, reference_of
+from dfc.grammar.lexer import IN_TEXT, reference_of
 
 Known = Callable[[str], bool]
 """Whether a name is one that references may have. In a text an unknown one stays text."""
@@ -33,7 +33,6 @@ _NESTING_MAX = 6_400
 _TEMPLATES_OF_A_PART = frozenset({"name", "filename", "data_b64"})
 # A `?` with one of these behind it begins the query of a URL; no reference is optional there.
 _BEGINS_A_QUERY = re.compile(r"[\w%$\[{]")
-_ESCAPED = re.compile(r"\$\$([A-Za-z_\x80-\U0010ffff][A-Za-z_0-9\x80-\U0010ffff]*)")
 _IN_JSON = re.compile(r'\\.|"', re.DOTALL)
 _BACKSLASH_OR_QUOTE = re.compile(r"['\\]")
 
@@ -202,30 +201,21 @@ def _split(text: Text, known: Known, *, is_url: bool = False) -> list[_Run]:
     value = text.value
     runs: list[_Run] = []
     asked = False
-    begin = position = 0
-    while (start := value.find("$", position)) != -1:
-        escaped = _ESCAPED.match(value, start)
-        if escaped is not None:
-            if known(escaped[1]):
-                runs.append(_Run(text, begin, start + 1))
-                begin = start + 2
-            position = escaped.end()
+    begin = 0
+    for found in IN_TEXT.finditer(value):
+        start, end = found.span()
+        if not known(found["escaped"] or found["name"]):
             continue
-        following = value.find("$", start + 1)
-        end = reference_end(value, start, len(value) if following == -1 else following)
-        position = start + 1
-        if end is None:
-            continue
-        parts = reference_of(value[start:end])
-        position = end
-        if not known(parts.name):
+        if found["escaped"] is not None:
+            runs.append(_Run(text, begin, start + 1))
+            begin = start + 2
             continue
         asked = asked or "?" in value[begin:start] or "#" in value[begin:start]
         if is_url and not asked and value[end - 1] == "?" and _BEGINS_A_QUERY.match(value, end):
-            end = position = end - 1
+            end -= 1
         if begin < start:
             runs.append(_Run(text, begin, start))
-        runs.append(_Run(text, start, end, parts.rows))
+        runs.append(_Run(text, start, end, reference_of(value[start:end]).rows))
         begin = end
     if begin < len(value) or not runs:
         runs.append(_Run(text, begin, len(value)))
