@@ -159,6 +159,15 @@ def _quoted(value: str) -> str:
     return "E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in doubled else f"'{doubled}'"
 
 
+def _constant(value: str, known: Known) -> _Fragment:
+    """A text in which nothing refers to anything, as a literal."""
+
+    def kept(found: re.Match[str]) -> str:
+        return f"${found[0]}" if known(found["escaped"] or found["name"]) else found[0]
+
+    return _Fragment(_quoted(IN_TEXT.sub(kept, value)))
+
+
 def _literal(text: Text, start: int, end: int) -> _Fragment:
     """A run of a text as a literal, whatever standard_conforming_strings is."""
     escaped = "\\" in text.value[start:end]
@@ -348,7 +357,7 @@ def _is_json(headers: Sequence[tuple[str, Json]], body: Text | None) -> bool:
 def _headers_value(headers: Sequence[tuple[str, Json]], written: str, known: Known) -> _Fragment:
     templates = [name for name, value in headers if isinstance(value, str) and _refers(_of(value, known))]
     if not templates:
-        return _Fragment(f"{_quoted(written)}::pg_catalog.jsonb")
+        return _joined((_constant(written, known), _Fragment("::pg_catalog.jsonb")))
     object_ = _concatenated(_object(headers, frozenset(templates), known, _data_text))
     return _called("pg_catalog.jsonb_strip_nulls", _joined((object_, _Fragment("::pg_catalog.jsonb"))))
 
@@ -361,9 +370,9 @@ def _parts(written: str, known: Known) -> _Fragment:
         if isinstance(part, JsonObject):
             elements += _object(part.pairs, _TEMPLATES_OF_A_PART, known, _data_text, data=_data_bytes)
         else:
-            elements.append(_Fragment(_quoted(write_jsonb(part))))
+            elements.append(_constant(write_jsonb(part), known))
     if not any(element.computed for element in elements):
-        return _Fragment(f"{_quoted(written)}::pg_catalog.jsonb")
+        return _joined((_constant(written, known), _Fragment("::pg_catalog.jsonb")))
     elements.append(_Fragment(_quoted("]")))
     return _joined((_concatenated(elements), _Fragment("::pg_catalog.jsonb")))
 
@@ -385,13 +394,13 @@ def _object(
         head = f"{', ' if number else '{'}{quote_json(key)}: "
         runs = _of(value, known) if isinstance(value, str) and key in templates else None
         if runs is None or not _refers(runs):
-            elements.append(_Fragment(_quoted(head + write_jsonb(value))))
+            elements.append(_constant(head + write_jsonb(value), known))
         elif _is_lone(runs):
             alone = data if data is not None and key == "data_b64" else write
-            elements += (_Fragment(_quoted(head)), _called("df._json_text", alone(runs[0])))
+            elements += (_constant(head, known), _called("df._json_text", alone(runs[0])))
         else:
             text = _concatenated(_in_text(runs, write))
-            elements += (_Fragment(_quoted(head)), _called("df._json_text", text))
+            elements += (_constant(head, known), _called("df._json_text", text))
     elements.append(_Fragment(_quoted("}" if pairs else "{}")))
     return elements
 
