@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from dfc.compiler.ast import Http, Piece, Text
 from dfc.compiler.plan import Parameter, Request, SqlBody
 from dfc.compiler.span import Span
-from dfc.compiler.sql.analysis import Analysis, analyse
+from dfc.compiler.sql.analysis import Analysis, analyse, literals_of
 from dfc.compiler.templates import JSON_TYPE, request_statement, value_statement
 from dfc.executor.bind import BIGINT, BOOL, NUMERIC, TEXT, bind
 from dfc.executor.journal import Result, Rows, Value
@@ -81,6 +81,7 @@ def analysed(statement: Text | None) -> Analysis:
 def run(connection: psycopg.Connection[Any], statement: Text | None) -> Any:
     """The one value that a statement gives, its references bound as the executor does."""
     found = analysed(statement)
+    references, literals = literals_of(found, SOURCES)
     parameters = [
         Parameter(
             name=reference.name,
@@ -92,10 +93,16 @@ def run(connection: psycopg.Connection[Any], statement: Text | None) -> Any:
             optional=reference.optional,
             aliased=reference.aliased,
         )
-        for reference in found.references
+        for reference in references
     ]
+    assert not any(reference.literal for reference in references), "each stands in code"
     body = SqlBody(
-        sql=found.sql, kind=found.kind, form=found.form, returns=found.returns, parameters=tuple(parameters)
+        sql=found.sql,
+        kind=found.kind,
+        form=found.form,
+        returns=found.returns,
+        parameters=tuple(parameters),
+        literals=literals,
     )
     bound = bind("test", body, SOURCES, TYPES)
     values = [None if value is None else value.encode() for value in bound.values]
@@ -180,7 +187,8 @@ def test_each_reference_stands_in_the_statement_once() -> None:
         ("http://h/$x$x.n$x", "http://h/one42one"),
         ("http://h/$x.nothing?/a", "http://h//a"),
         ("http://h/?a=$x.nothing?&b=1", "http://h/?a=&b=1"),
-        ("http://h/?a=$x?b", "http://h/?a=oneb"),
+        ("http://h/?a=$x?b", "http://h/?a=one?b"),
+        ("http://h/?a=$x.nothing?/b", "http://h/?a=/b"),
         ("http://h/$x?a=1", "http://h/one?a=1"),
         ("http://h/$x??a=1", "http://h/one?a=1"),
         ("http://h/$x.nothing??a=1", "http://h/?a=1"),
@@ -418,7 +426,7 @@ def test_no_text_breaks_the_statement(
         made = json.loads(text) if tree.parts else json.loads(text.partition("*/")[2])["http"]
         assert (made["method"], made["timeout_seconds"]) == (tree.method, 7)
         if "rows" not in header:
-            filled = re.sub(r"\$(\$x)|\$x\.n\??|\$x\??", _one, header)
+            filled = re.sub(r"\$(\$x)|\$x(?:\.n)?(?:\?(?![A-Za-z0-9_]))?", _one, header)
             assert made["headers"]["A"] == filled
     value = value_statement(Text(value=body), known)
     if value is not None:
@@ -455,9 +463,10 @@ def test_places_in_the_source() -> None:
     body = _text(source, source.index("\\\\t"), source.index("')"))
     tree = Http(url=url, method="GET", body=body, headers=None, timeout_seconds=1, span=Span(0, len(source)))
     found = analysed(request_statement(tree, known))
-    places = [found.text.locate(reference.start, reference.end) for reference in found.references]
+    references, _ = literals_of(found, SOURCES)
+    places = [found.text.locate(reference.start, reference.end) for reference in references]
     assert [source[place.start : place.end] for place in places] == ["$x", "$x.n?"]
-    unknown = [r for r in found.literal_references if r.name == "nope"]
+    unknown = [r for r in found.references if r.name == "nope"]
     assert [source[p.start : p.end] for p in [found.text.locate(r.start, r.end) for r in unknown]] == [
         "$nope"
     ]
