@@ -380,7 +380,8 @@ def _texts(value: Value) -> Value | None:
 def _name(parameter: Parameter, value: Value) -> Value | None:
     if not isinstance(value, String):
         return None
-    fault = "" if value.text.value == parameter.reserved else name_fault(value.text.value)
+    allowed = bool(parameter.reserved) and value.text.value == parameter.reserved
+    fault = "" if allowed else name_fault(value.text.value)
     if fault:
         shown = value.text.value if len(value.text.value) <= 70 else value.text.value[:67] + "..."
         raise ConstantFault("DF113", f"the name `{shown}` {fault}", value.span, "choose another name")
