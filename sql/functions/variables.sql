@@ -36,7 +36,7 @@ BEGIN
     PERFORM df._check_vars('df.setvar');
     IF $1 IS NULL OR $1 = '' THEN
         RAISE EXCEPTION 'df.setvar: the name is %', CASE WHEN $1 IS NULL THEN 'NULL' ELSE 'empty' END USING ERRCODE = 'DF113',
-            HINT = 'Give a name in quotes; workflows refer to it as {name}.';
+            DETAIL = 'A variable is found by its name.', HINT = 'Give a name in quotes; workflows refer to it as {name}.';
     ELSIF $2 IS NULL THEN
         RAISE EXCEPTION 'df.setvar: the value of "%" is NULL', $1 USING ERRCODE = '22004',
             DETAIL = 'The value is put into the text of steps, where there is no NULL.',

@@ -150,7 +150,7 @@ FAULTY = (
     "df.step('a', 'SELECT 1)')",
     "df.step('a', 'PREPARE TRANSACTION ''x''')",
     "df.step('a', 'SELECT $input.key')",
-    "df.step('a', 'SELECT {x}')",
+    "df.step('a', 'SELECT {')",
     "df.step('a', 'SELECT 1') ~> 'SELECT ''$a'''",
     "df.step('a', 'DELETE FROM t') ~> 'SELECT $a.foo'",
     "df.step('a', 'SELECT 1, df.http(''http://x'')')",

@@ -139,7 +139,7 @@ def test_a_reference_that_is_a_whole_step_is_not_executable_yet_through_either_d
 
 
 def test_a_fault_of_the_compiler_is_a_diagnostic(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(text: str) -> object:
+    def broken(text: str, variables: object) -> object:
         raise KeyError("lost")
 
     monkeypatch.setattr(answer, "compile_wire", broken)

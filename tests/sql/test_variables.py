@@ -88,8 +88,13 @@ def test_refused_inside_a_workflow(session: Connection, call: str) -> None:
 def test_a_helper_is_no_step(session: Connection) -> None:
     for helper in ("setvar('a', 'b')", "unsetvar('a')", "clearvars()"):
         name = "df." + helper.partition("(")[0]
-        for query in (f"SELECT df.{helper} ~> 'SELECT 1'", f"SELECT df.start(df.{helper})",
-                      f"SELECT 'SELECT 1' & df.{helper}", f"SELECT df.if('SELECT true', df.{helper})"):  # fmt: skip
+        queries = (
+            f"SELECT df.{helper} ~> 'SELECT 1'",
+            f"SELECT df.start(df.{helper})",
+            f"SELECT 'SELECT 1' & df.{helper}",
+            f"SELECT df.if('SELECT true', df.{helper})",
+        )
+        for query in queries:
             refused = said(session, query)
             assert refused.sqlstate == "DF155"
             assert refused.message_primary == (
@@ -134,8 +139,9 @@ def test_what_is_captured(session: Connection) -> None:
     assert captured(session, "SELECT '{}', '{d}', '{ a }', '{A}', $x$ {a $x$") is None
     assert captured(session, "SELECT '{a}'") == {"a": "<a>"}
     assert captured(session, "SELECT {a{b}}, '{long_name}'") == {"b": "<b>", "long_name": "<long_name>"}
-    request = "{http}".replace("http", "b")
-    query = f'SELECT df.start(df.http(\'{request}/x\', body => \'{{"k": "{{a}}"}}\', headers => \'{{"h":"{{c}}"}}\'))'
+    query = """
+        SELECT df.start(df.http('{b}/x', body => '{"k": "{a}"}', headers => '{"h":"{c}"}'))
+    """
     instance = value(session, query)
     taken = value(session, "SELECT variables FROM df.instances WHERE id = %s", instance)
     assert taken == {"a": "<a>", "b": "<b>", "c": "<c>"}

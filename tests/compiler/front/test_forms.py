@@ -136,7 +136,7 @@ def marked(body: str) -> str:
         (marked('{"sql":"SELECT 1","policy":{"max_attempts":1.0}}'), "a number"),
         (marked('{"sql":"SELECT 1","policy":{"max_attempts":2147483648}}'), "a number"),
         (marked('{"sql":"SELECT 1","policy":{"max_attempts":"1"}}'), "`max_attempts`"),
-        (marked('{"sql":"SELECT 1","policy":{"timeout":[0,0,0]}}'), "no time"),
+        (marked('{"sql":"SELECT 1","policy":{"timeout":[0,0,0]}}'), "is zero"),
         (marked('{"sql":"SELECT 1","policy":{"timeout":[0,0]}}'), "duration"),
         (marked('{"sql":"SELECT 1","policy":{"timeout":[0,0,9223372036854775808]}}'), "a number"),
         (marked('{"sql":"SELECT 1","policy":{"backoff":[0,-1,0]}}'), "negative"),
@@ -183,7 +183,7 @@ def marked(body: str) -> str:
             "shape",
         ),
         (marked('{"map":{"sql":"SELECT 1"},"body":{"sql":"SELECT 1"},"name":"item"}'), "shape"),
-        (marked('{"timeout":{"sql":"SELECT 1"},"duration":[0,0,0]}'), "no time"),
+        (marked('{"timeout":{"sql":"SELECT 1"},"duration":[0,0,0]}'), "is zero"),
         (marked('{"try":{"sql":"SELECT 1"},"finally":{"sql":"SELECT 1"}}'), "shape"),
         (marked('{"compensate":{"sql":"SELECT 1"},"undo":null}'), "not an object"),
         (
