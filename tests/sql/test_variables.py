@@ -101,6 +101,15 @@ def test_a_helper_is_no_step(session: Connection) -> None:
                 f"{name} cannot be used as a workflow step. Call {name} before df.start()."
             )
             assert refused.message_hint == f"Write SELECT {name}(...) as a statement of its own."
+    instance = value(session, "SELECT df.start('SELECT 1')")
+    me = register(session)
+    query = "SELECT token FROM df._claim(%s, '{1}', NULL, 10)"
+    token = value(session, query, me)
+    session.execute('SELECT df._finish(%s, %s, \'{"status": "cancelled"}\')', [token, instance])
+    refused = said(session, f"SELECT df.await_instance('{instance}') ~> 'SELECT 1'")
+    assert refused.message_primary == (
+        "df.await_instance cannot be used as a workflow step. Call df.await_instance before df.start()."
+    )
     # Only in the same statement: later it is a word like any other.
     with session.transaction():
         session.execute("SELECT df.setvar('a', 'b')")
