@@ -125,7 +125,8 @@ def test_everybody_has_their_own(session: Connection, roles: Callable[..., str])
         session.execute(f"SET ROLE {role}; SELECT df.setvar('who', '{role}')".encode())
     assert value(session, "SELECT df.getvar('who')") == bert
     assert session.execute("SELECT name, value, owner::text FROM df.vars").fetchall() == [("who", bert, bert)]
-    assert captured(session, "SELECT '{who}'") == {"who": bert}
+    session.execute(f"SET ROLE {anna}; SELECT df.setvar('hers', 'x'); SET ROLE {bert}".encode())
+    assert captured(session, "SELECT '{who}', '{hers}'") == {"who": bert}
     session.execute("UPDATE df.vars SET value = 'x'")
     assert refusal(session, f"INSERT INTO df.vars VALUES ('a', 'b', '{anna}')") == "42501"
     assert refusal(session, f"UPDATE df.vars SET owner = '{anna}'") == "42501"
@@ -136,7 +137,7 @@ def test_everybody_has_their_own(session: Connection, roles: Callable[..., str])
     # The owner of the schema sees the table, and has variables of its own all the same.
     assert value(session, "SELECT df.getvar('who')") is None
     session.execute("SELECT df.clearvars()")
-    assert value(session, "SELECT count(*) FROM df.vars") == 1
+    assert value(session, "SELECT count(*) FROM df.vars") == 2
     session.execute(f"SET ROLE {carl}".encode())
     assert refusal(session, "SELECT df.setvar('a', 'b')") == "42501"
 
