@@ -2,8 +2,8 @@
 
 python examples/embed.py
 
-The stand-in embeds by hashing words into 64 dimensions, so that texts with common words are near each other. Every
-third request it answers 503, as a busy API does.
+The stand-in embeds by hashing words into 64 dimensions, so that texts with common words are near each other.
+Every third request it answers 503, as a busy API does.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 python examples/enrich.py
 
-Of the requests for a company the stand-in answers the first with 503 for every third company, and every one with
-503 for number 13; it has never heard of number 7.
+Of the requests for a company the stand-in answers the first with 503 for every third company, and every one
+with 503 for number 13; it has never heard of number 7.
 """
 
 from __future__ import annotations

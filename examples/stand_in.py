@@ -1,4 +1,6 @@
-"""What the examples with an API share: a server on this machine that stands in for it, and the run against it."""
+"""What the examples with an API share: a server on this machine that stands in for it, and the run against
+it.
+"""
 
 from __future__ import annotations
 
