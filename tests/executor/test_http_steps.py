@@ -46,7 +46,7 @@ def site(place: Site) -> Site:
 def start(database: str, expression: str) -> dict[str, Any]:
     """Run a workflow; its row in df.instances when it has ended."""
     with psycopg.connect(database, autocommit=True) as connection:
-        row: Any = connection.execute(f"SELECT df.start({expression})").fetchone()  # type: ignore[arg-type]
+        row = connection.execute(f"SELECT df.start({expression})".encode()).fetchone()
         assert row is not None
         return ended(connection, str(row[0]))
 
