@@ -7,7 +7,6 @@ from typing import Any, assert_never, cast
 
 from dfc.compiler.plan import INPUT, MapNode, Parameter, SqlBody, Use
 from dfc.executor.actions import Sources
-from dfc.executor.values import IS_NULL, NO_COLUMN, NO_ROWS, WRONG_KIND, column_keys
 from dfc.executor.core import exact
 from dfc.executor.core.tree import Given, Scope, State
 from dfc.executor.journal import (
@@ -21,6 +20,7 @@ from dfc.executor.journal import (
     StepError,
     Value,
 )
+from dfc.executor.values import IS_NULL, NO_COLUMN, NO_ROWS, WRONG_KIND, column_keys
 
 
 class Unreadable(Exception):
