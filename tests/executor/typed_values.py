@@ -128,8 +128,8 @@ _LSN = st.builds(lambda a, b: f"{a:X}/{b:X}", st.integers(0, 2**32 - 1), st.inte
 _INT_BOUNDS = st.one_of(
     st.just("empty"),
     st.builds(
-        lambda low, size, l, u: (
-            f"{l}{'' if low is None else low},{'' if size is None else (low or 0) + size}{u}"
+        lambda low, size, opening, closing: (
+            f"{opening}{'' if low is None else low},{'' if size is None else (low or 0) + size}{closing}"
         ),
         st.none() | st.integers(-1000, 1000),
         st.none() | st.integers(0, 1000),
