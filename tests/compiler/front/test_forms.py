@@ -115,6 +115,8 @@ def marked(body: str) -> str:
         (marked('{"sql":"SELECT 1","sql":"SELECT 2"}'), "shape"),
         (marked('{"body":{"sql":"SELECT 1"},"step":"a"}'), "shape"),
         (marked('{"step":"a b","body":{"sql":"SELECT 1"}}'), "letters"),
+        (marked('{"step":"","body":{"sql":"SELECT 1"}}'), "letters"),
+        (marked('{"step":"item","body":{"sql":"SELECT 1"}}'), "reserved"),
         (marked('{"step":"input","body":{"sql":"SELECT 1"}}'), "reserved"),
         (marked('{"chain":[]}'), "too few"),
         (marked('{"join":[]}'), "too few"),
