@@ -335,6 +335,7 @@ OTHER = Sql(query=Text(value="SELECT 2"))
             Try(body=SQL, catch=OTHER, final=SQL),
         ),
         ("df.compensate('SELECT 1', 'SELECT 2')", Compensate(body=SQL, undo=OTHER)),
+        ("df.compensate(undo => 'SELECT 2', \"do\" => 'SELECT 1')", Compensate(body=SQL, undo=OTHER)),
     ],
 )
 def test_what_a_text_means(text: str, tree: Expression) -> None:
