@@ -249,6 +249,9 @@ def test_a_chain_of_ten_thousand_steps() -> None:
         "\\x\n",
         "x + y ",
         "@> ",
+        "'x y' | ",
+        "'x y' ?> 'x y' !> ",
+        "df.sql('x y', timeout => '5 s', retry_on => '{40,timeout}', settings => '{\"a\": 1}') ~> ",
     ],
     ids=repr,
 )
