@@ -86,5 +86,9 @@ def token(claim: Claim, path: str) -> str:
 
 
 def _at_hand(sources: Sources) -> dict[str, Result]:
-    """The results alone. What is only described the driver has fetched before, where it is needed."""
-    return {name: source for name, source in sources.items() if isinstance(source, Rows | Value | Items)}
+    """The results; the driver has fetched those that are only described."""
+    found: dict[str, Result] = {}
+    for name, source in sources.items():
+        assert isinstance(source, Rows | Value | Items), f"{name} is not at hand"
+        found[name] = source
+    return found
