@@ -37,7 +37,7 @@ from dfc.compiler.links import Why
 from dfc.compiler.outline import outline, parts_of
 from dfc.compiler.plan_verify import verify
 from dfc.compiler.scope import Scope, resolve
-from dfc.compiler.sql.references import Reference, lone_reference
+from dfc.compiler.sql.references import Reference, reference_at
 from tests.compiler_middle.trees import (
     attempt,
     bind,
@@ -261,7 +261,9 @@ class Runner:
 
 def reference_in(tree: Sql) -> Reference | None:
     query = tree.query.value
-    return lone_reference(query[query.index("$") :]) if "$" in query else None
+    if "$" not in query:
+        return None
+    return reference_at(query, query.index("$"), len(query))
 
 
 NAMES = st.sampled_from(["a", "b"])
@@ -463,6 +465,7 @@ def test_ways_out_of_a_loop() -> None:
     assert held(chained(loop(join(a(), stop)), use(), use("$a?"))) == ["MAYBE", "1"]
     assert held(chained(loop(each(ONE, chained(a(), stop))), use("$a?"))) == ["HIDDEN"]
     assert held(chained(loop(chained(loop(leave()), a(), stop)), use())) == ["1"]
+    assert held(chained(loop(chained(each(ONE, chained(a(), stop)), a())), use())) == ["MAYBE"]
 
 
 def test_parts_that_may_be_left() -> None:
