@@ -26,7 +26,7 @@ from dfc.executor.runners.hygiene import Replace, cleaned, exchange
 from dfc.executor.runners.meaning import meaning
 from dfc.executor.runners.statements import NotDescribed, Sent, Statements
 from dfc.executor.runners.step import Step, items_step, sql_step
-from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session
+from dfc.executor.session import Answered, ConnectionLost, ServerError, Session
 from dfc.executor.sqlstates import LOST
 
 REPLACED_MAX: Final = 100
@@ -113,8 +113,7 @@ class PostgresSql:
                     session, step, lambda: alone(step, limit, now(), describing=True)
                 )
                 around = alone(step, limit, now())
-                values = (*sent.values, *step.values)
-                message = Message(sent.composed.text, values, sent.composed.types, prepare=True)
+                message = sent.message(step, prepare=not step.policy.settings)
                 return sent, await exchange(session, around, message)
             except NotDescribed as error:
                 if attempts < ATTEMPTS_MAX and await cleaned(session, error.around, error.cause):
