@@ -33,7 +33,7 @@ class Parameter:
     name: str
     want: Want
     required: bool = False
-    reserved: str = ""
+    reserved: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,15 @@ def test_ingest(examples: Path) -> None:
         ["JFK", "1450", "11.4", "72.88", "W"],
         ["LGA", "1450", "11.7", "81.27", "NW"],
     ]
-    for step in (r"loop_\d+\[3\]/stage", "deduplicate", "transform", "by_day", "by_airport", "by_wind", "publish"):
+    for step in (
+        r"loop_\d+\[3\]/stage",
+        "deduplicate",
+        "transform",
+        "by_day",
+        "by_airport",
+        "by_wind",
+        "publish",
+    ):
         assert re.search(f"✓ {step}", answer.stderr), step
 
 
@@ -70,7 +78,9 @@ def test_enrich(examples: Path) -> None:
 def test_embed_goes_on_after_a_kill_and_embeds_nothing_twice(examples: Path) -> None:
     file = examples / "embed.dfsql"
     # More to do, so that there is a middle to be killed in.
-    text = file.read_text().replace("'(?<=[.])\\s+'", "'\\s+'").replace("max_parallel => 2", "max_parallel => 1")
+    text = (
+        file.read_text().replace("'(?<=[.])\\s+'", "'\\s+'").replace("max_parallel => 2", "max_parallel => 1")
+    )
     file.write_text(text)
     counted = examples / "embedded.txt"
     script = examples / "embed.py"

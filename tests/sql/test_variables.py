@@ -101,6 +101,15 @@ def test_a_helper_is_no_step(session: Connection) -> None:
                 f"{name} cannot be used as a workflow step. Call {name} before df.start()."
             )
             assert refused.message_hint == f"Write SELECT {name}(...) as a statement of its own."
+    instance = value(session, "SELECT df.start('SELECT 1')")
+    me = register(session)
+    query = "SELECT token FROM df._claim(%s, '{1}', NULL, 10)"
+    token = value(session, query, me)
+    session.execute('SELECT df._finish(%s, %s, \'{"status": "cancelled"}\')', [token, instance])
+    refused = said(session, f"SELECT df.await_instance('{instance}') ~> 'SELECT 1'")
+    assert refused.message_primary == (
+        "df.await_instance cannot be used as a workflow step. Call df.await_instance before df.start()."
+    )
     # Only in the same statement: later it is a word like any other.
     with session.transaction():
         session.execute("SELECT df.setvar('a', 'b')")
@@ -116,7 +125,8 @@ def test_everybody_has_their_own(session: Connection, roles: Callable[..., str])
         session.execute(f"SET ROLE {role}; SELECT df.setvar('who', '{role}')".encode())
     assert value(session, "SELECT df.getvar('who')") == bert
     assert session.execute("SELECT name, value, owner::text FROM df.vars").fetchall() == [("who", bert, bert)]
-    assert captured(session, "SELECT '{who}'") == {"who": bert}
+    session.execute(f"SET ROLE {anna}; SELECT df.setvar('hers', 'x'); SET ROLE {bert}".encode())
+    assert captured(session, "SELECT '{who}', '{hers}'") == {"who": bert}
     session.execute("UPDATE df.vars SET value = 'x'")
     assert refusal(session, f"INSERT INTO df.vars VALUES ('a', 'b', '{anna}')") == "42501"
     assert refusal(session, f"UPDATE df.vars SET owner = '{anna}'") == "42501"
@@ -127,7 +137,7 @@ def test_everybody_has_their_own(session: Connection, roles: Callable[..., str])
     # The owner of the schema sees the table, and has variables of its own all the same.
     assert value(session, "SELECT df.getvar('who')") is None
     session.execute("SELECT df.clearvars()")
-    assert value(session, "SELECT count(*) FROM df.vars") == 1
+    assert value(session, "SELECT count(*) FROM df.vars") == 2
     session.execute(f"SET ROLE {carl}".encode())
     assert refusal(session, "SELECT df.setvar('a', 'b')") == "42501"
 
