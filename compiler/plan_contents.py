@@ -178,7 +178,7 @@ def _literals(node_id: str, body: SqlBody) -> Iterator[str]:
 
 
 def _holds(literal: Literal, parameter: Parameter) -> bool:
-    return literal.start < parameter.start and parameter.end <= literal.end
+    return literal.start <= parameter.start and parameter.end <= literal.end
 
 
 def _policy(node_id: str, policy: Policy) -> Iterator[str]:

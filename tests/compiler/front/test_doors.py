@@ -314,7 +314,7 @@ class Writer:
                 return self.call("try", [e[0], e[1], *perhaps])
             case _:
                 return self.call(
-                    "compensate", self.random.choice(([e[0], e[1]], [f"undo => {e[1]}", f"do => {e[0]}"]))
+                    "compensate", self.random.choice(([e[0], e[1]], [f"undo => {e[1]}", f'"do" => {e[0]}']))
                 )
 
     def retries(self) -> list[str]:
