@@ -146,8 +146,10 @@ def map(walk: Walk, node: Node, here: Here) -> Outcome:
         env = Env(here.env)
         env.put(item_source(node.id), value, soft=False)
         cut = here.cut or (in_map and inside is None)
-        begun = walk.item_begun(path, number)
-        item = Here(frame=frame, env=env, since=out.at, cut=cut or not begun, leaving=inside, alone=False)
+        if not cut and not walk.item_begun(path, number):
+            outs[number] = Outcome(end=End.STOPPED, at=out.at)
+            continue
+        item = Here(frame=frame, env=env, since=out.at, cut=cut, leaving=inside, alone=False)
         done = walk.block(node.body, item)
         outs[number] = _item(walk, node, path, number, done, cut=cut)
     return _end(walk, node, path, here, out, outs)
