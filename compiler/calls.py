@@ -17,7 +17,7 @@ from dfc.compiler.constants import (
 )
 from dfc.compiler.diagnostics import Diagnostic, Note, error
 from dfc.compiler.names import name_fault
-from dfc.compiler.signatures import Parameter, Signature, Want
+from dfc.compiler.signatures import OF_REQUESTS, POLICY_NAMES, Parameter, Signature, Want
 from dfc.compiler.span import Span
 from dfc.compiler.values import (
     Argument,
@@ -110,7 +110,9 @@ def bind(function: str, signature: Signature, given: Sequence[Argument], span: S
                     "DF160",
                     f"`{function}` has no argument `{argument.name}`",
                     argument.span,
-                    help=nearest(argument.name, tuple(named)) or _arguments(function, signature),
+                    help=_misplaced_policy(argument.name, signature)
+                    or nearest(argument.name, tuple(named))
+                    or _arguments(function, signature),
                 )
             )
         elif argument.name in bound.by_name:
@@ -124,6 +126,15 @@ def bind(function: str, signature: Signature, given: Sequence[Argument], span: S
     if not bound.complete:
         _guess(bound, signature, positional, misnamed)
     return bound
+
+
+def _misplaced_policy(name: str, signature: Signature) -> str:
+    """What to do with a policy that a function does not take; empty for a name that is no policy."""
+    if name not in POLICY_NAMES:
+        return ""
+    if signature.options and signature.options[0].name in POLICY_NAMES:
+        return f"leave it out: `{name}` is a policy of {'requests' if name in OF_REQUESTS else 'statements'}"
+    return "give it to the steps inside"
 
 
 def _guess(
@@ -201,7 +212,7 @@ def _place(bound: Bound, signature: Signature, positional: list[Argument], repor
             return False
     for option in signature.array:
         if option.name in bound.by_name:
-            message = f"`{option.name}` stands beside an array of all branches"
+            message = f"`{option.name}` needs all branches in one array"
             help = f"write `{function}(ARRAY[...], {option.name} => ...)`"
             report(error("DF161", message, bound.by_name[option.name].span, help=help))
             return False
@@ -254,8 +265,8 @@ def _place_array(bound: Bound, signature: Signature, positional: list[Argument],
     strays = [a for name, a in bound.by_name.items() if name not in names]
     strays += [a for a in positional if a.variadic] + positional[len(names) :]
     if strays:
-        message = f"`{function}` takes nothing of this kind beside an array of branches"
-        report(error("DF163", message, strays[0].span, help=f"write `{function}({', '.join(names)})`"))
+        message = f"`{function}` takes one array of all branches, or single ones"
+        report(error("DF163", message, strays[0].span, help=f"write `{function}(ARRAY[...])`"))
         return False
     for name, argument in zip(names, positional, strict=False):
         if name in bound.by_name:
@@ -369,7 +380,8 @@ def _texts(value: Value) -> Value | None:
 def _name(parameter: Parameter, value: Value) -> Value | None:
     if not isinstance(value, String):
         return None
-    fault = "" if value.text.value == parameter.reserved else name_fault(value.text.value)
+    allowed = bool(parameter.reserved) and value.text.value == parameter.reserved
+    fault = "" if allowed else name_fault(value.text.value)
     if fault:
         shown = value.text.value if len(value.text.value) <= 70 else value.text.value[:67] + "..."
         raise ConstantFault("DF113", f"the name `{shown}` {fault}", value.span, "choose another name")

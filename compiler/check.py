@@ -21,6 +21,8 @@ from dfc.compiler.rules.df142_undo_of_undo import undo_of_undo
 from dfc.compiler.rules.df190_not_executable import not_executable
 from dfc.compiler.rules.df201_mixed_operators import mixed_operators
 from dfc.compiler.rules.df202_parallel_conflict import parallel_conflict
+from dfc.compiler.rules.df203_near_name_in_literal import near_name_in_literal
+from dfc.compiler.rules.df204_reference_in_constant import reference_in_constant
 from dfc.compiler.rules.df310_race_effects import race_effects
 from dfc.compiler.rules.df311_failing_reference import failing_reference
 from dfc.compiler.rules.df511_nesting_levels import nesting_levels
@@ -44,6 +46,8 @@ RULES: tuple[Rule, ...] = (
     not_executable,
     mixed_operators,
     parallel_conflict,
+    near_name_in_literal,
+    reference_in_constant,
     race_effects,
     failing_reference,
 )

@@ -63,8 +63,7 @@ class Compiled:
 class CompiledStatement:
     """A workflow of a file, compiled. `wire` is the text of its expression, None where it has errors.
 
-    A template has `wire` and no plan: what it says depends on variables, so that it is compiled when it
-    starts.
+    A template has `wire` and no plan: variables decide what it says, so that it is compiled when it starts.
     """
 
     statement: Workflow
@@ -91,11 +90,11 @@ def compile_file(source: Source) -> CompiledFile:
             statements.append(statement)
             continue
         compiled = compile_workflow(statement.body, source, statement.mixed, faulty=statement.faulty)
-        template = (
-            None if compiled.plan is not None or statement.faulty else _template(statement.body, compiled)
-        )
-        compiled = template or compiled
-        text = wire.write(statement.body) if compiled.plan is not None or template is not None else None
+        is_template = False
+        if compiled.plan is None:
+            compiled, is_template = _without_deferred(statement.body, compiled)
+        ready = compiled.plan is not None or (is_template and not statement.faulty)
+        text = wire.write(statement.body) if ready else None
         statements.append(CompiledStatement(statement=statement, compiled=compiled, wire=text))
         problems += compiled.problems
     problems.sort(key=lambda problem: problem.span.start)
@@ -103,28 +102,26 @@ def compile_file(source: Source) -> CompiledFile:
     return CompiledFile(source=source, statements=tuple(statements), problems=heard)
 
 
-def _template(tree: Expression, compiled: Compiled) -> Compiled | None:
-    """A workflow whose errors all stand in texts with a `{name}`; None for any other.
+def _without_deferred(tree: Expression, compiled: Compiled) -> tuple[Compiled, bool]:
+    """Notes (DF211) in place of the errors inside texts with a `{name}`; whether no other error is left.
 
-    Only the variables that its starter has can tell whether they are errors.
+    Only the variables of whoever starts the workflow can tell whether they are errors.
     """
     places = [text.span for text in template_texts(tree)]
     problems: list[Diagnostic] = []
     deferred: set[Span] = set()
     for problem in compiled.problems:
-        place = next(
-            (at for at in places if at.start <= problem.span.start and problem.span.end <= at.end), None
-        )
-        if problem.severity is not Severity.ERROR or place is None:
-            problems.append(problem)
+        inside = [at for at in places if at.start <= problem.span.start and problem.span.end <= at.end]
+        if problem.severity is Severity.ERROR and inside:
+            deferred.add(inside[0])
         else:
-            deferred.add(place)
-    if not deferred or has_errors(problems):
-        return None
-    for place in sorted(deferred, key=lambda span: span.start):
+            problems.append(problem)
+    is_template = bool(deferred) and not has_errors(problems)
+    for place in deferred:
         said = "not analysed: what this says depends on the variables of whoever starts the workflow"
         problems.append(note("DF211", said, place, help="set them with `SELECT df.setvar(...)` before it"))
-    return replace(compiled, problems=tuple(problems))
+    problems.sort(key=lambda problem: problem.span.start)
+    return replace(compiled, problems=tuple(problems)), is_template
 
 
 def compile_wire(text: str, variables: Variables = NO_VARIABLES) -> Compiled:

@@ -37,12 +37,12 @@ from dfc.compiler.ast import (
 from dfc.compiler.calls import Report
 from dfc.compiler.diagnostics import error
 from dfc.compiler.names import is_blank, is_reference
-from dfc.compiler.options import Options, options_of
+from dfc.compiler.options import NO_OPTIONS, Options, options_of
 from dfc.compiler.plan import Duration
 from dfc.compiler.requests import METHODS, MULTIPART_METHODS, are_headers, are_parts, is_url
 from dfc.compiler.signatures import POLICY_NAMES, STEPS, Want
 from dfc.compiler.span import Span
-from dfc.compiler.values import Document, Number, String, Truth, Typed, Value, described
+from dfc.compiler.values import Document, Number, String, Truth, Typed, Value, described, expressions
 from dfc.compiler.wire import MARKER
 
 LATER = frozenset(
@@ -114,7 +114,9 @@ class Nodes:
             case "http" | "http_multipart":
                 return self._request(call, options.policies())
             case "break":
-                return Break(value=self._break_value(call), span=call.span)
+                node = Break(value=self._break_value(call), span=call.span)
+                strays = expressions([call.values["value"]] if "value" in call.values else ())
+                return placeholder((node, *strays), call.span) if strays else node
             case "map":
                 return self._map(call, options)
             case _:
@@ -122,6 +124,8 @@ class Nodes:
 
     def _options(self, call: Call) -> Options:
         given = {name: value for name, value in call.values.items() if name in _OPTIONS}
+        if not given:
+            return NO_OPTIONS
         wants = {p.name: p.want for p in STEPS[call.name].every}
         durations = {name for name in given if wants[name] is Want.DURATION}
         return options_of(f"df.{call.name}", given, call.spans, durations, self._report)

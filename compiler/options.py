@@ -83,8 +83,8 @@ def _duration_fault(name: str, value: Duration) -> Fault | None:
     total = length(value)
     if total > 0 or (total == 0 and name in _MAY_BE_ZERO):
         return None
-    message = f"`{name}` is negative" if total < 0 else f"`{name}` is no time at all"
-    return Fault(code="DF166", message=message, help=EXAMPLE)
+    message = f"`{name}` is negative" if total < 0 else f"`{name}` is zero"
+    return Fault(code="DF166", message=message, help="write a duration over zero, like `'90 s'`")
 
 
 def _retry_fault(name: str, value: tuple[str, ...]) -> Fault | None:
@@ -156,6 +156,9 @@ class Options:
         """A word among them."""
         value = self.given.get(name)
         return value if isinstance(value, str) else default
+
+
+NO_OPTIONS = Options(given={}, spans={})
 
 
 def options_of(

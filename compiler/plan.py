@@ -138,10 +138,13 @@ class Parameter:
 
     `name` is the name as written (for messages and for the alias of a row set). `column` is None for the
     first column. `optional` (`?`) turns no rows and NULL into NULL instead of a failure. `aliased` says
-    that the author gave a row set an alias of their own. `source` is the latest written node that may be
-    meant, `otherwise` are the earlier ones, later ones first; the one counts that ran last, where a node in a
-    loop around the reference counts with what it gave in an earlier round. `identifier`: it stands for the
-    name of an object, in a statement that takes no parameters.
+    that the author gave a row set an alias of their own. `identifier`: it stands for the name of an object,
+    in a statement that takes no parameters.
+
+    `source` is the latest written node that may be meant, and `otherwise` are the earlier ones, later ones
+    first. The one counts that ran last: of two, the one that ran in the later round of the loops around
+    both; in the same round the one written later, and so of two whose results have both been carried over
+    from earlier rounds. Without `optional` one of them has certainly run.
     """
 
     name: str

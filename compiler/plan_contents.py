@@ -178,7 +178,7 @@ def _literals(node_id: str, body: SqlBody) -> Iterator[str]:
 
 
 def _holds(literal: Literal, parameter: Parameter) -> bool:
-    return literal.start < parameter.start and parameter.end <= literal.end
+    return literal.start <= parameter.start and parameter.end <= literal.end
 
 
 def _policy(node_id: str, policy: Policy) -> Iterator[str]:
@@ -199,11 +199,16 @@ def _policy(node_id: str, policy: Policy) -> Iterator[str]:
 
 
 def _is_time(duration: Duration) -> bool:
-    return min(duration.months, duration.days, duration.microseconds) >= 0
+    """A part may be negative (`1 day -1 hour`), the whole may not."""
+    return _length(duration) >= 0
 
 
 def _is_positive(duration: Duration) -> bool:
-    return _is_time(duration) and duration != Duration()
+    return _length(duration) > 0
+
+
+def _length(duration: Duration) -> int:
+    return (duration.months * 30 + duration.days) * 86_400_000_000 + duration.microseconds
 
 
 def _is_json(text: str) -> bool:

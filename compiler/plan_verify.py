@@ -224,11 +224,10 @@ def _given(nesting: Nest, place: Place, source: str) -> bool | None:
 def _fitting(node: Node, parameter: Parameter, source: Node, *, alone: bool) -> Iterator[str]:
     """A fault where the source surely does not give what the reference wants of it."""
     use, column = parameter.use, parameter.column
+    use = Use.ROWS if use is Use.JSON else use
     if use is Use.ERROR:
         goes_on = isinstance(source, SqlNode | HttpNode | AtomicNode)
         fits = goes_on and source.policy.on_error is OnError.CONTINUE
-    elif use is Use.JSON:
-        fits = False
     else:
         match source:
             case SqlNode(body=SqlBody(returns=Returns.COUNT)):
@@ -244,7 +243,7 @@ def _fitting(node: Node, parameter: Parameter, source: Node, *, alone: bool) -> 
                 fits = use in (Use.VALUE, Use.ROWS)
             case _:
                 fits = True
-    if not fits and (alone or use is Use.JSON):
+    if not fits and alone:
         yield f"`${parameter.name}` in `{node.id}` wants of `{source.id}` what that does not give"
 
 

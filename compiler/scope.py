@@ -124,10 +124,13 @@ def _written(source: Source) -> tuple[bool, int]:
 
 @dataclass(slots=True)
 class _Bound:
-    """What a name stands for: sources in written order. `certain`: one of them is surely there."""
+    """What a name stands for behind a part: sources in written order, of which one is surely there if
+    `certain`. `every` are those that may have been the last where the part was left before its end.
+    """
 
     sources: list[Source]
     certain: bool
+    every: list[Source]
 
 
 _Names = dict[str, _Bound]
@@ -200,9 +203,9 @@ class _Walk:
         region = _Region(branch, opened)
         tree = opened.fork.tree
         if isinstance(tree, Map):
-            region.names[tree.name.value] = _given(opened.fork.unit, Of.ITEM)
+            region.names[tree.name.value] = _bound(Source(unit=opened.fork.unit, of=Of.ITEM))
         elif branch.role is Role.CATCH:
-            region.names[ERROR] = _given(opened.fork.unit, Of.ERROR)
+            region.names[ERROR] = _bound(Source(unit=opened.fork.unit, of=Of.ERROR))
         self._regions.append(region)
 
     def leave(self) -> None:
@@ -230,7 +233,7 @@ class _Walk:
         """From here on the name holds."""
         named = self._outline.names[name]
         source = Source(unit=named.unit, name=name)
-        _bind(self._regions[-1].names, named.text.value, _Bound([source], True))
+        _bind(self._regions[-1].names, named.text.value, _bound(source))
 
     def run(self, unit: int, moment: int) -> None:
         """A unit runs: its references are asked; a break ends its part."""
@@ -261,7 +264,7 @@ class _Walk:
                 bound = names.get(name)
                 if bound is None:
                     continue
-                asked.sources += bound.sources
+                asked.sources += bound.every if weak else bound.sources
                 if bound.certain and not weak:
                     asked.certain = True
                     return
@@ -306,17 +309,21 @@ class _Walk:
         opened.kept = frozenset([text for text in opened.kept if _is_certain(asked, text)])
 
 
-def _given(unit: int, of: Of) -> _Bound:
-    return _Bound([Source(unit=unit, of=of)], True)
+def _bound(source: Source) -> _Bound:
+    return _Bound([source], True, [source])
 
 
 def _bind(names: _Names, text: str, bound: _Bound) -> None:
     """What comes later, if it is certain, counts alone; else it is one more that may."""
     known = names.get(text)
-    if known is None or bound.certain:
-        names[text] = _Bound(list(bound.sources), bound.certain)
-    else:
-        known.sources += bound.sources
+    if known is None:
+        names[text] = _Bound(list(bound.sources), bound.certain, list(bound.every))
+        return
+    if bound.certain:
+        known.sources.clear()
+        known.certain = True
+    known.sources += bound.sources
+    known.every += bound.every
 
 
 def _visible(region: _Region) -> Iterator[tuple[_Names, bool]]:
@@ -384,9 +391,9 @@ def _together(opened: _Opened) -> tuple[_Names, bool]:
         case Timeout():
             if tree.otherwise is None:
                 return done[0].names, done[0].ends
-            return _one_of(done), done[1].ends
+            return _one_of([done[0], _after_a_stop(*done)]), done[1].ends
         case Try():
-            names = _one_of(done[:2])
+            names = _one_of([done[0], _after_a_stop(done[0], done[1])])
             if tree.final is None:
                 return names, done[0].ends and done[1].ends
             return _then(names, done[2].names), (done[0].ends and done[1].ends) or done[2].ends
@@ -397,8 +404,8 @@ def _together(opened: _Opened) -> tuple[_Names, bool]:
 
 
 def _then(first: _Names, second: _Names) -> _Names:
-    names = {text: _Bound(list(bound.sources), bound.certain) for text, bound in first.items()}
-    for text, bound in second.items():
+    names: _Names = {}
+    for text, bound in (*first.items(), *second.items()):
         _bind(names, text, bound)
     return names
 
@@ -420,10 +427,22 @@ def _one_of(parts: list[_Region]) -> _Names:
     for part in parts:
         for text, bound in part.names.items():
             counts[text] = counts.get(text, 0) + (bound.certain and not part.ends)
-            names.setdefault(text, _Bound([], False)).sources += bound.sources
+            joined = names.setdefault(text, _Bound([], False, []))
+            joined.sources += bound.sources
+            joined.every += bound.every
     for text, bound in names.items():
         bound.certain = counts[text] == needed
     return names
+
+
+def _after_a_stop(stopped: _Region, then: _Region) -> _Region:
+    """A part that comes behind one that has not come to its end."""
+    names: _Names = {}
+    for text, bound in stopped.names.items():
+        _bind(names, text, _Bound(bound.every, False, bound.every))
+    for text, bound in then.names.items():
+        _bind(names, text, bound)
+    return _Region(branch=None, fork=None, names=names, ends=then.ends)
 
 
 def _behind_loop(opened: _Opened) -> _Names:
@@ -433,6 +452,7 @@ def _behind_loop(opened: _Opened) -> _Names:
     ends_by_itself = isinstance(tree, Loop) and tree.condition is not None and not opened.done[0].ends
     for text, bound in names.items():
         if opened.exits:
+            bound.sources = list(bound.every)
             bound.certain = (bound.certain or not ends_by_itself) and text in opened.kept
     return names
 

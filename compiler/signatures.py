@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -33,7 +33,7 @@ class Parameter:
     name: str
     want: Want
     required: bool = False
-    reserved: str = ""
+    reserved: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +49,11 @@ class Signature:
     variadic: bool = False
     least: int = 0
     array: tuple[Parameter, ...] = ()
+    every: tuple[Parameter, ...] = field(init=False)
+    """The parameters of all forms."""
 
-    @property
-    def every(self) -> tuple[Parameter, ...]:
-        """The parameters of all forms."""
-        return (*self.parameters, *self.options, *self.array)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "every", (*self.parameters, *self.options, *self.array))
 
 
 def _required(name: str, want: Want) -> Parameter:
@@ -91,6 +91,9 @@ _SQL_POLICIES = (*POLICIES, *_OF_SQL)
 _HTTP_POLICIES = (*POLICIES, *_OF_HTTP)
 POLICY_NAMES = tuple([parameter.name for parameter in (*POLICIES, *_OF_SQL, *_OF_HTTP)])
 """All policies, in the order of the wire text."""
+
+OF_REQUESTS = frozenset({parameter.name for parameter in _OF_HTTP})
+"""The policies that only requests have."""
 
 _BRANCHES = (_required("branches", Want.BRANCHES),)
 _ON_FAILURE = (_optional("on_failure", _TEXT),)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from dfc.compiler.ast import Http, Piece, Text
 from dfc.compiler.json_text import Json, JsonArray, JsonFault, JsonObject, quote_json, read_json, write_jsonb
 from dfc.compiler.span import Span
-from dfc.grammar.lexer import reference_end, reference_of
+from dfc.grammar.lexer import IN_TEXT, reference_of
 
 Known = Callable[[str], bool]
 """Whether a name is one that references may have. In a text an unknown one stays text."""
@@ -31,9 +31,8 @@ JSON_TYPE = re.compile(
 )
 _NESTING_MAX = 6_400
 _TEMPLATES_OF_A_PART = frozenset({"name", "filename", "data_b64"})
-# A `?` with one of these behind it begins the query of a URL; no reference is optional there.
-_BEGINS_A_QUERY = re.compile(r"[\w%$\[{]")
-_ESCAPED = re.compile(r"\$\$([A-Za-z_\x80-\U0010ffff][A-Za-z_0-9\x80-\U0010ffff]*)")
+# What begins a query besides letters and digits, behind which no text has an optional reference (IN_TEXT).
+_BEGINS_A_QUERY = re.compile(r"[%$\[{]")
 _IN_JSON = re.compile(r'\\.|"', re.DOTALL)
 _BACKSLASH_OR_QUOTE = re.compile(r"['\\]")
 
@@ -160,6 +159,21 @@ def _quoted(value: str) -> str:
     return "E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in doubled else f"'{doubled}'"
 
 
+def _constant(value: str, known: Known) -> list[_Fragment]:
+    """A text that is no template as literals; cut where one would refer to something."""
+    cuts = [
+        found.start() + 1 for found in IN_TEXT.finditer(value) if known(found["escaped"] or found["name"])
+    ]
+    ends = [*cuts, len(value)]
+    return [_Fragment(_quoted(value[start:end])) for start, end in zip([0, *cuts], ends, strict=True)]
+
+
+def _json_constant(value: str, known: Known) -> _Fragment:
+    """A JSON text that is no template, as jsonb."""
+    text = _concatenated(_constant(value, known))
+    return _Fragment(f"{text.value}::pg_catalog.jsonb")
+
+
 def _literal(text: Text, start: int, end: int) -> _Fragment:
     """A run of a text as a literal, whatever standard_conforming_strings is."""
     escaped = "\\" in text.value[start:end]
@@ -197,35 +211,26 @@ def _split(text: Text, known: Known, *, is_url: bool = False) -> list[_Run]:
     """A text, cut into references and what is between them.
 
     `$$name` becomes two runs that are cut in the middle: `$` and what is behind the second `$`. In a URL the
-    first `?` begins the query where it can, also directly behind a reference.
+    first `?` begins the query also in front of a reference.
     """
     value = text.value
     runs: list[_Run] = []
     asked = False
-    begin = position = 0
-    while (start := value.find("$", position)) != -1:
-        escaped = _ESCAPED.match(value, start)
-        if escaped is not None:
-            if known(escaped[1]):
-                runs.append(_Run(text, begin, start + 1))
-                begin = start + 2
-            position = escaped.end()
+    begin = 0
+    for found in IN_TEXT.finditer(value):
+        start, end = found.span()
+        if not known(found["escaped"] or found["name"]):
             continue
-        following = value.find("$", start + 1)
-        end = reference_end(value, start, len(value) if following == -1 else following)
-        position = start + 1
-        if end is None:
-            continue
-        parts = reference_of(value[start:end])
-        position = end
-        if not known(parts.name):
+        if found["escaped"]:
+            runs.append(_Run(text, begin, start + 1))
+            begin = start + 2
             continue
         asked = asked or "?" in value[begin:start] or "#" in value[begin:start]
         if is_url and not asked and value[end - 1] == "?" and _BEGINS_A_QUERY.match(value, end):
-            end = position = end - 1
+            end -= 1
         if begin < start:
             runs.append(_Run(text, begin, start))
-        runs.append(_Run(text, start, end, parts.rows))
+        runs.append(_Run(text, start, end, reference_of(value[start:end]).rows))
         begin = end
     if begin < len(value) or not runs:
         runs.append(_Run(text, begin, len(value)))
@@ -358,7 +363,7 @@ def _is_json(headers: Sequence[tuple[str, Json]], body: Text | None) -> bool:
 def _headers_value(headers: Sequence[tuple[str, Json]], written: str, known: Known) -> _Fragment:
     templates = [name for name, value in headers if isinstance(value, str) and _refers(_of(value, known))]
     if not templates:
-        return _Fragment(f"{_quoted(written)}::pg_catalog.jsonb")
+        return _json_constant(written, known)
     object_ = _concatenated(_object(headers, frozenset(templates), known, _data_text))
     return _called("pg_catalog.jsonb_strip_nulls", _joined((object_, _Fragment("::pg_catalog.jsonb"))))
 
@@ -371,9 +376,9 @@ def _parts(written: str, known: Known) -> _Fragment:
         if isinstance(part, JsonObject):
             elements += _object(part.pairs, _TEMPLATES_OF_A_PART, known, _data_text, data=_data_bytes)
         else:
-            elements.append(_Fragment(_quoted(write_jsonb(part))))
+            elements += _constant(write_jsonb(part), known)
     if not any(element.computed for element in elements):
-        return _Fragment(f"{_quoted(written)}::pg_catalog.jsonb")
+        return _json_constant(written, known)
     elements.append(_Fragment(_quoted("]")))
     return _joined((_concatenated(elements), _Fragment("::pg_catalog.jsonb")))
 
@@ -395,13 +400,13 @@ def _object(
         head = f"{', ' if number else '{'}{quote_json(key)}: "
         runs = _of(value, known) if isinstance(value, str) and key in templates else None
         if runs is None or not _refers(runs):
-            elements.append(_Fragment(_quoted(head + write_jsonb(value))))
+            elements += _constant(head + write_jsonb(value), known)
         elif _is_lone(runs):
             alone = data if data is not None and key == "data_b64" else write
-            elements += (_Fragment(_quoted(head)), _called("df._json_text", alone(runs[0])))
+            elements += (*_constant(head, known), _called("df._json_text", alone(runs[0])))
         else:
             text = _concatenated(_in_text(runs, write))
-            elements += (_Fragment(_quoted(head)), _called("df._json_text", text))
+            elements += (*_constant(head, known), _called("df._json_text", text))
     elements.append(_Fragment(_quoted("}" if pairs else "{}")))
     return elements
 

@@ -261,7 +261,7 @@ class _Decoder:
                 return False
         return True
 
-    def _name(self, name: str, reserved: str = "") -> Text:
+    def _name(self, name: str, reserved: str | None = None) -> Text:
         fault = "" if self._lenient or name == reserved else name_fault(name)
         if fault:
             raise WireError(f"the name `{name[:70]}` {fault}", "DF113")

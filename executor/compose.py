@@ -57,6 +57,10 @@ _ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _FIRST_USER_OID: Final = 16384
 
 
+WITHIN: Final = '{"within": true}'
+"""The rider of a checkpoint in a transaction of several: the fence is locked at its end (df.commit_steps)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """The columns of a statement and their type OIDs (of a domain its base type)."""

@@ -206,12 +206,10 @@ def decide(plan: Plan, records: Iterable[Record], *, instance: str = "") -> tupl
     return pending(begin(plan, records, instance=instance))
 
 
-def step_of(state: State, path: str) -> str:
-    """The id of the node that a job belongs to. Raises CorruptJournal for an unknown path."""
+def step_of(state: State, path: str) -> str | None:
+    """The id of the node that a job belongs to; None when nothing is under way at that path any more."""
     job = state.jobs.get(path)
-    if job is None:
-        raise CorruptJournal(f"nothing is under way at `{path}`")
-    return job.task.node.id
+    return None if job is None else job.task.node.id
 
 
 def view(state: State) -> dict[str, str]:

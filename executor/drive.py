@@ -329,13 +329,16 @@ class Driver:
     async def _perform(self, action: Work) -> None:
         """Do one thing and tell the core. Returns early, and silently, when the driver has to stop."""
         path = key_of(action)
+        step_id = self._step_of(path)
+        if step_id is None:
+            return  # what has happened since it was asked for has made it needless
         task = _current_task()
         cancels = task.cancelling()
         self._running[path] = task
         came: Came | None = None
         lost = interrupted = False
         try:
-            came = await self._performer.perform(action, self._step_of(path))
+            came = await self._performer.perform(action, step_id)
         except asyncio.CancelledError:
             if path not in self._interrupted:
                 raise
@@ -386,7 +389,7 @@ class Driver:
         finally:
             del self._running[path]
 
-    def _step_of(self, path: str) -> str:
+    def _step_of(self, path: str) -> str | None:
         assert self._state is not None
         return step_of(self._state, path)
 

@@ -262,12 +262,6 @@ def reference(text: str, lexeme: Lexeme) -> Reference:
     return reference_of(text[lexeme.start : lexeme.end])
 
 
-def reference_end(text: str, start: int, stop: int) -> int | None:
-    """Where the reference ends that begins at `start`, within `text[:stop]`; None when there is none."""
-    parts = _REFERENCE_PARTS.match(text, start, stop)
-    return None if parts is None else parts.end()
-
-
 def reference_of(written: str) -> Reference:
     """The parts of a reference given as its own text. Raises ValueError when it is none."""
     parts = _REFERENCE_PARTS.fullmatch(written)

@@ -49,6 +49,7 @@
 \ir functions/end_item.sql
 \ir functions/end_map.sql
 \ir functions/finish.sql
+\ir functions/commit_steps.sql
 \ir functions/checkpoint.sql
 \ir functions/begin_step.sql
 \ir functions/rows.sql

@@ -281,7 +281,8 @@ def test_request_is_computed_then_sent() -> None:
     node = HttpNode(id="h", after=(), request=body(), many=True)
     state = begin(plan(node))
     assert pending(state) == (run("h/request", keep=True),)
-    sent = SendHttp(path="h/response", request=ROWS, many=True, rider=completed("h/response"), keep=True)
+    rider, none = completed("h/response"), frozenset[str]()
+    sent = SendHttp(path="h/response", request=ROWS, many=True, rider=rider, keep=True, secrets=none)
     assert step(state, done("h/request")) == (sent,)
     assert step(state, attempted("h/response", "DF600")) == (
         Wait(path="h/response", seconds=retry.delay("", "h/response", 1)),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from dfc.compiler.ast import Http, Later, Text
+from dfc.compiler.ast import Later
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.facts import Facts
 from dfc.compiler.span import Span
-
-_SECRET = re.compile(r"\{secret:[^{}]*\}")
 
 
 def not_executable(facts: Facts) -> Iterator[Diagnostic]:
@@ -18,21 +15,9 @@ def not_executable(facts: Facts) -> Iterator[Diagnostic]:
     for tree in [unit.tree for unit in facts.outline.units]:
         if isinstance(tree, Later):
             yield _later(tree.construct, tree.span, "write the workflow without it")
-        if isinstance(tree, Http):
-            yield from _secrets(tree)
     for given in facts.policies.given.values():
         if "database" in given:
             yield _later("database of a step", given["database"].span, "start the workflow where it belongs")
-
-
-def _secrets(tree: Http) -> Iterator[Diagnostic]:
-    """Secrets in the constant arguments of a request."""
-    for text in (tree.url, tree.body, None if tree.headers is None else Text(value=tree.headers)):
-        if text is None:
-            continue
-        for found in _SECRET.finditer(text.value):
-            where = text.locate(*found.span()) if text.pieces else tree.span
-            yield _later(found[0], where, "send the request without the secret")
 
 
 def _later(what: str, where: Span, help: str) -> Diagnostic:

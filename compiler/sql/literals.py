@@ -8,12 +8,14 @@ has the last word: an expression must be able to stand in its place.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dfc.compiler.plan import Literal, Use
-from dfc.compiler.sql import commands, native
-from dfc.compiler.sql.references import Place, Reference, for_grammar, literal_parts, reference_at
+from dfc.compiler.sql import commands
+from dfc.compiler.sql.places import WHOLE, reach
+from dfc.compiler.sql.references import Place, Reference, literal_parts, reference_at
 from dfc.compiler.sql.tokens import Token
 from dfc.grammar.lexer import IN_TEXT, Kind, Lexeme
 
@@ -251,25 +253,32 @@ def _verified(
     places: Mapping[int, Place],
     found: list[_Candidate],
 ) -> tuple[list[_Candidate], list[_Candidate]]:
-    """The candidates in whose place an expression can stand, their types put right; and the others."""
+    """The candidates in whose place an expression can stand, their types put right; and the others.
 
-    def takes(guesses: list[_Candidate]) -> bool:
-        runs = [one.whole for one in guesses]
-        text = for_grammar(sql, items, comments, places, runs).text
-        return not isinstance(native.statements(text), native.Fault)
+    A statement that is itself at fault is reported elsewhere.
+    """
 
-    if takes(found) or not takes([]):  # a statement that is itself at fault is reported elsewhere
+    def reached(guesses: list[_Candidate | None]) -> int:
+        wholes = [one.whole for one in guesses if one is not None]
+        return reach(sql, items, comments, places, wholes)
+
+    chosen: list[_Candidate | None] = list(found)
+    settled: set[int] = set()
+    stop = reached(chosen)
+    if stop == WHOLE or reached([]) != WHOLE:
         return found, []
-    tries = _PARSED_BYTES_MAX // len(sql)
-    good: list[_Candidate] = []
-    fixed: list[_Candidate] = []
-    for one in found:
-        tries -= 2
+    starts = [one.whole[0] for one in found]
+    for _ in range(_PARSED_BYTES_MAX // len(sql)):
+        last = bisect_right(starts, stop) - 1
+        if stop == WHOLE or last < 0 or last in settled:
+            break
+        settled.add(last)
+        one = found[last]
         plain = replace(one, type_start=None, whole=(items[one.index].start, items[one.last].end))
-        guesses = [one] if one.type_start is None else [one, plain]
-        right = [guess for guess in guesses if tries < 0 or takes([guess])]
-        if right:
-            good.append(right[0])
-        else:
-            fixed.append(one)
-    return good, fixed
+        others: list[_Candidate | None] = [plain, None]
+        reaches = [reached([*chosen[:last], other, *chosen[last + 1 :]]) for other in others]
+        best = reaches.index(max(reaches))
+        if reaches[best] > stop:
+            stop, chosen[last] = reaches[best], others[best]
+    good = [one for one in chosen if one is not None]
+    return good, [one for one, kept in zip(found, chosen, strict=True) if kept is None]

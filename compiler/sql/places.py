@@ -1,12 +1,15 @@
 """What may stand in the place of each reference of a statement that takes no parameters.
 
-PostgreSQL's own grammar is asked: the statement is parsed with an expression in the place, with a string, a
-name, a number. What the parser takes longest counts, in this order, so that a name is one only where no
-expression and no string could stand. An LALR parser stops at the first token that cannot go on, so that what
-stands behind a place has no say in it.
+PostgreSQL's own grammar is asked. With an expression in every place, its parser stops at the first reference
+that cannot be one (an LALR parser stops at the first token that cannot go on); there a string, a name and a
+number are tried, and what gets furthest counts, in this order: a name is one only where no expression and no
+string could stand.
 """
 
 from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 
 from dfc.compiler.plan import Use
 from dfc.compiler.sql import commands, native
@@ -15,54 +18,51 @@ from dfc.compiler.sql.tokens import Token
 from dfc.grammar.lexer import Kind, Lexeme
 
 PLACES_MAX = 200
-"""How many references of one statement are looked at; those behind them are taken for expressions."""
+"""In how many places of one statement something else than an expression is looked for."""
 _PARSED_BYTES_MAX = 20_000_000
-_TRIED = (Place.EXPRESSION, Place.STRING, Place.NAME, Place.NUMBER)
+_TRIED = (Place.STRING, Place.NAME, Place.NUMBER)
 _NAMELESS = commands.QUERIES | commands.SUBROUTINES | {"explain", ""}
+WHOLE = 1 << 62
 
 
 def places(sql: str, items: list[Token], comments: list[Lexeme], kind: str) -> dict[int, Place]:
     """The places of the references, by their offset; those that are not in it are expressions."""
     if kind in _NAMELESS:
         return {}
+    offsets = [
+        token.start
+        for token in items
+        if token.kind is Kind.REFERENCE and reference_at(sql, token.start, token.end).use is not Use.ROWS
+    ]
     found: dict[int, Place] = {}
-    tries = min(PLACES_MAX, max(1, _PARSED_BYTES_MAX // (len(sql) * len(_TRIED) + 1)))
-    for token in items:
-        if token.kind is not Kind.REFERENCE or reference_at(sql, token.start, token.end).use is Use.ROWS:
-            continue
-        if tries == 0:
+    if not offsets:
+        return found
+    stop = reach(sql, items, comments, found)
+    for _ in range(min(PLACES_MAX, _PARSED_BYTES_MAX // (len(sql) * len(_TRIED)))):
+        last = bisect_right(offsets, stop) - 1
+        if stop == WHOLE or last < 0 or offsets[last] in found:
             break
-        tries -= 1
-        place = _place(sql, items, comments, found, token)
-        if place is not Place.EXPRESSION:
-            found[token.start] = place
+        tried = {place: reach(sql, items, comments, {**found, offsets[last]: place}) for place in _TRIED}
+        furthest = max(tried.values())
+        if furthest <= stop:
+            break
+        best = [place for place in _TRIED if tried[place] == furthest]
+        either = best[0] is Place.STRING and Place.NUMBER in best
+        found[offsets[last]] = Place.CONSTANT if either else best[0]
+        stop = furthest
     return found
 
 
-def _place(
-    sql: str, items: list[Token], comments: list[Lexeme], before: dict[int, Place], token: Token
-) -> Place:
-    reach = {place: _reach(sql, items, comments, {**before, token.start: place}) for place in _TRIED[:1]}
-    # Nearly every place in a query is one of an expression: the other tries are spared.
-    if reach[Place.EXPRESSION] < _WHOLE:
-        for place in _TRIED[1:]:
-            reach[place] = _reach(sql, items, comments, {**before, token.start: place})
-    furthest = max(reach.values())
-    if furthest <= token.start:
-        return Place.EXPRESSION
-    best = [place for place in _TRIED if reach.get(place) == furthest]
-    if best[0] is Place.STRING and Place.NUMBER in best:
-        return Place.CONSTANT
-    return best[0]
-
-
-_WHOLE = 1 << 62
-
-
-def _reach(sql: str, items: list[Token], comments: list[Lexeme], places: dict[int, Place]) -> int:
-    """Where the parser stops, as an offset of `sql`."""
-    rendered = for_grammar(sql, items, comments, places)
+def reach(
+    sql: str,
+    items: list[Token],
+    comments: list[Lexeme],
+    places: Mapping[int, Place],
+    expressions: Iterable[tuple[int, int]] = (),
+) -> int:
+    """Where the parser stops, as an offset of `sql`, or WHOLE. Arguments as `for_grammar`'s."""
+    rendered = for_grammar(sql, items, comments, places, expressions)
     verdict = native.statements(rendered.text)
     if not isinstance(verdict, native.Fault) or verdict.offset is None:
-        return _WHOLE
+        return WHOLE
     return rendered.original(verdict.offset)

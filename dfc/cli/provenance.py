@@ -52,7 +52,13 @@ def render_at(compilation: Compiled, statement: Server, code: str, message: str,
 
 
 def render_error(name: str, text: str, provenance: Mapping[str, Any], error: Mapping[str, Any]) -> str:
-    """A step's failure as people read it: message, SQLSTATE, step, and the line with a caret."""
+    """A step's failure as people read it: message, SQLSTATE, step, and the line with a caret.
+
+    A workflow that did not compile when it was started comes with its diagnostics as they are read.
+    """
+    rendered = error.get("rendered")
+    if isinstance(rendered, str) and rendered:
+        return rendered.rstrip("\n")
     step = str(error.get("step") or "")
     state = str(error.get("sqlstate") or "error")
     message = str(error.get("message") or "the step failed")

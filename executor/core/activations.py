@@ -143,7 +143,9 @@ def _seconds_to_wait(state: State, job: Job, event: Attempted) -> float | None:
             return None
         return retry.delay(state.instance, job.path, job.losses, policy)
     job.attempts += 1
-    if not retry.repeats(policy, sqlstate, transient=event.transient):
+    # What `retry_on` says of a request depends on its method and response: its runner has decided.
+    decided = job.kind is Kind.RESPONSE
+    if not (event.transient if decided else retry.repeats(policy, sqlstate, transient=event.transient)):
         return None
     if job.attempts >= retry.attempts_max(policy):
         return None

@@ -25,6 +25,7 @@ from dfc.executor.core.tree import (
     drop_job,
     frame_of,
     hand_up,
+    marked,
     move_job,
     open_scope,
     outcome_of,
@@ -169,14 +170,16 @@ def _end_race(state: State, task: Task, work: Arms) -> None:
         task.number = max(task.number, scope.commits)
     error = next((scope.result.error for scope in work.scopes if scope.result.error is not None), None)
     failed = error is not None and all(outcome_of(scope) is TaskState.FAILED for scope in work.scopes)
-    settle(state, task, TaskState.FAILED if failed else TaskState.STOPPED, error=error if failed else None)
+    to = TaskState.FAILED if failed else TaskState.STOPPED
+    settle(state, task, to, error=marked(error, *work.scopes) if failed else None)
 
 
 def _end_group(state: State, task: Task, work: Arms) -> None:
     for scope in work.scopes:
         take_over(task, scope)
     if work.decided is not None:
-        settle(state, task, TaskState.FAILED, error=work.scopes[work.decided].result.error)
+        error = marked(work.scopes[work.decided].result.error, *work.scopes)
+        settle(state, task, TaskState.FAILED, error=error)
         return
     shapes: list[Shape] = []
     for scope in work.scopes:
@@ -302,4 +305,4 @@ def close_timeout(state: State, task: Task, scope: Scope) -> None:
     seconds = f"{node.duration.seconds:g}"
     message = f"`{node.id}` has not come to its end within {seconds} seconds"
     error = StepError(step=node.id, message=message, sqlstate=retry.TIMEOUT)
-    settle(state, task, TaskState.FAILED, error=error)
+    settle(state, task, TaskState.FAILED, error=marked(error, scope))

@@ -42,6 +42,7 @@ from dfc.executor.core.activations import policy_of, request_of
 from dfc.executor.core.tree import CorruptJournal, Given, Job, Kind, Scope, State
 from dfc.executor.core.values import look_up, sources_of
 from dfc.executor.journal import NOTHING, Result, Shape
+from dfc.executor.secret_text import names_in
 from dfc.executor.states import JobState
 
 
@@ -155,6 +156,7 @@ def _response(state: State, job: Job) -> SendHttp:
         keep=node.id in state.kept,
         policy=node.policy,
         attempt=job.attempts + 1,
+        secrets=names_in(node.request.sql) if isinstance(node.request, SqlBody) else None,
     )
 
 

@@ -28,6 +28,7 @@ from dfc.executor.core.tree import (
     boundary_of,
     drop_job,
     hand_up,
+    marked,
     open_scope,
     outcome_of,
     pass_on,
@@ -173,7 +174,7 @@ def _settle_as(state: State, task: Task, scope: Scope) -> None:
     error = scope.result.error
     body = scope.parent
     if error is not None and scope.role is Role.CATCH and body is not None:
-        error = _caused(error, body.result.error)
+        error = marked(_caused(error, body.result.error), body)
     settle(state, task, outcome_of(scope), scope.result.given, error)
 
 

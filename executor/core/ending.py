@@ -22,7 +22,7 @@ def conclude(state: State) -> None:
         finish = completed(result.given)
     else:
         error = result.error or StepError(step="", message="the workflow was stopped", sqlstate="XX000")
-        compensated = root.undoing is not None and not errors
+        compensated = (root.undoing is not None or error.undone) and not errors
         finish = Finish(status="compensated" if compensated else "failed", error=error, undo_errors=errors)
     end(state, finish)
 
@@ -53,7 +53,8 @@ def finish_if_completed(state: State, job: Job, path: str) -> Finish | None:
         scope, here, error = outcome
         if error is not None:
             # Only what is plainly at the top fails at once: everything else may be caught or undone.
-            if scope.role is Role.ROOT and not scope.undos and scope.reason is None:
+            plain = not scope.undos and not error.undone
+            if scope.role is Role.ROOT and plain and scope.reason is None:
                 return Finish(status="failed", error=error)
             return None
         if scope.role is Role.ROOT:
@@ -132,7 +133,9 @@ def finish_if_failed(state: State, job: Job, error: StepError) -> Finish | None:
         return Finish(status="failed", error=error)
     if now.state not in SETTLED:
         return None
-    return completed(now.given) if now.error is None else Finish(status="failed", error=now.error)
+    if now.error is None:
+        return completed(now.given)
+    return None if now.error.undone else Finish(status="failed", error=now.error)
 
 
 def decided_end(record: Decided) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum, auto
 
 from dfc.compiler.plan import Block, JoinNode, Node
@@ -403,7 +403,14 @@ def outcome_of(scope: Scope) -> TaskState:
 def pass_on(state: State, task: Task, scope: Scope) -> None:
     """Settle a task as its part has come out."""
     take_over(task, scope)
-    settle(state, task, outcome_of(scope), scope.result.given, scope.result.error)
+    settle(state, task, outcome_of(scope), scope.result.given, marked(scope.result.error, scope))
+
+
+def marked(error: StepError | None, *scopes: Scope) -> StepError | None:
+    """An error that leaves these scopes: whether undo steps have run at their end goes with it."""
+    if error is None or not any(scope.undoing is not None for scope in scopes):
+        return error
+    return replace(error, undone=True)
 
 
 def take_over(task: Task, scope: Scope) -> None:

@@ -7,7 +7,6 @@ from typing import Any, assert_never, cast
 
 from dfc.compiler.plan import INPUT, MapNode, Parameter, SqlBody, Use
 from dfc.executor.actions import Sources
-from dfc.executor.values import IS_NULL, NO_COLUMN, NO_ROWS, WRONG_KIND, column_keys
 from dfc.executor.core import exact
 from dfc.executor.core.tree import Given, Scope, State
 from dfc.executor.journal import (
@@ -21,6 +20,7 @@ from dfc.executor.journal import (
     StepError,
     Value,
 )
+from dfc.executor.values import IS_NULL, NO_COLUMN, NO_ROWS, WRONG_KIND, column_keys
 
 
 class Unreadable(Exception):
@@ -57,13 +57,14 @@ def sources_of(state: State, scope: Scope, body: SqlBody) -> Sources:
         if parameter.use is Use.ERROR:
             error = None if given is None else given.error
             found[f"{parameter.key}!"] = Value(json="null" if error is None else error_json(error))
-        elif given is not None and given.error is None:
-            found[parameter.key] = _wanted(state, parameter, given)
+        elif given is not None and given.error is None and not isinstance(found.get(parameter.key), Items):
+            found[parameter.key] = _wanted(parameter, given)
     return found
 
 
-def _wanted(state: State, parameter: Parameter, given: Given) -> Result | Shape:
-    if isinstance(given.result, Items) and parameter.use is not Use.ROWS:
+def _wanted(parameter: Parameter, given: Given) -> Result | Shape:
+    """Of a map the items where a reference wants them as rows; the other ones make do with them."""
+    if isinstance(given.result, Items) and parameter.use not in (Use.ROWS, Use.JSON):
         return given.shape
     return given.shape if given.result is None else given.result
 

@@ -16,7 +16,7 @@ from dfc.executor.connections import PINNED
 from dfc.executor.journal import StepError
 from dfc.executor.limits import ATOMIC_IDLE_SECONDS_MAX
 from dfc.executor.ports import Claim, StepFailed
-from dfc.executor.runners.step import Limit, Step
+from dfc.executor.runners.step import Limit, Step, token
 from dfc.executor.session import Message
 
 LIMIT_SECONDS_MAX: Final = (2**31 - 1) / 1000
@@ -25,6 +25,7 @@ LIMIT_SECONDS_MAX: Final = (2**31 - 1) / 1000
 # Never named statements: the step before could have put one of its own in the place of the guard.
 _GUARD: Final = "SELECT df.begin_step($1, $2)"
 _GUARD_AT: Final = "SELECT df.begin_step($1, $2, $3)"
+_LOCK_FENCE: Final = "SELECT df.commit_steps($1, $2, $3)"
 _SET_LOCAL: Final = "SELECT pg_catalog.set_config($1, $2, true)"
 _SET: Final = "SELECT pg_catalog.set_config($1, $2, false)"
 _CHECK_CONSTRAINTS: Final = Message("SET CONSTRAINTS ALL IMMEDIATE")
@@ -174,9 +175,14 @@ def within(
     return Around(tuple(before), (_RELEASE,) if saved else (), settings=names)
 
 
-def commit(limit: Limit, now: float) -> tuple[Message, ...]:
-    """The end of a transaction of several steps."""
-    return (set_local("statement_timeout", str(limit.left_ms(now))), _CHECK_CONSTRAINTS, _COMMIT)
+def commit(claim: Claim, path: str, limit: Limit, now: float) -> tuple[Message, ...]:
+    """The end of the transaction of several steps at `path`: deferred checks, then the fence."""
+    return (
+        set_local("statement_timeout", str(limit.left_ms(now))),
+        _CHECK_CONSTRAINTS,
+        Message(_LOCK_FENCE, (token(claim, path), claim.instance, path)),
+        _COMMIT,
+    )
 
 
 def set_local(name: str, value: str | None) -> Message:

@@ -2,8 +2,8 @@
 
 The transaction stays open between its steps, the one place where the executor does that. It is bounded
 twice: by `atomic_seconds_max` (or a timeout of its own), which the server counts in each statement, and by
-`atomic_idle_seconds_max` between two of them, for the worker that is paused or cut off: its locks, that of
-the fence among them, must not keep others from taking the instance over.
+`atomic_idle_seconds_max` between two of them, for the worker that is paused or cut off. Its checkpoints look
+at the fence, and only the commit locks it: no other step of the instance waits for a transaction in between.
 
 An error inside of a transaction ends it. Where the runner may have to send a statement once more, wiser,
 there is a savepoint in front of it: a statement that has not run before, or one whose step goes on after an
@@ -103,7 +103,7 @@ class _Steps:
         if self._failure is not None:
             raise self._failure
         check_settings(action.path, action.policy)
-        step = sql_step(self._claim, action)
+        step = sql_step(self._claim, action, within=True)
         limit = self._limit_of(step)
         try:
             sent, answer = await self._run(step, limit)
@@ -124,7 +124,7 @@ class _Steps:
         if now >= self._limit.ends_at:
             raise out_of_time(self._path, self._limit)
         try:
-            *_, answer = await self._session.exchange(*commit(self._limit, now))
+            *_, answer = await self._session.exchange(*commit(self._claim, self._path, self._limit, now))
         except ServerError as error:
             raise meaning(self._path, error, limit=self._limit, now=self._now()) from None
         assert answer.tag == "COMMIT", answer.tag

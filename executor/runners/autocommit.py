@@ -23,7 +23,7 @@ from dfc.executor.runners.hygiene import Replace, cleaned, exchange
 from dfc.executor.runners.meaning import meaning
 from dfc.executor.runners.statements import Statements, inside
 from dfc.executor.runners.step import Limit, Step
-from dfc.executor.session import ConnectionLost, Message, ServerError, Session
+from dfc.executor.session import Message, ServerError, Session
 
 ATTEMPTS_MAX: Final = 4
 """How often the guard is sent on one session."""
@@ -32,8 +32,6 @@ CHECKPOINT_ATTEMPTS_MAX: Final = 5
 """How often a session is looked for that takes the checkpoint of a statement that has run."""
 
 OnSession = Callable[[Callable[[Session], Awaitable[Answer]]], Awaitable[Answer]]
-
-_RESET_ALL: Final = Message("RESET ALL")
 
 
 class Autocommit:
@@ -111,7 +109,6 @@ class Autocommit:
             raise meaning(step.path, error, limit=limit, now=now(), position=where) from None
         finally:
             self._running = None
-            await _reset(session)
 
     async def _prepare(self, session: Session, limit: Limit | None) -> Bound:
         """Make the session ready for the statement, which has none of a transaction's own settings."""
@@ -147,13 +144,3 @@ class Autocommit:
             except ServerError as error:
                 if attempts >= ATTEMPTS_MAX or not await cleaned(session, around, error):
                     raise meaning(step.path, error, around=around) from None
-
-
-async def _reset(session: Session) -> None:
-    """Let go of the settings: the guard itself would begin under a time limit that is meant for another."""
-    if not session.alive:
-        return
-    try:
-        await session.exchange(_RESET_ALL)
-    except (ServerError, ConnectionLost):
-        session.close()

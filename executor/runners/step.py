@@ -9,7 +9,7 @@ from typing import Final
 
 from dfc.compiler.plan import DEFAULT_POLICY, Policy, SqlBody
 from dfc.executor.actions import RunItems, RunSql, Sources
-from dfc.executor.compose import rider_json
+from dfc.executor.compose import WITHIN, rider_json
 from dfc.executor.journal import Items, Result, Rows, Value
 from dfc.executor.limits import ITEMS_BLOCK_BYTES, ITEMS_BLOCK_ROWS
 from dfc.executor.ports import Claim
@@ -49,9 +49,9 @@ class Step:
     items: bool = False
 
 
-def sql_step(claim: Claim, action: RunSql) -> Step:
-    """The step of a SQL activation."""
-    rider = None if action.rider is None else rider_json(action.rider)
+def sql_step(claim: Claim, action: RunSql, *, within: bool = False) -> Step:
+    """The step of a SQL activation. `within`: more follow in its transaction."""
+    rider = WITHIN if within else None if action.rider is None else rider_json(action.rider)
     return Step(
         claim=claim,
         path=action.path,
@@ -86,5 +86,9 @@ def token(claim: Claim, path: str) -> str:
 
 
 def _at_hand(sources: Sources) -> dict[str, Result]:
-    """The results alone. What is only described the driver has fetched before, where it is needed."""
-    return {name: source for name, source in sources.items() if isinstance(source, Rows | Value | Items)}
+    """The results; the driver has fetched those that are only described."""
+    found: dict[str, Result] = {}
+    for name, source in sources.items():
+        assert isinstance(source, Rows | Value | Items), f"{name} is not at hand"
+        found[name] = source
+    return found

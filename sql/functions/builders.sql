@@ -31,6 +31,7 @@ DECLARE
 BEGIN
     IF expression IS NULL THEN
         RAISE EXCEPTION 'NULL stands where a step is expected' USING ERRCODE = 'DF116',
+            DETAIL = 'A text that is put together with || is NULL when one of its pieces is.',
             HINT = 'Give a string with a SQL statement, or what a df function returns.';
     ELSIF pg_catalog.starts_with(expression, '/*dfc:1:') THEN
         -- left and right with a small number do not go through the whole text; substr does, several times.
@@ -47,6 +48,7 @@ BEGIN
                 HINT = pg_catalog.format('Write df.call(%L) for a workflow, df.sql(%L) for a statement.', expression, expression);
         ELSIF pg_catalog.btrim(expression, E' \t\n\r\f\v') = '' THEN
             RAISE EXCEPTION 'an empty text stands where a step is expected' USING ERRCODE = 'DF116',
+                DETAIL = 'A step is one SQL statement.',
                 HINT = 'Give a string with a SQL statement, or what a df function returns.';
         END IF;
         RETURN '{"sql":' || pg_catalog.to_json(expression)::text || '}';
@@ -67,10 +69,11 @@ CREATE OR REPLACE FUNCTION df._name(name text, what text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     IF name IS NULL THEN
-        RAISE EXCEPTION '%: the name is NULL', what USING ERRCODE = 'DF113', HINT = 'Give a name in quotes.';
-    ELSIF NOT df._is_identifier(name) OR pg_catalog.strpos(name, '$') > 0 THEN
+        RAISE EXCEPTION '%: the name is NULL', what USING ERRCODE = 'DF116',
+            DETAIL = 'A name is a letter (a to z) or underscore, then letters, digits and underscores.', HINT = 'Give a name in quotes.';
+    ELSIF name !~ '^[A-Za-z_][A-Za-z0-9_]*$' THEN
         RAISE EXCEPTION '%: result name ''%'' is not a valid identifier', what, name USING ERRCODE = 'DF113',
-            DETAIL = 'A name is a letter or underscore, then letters, digits and underscores.',
+            DETAIL = 'A name is a letter (a to z) or underscore, then letters, digits and underscores.',
             HINT = 'Later steps refer to the result as $name.';
     ELSIF pg_catalog.octet_length(name) > 63 THEN
         RAISE EXCEPTION '%: the name ''%'' is too long', what, name USING ERRCODE = 'DF113',
@@ -91,7 +94,8 @@ DECLARE
     ending text := ']}';
 BEGIN
     IF items IS NULL OR pg_catalog.cardinality(items) = 0 THEN
-        RAISE EXCEPTION '%: there is no step', what USING ERRCODE = 'DF116', HINT = 'Give at least one expression.';
+        RAISE EXCEPTION '%: there is no step', what USING ERRCODE = 'DF116',
+            DETAIL = pg_catalog.format('The array of expressions is %s.', CASE WHEN items IS NULL THEN 'NULL' ELSE 'empty' END), HINT = 'Give at least one expression.';
     ELSIF on_failure <> 'wait' THEN
         ending := '],"on_failure":' || df._word(on_failure, '{wait,cancel}', what || ': on_failure') || '}';
     END IF;

@@ -65,7 +65,8 @@ CREATE OR REPLACE FUNCTION df.break(value anycompatible DEFAULT NULL) RETURNS te
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
     IF pg_catalog.strpos(value::text, '/*dfc:1:') > 0 THEN
-        RAISE EXCEPTION 'df.break: the value is an expression' USING ERRCODE = 'DF115',
+        RAISE EXCEPTION 'df.break: the value is an expression'
+            USING ERRCODE = CASE WHEN pg_catalog.starts_with(value::text, '/*dfc:1:') THEN 'DF173' ELSE 'DF115' END,
             DETAIL = 'A loop is left with a value, not with a step.',
             HINT = 'Run the step first, then refer to its result: ... |=> ''x'' ~> df.break(''$x'').';
     END IF;
@@ -86,7 +87,7 @@ BEGIN
             HINT = 'Give a SELECT, or the name of a result: ''$name''.';
     ELSIF max_parallel < 1 OR batch_size < 1 THEN
         RAISE EXCEPTION 'df.map: % is less than 1', CASE WHEN max_parallel < 1 THEN 'max_parallel' ELSE 'batch_size' END
-            USING ERRCODE = 'DF168', HINT = 'Give a whole number over zero.';
+            USING ERRCODE = 'DF168', DETAIL = 'It counts items.', HINT = 'Give a whole number over zero.';
     END IF;
     RETURN df._wire(
         '{"map":' || source || ',"body":' || df._node(body)

@@ -18,6 +18,7 @@ BEGIN
     END IF;
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION '%: the duration ''%'' %', what, length, problem USING ERRCODE = 'DF166',
+            DETAIL = 'A duration is a length of time from now on; a month counts as 30 days here, a day as 24 hours.',
             HINT = CASE WHEN zero_allowed THEN 'Give a duration of zero or more.' ELSE 'Give a duration over zero.' END;
     END IF;
     RETURN pg_catalog.format('[%s,%s,%s]',
@@ -53,5 +54,6 @@ CREATE OR REPLACE FUNCTION df._duration(value anyelement, what text, zero_allowe
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     RAISE EXCEPTION '%: a % is not a duration', what, pg_catalog.pg_typeof(value) USING ERRCODE = 'DF159',
+            DETAIL = 'All durations of a call are of one type.',
         HINT = 'Give a text like ''90 s'', an interval or a number of seconds.';
 END $$;

@@ -30,7 +30,8 @@ BEGIN
         hint := 'Write headers as ''{"Accept": "text/csv"}''.';
     END IF;
     IF problem IS NOT NULL THEN
-        RAISE EXCEPTION '%: %', what, problem USING ERRCODE = 'DF114', HINT = hint;
+        RAISE EXCEPTION '%: %', what, problem USING ERRCODE = 'DF114',
+            DETAIL = 'A request is looked at when it is built, before anything is sent.', HINT = hint;
     END IF;
 END $$;
 

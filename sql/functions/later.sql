@@ -5,7 +5,8 @@ CREATE OR REPLACE FUNCTION df._later(what text) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     RAISE EXCEPTION '% is not executable yet', what USING ERRCODE = '0A000',
-        HINT = 'This version runs SQL and HTTP steps, control flow, policies and undo; timers, signals and definitions come later.';
+        DETAIL = 'Timers, signals, definitions and schedules come in a later version.',
+        HINT = 'This version runs SQL and HTTP steps, control flow, policies and undo.';
 END $$;
 
 CREATE OR REPLACE FUNCTION df.sleep(seconds double precision) RETURNS text

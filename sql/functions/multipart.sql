@@ -45,7 +45,7 @@ BEGIN
         problem := 'parts is not an array';
     ELSIF pg_catalog.jsonb_array_length(parts) = 0 THEN
         problem := 'parts is empty';
-    ELSIF pg_catalog.upper(method) NOT IN ('POST', 'PUT', 'PATCH') THEN
+    ELSIF (pg_catalog.upper(method) IN ('POST', 'PUT', 'PATCH')) IS NOT TRUE THEN
         problem := pg_catalog.format('method %L is not known', method);
         hint := 'Use POST, PUT or PATCH.';
     ELSE
@@ -55,6 +55,7 @@ BEGIN
     END IF;
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION 'df.http_multipart: %', problem USING ERRCODE = 'DF114',
+            DETAIL = 'A part has a name and its data in base64, and may have a filename and a content_type.',
             HINT = coalesce(hint, 'Write parts as ''[{"name": "file", "data_b64": "aGk=", "filename": "hi.txt", "content_type": "text/plain"}]''.');
     END IF;
     PERFORM df._check_request('df.http_multipart', url, method, headers, timeout_seconds);

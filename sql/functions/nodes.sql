@@ -6,7 +6,7 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     IF query IS NULL OR pg_catalog.btrim(query, E' \t\n\r\f\v') = '' THEN
         RAISE EXCEPTION 'df.sql: the statement is %', CASE WHEN query IS NULL THEN 'NULL' ELSE 'empty' END
-            USING ERRCODE = 'DF116', HINT = 'Give one SQL statement.';
+            USING ERRCODE = 'DF116', DETAIL = 'A step is one SQL statement.', HINT = 'Give one SQL statement.';
     ELSIF pg_catalog.strpos(query, '/*dfc:1:') > 0 THEN
         RAISE EXCEPTION 'df.sql: the statement holds an expression' USING ERRCODE = 'DF115',
             DETAIL = 'What df functions and operators return is not SQL.',
@@ -70,6 +70,7 @@ DECLARE
 BEGIN
     IF inside !~ '^[{]"(sql|http|multipart|step|as|break)":' THEN
         RAISE EXCEPTION 'df.step: step "%" has policies and is not one statement or request', name USING ERRCODE = 'DF132',
+            DETAIL = 'The policies of a step are those of the one thing that it does.',
             HINT = 'Use df.retry(...) or df.timeout(...) around the steps, or give each step its own.';
     END IF;
     SELECT pg_catalog.string_agg(k.key, ', ') INTO twice

@@ -6,6 +6,7 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     IF given <> ALL (words) THEN
         RAISE EXCEPTION '%: ''%'' is not known', what, given USING ERRCODE = 'DF169',
+            DETAIL = 'It has to be one of the words that the language has, in lower case.',
             HINT = 'Use ''' || pg_catalog.array_to_string(words, ''', ''') || '''.';
     END IF;
     RETURN pg_catalog.to_json(given)::text;
@@ -23,9 +24,11 @@ BEGIN
     END IF;
     FOREACH condition IN ARRAY given LOOP
         IF condition IS NULL THEN
-            RAISE EXCEPTION '%: NULL stands among the texts', what USING ERRCODE = 'DF159', HINT = 'Write each element in quotes.';
+            RAISE EXCEPTION '%: NULL stands among the texts', what USING ERRCODE = 'DF159',
+                DETAIL = 'It is an array of texts.', HINT = 'Write each element in quotes.';
         ELSIF condition !~ '^([0-9A-Z]{5}|[0-9A-Z]{2}|[1-5][0-9][0-9]|[1-5]xx|timeout|transient|ambiguous|all)$' THEN
             RAISE EXCEPTION '%: ''%'' is no error that could be repeated', what, condition USING ERRCODE = 'DF170',
+                DETAIL = 'It is held against the SQLSTATE of a statement and the status of a response.',
                 HINT = 'Use SQLSTATEs (40001), their classes (40), HTTP status (503, 5xx), timeout, transient, ambiguous, all.';
         END IF;
         written := written || pg_catalog.to_json(condition)::text;
@@ -81,10 +84,12 @@ BEGIN
         hint := 'Write settings as ''{"work_mem": "1GB"}''.';
     ELSIF database <> pg_catalog.current_database() THEN
         RAISE EXCEPTION '%: database => ''%'' is not executable yet', what, database USING ERRCODE = '0A000',
+            DETAIL = 'This version has one database.',
             HINT = 'A step runs in the database where its workflow was started.';
     END IF;
     IF problem IS NOT NULL THEN
-        RAISE EXCEPTION '%: %', what, problem USING ERRCODE = code, HINT = hint;
+        RAISE EXCEPTION '%: %', what, problem USING ERRCODE = code,
+            DETAIL = 'Policies are looked at when the step is built.', HINT = hint;
     END IF;
     written := pg_catalog.concat_ws(',',
         '"max_attempts":' || max_attempts, '"backoff":' || backoff, '"max_backoff":' || max_backoff, '"jitter":' || jitter::text,

@@ -25,7 +25,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
     IF max_attempts IS NULL THEN
         RAISE EXCEPTION 'df.retry: max_attempts is NULL' USING ERRCODE = 'DF116',
-            HINT = 'Say how many attempts there are in all, the first one included.';
+            DETAIL = 'There is no default for it.', HINT = 'Say how many attempts there are in all, the first one included.';
     END IF;
     RETURN df._wire('{"retry":' || df._node(body) || df._policy(
         'df.retry', max_attempts, df._duration(backoff, 'df.retry: backoff', true),
@@ -38,7 +38,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
     IF duration IS NULL THEN
         RAISE EXCEPTION 'df.timeout: the duration is NULL' USING ERRCODE = 'DF116',
-            HINT = 'Give a text like ''90 s'', an interval or a number of seconds.';
+            DETAIL = 'There is no default for it.', HINT = 'Give a text like ''90 s'', an interval or a number of seconds.';
     END IF;
     RETURN df._wire('{"timeout":' || df._node(body) || ',"duration":' || df._duration(duration, 'df.timeout', false)
                     || df._part('else', else_branch) || '}');

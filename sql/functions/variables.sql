@@ -36,7 +36,7 @@ BEGIN
     PERFORM df._check_vars('df.setvar');
     IF $1 IS NULL OR $1 = '' THEN
         RAISE EXCEPTION 'df.setvar: the name is %', CASE WHEN $1 IS NULL THEN 'NULL' ELSE 'empty' END USING ERRCODE = 'DF113',
-            HINT = 'Give a name in quotes; workflows refer to it as {name}.';
+            DETAIL = 'A variable is found by its name.', HINT = 'Give a name in quotes; workflows refer to it as {name}.';
     ELSIF $2 IS NULL THEN
         RAISE EXCEPTION 'df.setvar: the value of "%" is NULL', $1 USING ERRCODE = '22004',
             DETAIL = 'The value is put into the text of steps, where there is no NULL.',
@@ -75,17 +75,6 @@ BEGIN
     DELETE FROM df.vars v WHERE v.owner = pg_catalog.quote_ident(CURRENT_USER)::regrole;
     RETURN df._helper_said('df.clearvars', 'OK');
 END $$;
-
--- What an expression mentions of the variables of a role, and of the two that every instance has; NULL: nothing.
--- The trigger on df.instances calls it with the owner's rights. Locks: none.
-CREATE OR REPLACE FUNCTION df._captured(expression text, owner regrole, instance text, label text) RETURNS jsonb
-LANGUAGE sql STABLE AS $$
-    SELECT pg_catalog.jsonb_object_agg(v.name, v.value)
-    FROM (SELECT v.name, v.value FROM df.vars v
-          WHERE v.owner = $2 AND v.name NOT IN ('sys_instance_id', 'sys_label') AND v.name ~ '^[A-Za-z_][A-Za-z0-9_]*$'
-          UNION ALL VALUES ('sys_instance_id', $3), ('sys_label', coalesce($4, ''))) AS v
-    WHERE pg_catalog.strpos($1, '{' || v.name || '}') > 0
-$$;
 
 -- The key of a plan besides its expression. Locks: none.
 CREATE OR REPLACE FUNCTION df._variables_hash(variables jsonb) RETURNS bytea

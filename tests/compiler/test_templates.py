@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
 import pytest
@@ -14,14 +15,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from dfc.compiler.ast import Http, Piece, Text
-from dfc.compiler.plan import Parameter, SqlBody
+from dfc.compiler.plan import Parameter, Part, Request, SqlBody
 from dfc.compiler.span import Span
-from dfc.compiler.sql.analysis import Analysis, analyse
+from dfc.compiler.sql.analysis import Analysis, analyse, literals_of
 from dfc.compiler.templates import JSON_TYPE, request_statement, value_statement
 from dfc.executor.bind import BIGINT, BOOL, NUMERIC, TEXT, bind
 from dfc.executor.journal import Result, Rows, Value
 from dfc.executor.runners.http_request import JSON_TYPE as SENT_JSON_TYPE
-from dfc.executor.runners.http_request import parse
+from dfc.executor.runners.http_request import BadRequest, read
 from dfc.executor.secret_text import fill, names_in
 
 BYTEA, JSON_OID, TIMESTAMPTZ, INT_ARRAY, FLOAT = 17, 114, 1184, 1007, 701
@@ -62,11 +63,6 @@ def known(name: str) -> bool:
 def connection(shared_database: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(shared_database, autocommit=True) as opened:
         opened.execute("SET TimeZone = 'UTC'")
-        opened.execute(
-            "CREATE FUNCTION pg_temp.http_multipart(url text, method text, parts jsonb, headers jsonb,"
-            " timeout_seconds integer) RETURNS text LANGUAGE sql AS $$ SELECT jsonb_build_object('url', url,"
-            " 'method', method, 'parts', parts, 'headers', headers, 'timeout_seconds', timeout_seconds) $$"
-        )
         yield opened
 
 
@@ -80,6 +76,8 @@ def analysed(statement: Text | None) -> Analysis:
 def run(connection: psycopg.Connection[Any], statement: Text | None) -> Any:
     """The one value that a statement gives, its references bound as the executor does."""
     found = analysed(statement)
+    references, literals = literals_of(found, SOURCES)
+    assert literals == ()
     parameters = [
         Parameter(
             name=reference.name,
@@ -91,15 +89,19 @@ def run(connection: psycopg.Connection[Any], statement: Text | None) -> Any:
             optional=reference.optional,
             aliased=reference.aliased,
         )
-        for reference in found.references
+        for reference in references
     ]
     body = SqlBody(
-        sql=found.sql, kind=found.kind, form=found.form, returns=found.returns, parameters=tuple(parameters)
+        sql=found.sql,
+        kind=found.kind,
+        form=found.form,
+        returns=found.returns,
+        parameters=tuple(parameters),
+        literals=literals,
     )
     bound = bind("test", body, SOURCES, TYPES)
     values = [None if value is None else value.encode() for value in bound.values]
-    text = bound.text.replace("df.http_multipart", "pg_temp.http_multipart")
-    result = connection.pgconn.exec_params(text.encode(), values, bound.types)
+    result = connection.pgconn.exec_params(bound.text.encode(), values, bound.types)
     assert result.status == psycopg.pq.ExecStatus.TUPLES_OK, (bound.text, result.error_message)
     assert (result.ntuples, result.nfields) == (1, 1)
     cell = result.get_value(0, 0)
@@ -123,17 +125,16 @@ def http(
     )
 
 
-def request(connection: psycopg.Connection[Any], tree: Http) -> Any:
-    """The request that PostgreSQL makes of a template, with `headers` as a dictionary, or None."""
-    found = parse(run(connection, request_statement(tree, known)))
+def request(connection: psycopg.Connection[Any], tree: Http) -> Request:
+    """The request that PostgreSQL makes of a template."""
+    found = read(run(connection, request_statement(tree, known))).request
     assert (found.method, found.timeout_seconds) == (tree.method, 7)
     return found
 
 
 def body_of(connection: psycopg.Connection[Any], body: str, **headers: str) -> str | None:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    found: str | None = request(connection, http(body=body, headers=given or None)).body
-    return found
+    return request(connection, http(body=body, headers=given or None)).body
 
 
 # What is no template
@@ -180,7 +181,8 @@ def test_each_reference_stands_in_the_statement_once() -> None:
         ("http://h/$x$x.n$x", "http://h/one42one"),
         ("http://h/$x.nothing?/a", "http://h//a"),
         ("http://h/?a=$x.nothing?&b=1", "http://h/?a=&b=1"),
-        ("http://h/?a=$x?b", "http://h/?a=oneb"),
+        ("http://h/?a=$x?b", "http://h/?a=one?b"),
+        ("http://h/?a=$x?$x.n", "http://h/?a=one42"),
         ("http://h/$x?a=1", "http://h/one?a=1"),
         ("http://h/$x??a=1", "http://h/one?a=1"),
         ("http://h/$x.nothing??a=1", "http://h/?a=1"),
@@ -213,8 +215,6 @@ def test_a_url_is_percent_encoded_by_rfc_3986(connection: psycopg.Connection[Any
 
 @pytest.mark.parametrize("value", ["", "AZaz09-._~", "é", "\u007f", "\u0080", "a\tb", "\U0010ffff"])
 def test_url_part(connection: psycopg.Connection[Any], value: str) -> None:
-    from urllib.parse import quote
-
     row = connection.execute("SELECT df._url_part(%s)", [value]).fetchone()
     assert row is not None and row[0] == quote(value, safe="")
 
@@ -294,7 +294,7 @@ def test_headers(connection: psycopg.Connection[Any]) -> None:
         "B": "$x.n",
         "C": "$x.nothing?",
         "D": "[$x.nothing?]",
-        "E": 'it\'s "$x.quirky"',
+        "E": 'it\'s "$word" \\',
         "F": "$unknown $$x",
         "$x": "constant",
         "G": "{secret:KEY} $evil.c",
@@ -315,8 +315,6 @@ def test_headers(connection: psycopg.Connection[Any]) -> None:
 
 
 def test_control_characters_in_a_header_are_refused(connection: psycopg.Connection[Any]) -> None:
-    from dfc.executor.runners.http_request import BadRequest
-
     with pytest.raises(BadRequest, match="header `E` contains control characters"):
         request(connection, http(headers={"E": "$x.quirky"}))
 
@@ -324,19 +322,19 @@ def test_control_characters_in_a_header_are_refused(connection: psycopg.Connecti
 def test_parts(connection: psycopg.Connection[Any]) -> None:
     given = [
         {"name": "$x", "data_b64": "$x.bytes", "filename": "$x.quirky", "content_type": "$x"},
-        {"name": "a $x b", "data_b64": "aG$x", "filename": "$x.nothing?"},
+        {"name": "a $x b", "data_b64": "Y$x", "filename": "$x.nothing?"},
         {"name": "$$x", "data_b64": "aGk="},
     ]
-    made = json.loads(run(connection, request_statement(http("http://h/$x", parts=given), known)))
-    assert made["url"] == "http://h/one"
-    assert made["parts"] == [
-        {"name": "one", "data_b64": "aGk=", "filename": QUIRKY, "content_type": "$x"},
-        {"name": "a one b", "data_b64": "aGone", "filename": None},
-        {"name": "$x", "data_b64": "aGk="},
-    ]
-    constant = [{"name": "it's", "data_b64": "\\"}]
-    made = json.loads(run(connection, request_statement(http("http://h/$x", parts=constant), known)))
-    assert made["parts"] == constant
+    made = request(connection, http("http://h/$x", parts=given))
+    assert made.url == "http://h/one"
+    assert made.parts == (
+        Part(name="one", data_b64="aGk=", filename=QUIRKY, content_type="$x"),
+        Part(name="a one b", data_b64="Yone"),
+        Part(name="$x", data_b64="aGk="),
+    )
+    constant = [{"name": "it's $$x\\", "data_b64": "", "content_type": "$x"}]
+    made = request(connection, http("http://h/$x", parts=constant))
+    assert made.parts == (Part(name="it's $x\\", data_b64="", content_type="$x"),)
 
 
 # Values of breaks
@@ -384,19 +382,13 @@ def test_data_names_no_secret(connection: psycopg.Connection[Any]) -> None:
     tree = http(
         "$evil.d/x", '{"a": "$evil.c", "b": $evil.d, "c": {"$evil.c": "{secret:KEY}"}}', {"A": "$evil.c"}
     )
-    text = run(connection, request_statement(replace_url(tree), known))
-    found = parse(text)
+    # A URL of data that is no URL is refused before it is sent.
+    found = request(connection, replace(tree, url=Text(value="http://h/$x")))
     sent = json.loads(fill(found.body or "", {"KEY": "s"}))
     assert sent == {"a": "{secret:KEY}", "b": "{secret::KEY}", "c": {"{secret:KEY}": "s"}}
     assert fill(dict(found.headers)["A"], {"KEY": "s"}) == "{secret:KEY}"
     statement = request_statement(tree, known)
     assert statement is not None and names_in(statement.value) == {"KEY"}
-
-
-def replace_url(tree: Http) -> Http:
-    from dataclasses import replace
-
-    return replace(tree, url=Text(value="http://h/$x"))
 
 
 ODD = st.lists(
@@ -418,17 +410,17 @@ def test_no_text_breaks_the_statement(
     assume(not any(map(LONGER_NAME.search, (url, body, header, part))))
     for tree in (
         http(f"http://h/{url}", body, {"A": header, "B": "b"}),
-        http(f"http://h/{url}", None, {"A": header}, "PUT", [{"name": part, "data_b64": part}]),
+        http(f"http://h/{url}", None, {"A": header}, "PUT", [{"name": f"a{part}", "data_b64": "$x.bytes"}]),
     ):
         statement = request_statement(tree, known)
         if statement is None:
             continue
         assert analysed(statement).http is not None
         text = run(connection, statement)
-        made = json.loads(text) if tree.parts else json.loads(text.partition("*/")[2])["http"]
+        [made] = json.loads(text.partition("*/")[2]).values()
         assert (made["method"], made["timeout_seconds"]) == (tree.method, 7)
         if "rows" not in header:
-            filled = re.sub(r"\$(\$x)|\$x\.n\??|\$x\??", _one, header)
+            filled = re.sub(r"\$(\$x)|\$x(?:\.n)?(?:\?(?![A-Za-z0-9_]))?", _one, header)
             assert made["headers"]["A"] == filled
     value = value_statement(Text(value=body), known)
     if value is not None:
@@ -465,12 +457,10 @@ def test_places_in_the_source() -> None:
     body = _text(source, source.index("\\\\t"), source.index("')"))
     tree = Http(url=url, method="GET", body=body, headers=None, timeout_seconds=1, span=Span(0, len(source)))
     found = analysed(request_statement(tree, known))
-    places = [found.text.locate(reference.start, reference.end) for reference in found.references]
-    assert [source[place.start : place.end] for place in places] == ["$x", "$x.n?"]
-    unknown = [r for r in found.literal_references if r.name == "nope"]
-    assert [source[p.start : p.end] for p in [found.text.locate(r.start, r.end) for r in unknown]] == [
-        "$nope"
-    ]
+    references, _ = literals_of(found, {*SOURCES, "nope"})
+    places = [found.text.locate(reference.start, reference.end) for reference in references]
+    assert [source[place.start : place.end] for place in places] == ["$x", "$nope", "$x.n?"]
+    assert [reference.literal for reference in references] == [False, True, False]
     quote = found.sql.index("q")
     place = found.text.locate(quote, quote + 1)
     assert source[place.start : place.end] == "q"

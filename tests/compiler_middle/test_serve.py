@@ -97,6 +97,9 @@ HOSTILE = [
     b'{"id":5,"do":"compile_wire"}',
     b'{"id":5,"do":"compile_wire","wire":1}',
     b'{"id":5,"do":"compile_file","name":null,"text":"x"}',
+    b'{"id":5,"do":"compile_wire","wire":"SELECT 1","variables":null}',
+    b'{"id":5,"do":"compile_wire","wire":"SELECT 1","variables":["a"]}',
+    b'{"id":5,"do":"compile_wire","wire":"SELECT 1","variables":{"a":1}}',
     b"[" * 100_000,
     b'{"id":5,"do":"compile_wire","wire":"' + b"(" * 100_000 + b'"}',
     json.dumps({"id": 5, "do": "compile_wire", "wire": ""}).encode(),
@@ -139,7 +142,7 @@ def test_a_reference_that_is_a_whole_step_is_not_executable_yet_through_either_d
 
 
 def test_a_fault_of_the_compiler_is_a_diagnostic(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(text: str) -> object:
+    def broken(text: str, variables: object) -> object:
         raise KeyError("lost")
 
     monkeypatch.setattr(answer, "compile_wire", broken)

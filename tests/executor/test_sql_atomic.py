@@ -12,7 +12,7 @@ import pytest
 from dfc.compiler.plan import DEFAULT_POLICY, Block, Duration, Form, OnError, Policy, SqlBody
 from dfc.executor.actions import RunAtomic
 from dfc.executor.journal import AtomicDone, Completed, StepError
-from dfc.executor.ports import AlreadyRecorded, StepFailed, Transaction, Transient
+from dfc.executor.ports import AlreadyRecorded, FenceLost, StepFailed, Transaction, Transient
 from dfc.executor.runners import around, atomic
 from tests.executor.support import Bench, count_of, reference, rows_of, until
 from tests.executor.test_sql_policies import SLEEPING
@@ -426,3 +426,39 @@ def test_two_levels_that_collide_are_transient(table: str) -> None:
 
     run(table, work)
     assert ask(table, "SELECT a FROM t") == [(2,)]
+
+
+def test_others_record_while_a_transaction_is_open(table: str) -> None:
+    async def work(on: Bench) -> None:
+        async def steps(inside: Inside) -> None:
+            await inside.step(count_of("INSERT INTO t VALUES (1)"), name="one")
+            await asyncio.wait_for(on.step(count_of("INSERT INTO t VALUES (2)"), name="beside"), 10)
+            await inside.step(count_of("INSERT INTO t VALUES (3)"), name="two")
+
+        await together(on, steps)
+
+    run(table, work, connections_max=2)
+    assert counts(table) == (3, 3)
+
+
+@pytest.mark.parametrize("when", ["before the first step", "before the last", "before the commit"])
+@pytest.mark.parametrize("level", [None, "serializable"])
+def test_a_transaction_whose_fence_is_lost_commits_nothing(table: str, when: str, level: str | None) -> None:
+    def take_over(now: str) -> None:
+        if now == when:
+            ask(table, "UPDATE df.fences SET token = decode(repeat('00', 16), 'hex')")
+
+    async def steps(inside: Inside) -> None:
+        take_over("before the first step")
+        await inside.step(count_of("INSERT INTO t VALUES (1)"))
+        take_over("before the last")
+        await inside.step(count_of("INSERT INTO t VALUES (2)"))
+        take_over("before the commit")
+
+    async def work(on: Bench) -> None:
+        # What is seen above read committed is what was there at the beginning: the lock finds that it is not.
+        with pytest.raises((FenceLost, Transient)):
+            await together(on, steps, Policy(isolation=level))
+
+    run(table, work)
+    assert counts(table) == (0, 0)

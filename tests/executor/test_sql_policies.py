@@ -234,14 +234,16 @@ def test_settings_are_the_steps_own(database: str, form: Form, isolation: str | 
     run(database, work)
 
 
-def test_a_search_path_of_a_step_counts_when_it_is_described_too(database: str) -> None:
-    ask(database, "CREATE SCHEMA s; CREATE TABLE s.t AS SELECT 'x' AS b; CREATE TABLE t AS SELECT 1 AS a")
+@pytest.mark.parametrize("form", FORMS)
+def test_a_search_path_of_a_step_counts_when_it_is_described_too(database: str, form: Form) -> None:
+    ask(database, "CREATE SCHEMA s; CREATE TABLE s.t AS SELECT 2 AS b; CREATE TABLE t AS SELECT 1 AS a")
 
     async def work(on: Bench) -> None:
         for _ in range(2):
-            assert (await on.step(rows_of("SELECT * FROM t"))).columns == ("a",)
-            found = await on.step(rows_of("SELECT * FROM t"), policy=settings(search_path="s, public"))
-            assert (found.columns, found.cells) == (("b",), ("x",))
+            assert (await on.step(rows_of("SELECT * FROM t", form=form))).columns == ("a",)
+            policy = settings(search_path="s, public")
+            found = await on.step(rows_of("SELECT * FROM t", form=form), policy=policy)
+            assert (found.columns, found.cells) == (("b",), ("2",))
 
     run(database, work)
 

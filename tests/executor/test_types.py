@@ -1,4 +1,4 @@
-"""Every value that a step can give means the same in a later step: its type, its text, NULL, all rows or none."""
+"""Every value of a step means the same in a later step: its type, its text, NULL, all rows or none."""
 
 from __future__ import annotations
 

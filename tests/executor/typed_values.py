@@ -80,10 +80,10 @@ _FLOAT4 = st.one_of(
 _DIGITS = st.text("0123456789", min_size=1, max_size=100)
 _NUMERIC = st.one_of(
     st.sampled_from(["NaN", "Infinity", "-Infinity", "0", "0.00", "-0.0", "1e-100", "1e100"]),
-    st.builds(lambda s, a, b: f"{s}{a}.{b}", st.sampled_from(["", "-"]), _DIGITS, _DIGITS),
+    st.tuples(st.sampled_from(["", "-"]), _DIGITS, st.just("."), _DIGITS).map("".join),
 )
 _FINITE = st.floats(-1e6, 1e6).map(repr)
-_POINT = st.builds(lambda a, b: f"({a},{b})", _FINITE, _FINITE)
+_POINT = st.tuples(_FINITE, _FINITE).map(lambda pair: f"({pair[0]},{pair[1]})")
 _DATE = st.one_of(
     st.sampled_from(
         ["infinity", "-infinity", "0044-03-15 BC", "4713-01-01 BC", "5874897-12-31", "2000-02-29"]
@@ -95,12 +95,11 @@ _STAMP = st.one_of(
     st.sampled_from(["infinity", "-infinity", "4713-01-01 00:00:00 BC", "294276-12-31 23:59:59.999999"]),
     st.datetimes().map(str),
 )
-_INTERVAL = st.builds(
-    lambda m, d, u: f"{m} mons {d} days {u} microseconds",
+_INTERVAL = st.tuples(
     st.integers(-(10**6), 10**6),
     st.integers(-(10**6), 10**6),
     st.integers(-(10**15), 10**15),
-)
+).map(lambda parts: f"{parts[0]} mons {parts[1]} days {parts[2]} microseconds")
 _BITS = st.text("01", min_size=0, max_size=20)
 _JSON = st.recursive(
     st.one_of(
@@ -124,18 +123,23 @@ _NETWORK = st.one_of(st.sampled_from(["10.0.0.0/8", "::/0", "2001:db8::/32"]), s
 _BYTES = st.binary(max_size=12).map(lambda data: "\\x" + data.hex())
 _HEX = "0123456789abcdef"
 _MAC = st.text(_HEX, min_size=12, max_size=12)
-_LSN = st.builds(lambda a, b: f"{a:X}/{b:X}", st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+_LSN = st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)).map(
+    lambda pair: f"{pair[0]:X}/{pair[1]:X}"
+)
+
+
+def _bounds(opening: str, low: int | None, high: int | None, closing: str) -> tuple[str, str]:
+    return f"{opening}{'' if low is None else low}", f"{'' if high is None else high}{closing}"
+
+
 _INT_BOUNDS = st.one_of(
     st.just("empty"),
-    st.builds(
-        lambda low, size, l, u: (
-            f"{l}{'' if low is None else low},{'' if size is None else (low or 0) + size}{u}"
-        ),
-        st.none() | st.integers(-1000, 1000),
-        st.none() | st.integers(0, 1000),
+    st.tuples(
         st.sampled_from("[("),
+        st.none() | st.integers(-1000, 0),
+        st.none() | st.integers(0, 1000),
         st.sampled_from("])"),
-    ),
+    ).map(lambda parts: ",".join(_bounds(*parts))),
 )
 _MULTI = st.lists(st.integers(0, 50), max_size=3).map(
     lambda starts: "{" + ",".join(f"[{s * 10},{s * 10 + 5})" for s in starts) + "}"
@@ -162,9 +166,7 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "jsonpath": st.sampled_from(["$.a", "$.a[*] ? (@ > $min)", 'strict $."b c"', "$"]),
     "date": _DATE,
     "time": _CLOCK,
-    "timetz": st.builds(
-        lambda clock, zone: clock + zone, _CLOCK, st.sampled_from(["+00", "+05:30", "-15:59"])
-    ),
+    "timetz": st.tuples(_CLOCK, st.sampled_from(["+00", "+05:30", "-15:59"])).map("".join),
     "timestamp": _STAMP,
     "timestamptz": _STAMP,
     "interval": st.one_of(_INTERVAL, st.sampled_from(["1 mon -1 day", "-00:00:01", "0"])),
@@ -175,18 +177,18 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "bit(8)": st.text("01", min_size=8, max_size=8),
     "varbit": _BITS,
     "point": _POINT,
-    "lseg": st.builds(lambda a, b: f"[{a},{b}]", _POINT, _POINT),
-    "box": st.builds(lambda a, b: f"{a},{b}", _POINT, _POINT),
-    "path": st.builds(lambda a, b: f"[{a},{b}]", _POINT, _POINT),
-    "polygon": st.builds(lambda a, b: f"({a},{b})", _POINT, _POINT),
-    "circle": st.builds(lambda a, r: f"<{a},{r}>", _POINT, st.integers(0, 99)),
-    "line": st.builds(lambda a: f"{{1,{a},2}}", _FINITE),
+    "lseg": st.tuples(_POINT, _POINT).map(lambda pair: f"[{pair[0]},{pair[1]}]"),
+    "box": st.tuples(_POINT, _POINT).map(",".join),
+    "path": st.tuples(_POINT, _POINT).map(lambda pair: f"[{pair[0]},{pair[1]}]"),
+    "polygon": st.tuples(_POINT, _POINT).map(lambda pair: f"({pair[0]},{pair[1]})"),
+    "circle": _POINT.map(lambda center: f"<{center},7>"),
+    "line": _FINITE.map(lambda slope: f"{{1,{slope},2}}"),
     "int4range": _INT_BOUNDS,
     "int8range": _INT_BOUNDS,
     "numrange": _INT_BOUNDS,
     "float_range": _INT_BOUNDS,
-    "daterange": st.builds(lambda d: f"[{d},infinity)", st.dates()),
-    "tstzrange": st.builds(lambda d: f'["{d}",)', st.datetimes()),
+    "daterange": st.dates().map(lambda day: f"[{day},infinity)"),
+    "tstzrange": st.datetimes().map(lambda moment: f'["{moment}",)'),
     "int4multirange": _MULTI,
     "nummultirange": _MULTI,
     "tsvector": st.sampled_from(["a:1A,2 b:3", "'it''s' x", "", "'a b':4"]),
@@ -204,7 +206,7 @@ TEXTS: dict[str, st.SearchStrategy[str]] = {
     "xid": st.integers(0, 2**32 - 1).map(str),
     "xid8": st.integers(0, 2**60).map(str),
     "cid": st.integers(0, 2**32 - 1).map(str),
-    "tid": st.builds(lambda a, b: f"({a},{b})", st.integers(0, 999), st.integers(0, 999)),
+    "tid": st.tuples(st.integers(0, 999), st.integers(0, 999)).map(str),
     "int2vector": st.lists(st.integers(0, 9), max_size=3).map(lambda ints: " ".join(map(str, ints))),
     "oidvector": st.lists(st.integers(0, 9), max_size=3).map(lambda ints: " ".join(map(str, ints))),
     "refcursor": TEXT,
@@ -269,13 +271,9 @@ def _pairs() -> st.SearchStrategy[str]:
 
 
 def _composites() -> st.SearchStrategy[Typed]:
-    nested = st.builds(
-        lambda pair, others, number: (
-            f"ROW({pair}, '{{1,NULL}}', ARRAY[{', '.join(others)}]::pair[], {number})::nest"
-        ),
-        _pairs(),
-        st.lists(_pairs(), max_size=2),
-        st.sampled_from(["1", "NULL"]),
+    others = st.lists(_pairs(), max_size=2).map(", ".join)
+    nested = st.tuples(_pairs(), others, st.sampled_from(["1", "NULL"])).map(
+        lambda parts: f"ROW({parts[0]}, '{{1,NULL}}', ARRAY[{parts[1]}]::pair[], {parts[2]})::nest"
     )
     return st.one_of(
         _pairs().map(lambda sql: Typed(sql, "pair")),

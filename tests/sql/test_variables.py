@@ -88,14 +88,28 @@ def test_refused_inside_a_workflow(session: Connection, call: str) -> None:
 def test_a_helper_is_no_step(session: Connection) -> None:
     for helper in ("setvar('a', 'b')", "unsetvar('a')", "clearvars()"):
         name = "df." + helper.partition("(")[0]
-        for query in (f"SELECT df.{helper} ~> 'SELECT 1'", f"SELECT df.start(df.{helper})",
-                      f"SELECT 'SELECT 1' & df.{helper}", f"SELECT df.if('SELECT true', df.{helper})"):  # fmt: skip
+        queries = (
+            f"SELECT df.{helper} ~> 'SELECT 1'",
+            f"SELECT df.start(df.{helper})",
+            f"SELECT 'SELECT 1' & df.{helper}",
+            f"SELECT df.if('SELECT true', df.{helper})",
+        )
+        for query in queries:
             refused = said(session, query)
             assert refused.sqlstate == "DF155"
             assert refused.message_primary == (
                 f"{name} cannot be used as a workflow step. Call {name} before df.start()."
             )
             assert refused.message_hint == f"Write SELECT {name}(...) as a statement of its own."
+    instance = value(session, "SELECT df.start('SELECT 1')")
+    me = register(session)
+    query = "SELECT token FROM df._claim(%s, '{1}', NULL, 10)"
+    token = value(session, query, me)
+    session.execute('SELECT df._finish(%s, %s, \'{"status": "cancelled"}\')', [token, instance])
+    refused = said(session, f"SELECT df.await_instance('{instance}') ~> 'SELECT 1'")
+    assert refused.message_primary == (
+        "df.await_instance cannot be used as a workflow step. Call df.await_instance before df.start()."
+    )
     # Only in the same statement: later it is a word like any other.
     with session.transaction():
         session.execute("SELECT df.setvar('a', 'b')")
@@ -111,7 +125,8 @@ def test_everybody_has_their_own(session: Connection, roles: Callable[..., str])
         session.execute(f"SET ROLE {role}; SELECT df.setvar('who', '{role}')".encode())
     assert value(session, "SELECT df.getvar('who')") == bert
     assert session.execute("SELECT name, value, owner::text FROM df.vars").fetchall() == [("who", bert, bert)]
-    assert captured(session, "SELECT '{who}'") == {"who": bert}
+    session.execute(f"SET ROLE {anna}; SELECT df.setvar('hers', 'x'); SET ROLE {bert}".encode())
+    assert captured(session, "SELECT '{who}', '{hers}'") == {"who": bert}
     session.execute("UPDATE df.vars SET value = 'x'")
     assert refusal(session, f"INSERT INTO df.vars VALUES ('a', 'b', '{anna}')") == "42501"
     assert refusal(session, f"UPDATE df.vars SET owner = '{anna}'") == "42501"
@@ -122,7 +137,7 @@ def test_everybody_has_their_own(session: Connection, roles: Callable[..., str])
     # The owner of the schema sees the table, and has variables of its own all the same.
     assert value(session, "SELECT df.getvar('who')") is None
     session.execute("SELECT df.clearvars()")
-    assert value(session, "SELECT count(*) FROM df.vars") == 1
+    assert value(session, "SELECT count(*) FROM df.vars") == 2
     session.execute(f"SET ROLE {carl}".encode())
     assert refusal(session, "SELECT df.setvar('a', 'b')") == "42501"
 
@@ -134,8 +149,9 @@ def test_what_is_captured(session: Connection) -> None:
     assert captured(session, "SELECT '{}', '{d}', '{ a }', '{A}', $x$ {a $x$") is None
     assert captured(session, "SELECT '{a}'") == {"a": "<a>"}
     assert captured(session, "SELECT {a{b}}, '{long_name}'") == {"b": "<b>", "long_name": "<long_name>"}
-    request = "{http}".replace("http", "b")
-    query = f'SELECT df.start(df.http(\'{request}/x\', body => \'{{"k": "{{a}}"}}\', headers => \'{{"h":"{{c}}"}}\'))'
+    query = """
+        SELECT df.start(df.http('{b}/x', body => '{"k": "{a}"}', headers => '{"h":"{c}"}'))
+    """
     instance = value(session, query)
     taken = value(session, "SELECT variables FROM df.instances WHERE id = %s", instance)
     assert taken == {"a": "<a>", "b": "<b>", "c": "<c>"}

@@ -115,6 +115,8 @@ def marked(body: str) -> str:
         (marked('{"sql":"SELECT 1","sql":"SELECT 2"}'), "shape"),
         (marked('{"body":{"sql":"SELECT 1"},"step":"a"}'), "shape"),
         (marked('{"step":"a b","body":{"sql":"SELECT 1"}}'), "letters"),
+        (marked('{"step":"","body":{"sql":"SELECT 1"}}'), "letters"),
+        (marked('{"step":"item","body":{"sql":"SELECT 1"}}'), "reserved"),
         (marked('{"step":"input","body":{"sql":"SELECT 1"}}'), "reserved"),
         (marked('{"chain":[]}'), "too few"),
         (marked('{"join":[]}'), "too few"),
@@ -136,7 +138,7 @@ def marked(body: str) -> str:
         (marked('{"sql":"SELECT 1","policy":{"max_attempts":1.0}}'), "a number"),
         (marked('{"sql":"SELECT 1","policy":{"max_attempts":2147483648}}'), "a number"),
         (marked('{"sql":"SELECT 1","policy":{"max_attempts":"1"}}'), "`max_attempts`"),
-        (marked('{"sql":"SELECT 1","policy":{"timeout":[0,0,0]}}'), "no time"),
+        (marked('{"sql":"SELECT 1","policy":{"timeout":[0,0,0]}}'), "is zero"),
         (marked('{"sql":"SELECT 1","policy":{"timeout":[0,0]}}'), "duration"),
         (marked('{"sql":"SELECT 1","policy":{"timeout":[0,0,9223372036854775808]}}'), "a number"),
         (marked('{"sql":"SELECT 1","policy":{"backoff":[0,-1,0]}}'), "negative"),
@@ -183,7 +185,7 @@ def marked(body: str) -> str:
             "shape",
         ),
         (marked('{"map":{"sql":"SELECT 1"},"body":{"sql":"SELECT 1"},"name":"item"}'), "shape"),
-        (marked('{"timeout":{"sql":"SELECT 1"},"duration":[0,0,0]}'), "no time"),
+        (marked('{"timeout":{"sql":"SELECT 1"},"duration":[0,0,0]}'), "is zero"),
         (marked('{"try":{"sql":"SELECT 1"},"finally":{"sql":"SELECT 1"}}'), "shape"),
         (marked('{"compensate":{"sql":"SELECT 1"},"undo":null}'), "not an object"),
         (
@@ -226,6 +228,16 @@ def test_plain_text_is_a_step() -> None:
     assert wire.read("SELECT 1").tree == Sql(query=Text(value="SELECT 1"))
     assert [p.code for p in wire.read("nightly").problems] == ["DF112"]
     assert [p.code for p in wire.read(" \n").problems] == ["DF116"]
+
+
+def test_a_hole_in_a_part_that_may_be_left_out_is_a_problem_in_its_place() -> None:
+    faulty = '{"try":{"sql":"SELECT 1"},"catch":{"sql":"SELECT 1"},"finally":{"x":1}}'
+    read = wire.read(marked(f'{{"chain":[{faulty},{{"loop":{faulty},"while":{{"y":1}}}},{{"z":1}}]}}'))
+    assert read.draft is not None
+    text = print_expression(read.draft)
+    found = parse_expression(Source("test", text)).problems
+    assert [text[p.span.start : p.span.end] for p in found] == ["NULL"] * 4
+    assert [fault.message[-1] for fault in read.faults] == ["x", "x", "y", "z"]
 
 
 def test_a_later_construct_has_no_wire_text() -> None:
@@ -333,6 +345,7 @@ OTHER = Sql(query=Text(value="SELECT 2"))
             Try(body=SQL, catch=OTHER, final=SQL),
         ),
         ("df.compensate('SELECT 1', 'SELECT 2')", Compensate(body=SQL, undo=OTHER)),
+        ("df.compensate(undo => 'SELECT 2', \"do\" => 'SELECT 1')", Compensate(body=SQL, undo=OTHER)),
     ],
 )
 def test_what_a_text_means(text: str, tree: Expression) -> None:

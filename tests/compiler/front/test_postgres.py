@@ -18,7 +18,7 @@ from dfc.compiler.printer import print_expression
 from dfc.compiler.source import Source
 from dfc.compiler.strings import StringFault, string_value
 from dfc.grammar.lexer import STRINGS, Kind, scan
-from tests.compiler.front.trees import basic_trees
+from tests.compiler.front.trees import trees
 
 Connection = psycopg.Connection[tuple[object, ...]]
 relaxed = settings(
@@ -95,7 +95,7 @@ def test_jsonb_is_written_as_postgresql_writes_it(connection: Connection, docume
 
 
 @relaxed
-@given(basic_trees)
+@given(trees)
 def test_both_doors_give_the_same_wire_text(connection: Connection, tree: Expression) -> None:
     """The printed expression, run as SQL by the operators and functions of schema df."""
     assert answer(connection, f"SELECT df._wire(df._node({print_expression(tree)}))") == wire.write(tree)
@@ -117,13 +117,24 @@ OPERANDS = st.sampled_from(
         "' '",
         "NULL::text",
         "df.as('SELECT 1', 'input')",
+        "@> 'SELECT 1'",
+        "@> @> df.sql('x')",
+        "@> 'name'",
+        "(@> ('SELECT 1' ~> df.break()))",
+        "('SELECT true' ?> 'SELECT 1')",
+        "df.if('SELECT true', 'SELECT 1')",
+        "('SELECT true' ?> 'SELECT 1' !> 'SELECT 2')",
+        "df.join(ARRAY['SELECT 1', 'SELECT 2'], on_failure => 'cancel')",
+        "df.parallel(ARRAY['SELECT 1'], on_failure => 'cancel')",
+        "df.race('SELECT 1')",
+        "'$name'",
     ]
 )
-OPERATORS = st.sampled_from(["~>", "|=>", "&", "||"])
+OPERATORS = st.sampled_from(["~>", "|=>", "&", "|", "?>", "!>", "?>", "!>", "||"])
 
 
 @relaxed
-@given(OPERANDS, st.lists(st.tuples(OPERATORS, OPERANDS), max_size=4))
+@given(OPERANDS, st.lists(st.tuples(OPERATORS, OPERANDS), max_size=5))
 def test_both_doors_group_and_refuse_alike(
     connection: Connection, first: str, rest: list[tuple[str, str]]
 ) -> None:
