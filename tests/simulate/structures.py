@@ -45,6 +45,7 @@ def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
     assert isinstance(node, TryNode)
     out = walk.block(node.body, here)
     recorded = walk.touched(node.body, here.frame)
+    first: Trouble | None = None
     if out.end in (End.ERROR, End.STOPPED):
         out = replace(out, at=walk.undo(out.undos, out.at), undos=())
     if out.end is End.ERROR:
@@ -63,10 +64,11 @@ def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
         if recorded and _runs(node.final):
             raise walk.say(f"`{here.frame}{node.id}` was entered, and its finally has not run")
         return out
-    final = walk.block(node.final, replace(here.at(out.at), cut=False, leaving=None, alone=False))
+    whole = replace(here.at(out.at), cut=False, leaving=None, alone=False, soft=here.cut or here.soft)
+    final = walk.block(node.final, whole)
     if final.end is End.ERROR:
         assert final.error is not None
-        return replace(final, error=replace(final.error, cause=out.error)).behind(out)
+        return replace(final, error=replace(final.error, cause=out.error or first)).behind(out)
     return replace(out, undos=()).behind(replace(final, undos=(*out.undos, *final.undos)))
 
 
@@ -123,7 +125,8 @@ def atomic(walk: Walk, node: Node, here: Here) -> Outcome:
     walk.visited.add(path)
     if walk.record(path, "failed") is not None:
         raise walk.say(f"`{path}` has failed, and {touched} are recorded")
-    out = walk.block(node.body, replace(here, cut=False, leaving=None))
+    soft = here.cut or here.soft
+    out = walk.block(node.body, replace(here, cut=False, leaving=None, soft=soft))
     entries = [walk.record(here.frame + id, "completed") for id in touched]
     if len({entry.transaction for entry in entries if entry is not None}) > 1:
         raise walk.say(f"the steps of `{path}` have not committed together")
