@@ -320,13 +320,11 @@ class Builder:
     def earlier(self, body: Block, inside: Around) -> None:
         """Let steps of a loop's body refer to later ones: to what they gave in an earlier round."""
         ids = [node.id for node in nodes_in(body) if node.id in self.steps]
-        same = [id for id in ids if self.places[id].frame == inside.frame and not self.places[id].plain]
+        # Not in an undo: what it sees of what came after it was registered is not said.
+        same = [id for id in ids if self.places[id].frame == inside.frame]
+        same = [id for id in same if not self.places[id].plain and not self.places[id].modest]
         for at, id in enumerate(same):
-            later = [
-                other
-                for other in same[at + 1 :]
-                if not self.parallel(id, other) and not self.places[other].modest and other[0] in "sh"
-            ]
+            later = [other for other in same[at + 1 :] if not self.parallel(id, other) and other[0] in "sh"]
             if later and self.chance(0.3):
                 entry = Entry(ids=(self.random.choice(later),), sure=False)
                 self.steps[id][1].append(self.reference(entry))

@@ -57,7 +57,7 @@ def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
         here.env.values.pop(source, None)
         if out.end is End.ERROR:
             assert out.error is not None
-            out = replace(out, error=replace(out.error, cause=first))
+            out = replace(out, error=out.error.because(first))
     if node.final is None:
         return out
     if here.cut and _steps(node.final) and not walk.touched(node.final, here.frame):
@@ -68,7 +68,7 @@ def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
     final = walk.block(node.final, whole)
     if final.end is End.ERROR:
         assert final.error is not None
-        return replace(final, error=replace(final.error, cause=out.error or first)).behind(out)
+        return replace(final, error=final.error.because(out.error or first)).behind(out)
     return replace(out, undos=()).behind(replace(final, undos=(*out.undos, *final.undos)))
 
 
@@ -149,6 +149,8 @@ def arms(walk: Walk, node: Node, here: Here) -> Outcome:
         cut = number not in (None, at) or (any(holds) and not holds[at - 1])
         out = walk.block(block, replace(here.but(cut=cut), alone=False))
         lost = decided is not None and number not in (None, at) and not any(holds)
+        # What a group has done completely is undone with what is around it.
+        lost = lost and (node.mode is ArmsMode.RACE or not out.done)
         if lost or (node.mode is ArmsMode.RACE and out.end is End.ERROR):
             # It is unwound for itself.
             since = max(out.at, decided.at) if lost and decided is not None else out.at
@@ -177,7 +179,8 @@ def _decided(
             raise walk.say(f"arm {other} of `{path}` has committed, and arm {number} has won")
     at = max(decided, *(out.at for out in outs))
     commit = chosen.commit if node.mode is ArmsMode.RACE else max(out.commit for out in outs)
-    return replace(chosen, at=at, commit=commit)
+    undos = tuple(undo for out in outs for undo in out.undos)
+    return replace(chosen, at=at, commit=commit, undos=undos)
 
 
 def _is_single(block: Block) -> bool:
