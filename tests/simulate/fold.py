@@ -64,8 +64,10 @@ def check_fold(database: Database, instance: Instance, state: State) -> bool:
 
 def _is_only_meant(job: Job) -> bool:
     """Whether something is about to be recorded that only its driver knows. Who takes over decides anew."""
-    recording = job.state in (JobState.BEGINNING, JobState.NOTING, JobState.RECORDING)
-    return recording or job.kind in (Kind.DECISION, Kind.END_ITEM)
+    if job.state in (JobState.BEGINNING, JobState.NOTING, JobState.RECORDING):
+        return True
+    recordings = (Kind.DECISION, Kind.END_ITEM, Kind.END_MAP, Kind.POSITION)
+    return job.kind in recordings and job.state is JobState.RUNNING
 
 
 def _unwinding(state: State) -> bool:

@@ -48,6 +48,10 @@ def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
     first: Trouble | None = None
     if out.end in (End.ERROR, End.STOPPED):
         out = replace(out, at=walk.undo(out.undos, out.at), undos=())
+    if out.end is End.LEFT:
+        off = [undo for undo in out.undos if undo.beside]
+        undos = tuple(undo for undo in out.undos if not undo.beside)
+        out = replace(out, at=walk.undo(off, out.at), undos=undos)
     if out.end is End.ERROR:
         first = out.error
         assert first is not None
@@ -120,10 +124,14 @@ def atomic(walk: Walk, node: Node, here: Here) -> Outcome:
     assert isinstance(node, AtomicNode)
     path = here.frame + node.id
     touched = [id for id in walk.instance.places.ids(node.body) if walk.touched_id(here.frame, id)]
-    if not touched:
+    failed = walk.record(path, "failed")
+    if not touched and failed is not None:
         return walk.step(path, node, here)
     walk.visited.add(path)
-    if walk.record(path, "failed") is not None:
+    if not touched:
+        # It may come out without a statement: then there is nothing to record.
+        return walk.block(node.body, replace(here, leaving=None))
+    if failed is not None:
         raise walk.say(f"`{path}` has failed, and {touched} are recorded")
     soft = here.cut or here.soft
     out = walk.block(node.body, replace(here, cut=False, leaving=None, soft=soft))
