@@ -80,6 +80,9 @@ class Arguments:
 SIGNS = {"CHAIN": "~>", "FAN": "|=>", "JOIN": "&", "RACE": "|", "THEN": "?>", "ELSE": "!>"}
 """The workflow operators by their terminals."""
 
+_RESERVED = frozenset({"do"})
+"""Names of arguments that PostgreSQL takes only in quotes."""
+
 _Compute: TypeAlias = Callable[[], Value]
 Part: TypeAlias = Value | Leaf | Named | Argument | Arguments
 
@@ -265,6 +268,9 @@ class Builder:
         value = _value(parts[-1])
         first = parts[0]
         name = first.name if isinstance(first, Leaf) and first.type == "IDENT" else None
+        if isinstance(first, Leaf) and name in _RESERVED and not first.written.startswith('"'):
+            help = f"""write `"{name}" => ...`, or leave the name out"""
+            self._fault("DF101", f"`{first.written}` is a reserved word of SQL", first.span, help=help)
         variadic = isinstance(first, Leaf) and first.type == "VARIADIC"
         start = first.span if isinstance(first, Leaf) else value.span
         return Argument(value=value, name=name, variadic=variadic, span=start.to(value.span))

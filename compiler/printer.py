@@ -162,8 +162,10 @@ def _structure(node: Structured, depth: int) -> list[Piece]:
             assert_never(node)
 
 
-def _given(*parts: Expression | None) -> tuple[Expression, ...]:
-    return tuple([part for part in parts if part is not None])
+def _given(*parts: Expression | None) -> tuple[Expression | str, ...]:
+    """The parts that there are. A hole is not what an optional part is when it is left out: NULL alone."""
+    given = [part for part in parts if part is not None]
+    return tuple([f"df.seq({HOLE})" if part == Hole() else part for part in given])
 
 
 def _block(body: Expression, depth: int) -> list[Piece]:

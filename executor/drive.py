@@ -383,10 +383,11 @@ class Driver:
         except asyncio.CancelledError:
             if path not in self._interrupted:
                 raise
-            self._interrupted.discard(path)
-            _current_task().uncancel()
             return None, False
         finally:
+            if path in self._interrupted:
+                self._interrupted.discard(path)
+                _current_task().uncancel()
             del self._running[path]
 
     def _step_of(self, path: str) -> str | None:

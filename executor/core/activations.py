@@ -113,9 +113,8 @@ def attempted(state: State, event: Attempted) -> None:
         return
     if job.kind not in ACTIVATIONS:
         raise CorruptJournal(f"`{event.path}` is no activation that could be attempted")
-    error = event.error
+    error = job.error = event.error
     seconds = _seconds_to_wait(state, job, event)
-    job.error = error
     if seconds is None:
         move_job(state, job, JobState.RECORDING)
         return

@@ -105,7 +105,7 @@ def carries_decision(state: State, task: Task) -> str | None:
         return None
     if not isinstance(node, SqlNode) or node.body.form is Form.AUTOCOMMIT:
         return None
-    if node.policy.on_error is OnError.CONTINUE or f"{owner.path}/decision" in state.jobs:
+    if node.policy.on_error is OnError.CONTINUE:
         return None
     return json.dumps({"arm": scope.number})
 

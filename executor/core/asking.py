@@ -40,7 +40,7 @@ from dfc.executor.actions import (
 from dfc.executor.core import arms, ending, maps
 from dfc.executor.core.activations import policy_of, request_of
 from dfc.executor.core.tree import CorruptJournal, Given, Job, Kind, Scope, State
-from dfc.executor.core.values import look_up, sources_of
+from dfc.executor.core.values import look_up, sources_of, wanted
 from dfc.executor.journal import NOTHING, Result, Shape
 from dfc.executor.secret_text import names_in
 from dfc.executor.states import JobState
@@ -169,7 +169,7 @@ def _atomic(state: State, job: Job) -> RunAtomic:
     for parameter in _lone(node.body):
         given = look_up(state, scope, parameter)
         if given is not None and given.error is None:
-            sources[parameter.key] = given.shape if given.result is None else given.result
+            sources[parameter.key] = wanted(parameter, given)
     return RunAtomic(
         path=job.path,
         frame=scope.frame,

@@ -136,15 +136,16 @@ def close_loop(state: State, task: Task, scope: Scope) -> None:
     body = work.body
     assert body is not None
     outcome = outcome_of(scope)
-    if outcome is TaskState.COMPLETED and scope.role is Role.BODY and work.broken is None:
+    broken = work.broken is not None and json.loads(work.broken.value)["round"] == work.round
+    if outcome is TaskState.COMPLETED and scope.role is Role.BODY and not broken:
         condition = task.node.condition if isinstance(task.node, LoopNode) else None
         if condition is not None:
             open_scope(state, condition, role=Role.WHILE, owner=task, parent=scope, frame=scope.frame)
             return
         _next_round(state, task, work)
-    elif outcome is TaskState.COMPLETED and work.broken is None:
+    elif outcome is TaskState.COMPLETED and not broken:
         _look_at_condition(state, task, work, scope)
-    elif work.broken is not None:
+    elif broken:
         _leave(state, task, work)
     else:
         hand_up(task, body)

@@ -16,6 +16,7 @@ from dfc.compiler.plan import (
     MapNode,
     OnError,
     SqlNode,
+    TryNode,
     every_node,
     item_source,
 )
@@ -65,6 +66,8 @@ class Items:
     """
 
     undos: bool
+    cleans: bool = False
+    """The body has a `finally`, which runs also when the map is unwound."""
     waiting: deque[Item] = field(default_factory=deque[Item])
     active: dict[int, Scope] = field(default_factory=dict[int, Scope])
     fetched: int = 0
@@ -87,7 +90,10 @@ def begin_map(state: State, task: Task) -> None:
     """Begin with the storing of the items, unless the map's own record is there."""
     node = task.node
     assert isinstance(node, MapNode)
-    task.work = Items(_has_undos(node.body), recorded=_recorded_items(state, task.path))
+    cleans = any(
+        isinstance(inner, TryNode) and inner.final is not None for inner in every_node(node.body.nodes)
+    )
+    task.work = Items(_has_undos(node.body), cleans, recorded=_recorded_items(state, task.path))
     if isinstance(state.records.get(task.path), Completed | Failed) and not items_of(task).undos:
         state.records.pop(f"{task.path}/items", None)
         activations.ask(state, task, Kind.END_MAP, task.path)
@@ -151,9 +157,9 @@ def pump(state: State, task: Task) -> None:
 def _has_more_recorded(work: Items, unwinding: bool) -> bool:
     """Whether items that have begun before have not been fetched yet, and have to come to their end.
 
-    When the map is unwound, only for the undos that they have registered.
+    When the map is unwound, only for what is undone or cleaned up in them.
     """
-    if unwinding and not work.undos:
+    if unwinding and not (work.undos or work.cleans):
         return False
     return any(number > work.fetched for number in work.recorded)
 

@@ -111,7 +111,8 @@ def _to_undo(scope: Scope) -> list[Undo]:
         case Role.ARM, ArmsNode(mode=ArmsMode.RACE):
             runs = scope.origin or outcome is TaskState.FAILED
         case Role.ARM, ArmsNode():
-            runs = scope.origin
+            # One that has completed has done so before the decision or after it: nobody knows later.
+            runs = scope.origin and outcome is not TaskState.COMPLETED
         case Role.ITEM, MapNode(on_error=OnError.CONTINUE):
             runs = outcome is TaskState.FAILED
         case Role.BODY, LoopNode() if scope.origin and scope.reason is Reason.BREAK:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, assert_never, cast
 
 from dfc.compiler.plan import INPUT, MapNode, Parameter, SqlBody, Use
@@ -41,7 +42,8 @@ def look_up(state: State, scope: Scope, parameter: Parameter) -> Given | None:
     here: Scope | None = scope
     while here is not None:
         for values in (here.values, here.carry):
-            for source in (parameter.source, *parameter.otherwise):
+            # What a transaction of several steps was given from outside stands under the key.
+            for source in (parameter.key, parameter.source, *parameter.otherwise):
                 found = values.get(source)
                 if found is not None:
                     return found
@@ -56,13 +58,17 @@ def sources_of(state: State, scope: Scope, body: SqlBody) -> Sources:
         given = look_up(state, scope, parameter)
         if parameter.use is Use.ERROR:
             error = None if given is None else given.error
+            outside = look_up(state, scope, replace(parameter, source=f"{parameter.key}!", otherwise=()))
+            if outside is not None and outside.result is not None:
+                found[f"{parameter.key}!"] = outside.result
+                continue
             found[f"{parameter.key}!"] = Value(json="null" if error is None else error_json(error))
         elif given is not None and given.error is None and not isinstance(found.get(parameter.key), Items):
-            found[parameter.key] = _wanted(parameter, given)
+            found[parameter.key] = wanted(parameter, given)
     return found
 
 
-def _wanted(parameter: Parameter, given: Given) -> Result | Shape:
+def wanted(parameter: Parameter, given: Given) -> Result | Shape:
     """Of a map the items where a reference wants them as rows; the other ones make do with them."""
     if isinstance(given.result, Items) and parameter.use not in (Use.ROWS, Use.JSON):
         return given.shape

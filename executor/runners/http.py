@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 import httpx
 
-from dfc.compiler.plan import Request
+from dfc.compiler.plan import Policy, Request
 from dfc.executor import limits, retry, retry_http
 from dfc.executor.actions import Rider, SendHttp
 from dfc.executor.journal import Rows, StepError
@@ -26,6 +26,7 @@ from dfc.executor.ports import Answer, Claim, StepFailed, Transient
 from dfc.executor.retry_http import Loss, Outcome, Verdict
 from dfc.executor.runners.http_policy import Denied, OutboundPolicy, guarded_transport
 from dfc.executor.runners.http_request import (
+    Asked,
     BadRequest,
     Outgoing,
     filled,
@@ -35,7 +36,7 @@ from dfc.executor.runners.http_request import (
 )
 from dfc.executor.runners.http_response import Received, as_json, received, shown
 from dfc.executor.runners.http_secrets import SecretFault, look_up
-from dfc.executor.secret_text import Redactor
+from dfc.executor.secret_text import Redactor, names_in
 
 __all__ = ["HttpSender", "OutboundPolicy"]
 
@@ -91,11 +92,16 @@ class _Attempt:
     responses: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
     redactor: Redactor = field(default_factory=lambda: Redactor({}))
-    deadline: float | None = None
+    messages: Redactor = field(default_factory=lambda: Redactor({}))
+    began: float = 0.0
     size: int = 0
     hopeless: bool = False
     overflowed: bool = False
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(limits.HTTP_REQUESTS_MAX))
+
+    def deadline(self, policy: Policy) -> float | None:
+        """When the time is up that a policy gives to the attempt, on the event loop's clock."""
+        return None if policy.timeout is None else self.began + policy.timeout.seconds
 
     def failed(
         self,
@@ -111,10 +117,10 @@ class _Attempt:
         help = _AMBIGUOUS_HINT if verdict.code == retry_http.AMBIGUOUS else hint
         error = StepError(
             step=self.action.path,
-            message=self.redactor.text(said),
+            message=self.messages.text(said),
             sqlstate=verdict.code,
             detail=detail,
-            hint=None if help is None else self.redactor.text(help),
+            hint=None if help is None else self.messages.text(help),
         )
         return StepFailed(
             error,
@@ -122,22 +128,25 @@ class _Attempt:
             retry_after_seconds=verdict.retry_after_seconds,
         )
 
-    def fault(self, code: str, message: str, hint: str | None = None) -> StepFailed:
+    def fault(
+        self, code: str, message: str, hint: str | None = None, policy: Policy | None = None
+    ) -> StepFailed:
         """A failure that is no matter of the transport."""
-        verdict = retry_http.of_fault(code, self.action.policy, self.action.attempt)
+        verdict = retry_http.of_fault(code, policy or self.action.policy, self.action.attempt)
         return self.failed(verdict, message, hint=hint)
 
-    def loss(self, request: Request, loss: Loss, what: str, *, sent: bool) -> StepFailed:
+    def loss(self, asked: Asked, loss: Loss, what: str, *, sent: bool) -> StepFailed:
         """The failure that it means to have no response."""
+        request = asked.request
         match loss:
             case Loss.TRANSPORT:
                 pass
             case Loss.NO_ANSWER:
                 what = f"no answer within {request.timeout_seconds} s"
             case Loss.STOPPED:
-                limit = self.action.policy.timeout
+                limit = asked.policy.timeout
                 what = f"not done within the step's timeout ({0 if limit is None else limit.seconds:g} s)"
-        verdict = retry_http.of_loss(request.method, loss, self.action.policy, self.action.attempt, sent=sent)
+        verdict = retry_http.of_loss(request.method, loss, asked.policy, self.action.attempt, sent=sent)
         return self.failed(verdict, f"{_called(request)}: {what}")
 
     def require_room(self) -> None:
@@ -219,8 +228,7 @@ class HttpSender:
         kept = self._kept.pop(key, None)
         if kept is not None and action.attempt > 1 and kept.request == action.request:
             attempt.responses, attempt.size = kept.responses, kept.size
-        if action.policy.timeout is not None:
-            attempt.deadline = asyncio.get_running_loop().time() + action.policy.timeout.seconds
+        attempt.began = asyncio.get_running_loop().time()
         try:
             value = await self._value(attempt)
         except StepFailed as failure:
@@ -249,7 +257,7 @@ class HttpSender:
     async def _value(self, attempt: _Attempt) -> str:
         action = attempt.action
         try:
-            requests = requests_of(action.request)
+            requests = requests_of(action.request, action.policy)
         except BadRequest as error:
             raise attempt.fault(BAD_REQUEST, str(error)) from None
         if not action.many and len(requests) != 1:
@@ -257,7 +265,7 @@ class HttpSender:
             raise attempt.fault(BAD_REQUEST, message)
         await self._look_up(attempt, requests)
         outcomes = await asyncio.gather(
-            *(self._row(attempt, request, number) for number, request in enumerate(requests)),
+            *(self._row(attempt, asked, number) for number, asked in enumerate(requests)),
             return_exceptions=True,
         )
         problems = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
@@ -269,15 +277,15 @@ class HttpSender:
             raise _gravest(failures)
         return as_json([attempt.responses[number] for number in range(len(requests))], many=action.many)
 
-    async def _look_up(self, attempt: _Attempt, requests: Sequence[Request]) -> None:
+    async def _look_up(self, attempt: _Attempt, requests: Sequence[Asked]) -> None:
         """The secrets of all the requests, each asked for once an attempt."""
-        names = frozenset[str]().union(*map(secrets_of, requests))
+        names = frozenset[str]().union(*(secrets_of(asked.request) for asked in requests))
         if attempt.action.secrets is not None and isinstance(attempt.action.request, Rows):
             names &= attempt.action.secrets
         if not names:
             return
         try:
-            async with asyncio.timeout_at(attempt.deadline):
+            async with asyncio.timeout_at(attempt.deadline(attempt.action.policy)):
                 attempt.secrets = await look_up(names)
         except TimeoutError:
             raise attempt.loss(requests[0], Loss.STOPPED, "", sent=False) from None
@@ -286,13 +294,15 @@ class HttpSender:
                 raise attempt.failed(Verdict(outcome=Outcome.AGAIN, code=NO_SECRET), str(error)) from None
             raise attempt.fault(NO_SECRET, str(error), hint=_secret_hint(names)) from None
         attempt.redactor = Redactor(attempt.secrets)
+        attempt.messages = Redactor(attempt.secrets, hosts=True)
 
-    async def _row(self, attempt: _Attempt, request: Request, number: int) -> None:
+    async def _row(self, attempt: _Attempt, asked: Asked, number: int) -> None:
         """One of the requests. Raises StepFailed; returns without a response where another has failed."""
         if number in attempt.responses:
             return
+        request, policy = asked.request, asked.policy
         exchange = _Exchange(attempt)
-        whole = asyncio.timeout_at(attempt.deadline)
+        whole = asyncio.timeout_at(attempt.deadline(policy))
         try:
             outgoing = filled(request, attempt.secrets)
             async with whole, attempt.places, self._places:
@@ -301,23 +311,29 @@ class HttpSender:
                 attempt.require_room()
                 async with asyncio.timeout(request.timeout_seconds):
                     response = await self._exchange(exchange, outgoing, self._identity(attempt, number))
-            attempt.responses[number] = _judged(attempt, request, response)
+            attempt.responses[number] = _judged(attempt, asked, response)
         except TimeoutError:
             loss = Loss.STOPPED if whole.expired() else Loss.NO_ANSWER
-            raise attempt.loss(request, loss, "", sent=exchange.sent) from None
+            raise attempt.loss(asked, loss, "", sent=exchange.sent) from None
         except httpx.TimeoutException:
-            raise attempt.loss(request, Loss.NO_ANSWER, "", sent=exchange.sent) from None
+            raise attempt.loss(asked, Loss.NO_ANSWER, "", sent=exchange.sent) from None
         except (httpx.TransportError, httpx.DecodingError) as error:
             what = " ".join(str(error).split()) or type(error).__name__
             sent = exchange.sent and _REFUSED_STREAM.search(what) is None
-            raise attempt.loss(request, Loss.TRANSPORT, what, sent=sent) from None
+            raise attempt.loss(asked, Loss.TRANSPORT, what, sent=sent) from None
         except _TooLarge as error:
-            raise attempt.fault(TOO_LARGE, f"{_called(request)}: {error}") from None
+            raise attempt.fault(TOO_LARGE, f"{_called(request)}: {error}", policy=policy) from None
         except Denied as error:
             hint = f"If it may go there: --allow-host {error.entry} (dfc worker, dfc up, dfc run)."
-            raise attempt.fault(DENIED, str(error), hint) from None
-        except (BadRequest, httpx.InvalidURL, UnicodeError, ValueError) as error:
-            raise attempt.fault(BAD_REQUEST, f"the request cannot be sent: {error}") from None
+            raise attempt.fault(DENIED, str(error), hint, policy) from None
+        except httpx.InvalidURL as error:
+            # What is wrong with a URL may be a part of a secret in it.
+            what = "its URL is none with the secrets in it" if names_in(request.url) else str(error)
+            message = f"the request cannot be sent: {what}"
+            raise attempt.fault(BAD_REQUEST, message, policy=policy) from None
+        except (BadRequest, UnicodeError, ValueError) as error:
+            message = f"the request cannot be sent: {error}"
+            raise attempt.fault(BAD_REQUEST, message, policy=policy) from None
         finally:
             if number not in attempt.responses:
                 exchange.forget()
@@ -350,11 +366,12 @@ class HttpSender:
             return received(response, bytes(content), time.monotonic() - started, attempt.redactor)
 
 
-def _judged(attempt: _Attempt, request: Request, response: Received) -> dict[str, Any]:
+def _judged(attempt: _Attempt, asked: Asked, response: Received) -> dict[str, Any]:
     """The response where it is the result. Raises StepFailed."""
     after = retry_http.retry_after(response.retry_after, response.date, time.time())
+    request = asked.request
     verdict = retry_http.of_status(
-        request.method, response.status, attempt.action.policy, attempt.action.attempt, after
+        request.method, response.status, asked.policy, attempt.action.attempt, after
     )
     if verdict.outcome is Outcome.RESULT:
         return response.value

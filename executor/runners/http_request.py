@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from dfc.compiler.plan import Part, Request
+from dfc.compiler.plan import DEFAULT_POLICY, Duration, Part, Policy, Request
 from dfc.executor import limits
 from dfc.executor.journal import Rows
+from dfc.executor.retry_http import attempts_max
 from dfc.executor.secret_text import fill, fill_json, fill_url, names_in
 
 METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
@@ -59,22 +60,30 @@ class Outgoing:
     timeout_seconds: int
 
 
-def requests_of(given: Request | Rows) -> list[Request]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request, and the policy that holds for it: the step's, with what its own call says."""
+
+    request: Request
+    policy: Policy
+
+
+def requests_of(given: Request | Rows, policy: Policy) -> list[Asked]:
     """The requests, one for each row where a step computed them. Raises BadRequest."""
     if isinstance(given, Request):
-        return [given]
+        return [Asked(request=given, policy=policy)]
     if len(given.columns) != 1:
         raise BadRequest(f"the step gave {len(given.columns)} columns instead of one request")
-    found: list[Request] = []
+    found: list[Asked] = []
     for number, cell in enumerate(given.cells, 1):
         try:
-            found.append(parse(cell))
+            found.append(read(cell, policy))
         except BadRequest as error:
             raise BadRequest(f"row {number}: {error}" if len(given.cells) > 1 else str(error)) from None
     return found
 
 
-def parse(cell: str | None) -> Request:
+def read(cell: str | None, policy: Policy = DEFAULT_POLICY) -> Asked:
     """The request that a wire text `/*dfc:1:<n>*/{"http":{...}}` or `{"multipart":{...}}` says.
 
     Raises BadRequest.
@@ -92,10 +101,6 @@ def parse(cell: str | None) -> Request:
     except (ValueError, RecursionError):
         raise BadRequest("the request is not JSON") from None
     node = _object(value)
-    if "policy" in node:
-        raise BadRequest(
-            "its policies belong to the step: df.step('name', 'SELECT df.http(...)', max_attempts => 3)"
-        )
     fields = _object(node.get("http", node.get("multipart")))
     with_parts = set(fields) == _PARTS_FIELDS and "multipart" in node
     if not with_parts and (set(fields) != _FIELDS or "http" not in node):
@@ -109,7 +114,8 @@ def parse(cell: str | None) -> Request:
         parts=_parts(fields["parts"]) if with_parts else (),
     )
     check(request)
-    return request
+    given = _object(node.get("policy", {}))
+    return Asked(request=request, policy=_policy(given, policy) if given else policy)
 
 
 def check(request: Request) -> None:
@@ -263,6 +269,45 @@ def _part(value: object, number: int) -> Part:
         filename=fields.get("filename"),
         content_type=fields.get("content_type"),
     )
+
+
+def _policy(given: Mapping[str, object], policy: Policy) -> Policy:
+    """The policy of the step with what the call of df.http says that computed a request.
+
+    That can be only what is asked after the request is known: the rest is asked of the step.
+    """
+    for key, value in given.items():
+        match key, value:
+            case "retry_unsafe", bool():
+                policy = replace(policy, retry_unsafe=value)
+            case "retry_on", list():
+                policy = replace(policy, retry_on=_words(cast(list[Any], value)))
+            case "no_retry_on", list():
+                policy = replace(policy, no_retry_on=_words(cast(list[Any], value)))
+            case "timeout", list():
+                policy = replace(policy, timeout=_duration(cast(list[Any], value)))
+            case "retry_after_max", list():
+                policy = replace(policy, retry_after_max=_duration(cast(list[Any], value)))
+            case "max_attempts", int() if 1 <= value <= attempts_max(policy):
+                policy = replace(policy, max_attempts=value)
+            case _:
+                raise BadRequest(
+                    f"`{key[:50]}` has to be said of the step:"
+                    f" df.step('name', 'SELECT df.http(...)', {key[:50]} => ...)"
+                )
+    return policy
+
+
+def _words(value: list[Any]) -> tuple[str, ...]:
+    return tuple([_text(word, "condition") for word in value])
+
+
+def _duration(value: list[Any]) -> Duration:
+    match value:
+        case [int() as months, int() as days, int() as microseconds]:
+            return Duration(months=months, days=days, microseconds=microseconds)
+        case _:
+            raise BadRequest("a duration is not one")
 
 
 def _seconds(value: object) -> int:

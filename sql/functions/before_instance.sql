@@ -18,7 +18,12 @@ BEGIN
     NEW.id := df._new_id();
     NEW.status := 'pending';
     NEW.expression_hash := sha256(convert_to(NEW.expression, 'UTF8'));
-    NEW.variables := df._captured(NEW.expression, NEW.submitted_by, NEW.id, NEW.label);
+    SELECT jsonb_object_agg(v.name, v.value) INTO NEW.variables
+    FROM (SELECT v.name, v.value FROM df.vars v
+          WHERE v.owner = NEW.submitted_by AND v.name NOT IN ('sys_instance_id', 'sys_label')
+            AND v.name ~ '^[A-Za-z_][A-Za-z0-9_]*$'
+          UNION ALL VALUES ('sys_instance_id', NEW.id), ('sys_label', coalesce(NEW.label, ''))) AS v
+    WHERE strpos(NEW.expression, '{' || v.name || '}') > 0;
     SELECT p.plan, p.plan_hash INTO NEW.plan, NEW.plan_hash
     FROM df.meta m
     JOIN df.plans p ON p.compiler_version = m.compiler_version AND p.expression_hash = NEW.expression_hash

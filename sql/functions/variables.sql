@@ -76,17 +76,6 @@ BEGIN
     RETURN df._helper_said('df.clearvars', 'OK');
 END $$;
 
--- What an expression mentions of the variables of a role, and of the two that every instance has; NULL: nothing.
--- The trigger on df.instances calls it with the owner's rights. Locks: none.
-CREATE OR REPLACE FUNCTION df._captured(expression text, owner regrole, instance text, label text) RETURNS jsonb
-LANGUAGE sql STABLE AS $$
-    SELECT pg_catalog.jsonb_object_agg(v.name, v.value)
-    FROM (SELECT v.name, v.value FROM df.vars v
-          WHERE v.owner = $2 AND v.name NOT IN ('sys_instance_id', 'sys_label') AND v.name ~ '^[A-Za-z_][A-Za-z0-9_]*$'
-          UNION ALL VALUES ('sys_instance_id', $3), ('sys_label', coalesce($4, ''))) AS v
-    WHERE pg_catalog.strpos($1, '{' || v.name || '}') > 0
-$$;
-
 -- The key of a plan besides its expression. Locks: none.
 CREATE OR REPLACE FUNCTION df._variables_hash(variables jsonb) RETURNS bytea
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

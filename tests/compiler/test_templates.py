@@ -22,7 +22,7 @@ from dfc.compiler.templates import JSON_TYPE, request_statement, value_statement
 from dfc.executor.bind import BIGINT, BOOL, NUMERIC, TEXT, bind
 from dfc.executor.journal import Result, Rows, Value
 from dfc.executor.runners.http_request import JSON_TYPE as SENT_JSON_TYPE
-from dfc.executor.runners.http_request import BadRequest, parse
+from dfc.executor.runners.http_request import BadRequest, read
 from dfc.executor.secret_text import fill, names_in
 
 BYTEA, JSON_OID, TIMESTAMPTZ, INT_ARRAY, FLOAT = 17, 114, 1184, 1007, 701
@@ -127,7 +127,7 @@ def http(
 
 def request(connection: psycopg.Connection[Any], tree: Http) -> Request:
     """The request that PostgreSQL makes of a template."""
-    found = parse(run(connection, request_statement(tree, known)))
+    found = read(run(connection, request_statement(tree, known))).request
     assert (found.method, found.timeout_seconds) == (tree.method, 7)
     return found
 

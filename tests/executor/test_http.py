@@ -18,7 +18,7 @@ from dfc.executor import limits
 from dfc.executor.journal import Rows
 from dfc.executor.ports import StepFailed
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
-from dfc.executor.runners.http_request import BadRequest, parse
+from dfc.executor.runners.http_request import BadRequest, read
 from tests.executor.http_site import (
     CLAIM,
     OPEN,
@@ -186,7 +186,7 @@ def test_requests_from_rows(site: Site) -> None:
 )
 def test_hostile_requests_are_refused(cell: str | None) -> None:
     with pytest.raises(BadRequest):
-        parse(cell)
+        read(cell)
 
 
 DENIED = [

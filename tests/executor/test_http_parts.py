@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import HTTP
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dfc.compiler.plan import Part, Request
 from dfc.executor import limits
-from dfc.executor.runners.http_request import BadRequest, check, filled, parse
+from dfc.executor.runners.http_request import BadRequest, check, filled, read
 from tests.executor.http_site import Site, action, failure, marked, perform, rows, send, serving
 
 
@@ -39,7 +39,7 @@ def wire(*parts: object, **fields: object) -> str:
     return marked({"multipart": {**given, **fields}})
 
 
-def read(headers: dict[str, str], body: bytes) -> list[Message]:
+def parts_of(headers: dict[str, str], body: bytes) -> list[Message]:
     """The parts of a body as Python's own parser finds them."""
     head = f"Content-Type: {headers['content-type']}\r\n\r\n".encode()
     message = BytesParser(policy=HTTP).parsebytes(head + body)
@@ -67,7 +67,7 @@ def test_what_the_server_gets(site: Site) -> None:
     assert (method, path, headers["x-other"]) == ("PUT", "/upload", "1")
     assert headers["content-type"].startswith("multipart/form-data; boundary=")
     assert int(headers["content-length"]) == len(body)
-    note, file, csv, empty = read(headers, body)
+    note, file, csv, empty = parts_of(headers, body)
     assert note["Content-Disposition"] == 'form-data; name="note"'
     assert note["Content-Type"] is None
     assert cast(bytes, note.get_payload(decode=True)).decode() == "grüße"
@@ -91,7 +91,7 @@ def test_a_part_may_have_the_boundary_in_it(site: Site) -> None:
     send(multipart(site.url(), Part(name="a", data_b64="")))
     boundary = site.seen[0][2]["content-type"].partition("=")[2]
     send(multipart(site.url(), Part(name="a", data_b64=b64(f"\r\n--{boundary}--\r\n".encode()))))
-    [part] = read(site.seen[1][2], site.seen[1][3])
+    [part] = parts_of(site.seen[1][2], site.seen[1][3])
     assert boundary in cast(bytes, part.get_payload(decode=True)).decode()
 
 
@@ -115,14 +115,14 @@ def test_no_name_breaks_out_of_its_place(name: str, filename: str) -> None:
 def test_parts_from_a_statement(site: Site) -> None:
     cell = wire({"name": "n", "data_b64": "aGk=", "filename": None}, url=site.url())
     assert send(rows(cell))["status"] == 200
-    [part] = read(site.seen[0][2], site.seen[0][3])
+    [part] = parts_of(site.seen[0][2], site.seen[0][3])
     assert part.get_payload(decode=True) == b"hi"
 
 
 def test_data_may_have_line_breaks(site: Site) -> None:
     """PostgreSQL's encode() breaks lines."""
     send(multipart(site.url(), Part(name="a", data_b64="aGVs\nbG8g\r\n d29y bGQ=")))
-    [part] = read(site.seen[0][2], site.seen[0][3])
+    [part] = parts_of(site.seen[0][2], site.seen[0][3])
     assert part.get_payload(decode=True) == b"hello world"
 
 
@@ -167,13 +167,7 @@ def test_the_parts_together_are_limited(site: Site, monkeypatch: pytest.MonkeyPa
 )
 def test_hostile_parts_are_refused(cell: str) -> None:
     with pytest.raises(BadRequest):
-        parse(cell)
-
-
-def test_policies_inside_of_a_computed_request_are_refused() -> None:
-    fields: dict[str, Any] = {"url": "http://h/", "method": "GET", "body": None, "headers": None}
-    with pytest.raises(BadRequest, match=r"belong to the step"):
-        parse(marked({"http": {**fields, "timeout_seconds": 1}, "policy": {"max_attempts": 3}}))
+        read(cell)
 
 
 def test_a_constant_request_is_checked_too() -> None:

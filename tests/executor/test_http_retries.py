@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from dfc.compiler.plan import Duration, Policy
 from dfc.executor import retry_http
+from dfc.executor.journal import Rows
 from dfc.executor.ports import StepFailed
 from dfc.executor.retry_http import REPEATABLE, TRANSIENT, Loss, Outcome, of_fault, of_loss, of_status
 from dfc.executor.runners.http import HttpSender
@@ -35,6 +36,7 @@ from tests.executor.http_site import (
     Site,
     action,
     failure,
+    marked,
     perform,
     plain,
     request,
@@ -662,3 +664,54 @@ def test_responses_that_are_kept_are_bounded(site: Site, monkeypatch: pytest.Mon
         action(sent, many=True, path="a", attempt=2),
     )
     assert len(site.seen) == 3 + 3 + 1 + 3
+
+
+# Policies that the call of a computed request has
+
+
+def policed(site: Site, method: str = "POST", **policy: Any) -> Rows:
+    """A computed request with policies of its own."""
+    fields = {"url": site.url(), "method": method, "body": None, "headers": None, "timeout_seconds": 30}
+    return rows(marked({"http": fields, "policy": policy}))
+
+
+def _until_the_other_side_gives_up(handler: BaseHTTPRequestHandler, _: bytes) -> None:
+    handler.rfile.read()
+
+
+def test_a_computed_request_has_its_own_policy(site: Site) -> None:
+    site.reply = plain(502)
+    assert not failure(policed(site)).retryable
+    assert failure(policed(site, retry_unsafe=True)).retryable
+    assert failure(policed(site, retry_on=["502"])).retryable
+    assert not failure(policed(site, "GET", no_retry_on=["5xx"])).retryable
+    assert failure(policed(site, "GET", max_attempts=3), attempt=2).retryable
+    assert not failure(policed(site, "GET", max_attempts=2), attempt=2).retryable
+    assert not failure(policed(site), step=Policy(no_retry_on=("all",), retry_unsafe=True)).retryable
+    site.reply = plain(503, Retry_After="3")
+    assert not failure(policed(site, retry_after_max=[0, 0, 2_000_000])).retryable
+    site.reply = _until_the_other_side_gives_up
+    stopped = failure(policed(site, timeout=[0, 0, 100_000]))
+    assert (stopped.error.sqlstate, stopped.retryable) == ("timeout", False)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"rate_limit": "1/second"},
+        {"on_error": "continue"},
+        {"backoff": [0, 0, 1]},
+        {"max_attempts": 6},
+        {"max_attempts": 0},
+        {"max_attempts": "3"},
+        {"retry_on": "503"},
+        {"retry_on": [503]},
+        {"timeout": [1, 2]},
+        {"timeout": ["a", 0, 0]},
+        {"retry_unsafe": "yes"},
+        {"strange": True},
+    ],
+)
+def test_what_has_to_be_said_of_the_step(site: Site, policy: dict[str, Any]) -> None:
+    failed = failure(policed(site, **policy))
+    assert failed.error.sqlstate == "DF517" and not failed.retryable and site.seen == []

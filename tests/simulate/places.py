@@ -85,6 +85,10 @@ class Places:
             known = self._ids[id(block)] = tuple(_in_frame(block))
         return known
 
+    def inside(self, node: Node) -> list[str]:
+        """The ids of the nodes in a node that share its frame."""
+        return [id for _, block in blocks_of(node) for id in self.ids(block)]
+
     def surroundings(self, path: str) -> list[tuple[Around, str, str]]:
         """What is around a path, from outside in; with the structure's path and its part's frame."""
         at = where(path)

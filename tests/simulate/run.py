@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from random import Random
 
 from dfc.executor.core import loops, maps
-from dfc.executor.decide import begin, kept_nodes, view
 from tests.simulate.check import check_instance
 from tests.simulate.database import Database, Rules
 from tests.simulate.fates import Fates
+from tests.simulate.fold import check_fold
 from tests.simulate.loop import OWNER, Loop, Owner, Stuck
 from tests.simulate.network import Network
 from tests.simulate.plans import Made, random_plan
@@ -67,9 +67,10 @@ def random_case(seed: int) -> Case:
     """The case of a seed."""
     random = Random(f"case {seed}")
     calm = random.random() < 0.1
-    plans: list[Made] = []
-    for _ in range(random.randint(1, 3)):
-        plans.append(random_plan(random, steps=random.randint(1, 9), depth=random.randint(0, 4)))
+    plans = [
+        random_plan(random, steps=random.choice((1, 4, 8, 12)), depth=random.randint(0, 5))
+        for _ in range(random.randint(1, 3))
+    ]
     return Case(
         plans=tuple(plans),
         badness=random.choice((0.0, 0.1, 0.3)),
@@ -108,7 +109,6 @@ class Run:
         self.workers: list[Worker] = []
         self.owners: list[Owner] = []
         self.crash_chance = self.random.choice((0.002, 0.01, 0.03))
-        self.fold_checks = 0
 
     def execute(self) -> Report:
         """Run to the end and check everything."""
@@ -137,6 +137,7 @@ class Run:
                 badness=self.case.badness,
                 slowness=self.case.slowness,
                 forced=made.forced,
+                doomed=made.doomed,
             )
             self.database.start(f"i{number}", made.plan, fates, input='{"n": 5}')
         self.loop.before = self._nemesis
@@ -216,15 +217,15 @@ class Run:
     # Checks
 
     def _check_fold(self, taken: Driving) -> None:
-        """The state of whoever held the instance before is the state from the rows, if he knew of all of them."""
-        instance = self.database.instances[taken.claim.instance]
+        """The state of whoever held the instance before is the state from the rows."""
         self.network.fired["takeover"] += 1
-        records = self.database.history(taken.claim, kept_nodes(taken.plan))
-        reason = taken.claim.cancel_reason
-        rebuilt = view(
-            begin(taken.plan, records, instance=instance.id, cancel_reason=reason, input=instance.input)
-        )
-        del rebuilt
+        instance = self.database.instances[taken.claim.instance]
+        before = [other for other in self.world.drivings if other.claim.instance == instance.id]
+        if not before or (state := before[-1].driver.state) is None:
+            return
+        gone = before[-1].owner.dead or (before[-1].task is not None and before[-1].task.done())
+        if gone and check_fold(self.database, instance, state):
+            self.network.fired["fold law"] += 1
 
     def _problems(self) -> None:
         for problem in self.loop.problems:
@@ -246,7 +247,6 @@ class Run:
         )
 
     def _report(self) -> Report:
-        self.network.fired["fold law"] += self.fold_checks
         instances = self.database.instances.values()
         return Report(
             runs=1,

@@ -230,6 +230,16 @@ def test_plain_text_is_a_step() -> None:
     assert [p.code for p in wire.read(" \n").problems] == ["DF116"]
 
 
+def test_a_hole_in_a_part_that_may_be_left_out_is_a_problem_in_its_place() -> None:
+    faulty = '{"try":{"sql":"SELECT 1"},"catch":{"sql":"SELECT 1"},"finally":{"x":1}}'
+    read = wire.read(marked(f'{{"chain":[{faulty},{{"loop":{faulty},"while":{{"y":1}}}},{{"z":1}}]}}'))
+    assert read.draft is not None
+    text = print_expression(read.draft)
+    found = parse_expression(Source("test", text)).problems
+    assert [text[p.span.start : p.span.end] for p in found] == ["NULL"] * 4
+    assert [fault.message[-1] for fault in read.faults] == ["x", "x", "y", "z"]
+
+
 def test_a_later_construct_has_no_wire_text() -> None:
     with pytest.raises(ValueError, match="no wire form"):
         wire.write(Later(construct="df.sleep", children=()))
@@ -335,6 +345,7 @@ OTHER = Sql(query=Text(value="SELECT 2"))
             Try(body=SQL, catch=OTHER, final=SQL),
         ),
         ("df.compensate('SELECT 1', 'SELECT 2')", Compensate(body=SQL, undo=OTHER)),
+        ("df.compensate(undo => 'SELECT 2', \"do\" => 'SELECT 1')", Compensate(body=SQL, undo=OTHER)),
     ],
 )
 def test_what_a_text_means(text: str, tree: Expression) -> None:

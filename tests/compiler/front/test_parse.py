@@ -85,6 +85,7 @@ def kinds(text: str) -> list[str]:
         ("df.http('ftp://h')", [("DF114", "'ftp://h'")]),
         ("df.http('http://h', timeout_seconds => -1)", [("DF114", "-1")]),
         ("df.http('http://h', metod => 'GET')", [("DF160", "metod => 'GET'")]),
+        ("df.compensate(Do => 'a b', undo => 'c d')", [("DF101", "Do")]),
         ("df.sql(query => 'SELECT 1', query => 'SELECT 2')", [("DF161", "query => 'SELECT 2'")]),
         ("df.step(name => 'a', 'SELECT 1')", [("DF161", "'SELECT 1'")]),
         ("df.step('a')", [("DF162", "df.step('a')")]),
@@ -248,6 +249,9 @@ def test_a_chain_of_ten_thousand_steps() -> None:
         "\\x\n",
         "x + y ",
         "@> ",
+        "'x y' | ",
+        "'x y' ?> 'x y' !> ",
+        "df.sql('x y', timeout => '5 s', retry_on => '{40,timeout}', settings => '{\"a\": 1}') ~> ",
     ],
     ids=repr,
 )
