@@ -6,7 +6,6 @@ import subprocess
 import time
 from typing import LiteralString
 
-
 from bench.measure import Connection, Figure, Setup, connect, until
 
 MAP: LiteralString = """SELECT df.start(df.map(

@@ -183,15 +183,20 @@ def describe(node: Node) -> str:
 
 
 def duration_text(duration: Duration) -> str:
-    """A duration as people write it: `1 month 2 days 3.5 s`."""
+    """A duration as people write it: `1 month 2 days 1 h 3.5 s`."""
     parts: list[str] = []
     for count, unit in ((duration.months, "month"), (duration.days, "day")):
         if count:
-            parts.append(f"{count} {unit}{'' if count == 1 else 's'}")
-    if duration.microseconds or not parts:
-        seconds, rest = divmod(duration.microseconds, 1_000_000)
-        fraction = f".{rest:06d}".rstrip("0") if rest else ""
-        parts.append(f"{seconds}{fraction} s")
+            parts.append(f"{count} {unit}{'' if abs(count) == 1 else 's'}")
+    sign, rest = ("-", -duration.microseconds) if duration.microseconds < 0 else ("", duration.microseconds)
+    for size, unit in ((3_600_000_000, "h"), (60_000_000, "min")):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{sign}{count} {unit}")
+    if rest or not parts:
+        seconds, fraction = divmod(rest, 1_000_000)
+        decimals = f".{fraction:06d}".rstrip("0") if fraction else ""
+        parts.append(f"{sign}{seconds}{decimals} s")
     return " ".join(parts)
 
 

@@ -32,6 +32,7 @@ from dfc.executor.values import (
 )
 
 TEXT_ARRAY: Final = 1009
+REGCLASS: Final = 2205
 FIRST_USER_OID: Final = 16384
 """Types from here on may be dropped."""
 
@@ -307,7 +308,7 @@ class _Writer:
         for index, (name, oid) in enumerate(zip(column_keys(source.columns), source.types, strict=True)):
             arrays.append(self._array(source.cells[index::width]))
             type_name = self.type_names.get(oid)
-            cell = f"u.c{index}" if type_name is None else f"u.c{index}::{type_name}"
+            cell = f"u.c{index}" if type_name is None else _cast(f"u.c{index}", oid, type_name)
             columns.append(f"{cell} AS {quote_identifier(name)}")
         names = ", ".join(f"c{index}" for index in range(width))
         unnested = ", ".join(f"pg_catalog.unnest({array})" for array in arrays)
@@ -331,4 +332,10 @@ class _Writer:
         self.types.append(TEXT if gone or value.oid in WITHOUT_INPUT else value.oid)
         self.values.append(value.text)
         number = f"${len(self.types)}"
-        return f"({number}::{type_name})" if self.mode is Mode.CAST else number
+        return f"({_cast(number, value.oid, type_name)})" if self.mode is Mode.CAST else number
+
+
+def _cast(text: str, oid: int, type_name: str) -> str:
+    """A text as a value of a type, read as the type's input function reads it."""
+    # The cast from text to regclass is a function that takes names only; that from bpchar is none.
+    return f"{text}::pg_catalog.bpchar::{type_name}" if oid == REGCLASS else f"{text}::{type_name}"

@@ -70,8 +70,8 @@ NOTHING = Constant(json="null")
 class StepError:
     """Why a step failed. `position` is a code point of the node's SQL, from 0, where PostgreSQL gave one.
 
-    `cause` is the error that this one took the place of (in a catch or finally). `undone`: on its way out, undo
-    steps have run; the core alone knows that.
+    `cause` is the error that this one took the place of (in a catch or finally). `undone`: on its way out,
+    undo steps have run; the core alone knows that.
     """
 
     step: str

@@ -80,15 +80,16 @@ _QUOTE: Final = re.compile(r'\\.|"', re.DOTALL)
 class Redactor:
     """Puts `{secret:NAME}` back where a text shows a secret: as it is, or as JSON and URLs write it.
 
-    Letters in the other case count too: a host is written in lower case, whatever it was.
+    Letters in the other case count too: a host is written in lower case, whatever it was. With `hosts` also
+    the host of a secret that is a URL is hidden.
     """
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str], *, hosts: bool = False) -> None:
         forms = [
             (form, f"{{secret:{name}}}")
             for name, value in values.items()
-            if len(value) >= SHOWN_CHARACTERS_MIN
-            for form in _forms(value)
+            for form in _forms(value, hosts=hosts)
+            if len(form) >= SHOWN_CHARACTERS_MIN
         ]
         # The longest first: a secret may be a part of another one.
         forms.sort(key=lambda form: (-len(form[0]), form))
@@ -112,11 +113,16 @@ class Redactor:
         return self._bytes.sub(lambda match: self._marks[(match.lastindex or 1) - 1].encode(), content)
 
 
-def _forms(value: str) -> set[str]:
-    return {
+def _forms(value: str, *, hosts: bool) -> set[str]:
+    found = {
         value,
         json.dumps(value)[1:-1],
         json.dumps(value, ensure_ascii=False)[1:-1],
         quote(value, safe=""),
         quote(value),
     }
+    host = _HOST.match(value) if hosts else None
+    return found if host is None else found | {host[1], host[2]}
+
+
+_HOST: Final = re.compile(r"https?://((?:[^/?#]*@)?([^/?#:]*)[^/?#]*)", re.IGNORECASE)

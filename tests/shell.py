@@ -277,15 +277,14 @@ class Shell:
                     return [event]
                 decided = Decided(number=event.number, path=rider.path, value=rider.value)
                 return [self.keep(decided), event]
-            case Finish() as finish if not isinstance(
-                event := self.attempt(action.path, action.path, action.attempt), Attempted
-            ):
+            case Finish() as finish:
+                event = self.attempt(action.path, action.path, action.attempt)
+                if isinstance(event, Attempted):
+                    return [event]
                 if self.cancelled is not None:
                     return [CancelRequested(reason=self.cancelled), event]
                 self.finish = finish
                 return []
-            case Finish():
-                return [event]
             case None:
                 return [self.attempt(action.path, action.path, action.attempt)]
             case _:

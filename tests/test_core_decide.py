@@ -22,7 +22,7 @@ from dfc.compiler.plan import (
     SqlNode,
     Use,
 )
-from dfc.compiler.plan_verify import verify
+from dfc.compiler.plan_verify import parameters_of, verify
 from dfc.executor import retry
 from dfc.executor.actions import Action, Finish, Interrupt, RecordFailure, RunSql, SendHttp, Wait
 from dfc.executor.decide import (
@@ -59,7 +59,6 @@ from dfc.executor.states import (
     JobState,
     TaskState,
 )
-from tests.simulate.plans import random_plan
 
 ROWS = Rows(columns=("v",), types=(25,), cells=("1",), row_count=1)
 
@@ -78,7 +77,7 @@ def sql(id: str, *after: str, reads: tuple[str, ...] = ()) -> SqlNode:
 
 
 def plan(*nodes: Node) -> Plan:
-    read = {p.source for node in nodes if isinstance(node, SqlNode) for p in node.body.parameters}
+    read = {p.source for node in nodes for p in parameters_of(node)}
     return Plan(nodes=tuple(replace(node, used=node.id in read) for node in nodes), result=nodes[-1].id)
 
 
@@ -112,6 +111,39 @@ def fold(plan: Plan, events: list[Event]) -> State:
     for event in events:
         step(state, event)
     return state
+
+
+def random_plan(random: Random, *, steps: int) -> Plan:
+    """Chains and joins of statements and requests, with references to what has surely run."""
+    nodes: list[Node] = []
+
+    def leaf(after: tuple[str, ...], visible: list[str]) -> str:
+        reads = tuple(random.sample(visible, min(len(visible), random.choice((0, 0, 1, 2)))))
+        id = f"n{len(nodes)}"
+        if random.random() < 0.2:
+            nodes.append(HttpNode(id=id, after=after, request=body("SELECT 1", *reads)))
+        else:
+            nodes.append(sql(id, *after, reads=reads))
+        return id
+
+    def part(after: tuple[str, ...], visible: list[str], depth: int) -> tuple[str, list[str]]:
+        if depth == 0 or len(nodes) >= steps or random.random() < 0.4:
+            last = leaf(after, visible)
+            return last, [*visible, last]
+        if random.random() < 0.5:
+            last, seen = part(after, visible, depth - 1)
+            return part((last,), seen, depth - 1)
+        lasts: list[str] = []
+        seen = visible
+        for _ in range(random.randint(1, 3)):
+            last, found = part(after, visible, depth - 1)
+            lasts.append(last)
+            seen = [*seen, *(name for name in found if name not in seen)]
+        nodes.append(JoinNode(id=f"j{len(nodes)}", after=tuple(lasts)))
+        return nodes[-1].id, seen
+
+    part((), [], 4)
+    return plan(*nodes)
 
 
 # Laws

@@ -1,13 +1,17 @@
-"""The core over structured plans: what each construct does, also when it is undone, cut short or taken over."""
+"""The core over structured plans: what each construct does, also when it is undone, cut short or taken
+over.
+"""
 
 from __future__ import annotations
 
 import json
 from random import Random
+from typing import Any
 
 import pytest
 
 from dfc.compiler.plan import (
+    DEFAULT_POLICY,
     ArmsMode,
     ArmsNode,
     AtomicNode,
@@ -58,7 +62,13 @@ def ref(
     )
 
 
-def sql(id: str, *after: str, reads: tuple[Parameter, ...] = (), policy: Policy = Policy(), form=Form.WITH):
+def sql(
+    id: str,
+    *after: str,
+    reads: tuple[Parameter, ...] = (),
+    policy: Policy = DEFAULT_POLICY,
+    form: Form = Form.WITH,
+) -> SqlNode:
     body = SqlBody(sql="SELECT 1", kind="select", form=form, returns=Returns.ROWS, parameters=reads)
     return SqlNode(id=id, after=after, body=body, policy=policy, used=True)
 
@@ -67,7 +77,7 @@ def chain(*nodes: Node) -> Block:
     return Block(nodes=nodes, result=nodes[-1].id)
 
 
-def step(id: str, **more) -> Block:
+def step(id: str, **more: Any) -> Block:
     return chain(sql(id, **more))
 
 
@@ -80,8 +90,8 @@ def run(
     outcomes: dict[str, Outcome | list[Outcome]] | None = None,
     *,
     seed: int = 0,
-    crashes=True,
-    check=True,
+    crashes: bool = True,
+    check: bool = True,
 ) -> Shell:
     """Run to the end; with crashes the process is lost now and then."""
     random = Random(seed)
@@ -405,13 +415,12 @@ def test_finally_runs_on_cancel_and_catch_does_not(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_undos_run_last_committed_first(seed: int) -> None:
-    nodes: list[Node] = []
-    for n in range(4):
-        nodes.append(
-            CompensateNode(
-                id=f"k{n}", after=(f"k{n - 1}",) if n else (), body=step(f"do{n}"), undo=step(f"undo{n}")
-            )
+    nodes: list[Node] = [
+        CompensateNode(
+            id=f"k{n}", after=(f"k{n - 1}",) if n else (), body=step(f"do{n}"), undo=step(f"undo{n}")
         )
+        for n in range(4)
+    ]
     shell = run(plan(*nodes, sql("z", "k3")), {"z": "22012"}, seed=seed)
     assert shell.log == ["do0", "do1", "do2", "do3", "undo3", "undo2", "undo1", "undo0"]
     assert shell.finish is not None and shell.finish.status == "compensated"

@@ -22,7 +22,7 @@ def parallel_reference(facts: Facts) -> Iterator[Diagnostic]:
             "DF106",
             f"`${reference.name}` is not certain to have run here",
             facts.locate(loose.unit, reference.start, reference.end),
-            label=f"bound in another branch of the `{operator}`",
+            label=f"bound in another {'arm' if operator == '|' else 'branch'} of the `{operator}`",
             notes=(Note(message=f"`{reference.name}` is bound here", span=loose.name.text.span),),
             help="move the step behind the group of branches",
         )

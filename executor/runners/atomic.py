@@ -35,7 +35,7 @@ from dfc.executor.runners.hygiene import cleaned
 from dfc.executor.runners.meaning import meaning, out_of_time
 from dfc.executor.runners.statements import NotDescribed, Sent, Statements
 from dfc.executor.runners.step import Limit, Step, sql_step
-from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session
+from dfc.executor.session import Answered, ConnectionLost, ServerError, Session
 from dfc.executor.sqlstates import CONFLICT, LOST
 
 ATTEMPTS_MAX: Final = 4
@@ -90,7 +90,8 @@ class _Steps:
         self._limit = limit
         self._now = asyncio.get_running_loop().time
         # What a setting has to be when a step has set it and the next one does not.
-        self._base = {name.lower(): value for name, value in action.policy.settings}
+        self._settings = action.policy.settings
+        self._base = {name.lower(): value for name, value in self._settings}
         self._base.setdefault("search_path", claim.search_path)
         self._base.setdefault("timezone", claim.time_zone)
         self._changed: tuple[str, ...] = ()
@@ -152,8 +153,7 @@ class _Steps:
                 )
                 saved = goes_on or not self._statements.is_proven(sent)
                 around = within(step, limit, self._now(), others, saved=saved)
-                values = (*sent.values, *step.values)
-                message = Message(sent.composed.text, values, sent.composed.types, prepare=True)
+                message = sent.message(step, prepare=not (own or self._settings))
                 answers = await self._session.exchange(*around.before, message, *around.after)
                 return sent, answers[len(around.before)]
             except NotDescribed as error:

@@ -16,14 +16,15 @@ from dfc.executor import retry
 from dfc.executor.actions import RunSql
 from dfc.executor.bind import Bound, Mode
 from dfc.executor.compose import compose_checkpoint
-from dfc.executor.ports import Answer, Transient
+from dfc.executor.ports import Answer, Transient, Unreachable
 from dfc.executor.runners.answers import answer_of
 from dfc.executor.runners.around import Around, guard, outside, statement_limit
 from dfc.executor.runners.hygiene import Replace, cleaned, exchange
 from dfc.executor.runners.meaning import meaning
 from dfc.executor.runners.statements import Statements, inside
 from dfc.executor.runners.step import Limit, Step
-from dfc.executor.session import Message, ServerError, Session
+from dfc.executor.session import ConnectionLost, Message, ServerError, Session
+from dfc.executor.sqlstates import LOST
 
 ATTEMPTS_MAX: Final = 4
 """How often the guard is sent on one session."""
@@ -98,7 +99,11 @@ class Autocommit:
         step = self._step
         now = asyncio.get_running_loop().time
         limit = statement_limit(step, now())
-        bound = await self._prepare(session, limit)
+        try:
+            bound = await self._prepare(session, limit)
+        except ConnectionLost as error:
+            # A session that was lost while it was idle, more often than not: this attempt has not begun.
+            raise Unreachable(f"the connection was lost before the statement: {error}", LOST) from None
         self._running = session
         try:
             [answer] = await session.exchange(Message(bound.text))

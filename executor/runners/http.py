@@ -36,7 +36,7 @@ from dfc.executor.runners.http_request import (
 )
 from dfc.executor.runners.http_response import Received, as_json, received, shown
 from dfc.executor.runners.http_secrets import SecretFault, look_up
-from dfc.executor.secret_text import Redactor
+from dfc.executor.secret_text import Redactor, names_in
 
 __all__ = ["HttpSender", "OutboundPolicy"]
 
@@ -92,6 +92,7 @@ class _Attempt:
     responses: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
     redactor: Redactor = field(default_factory=lambda: Redactor({}))
+    messages: Redactor = field(default_factory=lambda: Redactor({}))
     began: float = 0.0
     size: int = 0
     hopeless: bool = False
@@ -116,10 +117,10 @@ class _Attempt:
         help = _AMBIGUOUS_HINT if verdict.code == retry_http.AMBIGUOUS else hint
         error = StepError(
             step=self.action.path,
-            message=self.redactor.text(said),
+            message=self.messages.text(said),
             sqlstate=verdict.code,
             detail=detail,
-            hint=None if help is None else self.redactor.text(help),
+            hint=None if help is None else self.messages.text(help),
         )
         return StepFailed(
             error,
@@ -293,6 +294,7 @@ class HttpSender:
                 raise attempt.failed(Verdict(outcome=Outcome.AGAIN, code=NO_SECRET), str(error)) from None
             raise attempt.fault(NO_SECRET, str(error), hint=_secret_hint(names)) from None
         attempt.redactor = Redactor(attempt.secrets)
+        attempt.messages = Redactor(attempt.secrets, hosts=True)
 
     async def _row(self, attempt: _Attempt, asked: Asked, number: int) -> None:
         """One of the requests. Raises StepFailed; returns without a response where another has failed."""
@@ -324,7 +326,12 @@ class HttpSender:
         except Denied as error:
             hint = f"If it may go there: --allow-host {error.entry} (dfc worker, dfc up, dfc run)."
             raise attempt.fault(DENIED, str(error), hint, policy) from None
-        except (BadRequest, httpx.InvalidURL, UnicodeError, ValueError) as error:
+        except httpx.InvalidURL as error:
+            # What is wrong with a URL may be a part of a secret in it.
+            what = "its URL is none with the secrets in it" if names_in(request.url) else str(error)
+            message = f"the request cannot be sent: {what}"
+            raise attempt.fault(BAD_REQUEST, message, policy=policy) from None
+        except (BadRequest, UnicodeError, ValueError) as error:
             message = f"the request cannot be sent: {error}"
             raise attempt.fault(BAD_REQUEST, message, policy=policy) from None
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import codecs
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,6 +55,8 @@ def as_json(values: list[dict[str, Any]], *, many: bool) -> str:
 
 def shown(url: str) -> str:
     """A URL for messages: without user, password, query and fragment, which may hold secrets."""
+    if url.startswith("{"):
+        return re.split(r"[?#]", url, maxsplit=1)[0]
     try:
         parsed = httpx.URL(url)
         return f"{parsed.scheme}://{parsed.netloc.decode().rpartition('@')[2]}{parsed.path}"

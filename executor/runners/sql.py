@@ -7,7 +7,6 @@ statements (`atomic`).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -27,7 +26,7 @@ from dfc.executor.runners.hygiene import Replace, cleaned, exchange
 from dfc.executor.runners.meaning import meaning
 from dfc.executor.runners.statements import NotDescribed, Sent, Statements
 from dfc.executor.runners.step import Step, items_step, sql_step
-from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session
+from dfc.executor.session import Answered, ConnectionLost, ServerError, Session
 from dfc.executor.sqlstates import LOST
 
 REPLACED_MAX: Final = 100
@@ -79,28 +78,27 @@ class PostgresSql:
         )
 
     async def _on_session(self, claim: Claim, work: Callable[[Session], Awaitable[_T]]) -> _T:
-        try:
-            # Every session that is replaced was left unclean by an earlier step: there is an end to them.
-            for _ in range(REPLACED_MAX):
-                with contextlib.suppress(Replace):
-                    async with contextlib.AsyncExitStack() as stack:
-                        return await work(await self._acquire(stack, claim))
-        except ConnectionLost as error:
-            raise Transient(f"the connection was lost: {error}", LOST) from None
+        # Every session that is replaced was left unclean by an earlier step: there is an end to them.
+        for _ in range(REPLACED_MAX):
+            connected = False
+            try:
+                async with self._connections.acquire(claim.submitted_by, claim.database) as session:
+                    connected = True
+                    return await work(session)
+            except Replace:
+                continue
+            except ConnectionLost as error:
+                raise Transient(f"the connection was lost: {error}", LOST) from None
+            except RoleUnavailable as error:
+                _log.warning("no connection instance=%s reason=%s", claim.instance, error)
+                raise Unreachable(str(error), "28000") from None
+            except (psycopg.OperationalError, OSError) as error:
+                if connected:
+                    raise
+                reason = " ".join(str(error).split())
+                _log.warning("no connection instance=%s reason=%s", claim.instance, reason)
+                raise Unreachable(f"no connection for the step: {error}", LOST) from None
         raise Transient("the guard in front of the step fails on every session", LOST)
-
-    async def _acquire(self, stack: contextlib.AsyncExitStack, claim: Claim) -> Session:
-        """A session; nothing has been sent when there is none."""
-        try:
-            return await stack.enter_async_context(
-                self._connections.acquire(claim.submitted_by, claim.database)
-            )
-        except (psycopg.OperationalError, OSError) as error:
-            _log.warning("no connection instance=%s reason=%s", claim.instance, " ".join(str(error).split()))
-            raise Unreachable(f"no connection for the step: {error}", LOST) from None
-        except RoleUnavailable as error:
-            _log.warning("no connection instance=%s reason=%s", claim.instance, error)
-            raise Unreachable(str(error), "28000") from None
 
     async def _run_on(self, session: Session, step: Step) -> tuple[Sent, Answered]:
         """Run a statement in a transaction of its own."""
@@ -115,8 +113,7 @@ class PostgresSql:
                     session, step, lambda: alone(step, limit, now(), describing=True)
                 )
                 around = alone(step, limit, now())
-                values = (*sent.values, *step.values)
-                message = Message(sent.composed.text, values, sent.composed.types, prepare=True)
+                message = sent.message(step, prepare=not step.policy.settings)
                 return sent, await exchange(session, around, message)
             except NotDescribed as error:
                 if attempts < ATTEMPTS_MAX and await cleaned(session, error.around, error.cause):

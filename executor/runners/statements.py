@@ -55,6 +55,11 @@ class Sent:
     values: tuple[str | None, ...]
     described: Description | None
 
+    def message(self, step: Step, *, prepare: bool) -> Message:
+        """What is sent. One that was prepared may have its plan already, which settings do not change."""
+        values = (*self.values, *step.values)
+        return Message(self.composed.text, values, self.composed.types, prepare=prepare)
+
     def position(self, fields: Fields) -> int | None:
         """Where in the node's SQL an error is; None when it is elsewhere (in a function, in our part)."""
         if fields.position is not None and self.composed.start is not None:

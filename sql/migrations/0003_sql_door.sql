@@ -19,7 +19,7 @@ BEGIN
         SELECT p.oid FROM pg_catalog.pg_proc p
         WHERE p.pronamespace = 'df'::regnamespace AND (
             (p.proname = 'map' AND 'max_attempts' = ANY (p.proargnames))
-            OR (p.proname = 'join3' AND p.pronargs = 3)
+            OR (p.proname IN ('join3', '_group') AND p.pronargs = 3)
             OR (p.proname = 'map_results' AND NOT p.proretset)
             OR (p.proname = '_claim' AND NOT 'variables' = ANY (p.proargnames)))
     LOOP

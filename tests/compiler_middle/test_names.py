@@ -37,7 +37,7 @@ from dfc.compiler.links import Why
 from dfc.compiler.outline import outline, parts_of
 from dfc.compiler.plan_verify import verify
 from dfc.compiler.scope import Scope, resolve
-from dfc.compiler.sql.references import Reference, lone_reference
+from dfc.compiler.sql.references import Reference, reference_at
 from tests.compiler_middle.trees import (
     attempt,
     bind,
@@ -261,7 +261,7 @@ class Runner:
 
 def reference_in(tree: Sql) -> Reference | None:
     query = tree.query.value
-    return lone_reference(query[query.index("$") :]) if "$" in query else None
+    return reference_at(query, query.index("$"), len(query)) if "$" in query else None
 
 
 NAMES = st.sampled_from(["a", "b"])

@@ -38,7 +38,7 @@ def words(session: psycopg.Connection[tuple[Any, ...]]) -> list[str]:
 @pytest.mark.parametrize("happening", HAPPENINGS, ids=[happening.when for happening in HAPPENINGS])
 def test_what_happens(happening: Happening, session: psycopg.Connection[tuple[Any, ...]]) -> None:
     session.execute("TRUNCATE ledger RESTART IDENTITY")
-    row = session.execute(f"SELECT df.start({happening.workflow})").fetchone()
+    row = session.execute(f"SELECT df.start({happening.workflow})".encode()).fetchone()
     assert row is not None
     for word in (happening.cancel_at, happening.again_at):
         if word is not None:
@@ -47,7 +47,8 @@ def test_what_happens(happening: Happening, session: psycopg.Connection[tuple[An
     session.execute("CALL df.await(%s, 60)", [row[0]])
     ended = session.execute("SELECT status, error FROM df.instances WHERE id = %s", [row[0]]).fetchone()
     assert ended is not None
-    status, error = ended
+    status: str = ended[0]
+    error: dict[str, Any] = ended[1] or {}
     assert (status, " ".join(words(session))) == (happening.status, happening.ledger), error
     if happening.sqlstate is not None:
         assert error["sqlstate"] == happening.sqlstate
@@ -55,7 +56,7 @@ def test_what_happens(happening: Happening, session: psycopg.Connection[tuple[An
         assert error["cause"]["sqlstate"] == happening.cause
     if status == "cancelled":
         assert error["reason"] == "the test wants it"
-    assert tuple(each["sqlstate"] for each in (error or {}).get("undo", [])) == happening.undo
+    assert tuple(each["sqlstate"] for each in error.get("undo", [])) == happening.undo
 
 
 def test_the_reference_has_a_sentence_for_each() -> None:

@@ -267,6 +267,20 @@ def test_logs_of_a_request_show_no_secret(
     assert not any("hidden" in record.getMessage() for record in caplog.records)
 
 
+def test_a_secret_url_is_not_shown_in_part(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DFC_SECRET_HOOK", "https://hooks.example:99/services/T0/B0")
+    failed = failure(request("{secret:HOOK}/a?b"))
+    assert failed.error.sqlstate == "DF510" and "example" not in str(failed.error)
+    assert "{secret:HOOK}" in failed.error.message
+    monkeypatch.setenv("DFC_SECRET_HOOK", "http://127.0.0.1:pass9/")
+    failed = failure(request("{secret:HOOK}/a?b"))
+    assert failed.error.sqlstate == "DF517" and "pass9" not in str(failed.error)
+    monkeypatch.setenv("DFC_SECRET_HOOK", site.url("/hook"))
+    site.reply = plain(500, b"see 127.0.0.1")
+    failed = failure(request("{secret:HOOK}/a?b"))
+    assert failed.error.message == "HTTP GET {secret:HOOK}/a returned 500: see {secret:HOOK}"
+
+
 # Texts
 
 

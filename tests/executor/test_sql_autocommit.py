@@ -11,7 +11,7 @@ import pytest
 from dfc.compiler.plan import Duration, Form, Policy, SqlBody
 from dfc.executor.actions import Finish
 from dfc.executor.journal import Rows
-from dfc.executor.ports import AlreadyRecorded, FenceLost, StepFailed, Transient
+from dfc.executor.ports import AlreadyRecorded, FenceLost, StepFailed, Transient, Unreachable
 from tests.executor.support import Bench, count_of, reference, rows_of, until
 from tests.executor.test_sql_policies import SLEEPING
 from tests.executor.test_sql_runner import ask, run
@@ -280,3 +280,19 @@ def test_a_session_that_is_lost_during_the_statement_is_an_attempt(filled: str) 
 
     run(filled, work)
     assert ask(filled, "SELECT count(*) FROM t WHERE a = 7") == [(1,)]
+
+
+def test_a_session_that_is_lost_before_the_statement_is_no_attempt(filled: str) -> None:
+    ask(
+        filled,
+        "CREATE OR REPLACE FUNCTION df.begin_step(search_path text, time_zone text,"
+        " isolation text DEFAULT 'read committed') RETURNS void LANGUAGE sql AS"
+        " 'SELECT pg_terminate_backend(pg_backend_pid())'",
+    )
+
+    async def work(on: Bench) -> None:
+        with pytest.raises(Unreachable):
+            await on.step(alone("CALL commits(1, NULL)"))
+
+    run(filled, work)
+    assert ask(filled, "SELECT count(*) FROM t") == [(2,)]

@@ -234,6 +234,26 @@ def test_settings_are_the_steps_own(database: str, form: Form, isolation: str | 
     run(database, work)
 
 
+def test_a_statement_with_settings_is_planned_with_them(database: str) -> None:
+    """A prepared statement may have its plan from before."""
+    ask(database, "CREATE TABLE t AS SELECT generate_series(1, 100) AS a; CREATE INDEX ON t (a); ANALYZE t")
+    sql = "SELECT a FROM t WHERE a = 7"
+    scans = "SELECT seq_scan, idx_scan FROM pg_stat_user_tables WHERE relname = 't'"
+
+    async def work(on: Bench) -> None:
+        flush = rows_of("SELECT pg_stat_force_next_flush()")
+        for _ in range(8):
+            await on.step(rows_of(sql))
+        await on.step(flush)
+        await asyncio.to_thread(until, lambda: ask(database, scans)[0][0] >= 8, "statistics")
+        assert ask(database, scans)[0][1] == 0
+        await on.step(rows_of(sql), policy=settings(enable_seqscan="off"))
+        await on.step(flush)
+        await asyncio.to_thread(until, lambda: ask(database, scans)[0][1] == 1, "statistics")
+
+    run(database, work)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_search_path_of_a_step_counts_when_it_is_described_too(database: str, form: Form) -> None:
     ask(database, "CREATE SCHEMA s; CREATE TABLE s.t AS SELECT 2 AS b; CREATE TABLE t AS SELECT 1 AS a")

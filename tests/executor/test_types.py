@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dfc.compiler.plan import Form
 from tests.executor.bed import Bed
-from tests.executor.typed_values import SETUP, Typed, present, values
+from tests.executor.typed_values import SETUP, TEXTS, Typed, present, quoted, values
 
 EXAMPLES = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -77,6 +77,27 @@ def test_values_and_rows_survive(
             f" FROM (SELECT {column.sql} AS x FROM generate_series(1, {rows})) AS r"
         )
         assert bed.step(every, form=used).cells == bed.step(there).cells, column
+
+
+@settings(EXAMPLES, max_examples=6)
+@given(data=st.data(), made=FORMS, used=FORMS)
+def test_each_type_survives(bed: Bed, types: list[str], data: st.DataObject, made: Form, used: Form) -> None:
+    """One value of every type, all of them in one statement."""
+    texts = data.draw(st.tuples(*[TEXTS[name] for name in types]))
+    columns = [Typed(f"{quoted(text)}::{name}", name) for text, name in zip(texts, types, strict=True)]
+    bed.step(_selected(columns), name="s", form=made)
+    same = [
+        f"concat($s.c{i}) = concat({one.sql}) AND pg_typeof($s.c{i}) = pg_typeof({one.sql})"
+        for i, one in enumerate(columns)
+    ]
+    found = bed.step(f"SELECT {', '.join(same)}", form=used).cells
+    assert [one for one, cell in zip(columns, found, strict=True) if cell != "t"] == []
+    same = [
+        f"concat(r.c{i}) = concat({one.sql}) AND pg_typeof(r.c{i}) = pg_typeof({one.sql})"
+        for i, one in enumerate(columns)
+    ]
+    found = bed.step(f"SELECT {', '.join(same)} FROM $s.* AS r", form=used).cells
+    assert [one for one, cell in zip(columns, found, strict=True) if cell != "t"] == []
 
 
 def of_text(kind: str | None) -> str:

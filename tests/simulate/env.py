@@ -75,6 +75,9 @@ class Env:
             given = None if known is None or known.error is not None else known.given
             if plain(MISSING if given is None else given) == seen:
                 return True
+            # What gives null because a step in it has failed without consequence may count as missing.
+            if given is not None and plain(given) is None and seen == plain(MISSING):
+                return True
         return False
 
     def allows_error(self, parameter: Parameter, seen: Any) -> bool:

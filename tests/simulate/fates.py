@@ -46,6 +46,8 @@ class Fates:
     seed: str
     badness: float = 0.0
     slowness: float = 0.0
+    doomed: frozenset[str] = frozenset()
+    """Steps that fail, whatever the badness."""
     forced: Mapping[str, tuple[str, bool]] = field(default_factory=dict[str, tuple[str, bool]])
     rounds_max: int = 4
     _known: dict[str, Fate] = field(default_factory=dict[str, Fate])
@@ -59,7 +61,10 @@ class Fates:
         """The fate of an activation."""
         fate = self._known.get(path)
         if fate is None:
-            fate = self._known[path] = self._made(Random(self.number("fate", path)))
+            fate = self._made(Random(self.number("fate", path)))
+            if where(path).node in self.doomed and not path.endswith("/request"):
+                fate = Fate(error=ERRORS[0], seconds=fate.seconds)
+            self._known[path] = fate
         return fate
 
     def _made(self, random: Random) -> Fate:

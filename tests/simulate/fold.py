@@ -63,8 +63,11 @@ def check_fold(database: Database, instance: Instance, state: State) -> bool:
 
 
 def _is_only_meant(job: Job) -> bool:
-    """Whether only its driver knows that something is to be recorded: who takes over may come to another end."""
-    return job.kind is Kind.DECISION or job.state in (JobState.BEGINNING, JobState.NOTING, JobState.RECORDING)
+    """Whether something is about to be recorded that only its driver knows. Who takes over decides anew."""
+    if job.state in (JobState.BEGINNING, JobState.NOTING, JobState.RECORDING):
+        return True
+    recordings = (Kind.DECISION, Kind.END_ITEM, Kind.END_MAP, Kind.POSITION)
+    return job.kind in recordings and job.state is JobState.RUNNING
 
 
 def _unwinding(state: State) -> bool:
@@ -79,15 +82,16 @@ def _unwinding(state: State) -> bool:
 
 
 def _catch_up(database: Database, instance: Instance, state: State) -> None:
-    while True:
+    while state.finish is None:
         found = next(
             (events for job in state.jobs.values() if (events := _missed(database, instance, state, job))), ()
         )
         for event in found:
             step(state, event)
         if not found:
-            _stop(state)
-            return
+            break
+    if state.finish is None:
+        _stop(state)
 
 
 def _stop(state: State) -> None:

@@ -65,7 +65,7 @@ class History:
             self.by_path[entry.path] = [entry]
         else:
             known.append(entry)
-        if entry.kind != "started":
+        if entry.kind in ("completed", "failed", "decided", "item"):
             self.touch(entry.path)
 
     def touch(self, path: str) -> None:

@@ -40,7 +40,10 @@ class Undo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The end of a part. `at` is the number of the last thing in it, `commit` of its last record that counts."""
+    """The end of a part.
+
+    `at` is the number of the last thing that happened in it, `commit` that of its last record that counts.
+    """
 
     end: End
     at: int

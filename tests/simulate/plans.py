@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -137,8 +137,8 @@ class Builder:
             (self.all_or_cancel, 2),
             (self.map, 4),
             (self.timeout, 3),
-            (self.attempt, 4),
-            (self.compensate, 5),
+            (self.attempt, 5),
+            (self.compensate, 8),
         ]
         return [*steps, *few, *structures]
 
@@ -320,13 +320,11 @@ class Builder:
     def earlier(self, body: Block, inside: Around) -> None:
         """Let steps of a loop's body refer to later ones: to what they gave in an earlier round."""
         ids = [node.id for node in nodes_in(body) if node.id in self.steps]
-        same = [id for id in ids if self.places[id].frame == inside.frame and not self.places[id].plain]
+        # Not in an undo: what it sees of what came after it was registered is not said.
+        same = [id for id in ids if self.places[id].frame == inside.frame]
+        same = [id for id in same if not self.places[id].plain and not self.places[id].modest]
         for at, id in enumerate(same):
-            later = [
-                other
-                for other in same[at + 1 :]
-                if not self.parallel(id, other) and not self.places[other].modest and other[0] in "sh"
-            ]
+            later = [other for other in same[at + 1 :] if not self.parallel(id, other) and other[0] in "sh"]
             if later and self.chance(0.3):
                 entry = Entry(ids=(self.random.choice(later),), sure=False)
                 self.steps[id][1].append(self.reference(entry))
@@ -468,10 +466,11 @@ class Builder:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A plan, and which of its steps end loops: (loop, truth) by node id."""
+    """A plan; which of its steps end loops, (loop, truth) by node id; and which are bound to fail."""
 
     plan: Plan
-    forced: dict[str, tuple[str, bool]]
+    forced: Mapping[str, tuple[str, bool]]
+    doomed: frozenset[str] = frozenset()
 
 
 def random_plan(random: Random, *, steps: int, depth: int) -> Made:
@@ -501,4 +500,7 @@ def random_plan(random: Random, *, steps: int, depth: int) -> Made:
                 raise AssertionError(node)
 
     block = rewritten(draft.block, finished)
-    return Made(with_used(Plan(nodes=block.nodes, result=block.result)), builder.forced)
+    plan = with_used(Plan(nodes=block.nodes, result=block.result))
+    steps = [node.id for node in nodes_in(block) if isinstance(node, SqlNode | HttpNode)]
+    doomed = random.sample(steps, min(len(steps), random.choice((0, 0, 1, 1, 2))))
+    return Made(plan, builder.forced, frozenset(doomed))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dfc.compiler.plan import (
     AtomicNode,
     Delivery,
@@ -29,9 +31,11 @@ def plausible(instance: Instance, path: str, node: Node, error: StepError) -> st
     """What speaks against it; None for nothing."""
     if isinstance(node, AtomicNode):
         frame = path.removesuffix(node.id)
-        reasons: list[str | None] = []
-        for inner in _inside(node):
-            reasons.append(_step(instance, frame + inner.id, node.policy, inner, error, node.id))
+        # Its attempts are those of all its steps together.
+        policy = replace(node.policy, max_attempts=1)
+        reasons = [
+            _step(instance, frame + inner.id, policy, inner, error, node.id) for inner in _inside(node)
+        ]
         if any(isinstance(inner, ValueNode) for inner in nodes_in(node.body)):
             reasons.append(None if error.sqlstate in NO_VALUE else "no value is missing")
         return None if None in reasons else "; ".join(str(reason) for reason in reasons)

@@ -45,7 +45,7 @@ from dfc.executor.ports import AlreadyRecorded, Answer, Claim, StepFailed, Trans
 from tests.simulate.fates import error_of, http_result, sql_result
 from tests.simulate.network import Network
 from tests.simulate.places import where
-from tests.simulate.plausible import HTTP_TROUBLE
+from tests.simulate.plausible import HTTP_TROUBLE, matches
 from tests.simulate.rows import Instance
 from tests.simulate.shapes import Broken, batches, resolved
 from tests.simulate.values import plain
@@ -234,6 +234,11 @@ class Ports:
             instance.history.sent.setdefault(path, []).append(asked)
             try:
                 self._fate(path)
+            except StepFailed as failure:
+                # Whether a request may be sent again is its runner's judgement.
+                words = action.policy.retry_on is not None
+                failure.retryable = words and matches(action.policy, failure.error.sqlstate)
+                raise
             except Transient as problem:
                 error = error_of(path, HTTP_TROUBLE)
                 after = self.network.random.choice((None, None, 0.5))

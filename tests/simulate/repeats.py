@@ -34,7 +34,7 @@ def loop(walk: Walk, node: Node, here: Here) -> Outcome:
         number += 1
         frame = f"{path}[{number}]/"
         inside = leaving if leaving is not None and leaving.startswith(frame) else None
-        round = Here(frame=frame, env=env, since=at, cut=here.cut, leaving=inside)
+        round = Here(frame=frame, env=env, since=at, cut=here.cut, leaving=inside, soft=here.soft)
         out, goes_on = _round(walk, node, round)
         if goes_on or out.end in (End.DONE, End.LEFT):
             out = _end_round(walk, node, out)
@@ -43,14 +43,14 @@ def loop(walk: Walk, node: Node, here: Here) -> Outcome:
             _stands(walk, path, number + 1, out.at)
             at = out.at
             before = out.behind(before)
-            env.turn(soft=here.cut)
+            env.turn(soft=here.cut or here.soft)
     out = out.behind(before)
     _last(walk, path, number)
     if inside is None and leaving is not None:
         raise walk.say(f"`{path}` was left at `{leaving}`, and ended in round {number}")
     if inside is not None and out.end not in (End.LEFT, End.ERROR) and not here.cut:
         raise walk.say(f"`{path}` was left at `{leaving}`, and that has ended {out.end}")
-    env.hand_over(soft=here.cut or not (out.done or out.end is End.LEFT))
+    env.hand_over(soft=here.cut or here.soft or not (out.done or out.end is End.LEFT))
     decided = walk.decision(path)
     at = out.at if decided is None else max(out.at, decided.at)
     return replace(out, end=End.DONE if out.end is End.LEFT else out.end, at=at)
@@ -124,7 +124,7 @@ def again(walk: Walk, node: Node, here: Here) -> Outcome:
         at = next_at
         env.turn(soft=True)
     _last(walk, path, number)
-    env.hand_over(soft=here.cut or not out.done, carried=False)
+    env.hand_over(soft=here.cut or here.soft or not out.done, carried=False)
     return out.behind(before)
 
 
@@ -146,8 +146,10 @@ def map(walk: Walk, node: Node, here: Here) -> Outcome:
         env = Env(here.env)
         env.put(item_source(node.id), value, soft=False)
         cut = here.cut or (in_map and inside is None)
-        begun = walk.item_begun(path, number)
-        item = Here(frame=frame, env=env, since=out.at, cut=cut or not begun, leaving=inside, alone=False)
+        if not cut and not walk.item_begun(path, number):
+            outs[number] = Outcome(end=End.STOPPED, at=out.at)
+            continue
+        item = Here(frame=frame, env=env, since=out.at, cut=cut, leaving=inside, alone=False)
         done = walk.block(node.body, item)
         outs[number] = _item(walk, node, path, number, done, cut=cut)
     return _end(walk, node, path, here, out, outs)

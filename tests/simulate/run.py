@@ -68,7 +68,7 @@ def random_case(seed: int) -> Case:
     random = Random(f"case {seed}")
     calm = random.random() < 0.1
     plans = [
-        random_plan(random, steps=random.randint(1, 9), depth=random.randint(0, 4))
+        random_plan(random, steps=random.choice((1, 4, 8, 12)), depth=random.randint(0, 5))
         for _ in range(random.randint(1, 3))
     ]
     return Case(
@@ -137,6 +137,7 @@ class Run:
                 badness=self.case.badness,
                 slowness=self.case.slowness,
                 forced=made.forced,
+                doomed=made.doomed,
             )
             self.database.start(f"i{number}", made.plan, fates, input='{"n": 5}')
         self.loop.before = self._nemesis

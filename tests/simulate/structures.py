@@ -45,8 +45,13 @@ def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
     assert isinstance(node, TryNode)
     out = walk.block(node.body, here)
     recorded = walk.touched(node.body, here.frame)
+    first: Trouble | None = None
     if out.end in (End.ERROR, End.STOPPED):
         out = replace(out, at=walk.undo(out.undos, out.at), undos=())
+    if out.end is End.LEFT:
+        off = [undo for undo in out.undos if undo.beside]
+        undos = tuple(undo for undo in out.undos if not undo.beside)
+        out = replace(out, at=walk.undo(off, out.at), undos=undos)
     if out.end is End.ERROR:
         first = out.error
         assert first is not None
@@ -56,17 +61,18 @@ def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
         here.env.values.pop(source, None)
         if out.end is End.ERROR:
             assert out.error is not None
-            out = replace(out, error=replace(out.error, cause=first))
+            out = replace(out, error=out.error.because(first))
     if node.final is None:
         return out
     if here.cut and _steps(node.final) and not walk.touched(node.final, here.frame):
         if recorded and _runs(node.final):
             raise walk.say(f"`{here.frame}{node.id}` was entered, and its finally has not run")
         return out
-    final = walk.block(node.final, replace(here.at(out.at), cut=False, leaving=None, alone=False))
+    whole = replace(here.at(out.at), cut=False, leaving=None, alone=False, soft=here.cut or here.soft)
+    final = walk.block(node.final, whole)
     if final.end is End.ERROR:
         assert final.error is not None
-        return replace(final, error=replace(final.error, cause=out.error)).behind(out)
+        return replace(final, error=final.error.because(out.error or first)).behind(out)
     return replace(out, undos=()).behind(replace(final, undos=(*out.undos, *final.undos)))
 
 
@@ -118,12 +124,17 @@ def atomic(walk: Walk, node: Node, here: Here) -> Outcome:
     assert isinstance(node, AtomicNode)
     path = here.frame + node.id
     touched = [id for id in walk.instance.places.ids(node.body) if walk.touched_id(here.frame, id)]
-    if not touched:
+    failed = walk.record(path, "failed")
+    if not touched and failed is not None:
         return walk.step(path, node, here)
     walk.visited.add(path)
-    if walk.record(path, "failed") is not None:
+    if not touched:
+        # It may come out without a statement: then there is nothing to record.
+        return walk.block(node.body, replace(here, leaving=None))
+    if failed is not None:
         raise walk.say(f"`{path}` has failed, and {touched} are recorded")
-    out = walk.block(node.body, replace(here, cut=False, leaving=None))
+    soft = here.cut or here.soft
+    out = walk.block(node.body, replace(here, cut=False, leaving=None, soft=soft))
     entries = [walk.record(here.frame + id, "completed") for id in touched]
     if len({entry.transaction for entry in entries if entry is not None}) > 1:
         raise walk.say(f"the steps of `{path}` have not committed together")
@@ -146,6 +157,8 @@ def arms(walk: Walk, node: Node, here: Here) -> Outcome:
         cut = number not in (None, at) or (any(holds) and not holds[at - 1])
         out = walk.block(block, replace(here.but(cut=cut), alone=False))
         lost = decided is not None and number not in (None, at) and not any(holds)
+        # What a group has done completely is undone with what is around it.
+        lost = lost and (node.mode is ArmsMode.RACE or not out.done)
         if lost or (node.mode is ArmsMode.RACE and out.end is End.ERROR):
             # It is unwound for itself.
             since = max(out.at, decided.at) if lost and decided is not None else out.at
@@ -174,7 +187,8 @@ def _decided(
             raise walk.say(f"arm {other} of `{path}` has committed, and arm {number} has won")
     at = max(decided, *(out.at for out in outs))
     commit = chosen.commit if node.mode is ArmsMode.RACE else max(out.commit for out in outs)
-    return replace(chosen, at=at, commit=commit)
+    undos = tuple(undo for out in outs for undo in out.undos)
+    return replace(chosen, at=at, commit=commit, undos=undos)
 
 
 def _is_single(block: Block) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, assert_never, cast
 
 from dfc.compiler.plan import Parameter, Use
@@ -106,9 +106,18 @@ class Trouble:
     message: str | None = None
     cause: Trouble | None = None
 
+    def because(self, cause: Trouble | None) -> Trouble:
+        """This one, in the place of another."""
+        if self.cause is not None:
+            cause = self.cause.because(cause)
+        return replace(self, cause=cause)
+
     def fits(self, error: StepError | None) -> bool:
         """Whether this is it."""
-        if error is None or error.step != self.step or error.sqlstate != self.sqlstate:
+        if error is None or error.step != self.step:
+            return False
+        # Null or missing: of what a failure without consequence has left, both can be said.
+        if error.sqlstate != self.sqlstate and {error.sqlstate, self.sqlstate} != {"P0002", "22004"}:
             return False
         if self.message is not None and self.message != error.message:
             return False

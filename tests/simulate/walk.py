@@ -39,7 +39,8 @@ class Here:
     """Where a block is followed: `since` is the number of the last thing that came before it.
 
     `cut`: it may have been stopped at any point. `leaving`: the path of the break that has ended the round of
-    the loop around, if it is in this block. `alone`: nothing else of that loop runs at the same time.
+    the loop around, if it is in this block. `alone`: nothing else of that loop runs at the same time. `soft`:
+    it was not stopped itself, and stands in what was.
     """
 
     frame: str
@@ -48,6 +49,7 @@ class Here:
     cut: bool = False
     leaving: str | None = None
     alone: bool = True
+    soft: bool = False
 
     def at(self, since: int) -> Here:
         return replace(self, since=max(since, self.since))
@@ -168,7 +170,7 @@ class Walk:
                 if out.end is end:
                     return replace(out.passed_on(), at=at)
         given: Given = [out.given for out in before if out.given is not None]
-        here.env.put(node.id, given, soft=here.cut)
+        here.env.put(node.id, given, soft=here.cut or here.soft)
         return Outcome(end=End.DONE, at=at, given=given)
 
     def node(self, node: Node, here: Here) -> Outcome:
@@ -188,10 +190,10 @@ class Walk:
         failed = isinstance(node, SqlNode | HttpNode) and out.error is not None
         if failed and out.end is End.DONE:
             assert out.error is not None
-            here.env.put(node.id, None, error=out.error, soft=here.cut)
+            here.env.put(node.id, None, error=out.error, soft=here.cut or here.soft)
             return replace(out, error=None)
         if out.done:
-            here.env.put(node.id, out.given, soft=here.cut)
+            here.env.put(node.id, out.given, soft=here.cut or here.soft)
         return out
 
     # Steps
