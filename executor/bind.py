@@ -166,6 +166,10 @@ def bind(
 
 def _replaced(body: SqlBody, writer: _Writer) -> Iterator[tuple[int, int, str]]:
     """The runs of the statement that something else stands for, in order."""
+    if not body.literals:
+        for parameter in body.parameters:
+            yield parameter.start, parameter.end, writer.write(parameter)
+        return
     parameters = iter(body.parameters)
     parameter = next(parameters, None)
     for literal in body.literals:

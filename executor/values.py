@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, NoReturn, cast
+from typing import Final, NamedTuple, NoReturn, cast
 
 from dfc.compiler.plan import Parameter, Use
 from dfc.executor.journal import Rows, StepError, Value
@@ -25,8 +24,7 @@ NOT_TEXT: Final = "22P05"
 NOT_A_NAME: Final = "42602"
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A value in the text form of its type; `text` is None for NULL, `oid` where the type is not known."""
 
     text: str | None
@@ -36,8 +34,7 @@ class Scalar:
 NULL: Final = Scalar(None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(NamedTuple):
     """Who refers: the path of the step, and its statement."""
 
     step: str

@@ -34,6 +34,9 @@ def places(sql: str, items: list[Token], comments: list[Lexeme], kind: str) -> d
         for token in items
         if token.kind is Kind.REFERENCE and reference_at(sql, token.start, token.end).use is not Use.ROWS
     ]
+    # Which setting is set is not left to a value: some of them change who the step is.
+    names = kind not in ("set", "reset")
+    tried_places = [place for place in _TRIED if names or place is not Place.NAME]
     found: dict[int, Place] = {}
     if not offsets:
         return found
@@ -42,11 +45,13 @@ def places(sql: str, items: list[Token], comments: list[Lexeme], kind: str) -> d
         last = bisect_right(offsets, stop) - 1
         if stop == WHOLE or last < 0 or offsets[last] in found:
             break
-        tried = {place: reach(sql, items, comments, {**found, offsets[last]: place}) for place in _TRIED}
+        tried = {
+            place: reach(sql, items, comments, {**found, offsets[last]: place}) for place in tried_places
+        }
         furthest = max(tried.values())
         if furthest <= stop:
             break
-        best = [place for place in _TRIED if tried[place] == furthest]
+        best = [place for place in tried_places if tried[place] == furthest]
         either = best[0] is Place.STRING and Place.NUMBER in best
         found[offsets[last]] = Place.CONSTANT if either else best[0]
         stop = furthest

@@ -70,7 +70,7 @@ def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
         return out
     whole = replace(here.at(out.at), cut=False, leaving=None, alone=False, soft=here.cut or here.soft)
     final = walk.block(node.final, whole)
-    if final.end is End.ERROR:
+    if final.end is End.ERROR and out.end is not End.LEFT:
         assert final.error is not None
         return replace(final, error=final.error.because(out.error or first)).behind(out)
     return replace(out, undos=()).behind(replace(final, undos=(*out.undos, *final.undos)))
