@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from dfc.compiler.plan import JoinNode, MapNode, Node, OnError, Plan, SqlNode, ValueNode, blocks_of
+from dfc.compiler.plan import JoinNode, Node, OnError, Plan, SqlNode, ValueNode, blocks_of
 from dfc.compiler.plan_shape import Level, Nest, Place, nest
 
 Steps = Mapping[str, Mapping[str, Any]]
@@ -92,7 +92,7 @@ class _Standing:
         """Whether a node without a checkpoint is at work."""
         for here, level in self._nesting.outwards(self._nesting.places[id]):
             node = self._nesting.node(here)
-            if node.id in self._passed or (node.id in self.records and not isinstance(node, MapNode)):
+            if node.id in self._passed or node.id in self.records:
                 return False
             if not all(self._is_done(before) for before in node.after) or not self._has_begun(level):
                 return False
