@@ -189,7 +189,7 @@ def test_each_reference_stands_in_the_statement_once() -> None:
             {"A": QUIRKY},
         ),
         (
-            """SELECT df.http('http://h/' || $x, body => '$x.n', headers := '{"Content-Type": "text/json"}')""",
+            """SELECT df.http('http://h/' || $x, body=>'$x.n', headers:='{"Content-Type": "text/json"}')""",
             "http://h/one",
             42,
             {"Content-Type": "text/json"},
