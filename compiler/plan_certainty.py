@@ -55,10 +55,28 @@ class Certainty:
             for index, node in enumerate(level.nodes):
                 if isinstance(node, BreakNode):
                     self._breaks.setdefault(node.loop, []).append(Place(level.number, index))
+        self._hidden = [self._hides(level) for level in nest.levels]
+        self._lifted: list[int] = []
         self._endless: set[int] = set()
         for level in reversed(nest.levels):
             if any(self._is_endless(Place(level.number, i), node) for i, node in enumerate(level.nodes)):
                 self._endless.add(level.number)
+        # The arms of each group of which one, or all, come to their end.
+        self._live = {
+            holder: [arm for arm in arms if arm not in self._endless] for holder, arms in nest.inner.items()
+        }
+        for level in nest.levels:
+            self._lifted.append(self._lift(level))
+
+    def _lift(self, level: Level) -> int:
+        """The outermost block whose end says for certain that the end of this one was reached."""
+        if level.holder is None:
+            return level.number
+        node = self._nest.node(level.holder)
+        if isinstance(node, LoopNode) and node.id in self._breaks:
+            return level.number  # where in the block something stands decides
+        covers = self._covers(level.holder, {level.number: set()})
+        return self._lifted[level.holder.block] if covers else level.number
 
     def order(self, source: Place, place: Place) -> Order:
         """Whether the node at `source` can have run when the one at `place` refers to it."""
@@ -67,7 +85,7 @@ class Certainty:
         for here, role in self._way(source):
             if here.block in ways:
                 return Order.NEVER if hidden else self._related(here, role, *ways[here.block])
-            hidden = hidden or self._hides(self._nest.levels[here.block])
+            hidden = hidden or self._hidden[here.block]
         raise AssertionError("the outermost block holds everything")
 
     def _way(self, place: Place) -> Iterable[tuple[Place, str]]:
@@ -103,7 +121,7 @@ class Certainty:
 
     def _round(self, level: Level) -> Order:
         """ROUND where a loop is around a block, and nothing in between begins anew in each round."""
-        while level.holder is not None and not self._hides(level):
+        while level.holder is not None and not self._hidden[level.number]:
             if isinstance(self._nest.node(level.holder), LoopNode):
                 return Order.ROUND
             level = self._nest.levels[level.holder.block]
@@ -113,10 +131,8 @@ class Certainty:
 
     def surely(self, sources: Sequence[Place], place: Place) -> bool:
         """Whether at least one of the nodes at `sources` has run when the one at `place` begins."""
-        if len(sources) == 1 and sources[0].block == place.block:
-            level = self._nest.levels[place.block]
-            if level.shape.completes_before(sources[0].index, place.index):
-                return True
+        if any(self._is_simple(source, place) for source in sources):
+            return True
         covered: dict[int, set[int]] = {}
         asked: dict[int, set[int]] = {}
         for source in sources:
@@ -131,9 +147,29 @@ class Certainty:
                     covered.setdefault(number, set()).add(index)
         return self._reached(place, None, covered)
 
+    def _is_simple(self, source: Place, place: Place) -> bool:
+        """Whether a node alone is certain at a place, by the blocks around it alone."""
+        levels = self._nest.levels
+        around = {here.block: here for here, _ in self._nest.outwards(place)}
+        top = self._lifted[source.block]
+        here = source
+        while here.block not in around:
+            if here.block == top:
+                return False
+            holder = levels[here.block].holder
+            assert holder is not None, "the outermost block is around everything"
+            here = holder
+        after = around[here.block]
+        return here != after and levels[here.block].shape.completes_before(here.index, after.index)
+
     def _covers(self, place: Place, covered: dict[int, set[int]]) -> bool:
         """Whether at the end of a node with blocks one of the nodes asked for has run."""
         node = self._nest.node(place)
+        if isinstance(node, ArmsNode):
+            if node.mode is not ArmsMode.RACE:
+                return any(self._nest.levels[block].holder == place for block in covered)
+            live = self._live[place]
+            return len(live) <= len(covered) and all(arm in covered for arm in live)
         blocks = self._nest.inner.get(place, ())
         held = [block in covered for block in blocks]
         # A block that never ends is no way to the end of the node.
@@ -147,10 +183,6 @@ class Certainty:
                     return any(held)
                 ends = node.condition is not None and blocks[0] not in self._endless
                 return (any(held) or not ends) and all(self._reached(at, place, covered) for at in breaks)
-            case ArmsNode(mode=ArmsMode.RACE):
-                return all(fine)
-            case ArmsNode():
-                return any(held)
             case AtomicNode() | RetryNode() | CompensateNode():
                 return held[0]
             case TimeoutNode():

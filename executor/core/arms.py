@@ -167,7 +167,7 @@ def _end_race(state: State, task: Task, work: Arms) -> None:
         pass_on(state, task, work.scopes[work.decided])
         return
     for scope in work.scopes:
-        task.number = max(task.number, scope.commits)
+        take_over(task, scope)
     error = next((scope.result.error for scope in work.scopes if scope.result.error is not None), None)
     failed = error is not None and all(outcome_of(scope) is TaskState.FAILED for scope in work.scopes)
     to = TaskState.FAILED if failed else TaskState.STOPPED

@@ -47,7 +47,8 @@ def begin_value(state: State, task: Task) -> None:
     """Take the value; bring it back first where it is not at hand."""
     assert isinstance(task.node, ValueNode)
     given = look_up(state, task.scope, task.node.parameter)
-    if given is not None and needs_result(given) and (task.node.id in state.kept or isinstance(given.shape, str)):
+    wanted = task.node.id in state.kept or (given is not None and isinstance(given.shape, str))
+    if given is not None and needs_result(given) and wanted:
         read(state, task, given)
     else:
         _take(state, task, given)

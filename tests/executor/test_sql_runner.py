@@ -372,6 +372,11 @@ def test_a_result_over_the_limit_has_no_effect(database: str) -> None:
                 rows_of("INSERT INTO t SELECT generate_series(1, 10001) RETURNING a", kind="insert")
             )
         assert caught.value.error.sqlstate == "DF501"
+        for many in ("SELECT n FROM generate_series(1, 10001) AS n", "SELECT repeat('x', 17000000) AS x"):
+            for form in (Form.WITH, Form.QUERY):
+                with pytest.raises(StepFailed) as caught:
+                    await on.step(rows_of(many, form=form))
+                assert caught.value.error.sqlstate == "DF501"
         result = await on.step(
             rows_of("INSERT INTO t SELECT generate_series(1, 10000) RETURNING a", kind="insert")
         )

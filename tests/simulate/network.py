@@ -33,7 +33,7 @@ class Network:
         self.fired: Counter[str] = Counter()
         self.away = False
         self._late: dict[object, list[_Call[Any]]] = {}
-        self._pending: dict[asyncio.Future[Any], None] = {}
+        self._pending: dict[_Call[Any], None] = {}
 
     def strikes(self, fault: str, chance: float) -> bool:
         """Whether a fault happens now."""
@@ -56,9 +56,11 @@ class Network:
         for row in self.database.workers.values():
             if self.random.random() < 0.5:
                 row.locked = False
-        for answer in list(self._pending):
-            if not answer.done():
-                answer.set_exception(Transient("terminating connection", "57P01"))
+        for call in [*self._pending, *(call for calls in self._late.values() for call in calls)]:
+            # What runs has died with its session; of what has committed nobody is told.
+            call.drop()
+            if not call.answer.done():
+                call.answer.set_exception(Transient("terminating connection", "57P01"))
 
     def _back(self) -> None:
         self.away = False
@@ -80,7 +82,7 @@ class Network:
         if late:
             self._late.setdefault(sender, []).append(call)
             self.later(self.delay(), call.lose)
-        self._pending[call.answer] = None
+        self._pending[call] = None
         try:
             return await asyncio.shield(call.answer)
         except asyncio.CancelledError:
@@ -91,7 +93,7 @@ class Network:
                 await asyncio.wait([call.answer])
             raise
         finally:
-            self._pending.pop(call.answer, None)
+            self._pending.pop(call, None)
             if call.answer.done() and not call.answer.cancelled():
                 call.answer.exception()
 

@@ -118,7 +118,6 @@ def again(walk: Walk, node: Node, here: Here) -> Outcome:
         if not next_at:
             if not here.cut:
                 raise walk.say(f"`{path}` gives up after attempt {number}, {out.error}")
-            out = replace(out, end=End.STOPPED)
             break
         before = out.behind(before)
         at = next_at

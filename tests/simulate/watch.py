@@ -187,7 +187,8 @@ class Watch:
         """The driver wants the instance to end."""
         if self.told and finish.status == "completed":
             raise self.say("it ends completed though its driver was told of the cancel request")
-        if self.told and finish.status != "cancelled" and not self.failed:
+        decided = decisions.END in self.decided
+        if self.told and finish.status != "cancelled" and not (self.failed or decided):
             raise self.say(f"it ends {finish.status} though its driver was told of the cancel request")
         if self.running:
             raise self.say(f"it ends while {sorted(self.running)} run")

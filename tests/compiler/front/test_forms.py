@@ -64,6 +64,15 @@ def test_both_doors_write_the_same_text(tree: Expression) -> None:
     assert wire.write(parsed(print_expression(tree))) == wire.write(tree)
 
 
+@given(trees, trees, trees)
+def test_chains_have_no_nesting(a: Expression, b: Expression, c: Expression) -> None:
+    first, second, third = (f"({print_expression(each)})" for each in (a, b, c))
+    left = parsed(f"({first} ~> {second}) ~> {third}")
+    assert (
+        left == parsed(f"{first} ~> ({second} ~> {third})") == parsed(f"df.seq({first}, {second}, {third})")
+    )
+
+
 @given(hostile)
 def test_a_quoted_text_is_one_literal(value: str) -> None:
     written = quote(value)

@@ -137,6 +137,12 @@ def test_all_problems_of_a_file_come_in_one_run() -> None:
         ("SELECT df.start('{}'::jsonb, 'x')", ["SELECT df.start('{}'::jsonb, 'x')"]),
         ("SELECT df.start('x y', priority => 1 + 1)", ["SELECT df.start('x y', priority => 1 + 1)"]),
         ("SELECT df.status('x')", ["SELECT df.status('x')"]),
+        (
+            "SELECT df.start(df.retry('x y' | 'SELECT 1' ?> $$x y$$ !> (@> df.break(-1)), 3, interval '5 s',"
+            " retry_on => ARRAY['40']::text[]) ~> df.sql('x y', settings => jsonb_build_object('a', 1)))",
+            ["workflow"],
+        ),
+        ("SELECT df.start(df.break(interval '1 day'))", ["SELECT df.start(df.break(interval '1 day'))"]),
         ("(SELECT 1) UNION (SELECT 2)", ["(SELECT 1) UNION (SELECT 2)"]),
         ("((VALUES (1)))", ["((VALUES (1)))"]),
         ("INSERT INTO t VALUES (';') -- x\n;", ["INSERT INTO t VALUES (';')"]),

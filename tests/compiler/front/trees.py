@@ -337,8 +337,5 @@ def _grown(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression
     )
 
 
-basic_trees: st.SearchStrategy[Expression] = st.recursive(sql | http, _basic, max_leaves=12)
-"""Statements, requests, names, chains and groups."""
-
 trees: st.SearchStrategy[Expression] = st.recursive(leaves, _grown, max_leaves=12)
 """Everything that can be executed."""
