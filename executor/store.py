@@ -36,7 +36,6 @@ from dfc.executor.compose import (
     finish_json,
     json_text,
     rider_json,
-    shape_json,
 )
 from dfc.executor.connections import conninfo_for
 from dfc.executor.decide import kept_nodes
@@ -62,6 +61,7 @@ from dfc.executor.journal import (
 from dfc.executor.ports import AlreadyRecorded, Answer, Beaten, Claim, FenceLost, StepFailed, Transient
 from dfc.executor.queries import query
 from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session
+from dfc.executor.shapes import shape_json
 
 CONTROL_CONNECTIONS_MAX: Final = 4
 
