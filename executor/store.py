@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import psycopg
 
-from dfc.compiler import plan_json
-from dfc.compiler.plan import PLAN_FORMAT, Plan
+from dfc.compiler.plan import READABLE_FORMATS, Plan
 from dfc.executor import answers, limits, retry, sqlstates
 from dfc.executor.actions import (
     EndItem,
@@ -65,7 +64,7 @@ from dfc.executor.shapes import shape_json
 
 CONTROL_CONNECTIONS_MAX: Final = 4
 
-FORMATS: Final[tuple[int, ...]] = tuple(getattr(plan_json, "READABLE_FORMATS", (PLAN_FORMAT,)))
+FORMATS: Final = READABLE_FORMATS
 """Formats of plans that this program can run."""
 
 _FAULTS_OF_DATA: Final = ("22", "54")
