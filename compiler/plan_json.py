@@ -11,7 +11,6 @@ import json
 from collections.abc import Sequence
 from typing import assert_never
 
-from dfc.compiler.plan import READABLE_FORMATS as READABLE_FORMATS
 from dfc.compiler.plan import (
     ArmsMode,
     ArmsNode,
