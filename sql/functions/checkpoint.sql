@@ -14,6 +14,7 @@ SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     width constant integer := cardinality($4);
+    carries boolean := false;  -- something that is not the end of the instance
     alone boolean := false;
 BEGIN
     PERFORM df._lock_activation($1, $2, $3);
@@ -28,7 +29,8 @@ BEGIN
         RAISE EXCEPTION 'step % does not return a result', $3 USING ERRCODE = '22023',
             DETAIL = 'columns and types have one element a column, cells one a column and row.';
     END IF;
-    IF $8 IS NOT NULL THEN
+    IF $8 ->> 'status' IS NULL AND $8 IS NOT NULL THEN
+        carries := true;
         alone := df._rides_alone($8, $3);
     END IF;
     journal := nextval('df.journal');
@@ -40,8 +42,10 @@ BEGIN
             PERFORM df._recorded_already($2, $3);
         END IF;
     END IF;
-    IF $8 IS NOT NULL THEN
-        SELECT r.finished, r.cancel_reason INTO finished, cancel_reason
-        FROM df._ride($2, $3, journal, $8, CASE WHEN alone THEN df._outcome_of_rows($4, $5, $6, $7) END) r;
+    IF carries THEN
+        PERFORM df._ride($2, $3, journal, $8, CASE WHEN alone THEN df._outcome_of_rows($4, $5, $6, $7) END);
+    ELSIF $8 IS NOT NULL THEN
+        cancel_reason := df._end_unless_cancelled($2, $8);
+        finished := cancel_reason IS NULL;
     END IF;
 END $$;
