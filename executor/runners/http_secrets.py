@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import signal
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,7 @@ FOLDER: Final = "DFC_SECRETS_DIR"
 COMMAND: Final = "DFC_SECRET_COMMAND"
 SECRET_BYTES_MAX: Final = 64 * 1024
 COMMAND_SECONDS_MAX: Final = 30.0
+END_SECONDS_MAX: Final = 5.0
 
 
 class SecretFault(Exception):
@@ -70,6 +73,7 @@ async def _command(command: str, name: str) -> bytes | None:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
         )
     except (OSError, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) else str(error)
@@ -84,11 +88,19 @@ async def _command(command: str, name: str) -> bytes | None:
         raise SecretFault(message, passing=True) from None
     finally:
         if process.returncode is None:
-            process.kill()
-            await process.wait()
+            await _end(process)
     if code != 0:
         raise SecretFault(f"{COMMAND} has no secret `{name}` (exit code {code})")
     return _bounded(found, name)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill a command with what it has started, and wait until its output has ended too."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS_MAX):
+            await process.communicate()
 
 
 async def _all_of(stream: asyncio.StreamReader) -> bytes:

@@ -110,6 +110,25 @@ def test_commands_that_give_none(monkeypatch: pytest.MonkeyPatch, code: str, sai
     assert said in str(found) and "oops" not in str(found) and not found.passing
 
 
+def test_what_a_command_has_started_is_ended_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pid = tmp_path / "pid"
+    command = f"sh -c 'sleep 60 & echo $! > {pid}; wait'"
+    monkeypatch.setenv("DFC_SECRET_COMMAND", command)
+    monkeypatch.setattr(http_secrets, "COMMAND_SECONDS_MAX", 1.0)
+    assert fault_of("KEY").passing
+    deadline = time.monotonic() + 20
+    while _runs(int(pid.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_commands_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     for command in ("/no/such/program", "'unbalanced"):
         monkeypatch.setenv("DFC_SECRET_COMMAND", command)

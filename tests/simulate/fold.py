@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dfc.executor.actions import FetchItems
 from dfc.executor.core.asking import action_of
-from dfc.executor.core.tree import Given, Job, Kind, Reason, State
+from dfc.executor.core.tree import Given, Job, Kind, Reason, Role, Scope, State
 from dfc.executor.decide import begin, step, view
 from dfc.executor.journal import (
     AtomicDone,
@@ -37,7 +37,8 @@ def check_fold(database: Database, instance: Instance, state: State) -> bool:
         # It had decided on the end before the request came.
         return False
     if instance.cancel is not None:
-        if _unwinding(state):
+        # Whether a part was entered of which nothing is recorded, only its driver knows.
+        if _unwinding(state) or any(_in_item(job) for job in state.jobs.values()):
             return False
         step(state, CancelRequested(reason=instance.cancel))
         _catch_up(database, instance, state)
@@ -68,6 +69,14 @@ def _is_only_meant(job: Job) -> bool:
         return True
     recordings = (Kind.DECISION, Kind.END_ITEM, Kind.END_MAP, Kind.POSITION)
     return job.kind in recordings and job.state is JobState.RUNNING
+
+
+def _in_item(job: Job) -> bool:
+    """Whether it stands in an item of a map."""
+    here: Scope | None = job.task.scope
+    while here is not None and here.role is not Role.ITEM:
+        here = None if here.owner is None else here.owner.scope
+    return here is not None
 
 
 def _unwinding(state: State) -> bool:

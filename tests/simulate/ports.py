@@ -289,7 +289,7 @@ class Ports:
     def _refuse(self, path: str) -> None:
         if self.network.strikes("refused", 0.1):
             # No connection for this step, for longer than any number of attempts would last.
-            self.refusals[path] = self.network.random.choice((1, 3, 30))
+            self.refusals[path] = self.network.random.choice((1, 3, 24))
         if self.refusals.get(path, 0) > 0:
             self.refusals[path] -= 1
             raise Unreachable("too many connections", "53300")

@@ -20,7 +20,7 @@ from tests.simulate.plans import Made, random_plan
 from tests.simulate.shapes import Broken
 from tests.simulate.worker import Driving, Worker, World
 
-STEPS_MAX = 60_000
+STEPS_MAX = 80_000
 LEASE_SECONDS = 1.0
 
 
@@ -146,7 +146,7 @@ class Run:
         for _ in range(self.random.randint(1, 3)):
             self._hire()
         while not all(instance.ended for instance in self.database.instances.values()):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05 if self.loop.time() < 10.0 else 0.5)
             self._misfortune()
         self.faults.clear()
         self.world.done = True

@@ -155,7 +155,9 @@ def arms(walk: Walk, node: Node, here: Here) -> Outcome:
     holds = [walk.holds(block, here.leaving) for block in node.arms]
     for at, block in enumerate(node.arms, start=1):
         cut = number not in (None, at) or (any(holds) and not holds[at - 1])
-        out = walk.block(block, replace(here.but(cut=cut), alone=False))
+        # Whether what an arm gives that has not won is to be seen is left open.
+        soft = here.soft or (node.mode is ArmsMode.RACE and at != number)
+        out = walk.block(block, replace(here.but(cut=cut), alone=False, soft=soft))
         lost = decided is not None and number not in (None, at) and not any(holds)
         # What a group has done completely is undone with what is around it.
         lost = lost and (node.mode is ArmsMode.RACE or not out.done)
