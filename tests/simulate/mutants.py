@@ -1,8 +1,8 @@
 # pyright: reportPrivateUsage=false
-"""Deliberate mistakes in the executor (and two in the schema) that the simulator has to notice.
+"""Deliberate mistakes in the executor (and some in the schema) that the simulator has to notice.
 
-Each is something that somebody might write. A mistake that the other safeguards make harmless is not
-listed: it could not be noticed.
+Each is something that somebody might write. A mistake that the other safeguards make harmless is not listed:
+it could not be noticed. Those in the core are in `mutants_core`.
 """
 
 from __future__ import annotations
@@ -12,25 +12,29 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dfc.executor import decide, drive, retry
-from dfc.executor.actions import Finish
-from dfc.executor.journal import Attempted, Failed, StepError
+from dfc.executor import drive, perform, retry
+from dfc.executor.journal import Attempted, Failed, Stopped
 from dfc.executor.ports import Transient
-from dfc.executor.states import InstanceState, NodeState
+from dfc.executor.states import InstanceState
 from tests.simulate.database import Rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """A mistake: what is changed while it is active, and the schema's rules with it."""
+    """A mistake: what is changed while it is active, and the schema's rules with it.
+
+    `seed` is one that shows it; when the plans have changed, another one does.
+    """
 
     name: str
+    seed: int
     active: Callable[[], AbstractContextManager[None]]
     rules: Callable[[], Rules] = Rules
 
 
 @contextmanager
-def _replaced(place: Any, name: str, make: Callable[[Any], Any]) -> Generator[None]:
+def replaced(place: Any, name: str, make: Callable[[Any], Any]) -> Generator[None]:
+    """While it is active, `place.name` is what `make` makes of it."""
     original = getattr(place, name)
     setattr(place, name, make(original))
     try:
@@ -39,76 +43,49 @@ def _replaced(place: Any, name: str, make: Callable[[Any], Any]) -> Generator[No
         setattr(place, name, original)
 
 
+def changed(place: Any, name: str, make: Callable[[Any], Any]) -> Callable[[], AbstractContextManager[None]]:
+    """`replaced`, to be entered later."""
+    return lambda: replaced(place, name, make)
+
+
 @contextmanager
 def _nothing() -> Generator[None]:
     yield
-
-
-def _first_branch_is_enough(link: Any) -> Any:
-    def mutated(tasks: Any, last: Any) -> None:
-        link(tasks, last)
-        for task in tasks:
-            if task.is_join:
-                task.unsettled = 1
-
-    return mutated
 
 
 def _ends_at_first_failure(step: Any) -> Any:
     def mutated(state: Any, event: Any) -> Any:
         actions = step(state, event)
         if isinstance(event, Failed) and state.status is InstanceState.RUNNING:
-            return (decide._end(state, Finish(status="failed", error=event.error)),)
+            finish = drive.Finish(status="failed", error=event.error)
+            state.status, state.finish = InstanceState.FAILED, finish
+            return (finish,)
         return actions
 
     return mutated
 
 
-def _last_branch_is_blamed(arrive: Any) -> Any:
-    def mutated(state: Any, task: Any) -> None:
-        arrive(state, task)
-        if task.is_join and task.error is not None:
-            task.error = next(before.error for before in reversed(task.after) if before.error is not None)
-
-    return mutated
-
-
-def _failure_does_not_stop_the_chain(arrive: Any) -> Any:
-    def mutated(state: Any, task: Any) -> None:
-        if task.is_join:
-            arrive(state, task)
-        else:
-            decide._move(state, task, NodeState.RUNNING)
-
-    return mutated
-
-
-def _finish_rides_while_others_run(finish: Any) -> Any:
-    def mutated(state: Any, task: Any) -> Any:
-        left, state.left = state.left, 1 if task is state.result or state.result.is_join else state.left
-        try:
-            return finish(state, task)
-        finally:
-            state.left = left
-
-    return mutated
-
-
-def _lost_answer_is_a_failure(attempt: Any) -> Any:
-    async def mutated(self: Any, action: Any) -> Any:
-        came = await attempt(self, action)
-        if isinstance(came, Attempted) and retry.is_lost(came.error.sqlstate):
-            return Attempted(path=came.path, error=came.error, transient=False)
+def _lost_answer_is_a_failure(activate: Any) -> Any:
+    async def mutated(self: Any, action: Any, step_id: str) -> Any:
+        came = await activate(self, action, step_id)
+        event = came.events[0] if came.events else None
+        if isinstance(event, Attempted) and retry.is_lost(event.error.sqlstate):
+            return perform.Came((replace(event, transient=False),))
         return came
 
     return mutated
 
 
-def _journal_not_read_before_retry(look_up: Any) -> Any:
-    async def mutated(self: Any, path: str) -> Any:
-        # Only when it is about to give up.
-        state = self._state.by_path[path].state
-        return await look_up(self, path) if state is NodeState.RECORDING else None
+def _journal_not_read(look_up: Any) -> Any:
+    async def mutated(self: Any, action: Any) -> Any:
+        return None
+
+    return mutated
+
+
+def _interrupted_is_stopped(came_of: Any) -> Any:
+    async def mutated(self: Any, action: Any) -> Any:
+        return Stopped(path=action.path)
 
     return mutated
 
@@ -121,42 +98,18 @@ def _takeover_ignores_journal(recover: Any) -> Any:
     return mutated
 
 
-def _takeover_reads_cancel_last(recover: Any) -> Any:
+def _takeover_forgets_cancel(recover: Any) -> Any:
     async def mutated(self: Any) -> None:
-        reason, self._cancel_reason = self._cancel_reason, None
+        self._cancel_reason = None
         await recover(self)
-        if reason is not None:
-            self.cancel(reason)
 
     return mutated
 
 
-def _lost_fence_is_a_lost_connection(attempt: Any) -> Any:
-    async def mutated(self: Any, action: Any) -> Any:
-        try:
-            return await attempt(self, action)
-        except drive.FenceLost:
-            error = StepError(step="", message="", sqlstate="08006")
-            return Attempted(path=action.path, error=error, transient=True)
-
-    return mutated
-
-
-def _finish_is_not_repeated(end: Any) -> Any:
-    async def mutated(self: Any, finish: Any) -> Any:
+def _finish_is_not_repeated(finish: Any) -> Any:
+    async def mutated(self: Any, how: Any) -> None:
         with suppress(Transient):
-            await self._store.finish(self._claim, finish)
-        return drive.Outcome.ENDED
-
-    return mutated
-
-
-def _results_are_forgotten(record: Any) -> Any:
-    def mutated(state: Any, event: Any) -> Any:
-        actions = record(state, event)
-        if not event.path.endswith("/request"):
-            state.by_path[event.path].result = None
-        return actions
+            await self._store.finish(self._claim, how)
 
     return mutated
 
@@ -179,67 +132,64 @@ class _Nothing(Exception):
     """Caught where something else should be."""
 
 
-MUTANTS = (
-    Mutant(name="fence not checked", active=_nothing, rules=lambda: Rules(fence=False)),
-    Mutant(name="checkpoint not unique", active=_nothing, rules=lambda: Rules(unique=False)),
+SHELL = (
+    Mutant(name="fence not checked", seed=1, active=_nothing, rules=lambda: Rules(fence=False)),
+    Mutant(name="checkpoint not unique", seed=1, active=_nothing, rules=lambda: Rules(unique=False)),
+    Mutant(name="two winners", seed=1, active=_nothing, rules=lambda: Rules(first_decision=False)),
+    Mutant(name="half of a transaction commits", seed=1, active=_nothing, rules=lambda: Rules(atomic=False)),
+    Mutant(name="parked never wakes", seed=1, active=_nothing, rules=lambda: Rules(parked_wake=False)),
     Mutant(
-        name="join fires on the first branch",
-        active=lambda: _replaced(decide, "_link", _first_branch_is_enough),
+        name="failed attempts are not recorded",
+        seed=1,
+        active=_nothing,
+        rules=lambda: Rules(attempts_last=False),
+    ),
+    Mutant(
+        name="what was lost is served when it is forgotten",
+        seed=1,
+        active=_nothing,
+        rules=lambda: Rules(settled=False),
     ),
     Mutant(
         name="first failure ends the instance",
-        active=lambda: _replaced(drive, "step", _ends_at_first_failure),
-    ),
-    Mutant(
-        name="error of the last branch instead of the first",
-        active=lambda: _replaced(decide, "_arrive", _last_branch_is_blamed),
-    ),
-    Mutant(
-        name="a chain goes on after a failure",
-        active=lambda: _replaced(decide, "_arrive", _failure_does_not_stop_the_chain),
-    ),
-    Mutant(
-        name="finish rides while others run",
-        active=lambda: _replaced(decide, "_finish_if_completed", _finish_rides_while_others_run),
+        seed=1,
+        active=changed(drive, "step", _ends_at_first_failure),
     ),
     Mutant(
         name="a lost answer is a failure",
-        active=lambda: _replaced(drive.Driver, "_attempt", _lost_answer_is_a_failure),
+        seed=1,
+        active=changed(perform.Performer, "_activate", _lost_answer_is_a_failure),
     ),
     Mutant(
         name="retry without reading the journal",
-        active=lambda: _replaced(drive.Driver, "_look_up", _journal_not_read_before_retry),
+        seed=1,
+        active=changed(perform.Performer, "_look_up_activation", _journal_not_read),
+    ),
+    Mutant(
+        name="what was interrupted is not looked up",
+        seed=1,
+        active=changed(perform.Performer, "came_of", _interrupted_is_stopped),
     ),
     Mutant(
         name="take-over ignores the journal",
-        active=lambda: _replaced(drive.Driver, "_recover", _takeover_ignores_journal),
+        seed=1,
+        active=changed(drive.Driver, "_recover", _takeover_ignores_journal),
     ),
     Mutant(
-        name="take-over reads the cancel request last",
-        active=lambda: _replaced(drive.Driver, "_recover", _takeover_reads_cancel_last),
+        name="take-over forgets the cancel request",
+        seed=1,
+        active=changed(drive.Driver, "_recover", _takeover_forgets_cancel),
     ),
-    Mutant(
-        name="cancel ignored",
-        active=lambda: _replaced(drive.Driver, "cancel", _not_at_all),
-    ),
-    Mutant(
-        name="lost connections use up attempts",
-        active=lambda: _replaced(retry, "is_lost", _never),
-    ),
+    Mutant(name="cancel ignored", seed=1, active=changed(drive.Driver, "cancel", _not_at_all)),
+    Mutant(name="lost connections use up attempts", seed=1, active=changed(retry, "is_lost", _never)),
     Mutant(
         name="refused connections use up attempts",
-        active=lambda: _replaced(drive, "Unreachable", lambda _: _Nothing),
-    ),
-    Mutant(
-        name="a lost fence is a lost connection",
-        active=lambda: _replaced(drive.Driver, "_attempt", _lost_fence_is_a_lost_connection),
+        seed=1,
+        active=changed(perform, "Unreachable", lambda _: _Nothing),
     ),
     Mutant(
         name="a lost finish is not repeated",
-        active=lambda: _replaced(drive.Driver, "_end", _finish_is_not_repeated),
-    ),
-    Mutant(
-        name="results are forgotten",
-        active=lambda: _replaced(decide, "_record", _results_are_forgotten),
+        seed=1,
+        active=changed(perform.Performer, "finish", _finish_is_not_repeated),
     ),
 )
