@@ -35,7 +35,7 @@ from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis, analyse, literals_of
 from dfc.compiler.sql.references import Reference, reference_at
-from dfc.compiler.templates import request_statement, value_statement
+from dfc.compiler.templates import request_statement, value_statement, with_requests_texts
 from dfc.compiler.variables import NO_VARIABLES, Variables, spliced, template_texts
 
 SQL_DOOR = "df.start"
@@ -196,7 +196,9 @@ def _analyse(flat: Outline, known: Callable[[str], bool]) -> dict[int, Analysis]
     for index, unit in enumerate(flat.units):
         text: Text | None = None
         match unit.tree:
-            case Sql(query=query) | Map(items=Sql(query=query)):
+            case Sql(query=query):
+                found[index] = _analysis(query, known)
+            case Map(items=Sql(query=query)):
                 text = query
             case Http():
                 text = request_statement(unit.tree, known)
@@ -207,6 +209,15 @@ def _analyse(flat: Outline, known: Callable[[str], bool]) -> dict[int, Analysis]
         if text is not None:
             found[index] = analyse(text)
     return found
+
+
+def _analysis(text: Text, known: Callable[[str], bool]) -> Analysis:
+    """The analysis of a step's statement; of one that computes a request, with its texts computed too."""
+    analysis = analyse(text)
+    if analysis.http is not None and any(reference.literal for reference in analysis.references):
+        written = with_requests_texts(analysis.text, known)
+        return analysis if written is None else analyse(written)
+    return analysis
 
 
 def _references(

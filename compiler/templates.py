@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from dfc.compiler.ast import Http, Piece, Text
 from dfc.compiler.json_text import Json, JsonArray, JsonFault, JsonObject, quote_json, read_json, write_jsonb
 from dfc.compiler.span import Span
+from dfc.compiler.sql.http_arguments import literal_arguments
 from dfc.grammar.lexer import IN_TEXT, reference_of
 
 Known = Callable[[str], bool]
@@ -56,6 +57,34 @@ def request_statement(tree: Http, known: Known) -> Text | None:
     written = [_joined((_Fragment(f"{name} => "), argument)) for name, argument in arguments]
     call = "df.http" if tree.parts is None else "df.http_multipart"
     return _joined((_Fragment(f"SELECT {call}("), _listed(written), _Fragment(")"))).text(tree.span)
+
+
+def with_requests_texts(statement: Text, known: Known) -> Text | None:
+    """A statement whose select list is one `df.http(...)`, with the texts of the request computed.
+
+    A literal that is an argument is what the same text would be in a request of its own. None where no such
+    literal refers to anything.
+    """
+    arguments = {one.name: one for one in literal_arguments(statement)}
+    given = arguments.get("headers")
+    headers = [] if given is None else _pairs(given.text.value)
+    body = arguments.get("body")
+    is_json = _is_json(headers, None if body is None else body.text)
+    parts: list[_Fragment] = []
+    position = 0
+    for one in sorted(arguments.values(), key=lambda one: one.start):
+        if one.name not in ("url", "body", "headers") or not _refers(_split(one.text, known)):
+            continue
+        if one.name == "url":
+            written = _url(one.text, known)
+        else:
+            written = _body(one.text, known, is_json=is_json or one.name == "headers")
+        kind = "::pg_catalog.jsonb" if one.name == "headers" and not one.cast else ""
+        parts += (_copied(statement, position, one.start), written, _Fragment(kind))
+        position = one.end
+    if not parts:
+        return None
+    return _joined((*parts, _copied(statement, position, len(statement.value)))).text(statement.span)
 
 
 def value_statement(text: Text, known: Known) -> Text | None:
@@ -200,10 +229,12 @@ class _Run:
 
     @property
     def refers(self) -> bool:
+        """Whether it is a reference."""
         return self.is_rows is not None
 
     @property
     def value(self) -> str:
+        """What is written there."""
         return self.text.value[self.start : self.end]
 
 
@@ -349,7 +380,15 @@ def _body(body: Text, known: Known, *, is_json: bool) -> _Fragment:
 
 
 def _headers(tree: Http) -> list[tuple[str, Json]]:
-    found = None if tree.headers is None else read_json(tree.headers, _NESTING_MAX)
+    return [] if tree.headers is None else _pairs(tree.headers)
+
+
+def _pairs(written: str) -> list[tuple[str, Json]]:
+    """The names and values of a JSON object; none where a text is no object as it stands."""
+    try:
+        found = read_json(written, _NESTING_MAX)
+    except JsonFault:
+        return []
     return list(found.pairs) if isinstance(found, JsonObject) else []
 
 

@@ -23,9 +23,10 @@ from dfc.executor.bind import (
     quote_identifier,
     quote_literal,
 )
-from dfc.executor.journal import Cell, Constant, Shape, StepError
+from dfc.executor.journal import Shape, StepError
 from dfc.executor.limits import RESULT_ROWS_MAX
 from dfc.executor.queries import fill, query
+from dfc.executor.shapes import shape_json
 
 BYTEA: Final = 17
 INTEGER: Final = 23
@@ -53,9 +54,6 @@ _CAST_IS_OUTPUT: Final = frozenset(
 made another cast for a type of their own."""
 
 _ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-
-_FIRST_USER_OID: Final = 16384
-
 
 WITHIN: Final = '{"within": true}'
 """The rider of a checkpoint in a transaction of several: the fence is locked at its end (df.commit_steps)."""
@@ -195,19 +193,6 @@ def finish_json(finish: Finish) -> str:
     if finish.undo_errors:
         ending["undo_errors"] = json_text([error_object(error) for error in finish.undo_errors])
     return _object(ending)
-
-
-def shape_json(shape: Shape) -> str:
-    """A shape: a path, an array of shapes, `{"value": ...}`, or `{"path": ..., "column": ...}`."""
-    match shape:
-        case str():
-            return json_text(shape)
-        case Constant(json=text):
-            return _object({"value": text})
-        case Cell(path=path, column=column):
-            return json_text({"path": path, "column": column})
-        case _:
-            return f"[{', '.join(map(shape_json, shape))}]"
 
 
 def carry_json(carry: Mapping[str, Shape]) -> str:

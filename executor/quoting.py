@@ -96,5 +96,9 @@ def write_json(value: object) -> str:
 
 def _text(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    # Half of a surrogate pair stays an escape: it could not even be sent.
-    return json.dumps(value) if any("\ud800" <= character <= "\udfff" for character in text) else text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair stays an escape: it could not even be sent.
+        return json.dumps(value)
+    return text

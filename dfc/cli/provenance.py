@@ -17,8 +17,10 @@ WORD = re.compile(r"""\$\w+(?:\.\w+)?\??|\w+|"[^"\n]*"|\S""")
 
 
 def node_of(step: str) -> str:
-    """The id of the node that a checkpoint path belongs to: an HTTP step has two paths."""
-    return step.removesuffix("/request").removesuffix("/response")
+    """The id of the node that a checkpoint path belongs to: rounds and items stand in front of it, and an
+    HTTP step has two paths.
+    """
+    return step.rpartition("]/")[2].removesuffix("/request").removesuffix("/response")
 
 
 def span_of(provenance: Mapping[str, Any], step: str, position: int | None, text: str) -> Span | None:

@@ -226,9 +226,11 @@ class Session:
         result = None if end.result is None else present.Verbatim(end.result)
         outcome: dict[str, object] = {"id": end.id, "label": workflow.label, "status": end.status}
         self.outcomes.append(outcome | {"result": result, "error": dict(end.error) or None})
-        if end.status == "failed":
+        if end.status in ("failed", "compensated"):
             name, text = self.compilation.name, self.compilation.text
             say("\n" + render_error(name, text, workflow.provenance, end.error))
+            if end.status == "compensated":
+                say("what had completed was undone")
         elif end.status == "cancelled":
             say(f"{end.id} was cancelled: {end.error.get('reason') or end.error.get('message')}")
         elif not self.as_json:

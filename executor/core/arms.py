@@ -110,6 +110,15 @@ def carries_decision(state: State, task: Task) -> str | None:
     return json.dumps({"arm": scope.number})
 
 
+def won(state: State, task: Task, number: int) -> None:
+    """A statement that carried the decision of its race along has committed."""
+    owner = task.scope.owner
+    assert owner is not None
+    if arms_of(owner).decided is None:
+        value = json.dumps({"arm": task.scope.number})
+        arms_decided(state, owner, Decided(number=number, path=f"{owner.path}/decision", value=value))
+
+
 def arm_ended(state: State, scope: Scope) -> bool:
     """All tasks of an arm have settled. Whether it has to wait for the decision before it is closed."""
     task = scope.owner

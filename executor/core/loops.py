@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import cast
 
 from dfc.compiler.plan import BreakNode, LoopNode, RetryNode, SqlBody
 from dfc.executor import retry
 from dfc.executor.actions import Position
-from dfc.executor.core import activations, exact
+from dfc.executor.core import activations
 from dfc.executor.core.branches import read
 from dfc.executor.core.tree import (
     CorruptJournal,
@@ -42,6 +43,8 @@ from dfc.executor.journal import (
     StepError,
     Value,
 )
+from dfc.executor.quoting import read_json
+from dfc.executor.shapes import read_shape, shape_json
 from dfc.executor.states import JobState, TaskState
 
 FOLDED_ROUNDS = 8
@@ -113,9 +116,13 @@ def paths_in(shape: Shape) -> list[str]:
     return found
 
 
+def _is_broken(work: Rounds) -> bool:
+    """Whether a break of this round is recorded."""
+    return work.broken is not None and json.loads(work.broken.value)["round"] == work.round
+
+
 def _open_round(state: State, task: Task, work: Rounds) -> None:
     assert isinstance(task.node, LoopNode)
-    broken = work.broken is not None and json.loads(work.broken.value)["round"] == work.round
     work.body = open_scope(
         state,
         task.node.body,
@@ -125,7 +132,7 @@ def _open_round(state: State, task: Task, work: Rounds) -> None:
         frame=f"{task.path}[{work.round}]/",
         number=work.round,
         boundary=True,
-        reason=Reason.BREAK if broken else None,
+        reason=Reason.BREAK if _is_broken(work) else None,
     )
     work.body.carry = work.carry
 
@@ -136,7 +143,7 @@ def close_loop(state: State, task: Task, scope: Scope) -> None:
     body = work.body
     assert body is not None
     outcome = outcome_of(scope)
-    broken = work.broken is not None and json.loads(work.broken.value)["round"] == work.round
+    broken = _is_broken(work)
     if outcome is TaskState.COMPLETED and scope.role is Role.BODY and not broken:
         condition = task.node.condition if isinstance(task.node, LoopNode) else None
         if condition is not None:
@@ -221,7 +228,8 @@ def _fold(state: State, task: Task, work: Rounds) -> None:
 def _leave(state: State, task: Task, work: Rounds) -> None:
     """The loop has been broken out of."""
     assert work.broken is not None and work.body is not None
-    value = exact.read_shape(exact.read(work.broken.value)["value"])
+    decided = cast(dict[str, object], read_json(work.broken.value))
+    value = read_shape(decided["value"])
     _end_round(task, work, work.body)
     result = Value(json=value.json) if isinstance(value, Constant) else None
     _finish(state, task, work, Given(value, result))
@@ -279,7 +287,7 @@ def _break(state: State, task: Task, value: Shape) -> None:
         return
     job = add_job(state, task, Kind.DECISION, path)
     node = json.dumps(task.path, ensure_ascii=False)
-    job.value = f'{{"round": {work.round}, "node": {node}, "value": {exact.shape_text(value)}}}'
+    job.value = f'{{"round": {work.round}, "node": {node}, "value": {shape_json(value)}}}'
 
 
 def broken(state: State, loop: Task, decided: Decided) -> None:

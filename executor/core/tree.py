@@ -110,7 +110,10 @@ class Given:
 
 @dataclass(slots=True, eq=False)
 class Layout:
-    """A block with its edges as indexes. `used`: whether anybody may want what a node gives."""
+    """A block with its edges as indexes.
+
+    `block` is held so that its `id`, the key of `State.layouts`, is not given to another block.
+    """
 
     nodes: tuple[Node, ...]
     after: list[tuple[int, ...]]

@@ -18,7 +18,7 @@ from dfc.compiler.ast import Http, Piece, Text
 from dfc.compiler.plan import Parameter, Part, Request, SqlBody
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis, analyse, literals_of
-from dfc.compiler.templates import JSON_TYPE, request_statement, value_statement
+from dfc.compiler.templates import JSON_TYPE, request_statement, value_statement, with_requests_texts
 from dfc.executor.bind import BIGINT, BOOL, NUMERIC, TEXT, bind
 from dfc.executor.journal import Result, Rows, Value
 from dfc.executor.runners.http_request import JSON_TYPE as SENT_JSON_TYPE
@@ -166,6 +166,63 @@ def test_each_reference_stands_in_the_statement_once() -> None:
         *(("x", None, False), ("x", "n", False), ("x", None, False)),
         *(("x", "doc", False), ("x", None, False), ("x", "text", True)),
     ]
+
+
+# Statements that compute a request
+
+
+@pytest.mark.parametrize(
+    ("sql", "url", "body", "headers"),
+    [
+        ("SELECT df.http('http://h/$x.quirky')", "http://h/" + quote(QUIRKY, safe=""), None, {}),
+        ("SELECT df.http('$x.base')", "https://h.example/api?q=1", None, {}),
+        (
+            """SELECT df.http('http://h/', 'POST', '{"a": "$x.quirky", "b": $x.n}') r FROM (SELECT 1) q""",
+            "http://h/",
+            {"a": QUIRKY, "b": 42},
+            {},
+        ),
+        (
+            """SELECT df.http(url=>'http://h/', headers=>'{"A": "$x.quirky"}'::jsonb, body=>E'\\'$x')""",
+            "http://h/",
+            "'one",
+            {"A": QUIRKY},
+        ),
+        (
+            """SELECT df.http('http://h/' || $x, body=>'$x.n', headers:='{"Content-Type": "text/json"}')""",
+            "http://h/one",
+            42,
+            {"Content-Type": "text/json"},
+        ),
+        ("SELECT df.http('http://h/$$x', body => $q$ $x $q$)", "http://h/$x", " $x ", {}),
+    ],
+)
+def test_statements(
+    connection: psycopg.Connection[Any], sql: str, url: str, body: object, headers: dict[str, str]
+) -> None:
+    piece = Piece(value_start=0, length=len(sql), source_start=0, source_end=len(sql))
+    written = with_requests_texts(Text(value=sql, pieces=(piece,)), known)
+    assert written is not None
+    made = json.loads(run(connection, written).partition("*/")[2])["http"]
+    found = made["body"]
+    assert made["url"] == url
+    assert (found if isinstance(body, str | None) else json.loads(found)) == body
+    assert (made["headers"] or {}) == headers
+    for reference in literals_of(analysed(written), SOURCES)[0]:
+        place = written.locate(reference.start, reference.end)
+        assert sql[place.start : place.end] == written.value[reference.start : reference.end]
+
+
+def test_statements_without_texts_of_requests() -> None:
+    for sql in (
+        "SELECT df.http('http://h/')",
+        "SELECT df.http($x)",
+        "SELECT df.http('http://h/$unknown')",
+        "SELECT '$x', df.http('http://h/$x')",
+        "SELECT df.http_multipart('http://h/$x', parts => $x)",
+        "SELECT 1",
+    ):
+        assert with_requests_texts(Text(value=sql), known) is None
 
 
 # URLs

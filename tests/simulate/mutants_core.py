@@ -124,6 +124,13 @@ def _continue_is_ignored(fail: Any) -> Any:
     return mutated
 
 
+def _every_condition_holds(_: Any) -> Any:
+    def mutated(result: Any) -> bool:
+        return True
+
+    return mutated
+
+
 # Decisions
 
 
@@ -156,7 +163,7 @@ def _time_is_up_in_memory(time_is_up: Any) -> Any:
     return mutated
 
 
-def _siblings_ignore_the_break(_: Any) -> Any:
+def _not_unwound(_: Any) -> Any:
     def mutated(state: Any, scope: Any, reason: Any) -> None:
         pass
 
@@ -197,6 +204,22 @@ def _incomplete_is_undone(close: Any) -> Any:
         if decide.outcome_of(scope) is not TaskState.COMPLETED:
             tree.boundary_of(task.scope).undos.append(tree.Undo(scope.commits, task, scope))
         close(state, task, scope)
+
+    return mutated
+
+
+def _nothing_is_undone(_: Any) -> Any:
+    def mutated(state: Any, task: Any, scope: Any) -> None:
+        tree.pass_on(state, task, scope)
+
+    return mutated
+
+
+def _an_undo_can_be_stopped(open_scope: Any) -> Any:
+    def mutated(*arguments: Any, **named: Any) -> Any:
+        if named["role"] is Role.UNDO:
+            named["shielded"] = False
+        return open_scope(*arguments, **named)
 
     return mutated
 
@@ -377,6 +400,7 @@ CORE = (
         seed=1,
         active=changed(activations, "fail", _continue_is_ignored),
     ),
+    Mutant(name="every condition holds", seed=1, active=changed(branches, "truth", _every_condition_holds)),
     Mutant(
         name="race decided without a record",
         seed=1,
@@ -388,11 +412,8 @@ CORE = (
         seed=1,
         active=changed(arms, "time_is_up", _time_is_up_in_memory),
     ),
-    Mutant(
-        name="siblings ignore a break",
-        seed=1,
-        active=changed(loops, "unwind", _siblings_ignore_the_break),
-    ),
+    Mutant(name="siblings ignore a break", seed=1, active=changed(loops, "unwind", _not_unwound)),
+    Mutant(name="losers of a race run on", seed=1, active=changed(arms, "unwind", _not_unwound)),
     Mutant(
         name="a loser has committed and is not undone",
         seed=1,
@@ -412,6 +433,12 @@ CORE = (
         name="what has not completed is undone",
         seed=1,
         active=_closing(CompensateNode, _incomplete_is_undone),
+    ),
+    Mutant(name="nothing is undone", seed=1, active=_closing(CompensateNode, _nothing_is_undone)),
+    Mutant(
+        name="an undo can be stopped",
+        seed=1,
+        active=changed(unwinding, "open_scope", _an_undo_can_be_stopped),
     ),
     Mutant(
         name="take-over forgets undos",
