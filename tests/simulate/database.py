@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dfc.compiler.plan import Plan
+from dfc.compiler.plan import CompensateNode, LoopNode, Plan, RetryNode
 from dfc.executor.actions import (
     EndItem,
     EndMap,
@@ -42,9 +42,9 @@ from dfc.executor.journal import (
 from dfc.executor.ports import AlreadyRecorded, Answer, Beaten, Claim, FenceLost
 from tests.simulate.fates import Fates
 from tests.simulate.history import Entry, Kind
-from tests.simulate.places import Places
+from tests.simulate.places import Places, nodes_in
 from tests.simulate.rows import AttemptRow, Instance, ItemRow, PositionRow
-from tests.simulate.shapes import assembled, items_of, result_of
+from tests.simulate.shapes import Broken, assembled, items_of, paths_in, result_of
 
 
 @dataclass(slots=True)
@@ -355,6 +355,7 @@ class Database:
         instance.positions[action.path] = row
         self.note(instance, "positioned", action.path, number=action.round, error=action.error)
         instance.forget(action.forget)
+        self._bounded(instance, action)
         return Positioned(
             path=action.path,
             round=action.round,
@@ -362,6 +363,19 @@ class Database:
             seconds=max(0.0, due - self.now()),
             error=action.error,
         )
+
+    def _bounded(self, instance: Instance, action: Position) -> None:
+        """Of the rounds before nothing is left but what is carried on, and what undos may want."""
+        path = action.path.removesuffix("/round")
+        node = instance.places.node(path)
+        assert isinstance(node, LoopNode | RetryNode)
+        if any(isinstance(inner, CompensateNode) for inner in nodes_in(node.body)):
+            return
+        carried = {part for shape in action.carry.values() for part in paths_in(shape)}
+        for left in instance.paths() - carried:
+            if not left.startswith(f"{path}[") or int(left[len(path) + 1 :].split("]")[0]) >= action.round:
+                continue
+            raise Broken(f"{instance.id}: `{path}` stands at {action.round}, and `{left}` is still there")
 
     # Items
 

@@ -325,7 +325,7 @@ class Builder:
         same = [id for id in same if not self.places[id].plain and not self.places[id].modest]
         for at, id in enumerate(same):
             later = [other for other in same[at + 1 :] if not self.parallel(id, other) and other[0] in "sh"]
-            if later and self.chance(0.3):
+            if later and self.chance(0.6):
                 entry = Entry(ids=(self.random.choice(later),), sure=False)
                 self.steps[id][1].append(self.reference(entry))
 

@@ -65,6 +65,19 @@ def result_of(instance: Instance, shape: Shape) -> Result:
     return Value(json=text_of(given)) if isinstance(given, list) else given
 
 
+def paths_in(shape: Shape) -> list[str]:
+    """The paths of the records that a shape is made of."""
+    match shape:
+        case str():
+            return [shape]
+        case Cell(path=path):
+            return [path]
+        case tuple():
+            return [path for part in shape for path in paths_in(part)]
+        case Constant():
+            return []
+
+
 def resolved(instance: Instance, source: Result | Shape, fresh: Mapping[str, Completed] = NONE) -> Given:
     """What a source of a statement stands for."""
     match source:
