@@ -13,7 +13,7 @@ from dfc.compiler.plan import Returns, Use
 from dfc.compiler.sql.references import Reference
 
 RESPONSE_FIELDS = ("status", "body", "encoding", "headers", "ok", "duration_ms")
-ERROR_FIELDS = ("message", "sqlstate", "step", "cause")
+ERROR_FIELDS = ("message", "sqlstate", "step", "detail", "hint", "cause")
 MAP_FIELDS = ("count", "failed")
 SIMILARITY_MIN = 0.7
 
