@@ -16,6 +16,7 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     width constant integer := cardinality($4);
     within constant boolean := $8 IS NOT NULL AND $8 ->> 'within' IS NOT NULL;
+    carries boolean := false;  -- something that is not the end of the instance
     alone boolean := false;
 BEGIN
     IF within THEN
@@ -34,7 +35,8 @@ BEGIN
         RAISE EXCEPTION 'step % does not return a result', $3 USING ERRCODE = '22023',
             DETAIL = 'columns and types have one element a column, cells one a column and row.';
     END IF;
-    IF $8 IS NOT NULL AND NOT within THEN
+    IF $8 IS NOT NULL AND NOT within AND $8 ->> 'status' IS NULL THEN
+        carries := true;
         alone := df._rides_alone($8, $3);
     END IF;
     journal := nextval('df.journal');
@@ -46,8 +48,10 @@ BEGIN
             PERFORM df._recorded_already($2, $3);
         END IF;
     END IF;
-    IF $8 IS NOT NULL AND NOT within THEN
-        SELECT r.finished, r.cancel_reason INTO finished, cancel_reason
-        FROM df._ride($2, $3, journal, $8, CASE WHEN alone THEN df._outcome_of_rows($4, $5, $6, $7) END) r;
+    IF carries THEN
+        PERFORM df._ride($2, $3, journal, $8, CASE WHEN alone THEN df._outcome_of_rows($4, $5, $6, $7) END);
+    ELSIF $8 IS NOT NULL AND NOT within THEN
+        cancel_reason := df._end_unless_cancelled($2, $8);
+        finished := cancel_reason IS NULL;
     END IF;
 END $$;

@@ -1,10 +1,18 @@
+-- Whether an instance's plan has one of these formats, or it has none yet. A lookup for one instance: as a join, it is
+-- planned as if there were many. Locks: none. Called from functions that pin search_path.
+CREATE OR REPLACE FUNCTION df._is_readable(instance text, formats integer[]) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce((SELECT (i.plan ->> 'format')::integer = ANY (formats) FROM df.instances i WHERE i.id = instance), true)
+$$;
+
 -- Gives a worker up to `max` instances: first those whose worker has gone, then the parked ones for which a request
 -- has come, then those whose time has come, the longest due first; then new ones by priority (the higher
 -- first), then age. A fence that is taken over gets a new token, so that the old worker's steps no longer commit.
 --
 -- Only plans of a format in `formats`, only submitters in `roles` (null: all). A fence that a step of the dead
 -- worker still holds is skipped and comes the next time. A worker that is no longer registered gets nothing.
--- What is parked and not due is not read: the index on wake_at begins with what is due.
+-- What is parked and not due is not read: the index on wake_at begins with what is due. The plans are generic, since
+-- an idle worker looks again and again, and to plan it anew costs ten times as much as to do it.
 -- Locks: fences FOR NO KEY UPDATE SKIP LOCKED, then the rows of instances that were parked; then new instances
 -- FOR NO KEY UPDATE SKIP LOCKED. So nothing is waited for.
 CREATE OR REPLACE FUNCTION df._claim(worker bigint, formats integer[], roles name[], max integer)
@@ -12,7 +20,8 @@ RETURNS TABLE (instance_id text, token bytea, expression text, expression_hash b
                submitted_by name, database text, search_path text, time_zone text, cancel_reason text,
                resumed boolean, input text, variables text)
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp AS $$
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     me constant bigint := worker;
@@ -20,8 +29,9 @@ DECLARE
     taken integer;
     submitters oid[];
     dead bigint[];
-    asked text[];
-    free text[];
+    -- roles brings its type's collation, C, to what is declared here; the index on ids has another.
+    asked text[] COLLATE "default";
+    free text[] COLLATE "default";
     now constant timestamptz := clock_timestamp();
 BEGIN
     -- Shared with nobody who matters: keeps another worker from deleting this row until the claim has committed.
@@ -37,24 +47,31 @@ BEGIN
 
     free := ARRAY(SELECT u.instance_id FROM (
         SELECT * FROM (
-            SELECT f.instance_id FROM df.fences f JOIN df.instances i ON i.id = f.instance_id
-            WHERE f.wake_at IS NULL AND (f.worker IS NULL OR f.worker = ANY (dead))
+            SELECT f.instance_id FROM df.fences f
+            WHERE cardinality(dead) > 0 AND f.wake_at IS NULL AND f.worker = ANY (dead)
               AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
-              AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
-            ORDER BY f.instance_id LIMIT quota
+              AND df._is_readable(f.instance_id, formats)
+            LIMIT quota
             FOR NO KEY UPDATE OF f SKIP LOCKED) AS orphans
         UNION ALL SELECT * FROM (
-            SELECT f.instance_id FROM df.fences f JOIN df.instances i ON i.id = f.instance_id
-            WHERE f.wake_at > now AND f.instance_id = ANY (asked)
+            SELECT f.instance_id FROM df.fences f
+            WHERE f.wake_at IS NULL AND f.worker IS NULL
               AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
-              AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
+              AND df._is_readable(f.instance_id, formats)
+            LIMIT quota
+            FOR NO KEY UPDATE OF f SKIP LOCKED) AS handed_over
+        UNION ALL SELECT * FROM (
+            SELECT f.instance_id FROM df.fences f
+            WHERE cardinality(asked) > 0 AND f.instance_id = ANY (asked) AND f.wake_at > now
+              AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
+              AND df._is_readable(f.instance_id, formats)
             LIMIT quota
             FOR NO KEY UPDATE OF f SKIP LOCKED) AS called
         UNION ALL SELECT * FROM (
-            SELECT f.instance_id FROM df.fences f JOIN df.instances i ON i.id = f.instance_id
+            SELECT f.instance_id FROM df.fences f
             WHERE f.wake_at <= now
               AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
-              AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
+              AND df._is_readable(f.instance_id, formats)
             ORDER BY f.wake_at LIMIT quota
             FOR NO KEY UPDATE OF f SKIP LOCKED) AS due
         ) AS u LIMIT quota);
@@ -85,18 +102,22 @@ BEGIN
         RETURN;
     END IF;
 
-    RETURN QUERY
-    WITH waiting AS (
+    -- By their ids, and not as a join with what was found: a plan for few of them in a large table.
+    free := ARRAY(
         SELECT i.id FROM df.instances i
         WHERE i.started_at IS NULL
           AND (submitters IS NULL OR i.submitted_by::oid = ANY (submitters))
           AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
         ORDER BY i.priority DESC, i.id LIMIT quota
-        FOR NO KEY UPDATE SKIP LOCKED
-    ), begun AS (
+        FOR NO KEY UPDATE SKIP LOCKED);
+    IF cardinality(free) = 0 THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH begun AS (
         UPDATE df.instances i
-        SET status = 'running', attempt = i.attempt + 1, started_at = clock_timestamp(), updated_at = clock_timestamp()
-        FROM waiting w WHERE i.id = w.id
+        SET status = 'running', attempt = i.attempt + 1, started_at = now, updated_at = now
+        WHERE i.id = ANY (free)
         RETURNING i.id, i.expression, i.expression_hash, i.plan_hash, i.submitted_by, i.database, i.search_path,
                   i.time_zone, i.input, i.variables
     ), fenced AS (

@@ -9,10 +9,12 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
+    carries boolean := false;  -- something that is not the end of the instance
     alone boolean := false;
 BEGIN
     PERFORM df._lock_fence($1, $2);
-    IF $7 IS NOT NULL THEN
+    IF $7 ->> 'status' IS NULL AND $7 IS NOT NULL THEN
+        carries := true;
         alone := df._rides_alone($7, $3);
     END IF;
     journal := nextval('df.journal');
@@ -24,8 +26,10 @@ BEGIN
             PERFORM df._recorded_already($2, $3);
         END IF;
     END IF;
-    IF $7 IS NOT NULL THEN
-        SELECT r.finished, r.cancel_reason INTO finished, cancel_reason
-        FROM df._ride($2, $3, journal, $7, CASE WHEN alone THEN $5 END) r;
+    IF carries THEN
+        PERFORM df._ride($2, $3, journal, $7, CASE WHEN alone THEN $5 END);
+    ELSIF $7 IS NOT NULL THEN
+        cancel_reason := df._end_unless_cancelled($2, $7);
+        finished := cancel_reason IS NULL;
     END IF;
 END $$;

@@ -18,23 +18,31 @@ LANGUAGE sql STABLE AS $$
        AND current_setting('transaction_isolation') = 'read committed'
 $$;
 
--- `own`: the outcome of a record that rides alone.
-CREATE OR REPLACE FUNCTION df._ride(
-    instance text, path text, journal bigint, rider json, own json, OUT finished boolean, OUT cancel_reason text)
+-- The end, and null; or why it is left out: the reason of the cancel request.
+CREATE OR REPLACE FUNCTION df._end_unless_cancelled(instance text, rider json) RETURNS text
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    reason constant text := df._cancel_reason(instance);
+BEGIN
+    IF reason IS NULL OR rider ->> 'status' = 'cancelled' THEN
+        PERFORM df._end_instance(instance, rider);
+        RETURN NULL;
+    END IF;
+    RETURN reason;
+END $$;
+
+-- What is not the end. `own`: the outcome of a record that rides alone.
+CREATE OR REPLACE FUNCTION df._ride(instance text, path text, journal bigint, rider json, own json) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_variable
 BEGIN
-    finished := false;
     IF rider ->> 'item' IS NOT NULL THEN
         PERFORM df._ride_item(instance, path, rider -> 'item', own);
     ELSIF rider ->> 'decide' IS NOT NULL THEN
         PERFORM df._ride_decision(instance, journal, rider -> 'decide');
     ELSE
-        cancel_reason := df._cancel_reason(instance);
-        IF cancel_reason IS NULL OR rider ->> 'status' = 'cancelled' THEN
-            PERFORM df._end_instance(instance, rider);
-            finished := true;
-        END IF;
+        RAISE EXCEPTION 'nothing like this can go with a record: %', left(rider::text, 100)
+            USING ERRCODE = '22023', HINT = 'It has a status, a decide or an item.';
     END IF;
 END $$;
 

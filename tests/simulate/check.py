@@ -20,6 +20,7 @@ def check_instance(instance: Instance) -> None:
             raise Broken(f"{instance.after_end} happened after the end")
         _effects(instance)
         _requests(instance)
+        _attempts(instance)
         _end(instance)
     except Broken as broken:
         raise Broken(f"{instance.id}: {broken}") from broken
@@ -63,6 +64,19 @@ def _often(instance: Instance, path: str) -> bool:
 def _delivery(instance: Instance, path: str) -> Delivery:
     node = instance.places.node(path)
     return node.policy.delivery if isinstance(node, SqlNode | HttpNode) else Delivery.AT_LEAST_ONCE
+
+
+def _attempts(instance: Instance) -> None:
+    """Failed attempts are counted, whoever makes them."""
+    for path, entries in instance.history.by_path.items():
+        before, again = 0, False
+        for entry in entries:
+            if entry.kind == "started":
+                again = True
+            elif entry.kind == "retrying":
+                if entry.number < before or (again and entry.number == before):
+                    raise Broken(f"`{path}` has failed {entry.number} times after {before} times")
+                before, again = entry.number, False
 
 
 def _requests(instance: Instance) -> None:
