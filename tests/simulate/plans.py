@@ -501,6 +501,6 @@ def random_plan(random: Random, *, steps: int, depth: int) -> Made:
 
     block = rewritten(draft.block, finished)
     plan = with_used(Plan(nodes=block.nodes, result=block.result))
-    steps = [node.id for node in nodes_in(block) if isinstance(node, SqlNode | HttpNode)]
-    doomed = random.sample(steps, min(len(steps), random.choice((0, 0, 1, 1, 2))))
+    able = [node.id for node in nodes_in(block) if isinstance(node, SqlNode | HttpNode)]
+    doomed = random.sample(able, min(len(able), random.choice((0, 0, 1, 1, 2))))
     return Made(plan, builder.forced, frozenset(doomed))
