@@ -124,7 +124,7 @@ def _outcome(instance: Instance, walk: Walk, out: Outcome, within: Within) -> No
     # Of what was undone at inner borders some has to do with this error, and some was forgotten long ago.
     allowed = {"compensated" if walk.undone > 0 else "failed"}
     if within.undone > 0 and not walk.undo_errors:
-        allowed.add("failed" if within.errors else "compensated")
+        allowed |= {"failed", "compensated"} if within.errors else {"compensated"}
     if walk.undo_errors:
         allowed = {"failed"}
     if finish.status not in allowed:

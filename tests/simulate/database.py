@@ -312,7 +312,8 @@ class Database:
         if known is not None and self.rules.first_decision:
             assert isinstance(known, Decided)
             return known
-        number = self.note(instance, "decided", action.path, text=action.value)
+        again = int(known is not None)
+        number = self.note(instance, "decided", action.path, text=action.value, number=again)
         decided = Decided(number=number, path=action.path, value=action.value)
         instance.records[action.path] = decided
         return decided
