@@ -42,7 +42,7 @@ from dfc.executor.journal import (
     StepError,
     Value,
 )
-from dfc.executor.ports import Claim, FenceLost, SqlRunner, Store
+from dfc.executor.ports import Answer, Claim, FenceLost, Store
 
 ONE = "SELECT 1 AS answer"
 TWO = "SELECT 2 AS answer"
@@ -58,6 +58,12 @@ class Row:
     error: dict[str, Any] | None
 
 
+class Runs(Protocol):
+    """What the checks want of a SqlRunner."""
+
+    async def run(self, claim: Claim, action: RunSql) -> Answer: ...
+
+
 class Bench(Protocol):
     """A store under test, with what the checks need around it."""
 
@@ -65,7 +71,7 @@ class Bench(Protocol):
     def store(self) -> Store: ...
 
     @property
-    def sql(self) -> SqlRunner: ...
+    def sql(self) -> Runs: ...
 
     async def start(self, plan: Plan, given: str | None = None) -> str:
         """Start an instance of the plan, with an input (JSON text); its id.
@@ -219,13 +225,13 @@ async def fetch(
 
 def near(seconds: float, expected: float) -> bool:
     """Whether so many seconds are left, but for those that the test has taken."""
-    return expected - 5 < seconds <= expected
+    return expected - 5 < seconds <= expected + 1e-6
 
 
 async def everything_is_lost(bench: Bench, claim: Claim) -> None:
     """Nothing can be done any more under this claim."""
     store = bench.store
-    for call in (
+    calls = (
         store.history(claim, CHAIN),
         store.record_of(claim, "a"),
         store.result_of(claim, "a"),
@@ -242,9 +248,14 @@ async def everything_is_lost(bench: Bench, claim: Claim) -> None:
         store.take_turn(claim, "key", 1, 60),
         store.park(claim, 0.0, "nothing"),
         store.finish(claim, Finish(status="completed", shape="a")),
-    ):
-        with pytest.raises(FenceLost):
-            await call
+    )
+    try:
+        for call in calls:
+            with pytest.raises(FenceLost):
+                await call
+    finally:
+        for call in calls:
+            call.close()
     for rider in (
         None,
         Finish(status="completed", shape="b"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dfc.compiler.plan import (
     DEFAULT_POLICY,
     AtomicNode,
@@ -116,13 +118,13 @@ def attempted(state: State, event: Attempted) -> None:
         raise CorruptJournal(f"`{event.path}` is no activation that could be attempted")
     error = job.error = event.error
     seconds = _seconds_to_wait(state, job, event)
+    lost = job.lost = event.transient and retry.is_lost(error.sqlstate)
     if seconds is None:
         move_job(state, job, JobState.RECORDING)
         return
     if event.retry_after_seconds is not None:
         seconds = max(seconds, event.retry_after_seconds)
     job.seconds = seconds
-    lost = event.transient and retry.is_lost(error.sqlstate)
     noted = _happens_once(job) or (seconds >= retry.RECORDED_SECONDS and not lost)
     move_job(state, job, JobState.NOTING if noted else JobState.RETRYING)
 
@@ -138,8 +140,12 @@ def _seconds_to_wait(state: State, job: Job, event: Attempted) -> float | None:
             return None
         job.losses += 1
         if job.losses >= retry.LOST_ATTEMPTS_MAX:
+            hint = f"The connection was lost in {job.losses} attempts: the step itself may be the cause."
+            job.error = replace(event.error, hint=event.error.hint or hint)
             return None
-        return retry.delay(state.instance, job.path, job.losses, policy)
+        # The worker keeps the instance meanwhile, so a long `backoff` is not for losses.
+        seconds = retry.delay(state.instance, job.path, job.losses, policy)
+        return min(seconds, retry.BACKOFF_SECONDS_MAX)
     job.attempts += 1
     # What `retry_on` says of a request depends on its method and response: its runner has decided.
     decided = job.kind is Kind.RESPONSE

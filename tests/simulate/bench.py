@@ -45,7 +45,7 @@ from tests.conformance_store import BAD, ONE, TWO, Bench, Row
 from tests.simulate.database import Database, Rules
 from tests.simulate.fates import Fates
 from tests.simulate.places import where
-from tests.simulate.shapes import assembled, batches, resolved
+from tests.simulate.shapes import assembled, batches, to_store
 from tests.simulate.values import Given
 
 _ANSWERS = {ONE: "1", TWO: "2"}
@@ -138,7 +138,7 @@ class ModelBench:
 
     async def store_items(self, claim: Claim, action: StoreItems) -> Answer:
         instance = self.database.check(claim)
-        given = resolved(instance, action.source)
+        given = to_store(instance, action.source)
         return self.database.store_items(claim, action.path, batches(given, action.batch_size, action.path))
 
     async def fetch_items(self, claim: Claim, action: FetchItems) -> ItemsFetched:
@@ -210,7 +210,7 @@ def _as_json(given: Given) -> Any:
 
 
 def _error_shown(finish: Finish) -> dict[str, Any] | None:
-    error = finish.error or StepError(step="", message=f"Cancelled: {finish.reason}", sqlstate=None)
+    error = finish.error or StepError(step="", message=f"Cancelled: {finish.reason}", sqlstate="57014")
     if finish.status == "completed" or (finish.status == "cancelled" and not finish.undo_errors):
         return None
     shown = _step_error_shown(error)

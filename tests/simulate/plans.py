@@ -325,7 +325,7 @@ class Builder:
         same = [id for id in same if not self.places[id].plain and not self.places[id].modest]
         for at, id in enumerate(same):
             later = [other for other in same[at + 1 :] if not self.parallel(id, other) and other[0] in "sh"]
-            if later and self.chance(0.3):
+            if later and self.chance(0.6):
                 entry = Entry(ids=(self.random.choice(later),), sure=False)
                 self.steps[id][1].append(self.reference(entry))
 
@@ -501,6 +501,6 @@ def random_plan(random: Random, *, steps: int, depth: int) -> Made:
 
     block = rewritten(draft.block, finished)
     plan = with_used(Plan(nodes=block.nodes, result=block.result))
-    steps = [node.id for node in nodes_in(block) if isinstance(node, SqlNode | HttpNode)]
-    doomed = random.sample(steps, min(len(steps), random.choice((0, 0, 1, 1, 2))))
+    able = [node.id for node in nodes_in(block) if isinstance(node, SqlNode | HttpNode)]
+    doomed = random.sample(able, min(len(able), random.choice((0, 0, 1, 1, 2))))
     return Made(plan, builder.forced, frozenset(doomed))
