@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from dfc.compiler.plan import BreakNode, LoopNode, RetryNode, SqlBody
@@ -144,6 +144,8 @@ def close_loop(state: State, task: Task, scope: Scope) -> None:
     assert body is not None
     outcome = outcome_of(scope)
     broken = _is_broken(work)
+    if scope is not body:
+        body.values.update(scope.values)  # what the condition has given is of the round, too
     if outcome is TaskState.COMPLETED and scope.role is Role.BODY and not broken:
         condition = task.node.condition if isinstance(task.node, LoopNode) else None
         if condition is not None:
@@ -156,6 +158,7 @@ def close_loop(state: State, task: Task, scope: Scope) -> None:
         _leave(state, task, work)
     else:
         hand_up(task, body)
+        _show(task, work)
         task.number = max(task.number, body.commits, scope.commits)
         work.forgettable += body.records
         _end(state, task, work)
@@ -202,13 +205,18 @@ def _end_round(task: Task, work: Rounds, body: Scope) -> None:
     """A round is over: its values are carried on, its undos end with it."""
     assert isinstance(task.node, LoopNode)
     task.number = max(task.number, body.commits)
-    work.carry = {**work.carry, **body.values}
+    work.carry = {**work.carry, **{node: _old(given) for node, given in body.values.items()}}
     if task.node.keep_undos and body.undos:
         hand_up(task, body)
     else:
         work.forgettable += body.records
         work.over += 1
     body.undos = []
+
+
+def _old(given: Given) -> Given:
+    """What is carried on: which rounds of inner loops it is of is not known any more."""
+    return replace(given, rounds=()) if given.rounds else given
 
 
 def _fold(state: State, task: Task, work: Rounds) -> None:
@@ -237,9 +245,17 @@ def _leave(state: State, task: Task, work: Rounds) -> None:
 
 def _finish(state: State, task: Task, work: Rounds, given: Given | None) -> None:
     """The loop has come to its end."""
-    task.scope.values.update(work.carry)
+    _show(task, work)
     _end(state, task, work)
     settle(state, task, TaskState.COMPLETED, given)
+
+
+def _show(task: Task, work: Rounds) -> None:
+    """What the rounds have given is seen from behind the loop, also where it has failed."""
+    last = {} if work.body is None else work.body.values
+    for node, given in {**work.carry, **last}.items():
+        rounds = ((task.node.id, node in last), *given.rounds)
+        task.scope.values[node] = replace(given, rounds=rounds)
 
 
 def _end(state: State, task: Task, work: Rounds) -> None:

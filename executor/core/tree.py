@@ -101,11 +101,16 @@ INTERRUPTIBLE = frozenset(
 @dataclass(slots=True, eq=False)
 class Given:
     """What a node has given: where the result is, the result if it is at hand, and the error of one that
-    failed without consequence."""
+    failed without consequence.
+
+    `rounds` are the loops that it is seen from outside of, the outermost first: their ids, and whether it is
+    of their last round.
+    """
 
     shape: Shape
     result: Result | None = None
     error: StepError | None = None
+    rounds: tuple[tuple[str, bool], ...] = ()
 
 
 @dataclass(slots=True, eq=False)

@@ -35,7 +35,9 @@ class Unreadable(Exception):
 def look_up(state: State, scope: Scope, parameter: Parameter) -> Given | None:
     """What the source of a reference has given, as it is seen from a scope; None where it has not run.
 
-    In each scope what ran there comes first, then what a loop carries on from its last round.
+    In each scope what ran there comes first, then what a loop carries on from its last round. Of several,
+    the one that ran last counts: of a loop that has ended, what its last round has given; else the one that
+    is written later.
     """
     if parameter.source == INPUT:
         return None if state.input is None else Given(NOTHING, state.input)
@@ -43,12 +45,25 @@ def look_up(state: State, scope: Scope, parameter: Parameter) -> Given | None:
     while here is not None:
         for values in (here.values, here.carry):
             # What a transaction of several steps was given from outside stands under the key.
+            best: Given | None = None
             for source in (parameter.key, parameter.source, *parameter.otherwise):
                 found = values.get(source)
-                if found is not None:
-                    return found
+                if found is not None and (best is None or _is_newer(found, best)):
+                    best = found
+            if best is not None:
+                return best
         here = here.parent
     return None
+
+
+def _is_newer(given: Given, other: Given) -> bool:
+    """Whether something is of the last round of a loop that has only carried the other on."""
+    for (loop, last), (other_loop, other_last) in zip(given.rounds, other.rounds, strict=False):
+        if loop != other_loop:
+            return False
+        if last != other_last:
+            return last
+    return False
 
 
 def sources_of(state: State, scope: Scope, body: SqlBody) -> Sources:
