@@ -65,5 +65,5 @@ def test_seed_decides_everything() -> None:
 @pytest.mark.parametrize("mutant", (*SHELL, *CORE), ids=lambda mutant: mutant.name)
 def test_mutant_is_noticed(mutant: Mutant) -> None:
     with mutant.active(), pytest.raises(Failure, match=r"replay: python -m tests\.simulate --seed \d+"):
-        for seed in range(1, MUTANT_RUNS + 1):
+        for seed in (mutant.seed, *range(1, MUTANT_RUNS + 1)):
             Run(seed, mutant.rules()).execute()
