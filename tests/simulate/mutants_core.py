@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from dfc.compiler.plan import ArmsMode, CompensateNode, JoinNode, MapNode, RetryNode, TryNode
+from dfc.compiler.plan import ArmsMode, CompensateNode, JoinNode, RetryNode, TryNode
 from dfc.executor import decide, drive
 from dfc.executor.actions import FetchItems
 from dfc.executor.core import (
