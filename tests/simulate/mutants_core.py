@@ -60,7 +60,8 @@ def _closing(kind: type, make: Callable[[Any], Any]) -> Callable[[], AbstractCon
 
 
 def _scopes(state: Any) -> list[Any]:
-    found, todo = [], [state.top]
+    found: list[Any] = []
+    todo: list[Any] = [state.top]
     while todo:
         scope = todo.pop()
         found.append(scope)
@@ -339,15 +340,16 @@ def _takeover_counts_a_round_twice(begin_loop: Any) -> Any:
 
 def _ended_items_run_again(_: Any) -> Any:
     def mutated(**named: Any) -> Any:
-        return FetchItems(**{**named, "ended": True})
+        named["ended"] = True
+        return FetchItems(**named)
 
     return mutated
 
 
 def _an_item_is_skipped(_: Any) -> Any:
     def mutated(**named: Any) -> Any:
-        after = named["after"]
-        return FetchItems(**{**named, "after": after + 1 if after else 0})
+        named["after"] += 1 if named["after"] else 0
+        return FetchItems(**named)
 
     return mutated
 
