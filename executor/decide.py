@@ -122,6 +122,7 @@ def begin(
     state = State(
         instance=instance,
         kept=kept_nodes(plan),
+        written=written_order(plan),
         input=None if input is None else Value(json=input),
         records=dict(memory.records),
         retrying=dict(memory.retrying),
@@ -226,6 +227,18 @@ def view(state: State) -> dict[str, str]:
             found[task.path] = task.state.value
             todo.extend([child for child in task.children if child.role is not Role.ITEM])
     return found
+
+
+def written_order(plan: Plan) -> dict[str, int]:
+    """Where each node stands in written order; one with blocks stands behind what is in them."""
+    order: list[str] = []
+    todo: list[Node] = list(plan.nodes)
+    while todo:
+        node = todo.pop()
+        order.append(node.id)
+        for _, block in blocks_of(node):
+            todo += block.nodes
+    return {id: place for place, id in enumerate(reversed(order))}
 
 
 def kept_nodes(plan: Plan) -> frozenset[str]:

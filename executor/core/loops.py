@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -83,7 +84,8 @@ def begin_loop(state: State, task: Task) -> None:
     position = state.records.pop(f"{task.path}/round", None)
     if isinstance(position, Positioned):
         work.round = position.round
-        work.carry = {node: _carried(state, shape) for node, shape in position.carry.items()}
+        carry = {node: _carried(state, shape) for node, shape in position.carry.items()}
+        work.carry = _numbered(task, carry)
         work.forgettable = [path for shape in position.carry.values() for path in paths_in(shape)]
     decision = f"{task.path}/decision"
     state.deciders[decision] = task
@@ -158,7 +160,9 @@ def close_loop(state: State, task: Task, scope: Scope) -> None:
         _leave(state, task, work)
     else:
         hand_up(task, body)
-        _show(task, work)
+        # What it has given is seen where its failure is taken care of.
+        _carry_on(state, task, work, body)
+        task.scope.values.update(work.carry)
         task.number = max(task.number, body.commits, scope.commits)
         work.forgettable += body.records
         _end(state, task, work)
@@ -182,7 +186,7 @@ def go_on(state: State, task: Task, holds: bool) -> None:
         _next_round(state, task, work)
         return
     assert work.body is not None
-    _end_round(task, work, work.body)
+    _end_round(state, task, work, work.body)
     _finish(state, task, work, work.body.result.given)
 
 
@@ -195,17 +199,17 @@ def _next_round(state: State, task: Task, work: Rounds) -> None:
         _end(state, task, work)
         settle(state, task, TaskState.FAILED, error=error)
         return
-    _end_round(task, work, body)
+    _end_round(state, task, work, body)
     work.round += 1
     _fold(state, task, work)
     _open_round(state, task, work)
 
 
-def _end_round(task: Task, work: Rounds, body: Scope) -> None:
+def _end_round(state: State, task: Task, work: Rounds, body: Scope) -> None:
     """A round is over: its values are carried on, its undos end with it."""
     assert isinstance(task.node, LoopNode)
     task.number = max(task.number, body.commits)
-    work.carry = {**work.carry, **{node: _old(given) for node, given in body.values.items()}}
+    _carry_on(state, task, work, body)
     if task.node.keep_undos and body.undos:
         hand_up(task, body)
     else:
@@ -214,9 +218,25 @@ def _end_round(task: Task, work: Rounds, body: Scope) -> None:
     body.undos = []
 
 
-def _old(given: Given) -> Given:
-    """What is carried on: which rounds of inner loops it is of is not known any more."""
-    return replace(given, rounds=()) if given.rounds else given
+def _carry_on(state: State, task: Task, work: Rounds, body: Scope) -> None:
+    """What a round has given goes behind what is carried on from earlier ones, in written order."""
+
+    def place(entry: tuple[str, Given]) -> tuple[int, int, int]:
+        node, given = entry
+        if given.round is None:
+            return (state.written.get(node, 0), 1, 0)
+        loop, number = given.round
+        return (state.written[loop], 0, number)  # the loop itself stands behind what is in it
+
+    last = sorted(body.values.items(), key=place)
+    carry = {node: given for node, given in work.carry.items() if node not in body.values}
+    work.carry = _numbered(task, {**carry, **dict(last)})
+
+
+def _numbered(task: Task, carry: Mapping[str, Given]) -> dict[str, Given]:
+    """What a loop has given, each with its place."""
+    loop = task.node.id
+    return {node: replace(given, round=(loop, place)) for place, (node, given) in enumerate(carry.items())}
 
 
 def _fold(state: State, task: Task, work: Rounds) -> None:
@@ -238,24 +258,16 @@ def _leave(state: State, task: Task, work: Rounds) -> None:
     assert work.broken is not None and work.body is not None
     decided = cast(dict[str, object], read_json(work.broken.value))
     value = read_shape(decided["value"])
-    _end_round(task, work, work.body)
+    _end_round(state, task, work, work.body)
     result = Value(json=value.json) if isinstance(value, Constant) else None
     _finish(state, task, work, Given(value, result))
 
 
 def _finish(state: State, task: Task, work: Rounds, given: Given | None) -> None:
     """The loop has come to its end."""
-    _show(task, work)
+    task.scope.values.update(work.carry)
     _end(state, task, work)
     settle(state, task, TaskState.COMPLETED, given)
-
-
-def _show(task: Task, work: Rounds) -> None:
-    """What the rounds have given is seen from behind the loop, also where it has failed."""
-    last = {} if work.body is None else work.body.values
-    for node, given in {**work.carry, **last}.items():
-        rounds = ((task.node.id, node in last), *given.rounds)
-        task.scope.values[node] = replace(given, rounds=rounds)
 
 
 def _end(state: State, task: Task, work: Rounds) -> None:

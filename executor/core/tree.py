@@ -103,14 +103,14 @@ class Given:
     """What a node has given: where the result is, the result if it is at hand, and the error of one that
     failed without consequence.
 
-    `rounds` are the loops that it is seen from outside of, the outermost first: their ids, and whether it is
-    of their last round.
+    `round` is the outermost loop that it is carried on by, or seen from outside of, and where it stands among
+    what that loop has given: what ran later has the higher number.
     """
 
     shape: Shape
     result: Result | None = None
     error: StepError | None = None
-    rounds: tuple[tuple[str, bool], ...] = ()
+    round: tuple[str, int] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -268,6 +268,8 @@ class State:
     instance: str
     kept: frozenset[str] = frozenset()
     """The nodes whose results somebody may want."""
+    written: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Where each node stands in written order; one with blocks stands behind what is in them."""
     input: Result | None = None
     layouts: dict[int, Layout] = field(default_factory=dict[int, Layout])
     root: Scope | None = None

@@ -35,9 +35,8 @@ class Unreadable(Exception):
 def look_up(state: State, scope: Scope, parameter: Parameter) -> Given | None:
     """What the source of a reference has given, as it is seen from a scope; None where it has not run.
 
-    In each scope what ran there comes first, then what a loop carries on from its last round. Of several,
-    the one that ran last counts: of a loop that has ended, what its last round has given; else the one that
-    is written later.
+    In each scope what ran there comes first, then what a loop carries on. Of several, the one that ran last
+    counts: in the later round of a loop around both, else the one that is written later.
     """
     if parameter.source == INPUT:
         return None if state.input is None else Given(NOTHING, state.input)
@@ -57,13 +56,11 @@ def look_up(state: State, scope: Scope, parameter: Parameter) -> Given | None:
 
 
 def _is_newer(given: Given, other: Given) -> bool:
-    """Whether something is of the last round of a loop that has only carried the other on."""
-    for (loop, last), (other_loop, other_last) in zip(given.rounds, other.rounds, strict=False):
-        if loop != other_loop:
-            return False
-        if last != other_last:
-            return last
-    return False
+    """Whether of two results of the same loop this one came later."""
+    if given.round is None or other.round is None:
+        return False
+    (loop, place), (other_loop, other_place) = given.round, other.round
+    return loop == other_loop and place > other_place
 
 
 def sources_of(state: State, scope: Scope, body: SqlBody) -> Sources:

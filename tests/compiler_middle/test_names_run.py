@@ -216,7 +216,7 @@ def check_run(plan: Plan, follower: Follower, seed: int) -> None:
 
 @settings(
     deadline=None,
-    max_examples=150,
+    max_examples=60,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cmp_to_key
 from typing import Any
 
@@ -15,24 +15,21 @@ from tests.simulate.values import MISSING, Given, Trouble, plain
 class Known:
     """What a node has given, or the error of one whose failure has no consequence.
 
-    `soft`: it ran in a part that was stopped; whether it counts is left open. `ended`: the loops around it
-    that have ended, the outermost first, and whether it is of their last round.
+    `soft`: it ran in a part that was stopped; whether it counts is left open. `ended`: the loop that it is
+    carried on by, or seen from outside of, and its place in the order in which things ran there.
     """
 
     given: Given | None
     error: Trouble | None = None
     soft: bool = False
-    ended: tuple[tuple[int, bool], ...] = ()
+    ended: tuple[int, int] | None = None
 
 
 def _newer_first(one: Known, other: Known) -> int:
-    """What the last round of a loop has given comes before what the loop has only carried on."""
-    for (loop, last), (other_loop, other_last) in zip(one.ended, other.ended, strict=False):
-        if loop != other_loop:
-            return 0
-        if last != other_last:
-            return -1 if last else 1
-    return 0
+    """Of what one loop has given, what ran later comes first."""
+    if one.ended is None or other.ended is None or one.ended[0] != other.ended[0]:
+        return 0
+    return other.ended[1] - one.ended[1]
 
 
 @dataclass(slots=True, eq=False)
@@ -44,22 +41,30 @@ class Env:
     carry: dict[str, Known] = field(default_factory=dict[str, Known])
 
     def put(self, id: str, given: Given | None, *, error: Trouble | None = None, soft: bool) -> None:
+        self.values.pop(id, None)
         self.values[id] = Known(given, error, soft)
 
     def turn(self, *, soft: bool) -> None:
         """The next round: what has run so far is what has run before."""
         for id, known in self.values.items():
-            self.carry[id] = Known(known.given, known.error, soft or known.soft)
+            self.carry.pop(id, None)
+            self.carry[id] = replace(known, soft=soft or known.soft)
+        self.carry = {
+            id: replace(known, ended=(hash(self), place))
+            for place, (id, known) in enumerate(self.carry.items())
+        }
         self.values = {}
 
     def hand_over(self, *, soft: bool, carried: bool = True) -> None:
         """What is around sees the last values."""
         assert self.parent is not None
-        here = hash(self)
-        last = {**self.carry, **self.values} if carried else self.values
-        for id, known in last.items():
-            ended = ((here, id in self.values), *known.ended) if carried else known.ended
-            self.parent.values[id] = Known(known.given, known.error, soft or known.soft, ended)
+        last = self.values
+        if carried:
+            last = {id: known for id, known in self.carry.items() if id not in self.values} | self.values
+        for place, (id, known) in enumerate(last.items()):
+            self.parent.values.pop(id, None)
+            ended = (hash(self), place) if carried else known.ended
+            self.parent.values[id] = replace(known, soft=soft or known.soft, ended=ended)
 
     def snapshot(self) -> Env:
         """As it is now."""
