@@ -459,7 +459,9 @@ class Builder:
         name = self.name("comp")
         body, after = self.chain(around, names, 2)
         modest = replace(around, modest=True, loop=None, depth=min(around.depth, 2))
-        undo, _ = self.chain(modest, after, 2)
+        # What an undo of an earlier round sees of a step that did not run in that round is not said.
+        sure = Names(tuple(entry for entry in after.entries if entry.sure))
+        undo, _ = self.chain(modest, after if around.loop is None else sure, 2)
         draft.add(CompensateNode(id=name, after=draft.last, body=body, undo=undo))
         return self.structure(name, after)
 

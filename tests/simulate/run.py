@@ -220,6 +220,8 @@ class Run:
         """The state of whoever held the instance before is the state from the rows."""
         self.network.fired["takeover"] += 1
         instance = self.database.instances[taken.claim.instance]
+        if instance.token != taken.claim.token:
+            return
         others = [other for other in self.world.drivings if other.claim.instance == instance.id]
         earlier = [other for other in others if other.claim.token < taken.claim.token]
         last = max(earlier, key=lambda other: other.claim.token, default=None)
