@@ -8,8 +8,8 @@ import pytest
 
 from dfc.compiler.plan import Block, Plan
 from dfc.compiler.plan_verify import verify
-from tests.simulate.mutants import Mutant
-from tests.simulate.mutants_all import MUTANTS
+from tests.simulate.mutants import SHELL, Mutant
+from tests.simulate.mutants_core import CORE
 from tests.simulate.places import nodes_in
 from tests.simulate.run import Failure, Report, Run, random_case, simulate
 
@@ -92,7 +92,7 @@ def _block(plan: Plan) -> Block:
     return Block(nodes=plan.nodes, result=plan.result)
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", (*SHELL, *CORE), ids=lambda mutant: mutant.name)
 def test_mutant_is_noticed(mutant: Mutant) -> None:
     with mutant.active(), pytest.raises(Failure, match=r"replay: python -m tests\.simulate --seed \d+"):
         for seed in (mutant.seed, *range(1, MUTANT_RUNS + 1)):
