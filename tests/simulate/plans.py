@@ -245,7 +245,7 @@ class Builder:
             branch = replace(around.inner, track=(*around.track, (name, number)))
             for _ in range(self.random.randint(1, 2)):
                 after = after.merged(self.expression(draft, branch, names), names)
-            if around.loop is not None and self.chance(0.06):
+            if around.loop is not None and self.chance(0.15):
                 leave = self.name("break")
                 draft.add(BreakNode(id=leave, after=draft.last, loop=around.loop))
             lasts.append(draft.last[0])
@@ -353,7 +353,7 @@ class Builder:
                 arms.append(draft.block)
                 continue
             block, seen = self.chain(arm, names, 2)
-            if around.loop is not None and self.chance(0.1):
+            if around.loop is not None and self.chance(0.2):
                 block = self.leaving(block, arm, seen)
             arms.append(block)
             after.append(seen)
