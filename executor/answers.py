@@ -107,7 +107,12 @@ def items(path: str, answer: Answered) -> ItemsFetched:
                 else Value(json=value),
             )
         )
-    return ItemsFetched(path=path, items=tuple(found), first_error=error_or_none(path, answer.text(0, 5)))
+    return ItemsFetched(
+        path=path,
+        items=tuple(found),
+        first_error=error_or_none(path, answer.text(0, 5)),
+        first_failed=int(answer.text(0, 0) or 0),
+    )
 
 
 def answered(event: Recorded, answer: Answered, rider: Rider | None) -> Answer:

@@ -324,7 +324,8 @@ def _cancel(state: State, reason: str) -> None:
         state.cancel_reason = reason
     root = state.top
     # Who has begun to undo goes through with it.
-    if root.undoing is None and not root.ended and unwinding.END not in state.jobs:
+    decided = unwinding.END in state.jobs or unwinding.END in state.records
+    if root.undoing is None and not root.ended and not decided:
         unwinding.unwind(state, root, Reason.CANCEL)
 
 

@@ -221,12 +221,14 @@ class Item:
 class ItemsFetched:
     """The next items of the map at `path` that have not ended, in order; fewer than asked for are the last.
 
-    `first_error`: that of the first item, in order, that has failed so far.
+    With those behind 0: `first_error` is that of the first item, in order, that has failed so far, `first_failed`
+    its number.
     """
 
     path: str
     items: tuple[Item, ...]
     first_error: StepError | None = None
+    first_failed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

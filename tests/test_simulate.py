@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from dfc.compiler.plan import Block, Plan
+from dfc.compiler.plan_verify import verify
 from tests.simulate.mutants import SHELL, Mutant
 from tests.simulate.mutants_core import CORE
-from tests.simulate.run import Failure, Report, Run, simulate
+from tests.simulate.places import nodes_in
+from tests.simulate.run import Failure, Report, Run, random_case, simulate
 
 RUNS = 400
-MUTANT_RUNS = 400
+MUTANT_RUNS = 1500
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +44,21 @@ def test_batch_holds(batch: Report) -> None:
         "cancel requested",
         "takeover",
         "fold law",
+        "turn",
     ],
 )
 def test_every_kind_of_fault_fired(batch: Report, kind: str) -> None:
     assert batch.fired[kind] >= 20
 
 
+@pytest.mark.parametrize("kind", ["parked", "time limit"])
+def test_what_is_seldom_happened(batch: Report, kind: str) -> None:
+    assert batch.fired[kind] >= 3
+
+
 def test_every_end_was_reached(batch: Report) -> None:
     assert all(batch.ends[end] >= 20 for end in ("completed", "failed", "cancelled"))
+    assert batch.ends["compensated"] >= 5
 
 
 def test_seed_decides_everything() -> None:
@@ -60,6 +70,26 @@ def test_seed_decides_everything() -> None:
             other.fired,
             other.ends,
         )
+
+
+def test_plans_are_valid() -> None:
+    for seed in range(300):
+        for made in random_case(seed).plans:
+            assert verify(made.plan) == ()
+
+
+def test_every_kind_of_node_is_in_a_plan() -> None:
+    kinds = {
+        type(node).__name__
+        for seed in range(100)
+        for made in random_case(seed).plans
+        for node in nodes_in(_block(made.plan))
+    }
+    assert len(kinds) == 14
+
+
+def _block(plan: Plan) -> Block:
+    return Block(nodes=plan.nodes, result=plan.result)
 
 
 @pytest.mark.parametrize("mutant", (*SHELL, *CORE), ids=lambda mutant: mutant.name)

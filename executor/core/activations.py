@@ -30,6 +30,7 @@ from dfc.executor.core.tree import (
     Task,
     add_job,
     drop_job,
+    frame_of,
     move_job,
     note_record,
     settle,
@@ -77,6 +78,8 @@ def ask(state: State, task: Task, kind: Kind, path: str, detail: object = None) 
         state.agenda.append(Reach(task, kind, record, False))
         return
     if task.scope.reason is not None:
+        if path in state.begun or path in state.retrying:
+            frame_of(task.scope).records.append(path)
         settle(state, task, TaskState.STOPPED)
         return
     job = add_job(state, task, kind, path, detail=detail)
@@ -218,6 +221,9 @@ def stopped(state: State, path: str) -> None:
 def give_up(state: State, job: Job) -> None:
     """The activation ends here, without a record; its task with it."""
     drop_job(state, job)
+    if job.kind in ACTIVATIONS:
+        # Its attempts may be recorded.
+        frame_of(job.task.scope).records.append(job.path)
     if job.task.state is TaskState.OPEN and job.kind in ACTIVATIONS:
         settle(state, job.task, TaskState.STOPPED)
 

@@ -209,7 +209,7 @@ def fetched(state: State, job: Job, event: ItemsFetched) -> None:
         return
     work = items_of(task)
     if event.first_error is not None:
-        work.errors.setdefault(0, event.first_error)
+        work.errors.setdefault(event.first_failed, event.first_error)
         assert isinstance(task.node, MapNode)
         work.stopping = work.stopping or task.node.on_error is OnError.FAIL
     work.waiting.extend(event.items)
@@ -245,7 +245,7 @@ def close_map(state: State, task: Task, scope: Scope) -> None:
     hand_up(task, scope)
     task.number = max(task.number, scope.commits)
     outcome = outcome_of(scope)
-    if work.undos:
+    if work.undos or outcome is TaskState.STOPPED:
         frame_of(task.scope).records += scope.records
     if outcome is TaskState.STOPPED:
         _forget_item(state, task, scope.number)

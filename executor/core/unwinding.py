@@ -102,6 +102,9 @@ def _to_undo(scope: Scope) -> list[Undo]:
         case Role.ROOT, _:
             # All may have completed before a cancel request that counts all the same.
             runs = outcome is not TaskState.COMPLETED or scope.reason is not None
+        case Role.BODY, TryNode() if scope.reason is Reason.BREAK:
+            round = _left_round(scope)
+            return [undo for undo in scope.undos if not _leads_to_break(round, undo)]
         case (Role.UNDO, _) | (Role.BODY, TryNode()):
             runs = outcome is not TaskState.COMPLETED
         case Role.BODY, RetryNode():

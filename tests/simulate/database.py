@@ -185,6 +185,8 @@ class Database:
         self.journal += 1
         if instance.ended and kind != "started":
             instance.after_end.append(path)
+        if kind in ("timed", "decided") and instance.is_over(path):
+            instance.late.add(path)
         entry = Entry(
             at=self.journal,
             kind=kind,
@@ -376,7 +378,7 @@ class Database:
         if any(isinstance(inner, CompensateNode) for inner in nodes_in(node.body)):
             return
         carried = {part for shape in action.carry.values() for part in paths_in(shape)}
-        for left in instance.paths() - carried:
+        for left in instance.paths() - carried - instance.late:
             if not left.startswith(f"{path}[") or int(left[len(path) + 1 :].split("]")[0]) >= action.round:
                 continue
             raise Broken(f"{instance.id}: `{path}` stands at {action.round}, and `{left}` is still there")

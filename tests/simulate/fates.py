@@ -88,7 +88,7 @@ class Fates:
         at = where(path)
         if (end := self.forced.get(at.node)) is not None:
             loop, value = end
-            rounds = next(number for id, number in reversed(at.frames) if id == loop)
+            rounds = next((number for id, number in reversed(at.frames) if id == loop), self.rounds_max)
             last = 1 + self.number("rounds", at.frame.rsplit("[", 1)[0]) % self.rounds_max
             return value if rounds >= last or self.number("leave", path) % 5 == 0 else not value
         return self.number("truth", path) % 5 < 3

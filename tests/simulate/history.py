@@ -49,6 +49,9 @@ class History:
     touched: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     """Frame and node id of all that is recorded, and of the loops, maps and retries around it."""
     frames: set[str] = field(default_factory=set[str])
+    """Rounds, attempts and items of which something is recorded."""
+    begun: set[str] = field(default_factory=set[str])
+    """Those that somebody has begun."""
     effects: Counter[str] = field(default_factory=Counter[str])
     """How often the statement of an activation has had its effect."""
     sent: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -65,8 +68,16 @@ class History:
             self.by_path[entry.path] = [entry]
         else:
             known.append(entry)
+        if entry.kind == "started":
+            self._begin(entry.path)
         if entry.kind in ("completed", "failed", "decided", "item"):
             self.touch(entry.path)
+
+    def _begin(self, path: str) -> None:
+        frame = ""
+        for id, number in where(path).frames:
+            frame += f"{id}[{number}]/"
+            self.begun.add(frame)
 
     def touch(self, path: str) -> None:
         """Something has come of the node of a path."""

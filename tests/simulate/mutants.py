@@ -145,7 +145,12 @@ class _Nothing(Exception):
 
 SHELL = (
     Mutant(name="fence not checked", seed=1, active=_nothing, rules=lambda: Rules(fence=False)),
-    Mutant(name="checkpoint not unique", seed=1, active=_nothing, rules=lambda: Rules(unique=False)),
+    Mutant(
+        name="checkpoint not unique",
+        seed=1,
+        active=_nothing,
+        rules=lambda: Rules(unique=False, settled=False),
+    ),
     Mutant(name="two winners", seed=1, active=_nothing, rules=lambda: Rules(first_decision=False)),
     Mutant(name="half of a transaction commits", seed=1, active=_nothing, rules=lambda: Rules(atomic=False)),
     Mutant(name="parked never wakes", seed=1, active=_nothing, rules=lambda: Rules(parked_wake=False)),

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from dfc.compiler.plan import ArmsMode, CompensateNode, JoinNode, RetryNode, TryNode
+from dfc.compiler.plan import ArmsMode, CompensateNode, JoinNode, MapNode, RetryNode, TryNode
 from dfc.executor import decide, drive
 from dfc.executor.actions import FetchItems
 from dfc.executor.core import (
@@ -354,6 +354,14 @@ def _an_item_is_skipped(_: Any) -> Any:
     return mutated
 
 
+def _items_begin_after_a_failure(close_map: Any) -> Any:
+    def mutated(state: Any, task: Any, scope: Any) -> None:
+        close_map(state, task, scope)
+        maps.items_of(task).stopping = False
+
+    return mutated
+
+
 def _takeover_forgets_beginnings(remember: Any) -> Any:
     def mutated(records: Any) -> Any:
         return replace(remember(records), begun=frozenset())
@@ -494,6 +502,11 @@ CORE = (
         name="an item is skipped",
         seed=1,
         active=changed(asking, "FetchItems", _an_item_is_skipped),
+    ),
+    Mutant(
+        name="items begin after one has failed",
+        seed=1,
+        active=_closing(MapNode, _items_begin_after_a_failure),
     ),
     Mutant(
         name="an attempt that may happen once is repeated",

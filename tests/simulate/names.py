@@ -87,12 +87,10 @@ def picked(random: Random, names: Names, many: int) -> Sequence[Entry]:
 def reference(random: Random, entry: Entry, uses: Uses) -> Reference:
     """A reference to a name, as its nodes allow."""
     source, *otherwise = entry.ids
-    use, column = random.choice(uses[source]) if not otherwise else (Use.VALUE, None)
-    if not entry.sure and not otherwise and source[0] in "sh" and random.random() < 0.3:
-        use, column = Use.ERROR, random.choice(("message", "sqlstate"))
-    optional = not entry.sure and use is Use.VALUE
-    if use in (Use.ROWS, Use.JSON, Use.ROW_COUNT) and not entry.sure:
-        use, column, optional = Use.VALUE, None, True
+    wanted = uses[source]
+    if not entry.sure:
+        wanted = tuple(pair for pair in wanted if pair[0] not in (Use.ROWS, Use.JSON))
+    use, column = random.choice(wanted) if not otherwise else (Use.VALUE, None)
     name = source.strip("[]!")
     return Reference(
         Parameter(
@@ -102,7 +100,7 @@ def reference(random: Random, entry: Entry, uses: Uses) -> Reference:
             start=0,
             end=0,
             column=column,
-            optional=optional,
+            optional=not entry.sure,
             otherwise=tuple(otherwise),
         )
     )

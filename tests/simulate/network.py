@@ -87,7 +87,7 @@ class Network:
             return await asyncio.shield(call.answer)
         except asyncio.CancelledError:
             # The server is asked to cancel: in time, or too late.
-            if not call.served and self.random.random() < 0.6:
+            if not call.served and self.random.random() < 0.5:
                 call.drop()
             elif statement and not call.answer.done():
                 await asyncio.wait([call.answer])

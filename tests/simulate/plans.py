@@ -173,6 +173,7 @@ class Builder:
                 self.steps[name] = (body, self.steps[name][1])
             policy = self.policy(autocommit=body.form is Form.AUTOCOMMIT)
         draft.add(SqlNode(id=name, after=draft.last, body=body, policy=policy))
+        self.may_fail(name, policy)
         return names.with_one(name, sure=policy.on_error is OnError.FAIL)
 
     def http(self, draft: Draft, around: Around, names: Names) -> Names:
@@ -188,7 +189,14 @@ class Builder:
         node = HttpNode(id=name, after=draft.last, request=request, many=many, policy=self.policy(http=True))
         draft.add(node)
         self.uses[name] = ((Use.VALUE, None),) if many else ((Use.VALUE, None), (Use.VALUE, "body"))
+        self.may_fail(name, node.policy)
         return names.with_one(name, sure=node.policy.on_error is OnError.FAIL)
+
+    def may_fail(self, name: str, policy: Policy) -> None:
+        """A step that may fail without consequence has an error to refer to."""
+        if policy.on_error is OnError.CONTINUE:
+            errors = ((Use.ERROR, "message"), (Use.ERROR, "sqlstate"))
+            self.uses[name] = (*self.uses[name], *errors)
 
     def value(self, draft: Draft, around: Around, names: Names) -> Names:
         """A reference that stands alone, to something that is the same in every execution."""
@@ -237,7 +245,7 @@ class Builder:
             branch = replace(around.inner, track=(*around.track, (name, number)))
             for _ in range(self.random.randint(1, 2)):
                 after = after.merged(self.expression(draft, branch, names), names)
-            if around.loop is not None and self.chance(0.06):
+            if around.loop is not None and self.chance(0.15):
                 leave = self.name("break")
                 draft.add(BreakNode(id=leave, after=draft.last, loop=around.loop))
             lasts.append(draft.last[0])
@@ -345,7 +353,7 @@ class Builder:
                 arms.append(draft.block)
                 continue
             block, seen = self.chain(arm, names, 2)
-            if around.loop is not None and self.chance(0.1):
+            if around.loop is not None and self.chance(0.2):
                 block = self.leaving(block, arm, seen)
             arms.append(block)
             after.append(seen)
@@ -398,7 +406,9 @@ class Builder:
             on_error=self.random.choice((OnError.FAIL, OnError.CONTINUE)),
         )
         draft.add(node)
-        return self.structure(name, names)
+        names = self.structure(name, names)
+        self.uses[name] = ((Use.VALUE, None), (Use.ROWS, None))
+        return names
 
     def _is_list(self, entry: Entry) -> bool:
         id = entry.ids[0]

@@ -12,7 +12,7 @@ from dfc.executor.actions import Finish
 from dfc.executor.journal import Completed, Decided, Failed, Rows, Shape, StepError, Value
 from tests.simulate.fates import Fates
 from tests.simulate.history import History
-from tests.simulate.places import Places
+from tests.simulate.places import Places, where
 from tests.simulate.values import Given, text_of
 
 
@@ -79,6 +79,8 @@ class Instance:
 
     # What only the simulator sees
     history: History = field(default_factory=History)
+    late: set[str] = field(default_factory=set[str])
+    """Rows that were written when their round was over: they had been under way."""
     executions: dict[str, int] = field(default_factory=dict[str, int])
     after_end: list[str] = field(default_factory=list[str])
 
@@ -110,6 +112,16 @@ class Instance:
             failed = sum(row.error is not None for row in rows)
             return Value(json=json.dumps({"count": len(rows), "failed": failed}))
         return Value(json=json.dumps([_shown(row) for row in rows]))
+
+    def is_over(self, path: str) -> bool:
+        """Whether a path is in a round before the one where its loop stands."""
+        frame = ""
+        for id, number in where(path).frames:
+            row = self.positions.get(f"{frame}{id}/round")
+            if row is not None and number < row.round:
+                return True
+            frame += f"{id}[{number}]/"
+        return False
 
     def paths(self) -> set[str]:
         """The paths of all rows."""

@@ -110,17 +110,13 @@ def items_of(instance: Instance, action: FetchItems) -> ItemsFetched:
     """The next items of a map."""
     rows = instance.items[action.path]
     wanted = [row for row in rows if row.number > action.after and (action.ended or not row.ended)]
-    error = next((row.error for row in rows if row.error is not None), None)
+    failed = next((row for row in rows if row.error is not None and action.after == 0), None)
     return ItemsFetched(
         path=action.path,
         items=tuple([Item(number=row.number, value=row.value) for row in wanted[: action.limit]]),
-        **_failed(error, sum(row.error is not None for row in rows)),
+        first_error=None if failed is None else failed.error,
+        first_failed=0 if failed is None else failed.number,
     )
-
-
-def _failed(error: StepError | None, failed: int) -> dict[str, Any]:
-    """Under the name that the event has for it."""
-    return {"first_error": error} if "first_error" in ItemsFetched.__slots__ else {"failed": failed}
 
 
 def batches(source: Given, size: int, path: str) -> list[Rows | Value]:

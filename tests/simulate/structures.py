@@ -67,7 +67,8 @@ def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
     if here.cut and _steps(node.final) and not walk.touched(node.final, here.frame):
         if recorded and _runs(node.final):
             raise walk.say(f"`{here.frame}{node.id}` was entered, and its finally has not run")
-        return out
+        if walk.block(node.final, here.at(out.at)).end is not End.ERROR:
+            return out
     whole = replace(here.at(out.at), cut=False, leaving=None, alone=False, soft=here.cut or here.soft)
     final = walk.block(node.final, whole)
     if final.end is End.ERROR and out.end is not End.LEFT:

@@ -12,6 +12,7 @@ from dfc.compiler.plan import (
     HttpNode,
     LoopNode,
     MapNode,
+    OnError,
     RetryNode,
     SqlNode,
     TimeoutNode,
@@ -152,6 +153,8 @@ class Watch:
                     assert item[0] == id
                     if (of, item[1]) in self.ended_items:
                         return f"after the end of item {item[1]} of `{of}`"
+                    if what.node.on_error is OnError.FAIL and self._failed(of, frame):
+                        return f"after an item of `{of}` had failed"
                 case ArmsNode(mode=mode) if text is not None:
                     number = int(what.part.removeprefix("branch "))
                     if decisions.arm(text) != number or mode is ArmsMode.ALL_OR_CANCEL:
@@ -182,6 +185,13 @@ class Watch:
         before = 1 if row is None else row.round
         if self.instance.token == self.claim.token and round < before:
             raise self.say(f"`{path}` goes from {before} to {round}")
+
+    def _failed(self, map: str, frame: str) -> bool:
+        """Whether it knows of an item that has failed, and begins another one."""
+        items = self.instance.items.get(map)
+        if items is None or frame in self.instance.history.begun:
+            return False
+        return any(path == map and items[number - 1].error is not None for path, number in self.ended_items)
 
     def finishes(self, finish: Finish) -> None:
         """The driver wants the instance to end."""

@@ -1,0 +1,40 @@
+"""Cases as text: what `--shrink` prints and `--case` reads."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dfc.compiler.plan_json import from_json, to_json
+from tests.simulate.plans import Made
+from tests.simulate.run import Case
+
+
+def written_case(case: Case, seed: int) -> str:
+    """A case and the seed with which it fails, in one line."""
+    plans = [
+        {"plan": to_json(made.plan), "forced": made.forced, "doomed": sorted(made.doomed)}
+        for made in case.plans
+    ]
+    fields = {"faults": case.faults, "badness": case.badness, "slowness": case.slowness}
+    return json.dumps({"seed": seed, "plans": plans, **fields})
+
+
+def read_case(text: str) -> tuple[Case, int]:
+    """What `written_case` has written."""
+    fields: dict[str, Any] = json.loads(text)
+    plans = [
+        Made(
+            plan=from_json(made["plan"]),
+            forced={step: (loop, value) for step, (loop, value) in made["forced"].items()},
+            doomed=frozenset(made["doomed"]),
+        )
+        for made in fields["plans"]
+    ]
+    case = Case(
+        plans=tuple(plans),
+        badness=fields["badness"],
+        slowness=fields["slowness"],
+        faults=fields["faults"],
+    )
+    return case, fields["seed"]
