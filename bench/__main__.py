@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import compiling, running
+from bench import bounded, compiling, running
 from bench.measure import Figure, Setup, setup
 
 FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
@@ -25,6 +25,8 @@ FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "start": running.first_and_repeated_start,
     "latency": running.latency,
     "throughput": running.throughput,
+    "map": bounded.map_of_many,
+    "loop": bounded.loop_of_many,
 }
 
 
@@ -34,6 +36,7 @@ def main() -> int:
     parser.add_argument("figures", nargs="*", metavar="figure", help=f"one or more of {', '.join(FIGURES)}")
     parser.add_argument("--workflows", type=int, default=2000, help="for throughput (default 2000)")
     parser.add_argument("--seconds", type=int, default=5, help="for each pgbench run (default 5)")
+    parser.add_argument("--items", type=int, default=20_000, help="for map; a tenth for loop (default 20000)")
     options = parser.parse_args()
     unknown = [name for name in options.figures if name not in FIGURES]
     if unknown:
@@ -43,7 +46,9 @@ def main() -> int:
     print(f"Python {platform.python_version()}, {machine}\n")
     with (
         tempfile.TemporaryDirectory(prefix="dfc-bench-") as folder,
-        setup(Path(folder), workflows=options.workflows, seconds=options.seconds) as ready,
+        setup(
+            Path(folder), workflows=options.workflows, seconds=options.seconds, items=options.items
+        ) as ready,
     ):
         for name in names:
             for figure in FIGURES[name](ready):

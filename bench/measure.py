@@ -39,6 +39,7 @@ class Setup:
     folder: Path
     workflows: int
     seconds: int
+    items: int
     stack: contextlib.ExitStack
     results: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -76,10 +77,10 @@ class Setup:
 
 
 @contextlib.contextmanager
-def setup(folder: Path, *, workflows: int, seconds: int) -> Generator[Setup]:
+def setup(folder: Path, *, workflows: int, seconds: int, items: int) -> Generator[Setup]:
     """A place to measure in; server and worker are gone afterwards."""
     with contextlib.ExitStack() as stack:
-        yield Setup(folder=folder, workflows=workflows, seconds=seconds, stack=stack)
+        yield Setup(folder=folder, workflows=workflows, seconds=seconds, items=items, stack=stack)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from dfc.compiler.plan_print import plan_text
 from dfc.compiler.render import render, to_json
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
+from dfc.compiler.variables import NO_VARIABLES, Variables
 
 Answer = dict[str, object]
 
@@ -36,7 +37,8 @@ def respond(line: bytes) -> Answer:
         request = _request(line)
         match request:
             case {"do": "compile_wire", "wire": str(wire)}:
-                return {"id": request.get("id"), **answer_wire(wire)}
+                variables = _variables(request.get("variables", {}))
+                return {"id": request.get("id"), **answer_wire(wire, variables)}
             case {"do": "compile_file", "name": str(name), "text": str(text)}:
                 return {"id": request.get("id"), **answer_file(Source(name, text))}
             case _:
@@ -47,9 +49,9 @@ def respond(line: bytes) -> Answer:
         return {"id": request.get("id"), **_internal(problem, request)}
 
 
-def answer_wire(wire: str) -> Answer:
+def answer_wire(wire: str, variables: Variables = NO_VARIABLES) -> Answer:
     """`compile_wire`: the plan of an expression that the SQL door stored."""
-    compiled = compile_wire(wire)
+    compiled = compile_wire(wire, variables)
     return {**_plan(compiled.plan), **_problems(compiled.problems, compiled.source)}
 
 
@@ -68,6 +70,15 @@ def _request(line: bytes) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise RequestError("the request is not an object")
     return cast("dict[str, object]", value)
+
+
+def _variables(value: object) -> Variables:
+    if not isinstance(value, dict):
+        raise RequestError("`variables` is not an object of texts")
+    given = cast("dict[str, object]", value)
+    if not all(isinstance(text, str) for text in given.values()):
+        raise RequestError("`variables` is not an object of texts")
+    return cast("dict[str, str]", given)
 
 
 def _statement(statement: CompiledStatement | ServerStatement) -> Answer:

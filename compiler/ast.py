@@ -56,15 +56,15 @@ class Text:
         return self.span.end if ending else self.span.start
 
 
+PolicyValue = int | bool | str | Duration | tuple[str, ...]
+"""A number, a truth value, a text (for `settings` JSON text as jsonb writes it), a duration, or texts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """The policy arguments of a call, in the order of the wire text; only those that were given.
+    """The policy arguments of a call, in the order of the wire text; only those that were given."""
 
-    A value is an int, a bool, a text, a `plan.Duration`, a tuple of texts, or (for `settings`) JSON text as
-    jsonb writes it.
-    """
-
-    given: tuple[tuple[str, int | bool | str | Duration | tuple[str, ...]], ...] = ()
+    given: tuple[tuple[str, PolicyValue], ...] = ()
     span: Span = field(default=NOWHERE, compare=False)
 
 

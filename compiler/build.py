@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from dfc.compiler import constants
-from dfc.compiler.ast import Bind, Chain, Expression, FanOut, Join, Later, Text, placeholder
+from dfc.compiler.ast import Bind, Chain, Expression, FanOut, If, Join, Loop, Race, Text, placeholder
 from dfc.compiler.constants import ConstantFault
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.functions import Functions
@@ -80,6 +80,9 @@ class Arguments:
 SIGNS = {"CHAIN": "~>", "FAN": "|=>", "JOIN": "&", "RACE": "|", "THEN": "?>", "ELSE": "!>"}
 """The workflow operators by their terminals."""
 
+_RESERVED = frozenset({"do"})
+"""Names of arguments that PostgreSQL takes only in quotes."""
+
 _Compute: TypeAlias = Callable[[], Value]
 Part: TypeAlias = Value | Leaf | Named | Argument | Arguments
 
@@ -134,8 +137,8 @@ class Builder:
             "converted": self._converted,
             "array": self._array,
             "type": self._type,
-            "modifiers": self._first,
-            "bounds": self._first,
+            "modifiers": self._enclosed,
+            "bounds": self._enclosed,
             "name": self._name,
         }
 
@@ -151,6 +154,12 @@ class Builder:
 
     def _first(self, parts: list[Part]) -> Part:
         return parts[0]
+
+    def _enclosed(self, parts: list[Part]) -> Part:
+        """What begins with a bracket, as that bracket with the span of all of it."""
+        first, last = parts[0], parts[-1]
+        assert isinstance(first, Leaf) and isinstance(last, Leaf)
+        return replace(first, lexeme=Lexeme(first.lexeme.kind, first.lexeme.start, last.lexeme.end))
 
     def _spelled(self, parts: list[Part]) -> Part:
         """The operator inside of `OPERATOR(df.~>)`, with the span of all of it."""
@@ -259,6 +268,9 @@ class Builder:
         value = _value(parts[-1])
         first = parts[0]
         name = first.name if isinstance(first, Leaf) and first.type == "IDENT" else None
+        if isinstance(first, Leaf) and name in _RESERVED and not first.written.startswith('"'):
+            help = f"""write `"{name}" => ...`, or leave the name out"""
+            self._fault("DF101", f"`{first.written}` is a reserved word of SQL", first.span, help=help)
         variadic = isinstance(first, Leaf) and first.type == "VARIADIC"
         start = first.span if isinstance(first, Leaf) else value.span
         return Argument(value=value, name=name, variadic=variadic, span=start.to(value.span))
@@ -287,7 +299,7 @@ class Builder:
             body = self.functions.expression(value)
             span = loop.span.to(value.span)
             self._loops.add(span)
-            value = _later("@>", (body,), span)
+            value = Tree(expression=Loop(body=body, span=span), span=span)
         return value
 
     def _expression(self, parts: list[Part]) -> Part:
@@ -347,16 +359,17 @@ class Builder:
                 items = [*_items(first, "CHAIN"), *_items(second, "CHAIN")]
                 return _Group(Null(span=span), "CHAIN", items)
             case "FAN":
-                extended = list(first.branches) if isinstance(first, FanOut) else [first]
+                # A group that is cancelled as a whole does not grow.
+                extended = (first,) if not isinstance(first, FanOut) or first.cancels else first.branches
                 return _Group(Null(span=span), "FAN", [*extended, second])
             case "JOIN":
                 return _Group(Tree(expression=Join(branches=(first, second), span=span), span=span))
             case "RACE":
-                return _Group(_later("|", (first, second), span))
+                return _Group(Tree(expression=Race(arms=(first, second), span=span), span=span))
             case "THEN":
-                return _Group(_later("?>", (first, second), span))
-            case "ELSE" if isinstance(first, Later) and first.construct == "?>":
-                return _Group(_later("?> with !>", (*first.children, second), span))
+                return _Group(Tree(expression=If(condition=first, then=second, span=span), span=span))
+            case "ELSE" if isinstance(first, If) and first.otherwise is None:
+                return _Group(Tree(expression=replace(first, otherwise=second, span=span), span=span))
             case "ELSE":
                 self._fault(
                     "DF164",
@@ -412,7 +425,3 @@ def _positional(value: Value) -> Argument:
 
 def _items(expression: Expression, operator: str) -> Sequence[Expression]:
     return expression.items if operator == "CHAIN" and isinstance(expression, Chain) else (expression,)
-
-
-def _later(construct: str, children: tuple[Expression, ...], span: Span) -> Tree:
-    return Tree(expression=Later(construct=construct, children=children, span=span), span=span)

@@ -6,10 +6,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from dfc.compiler.constants import INT4_MAX, ConstantFault, document, integer_of, number_of, truth_of
+from dfc.compiler.constants import (
+    INT4_MAX,
+    ConstantFault,
+    array_of,
+    document,
+    integer_of,
+    number_of,
+    truth_of,
+)
 from dfc.compiler.diagnostics import Diagnostic, Note, error
 from dfc.compiler.names import name_fault
-from dfc.compiler.signatures import Parameter, Signature, Want
+from dfc.compiler.signatures import OF_REQUESTS, POLICY_NAMES, Parameter, Signature, Want
 from dfc.compiler.span import Span
 from dfc.compiler.values import (
     Argument,
@@ -39,6 +47,7 @@ _EXAMPLES = {
     Want.DURATION: "a number of seconds, or a text like `'1 hour 30 min'`",
     Want.JSON: """an object in quotes, for example `'{"a": 1}'`""",
     Want.LIST: "an array of strings, for example `ARRAY['a', 'b']`",
+    Want.BRANCHES: "an array of steps, for example `ARRAY['SELECT 1', 'SELECT 2']`",
     Want.MOMENT: "a time in quotes, for example `'2030-01-31 12:00+00'`",
     Want.ANY: "a constant",
 }
@@ -87,7 +96,7 @@ def closest(word: str, known: Iterable[str]) -> str:
 def bind(function: str, signature: Signature, given: Sequence[Argument], span: Span, report: Report) -> Bound:
     """Give each argument its parameter; where that is not possible, report it and guess."""
     bound = Bound(function=function, span=span)
-    named = {p.name: p for p in (*signature.parameters, *signature.options)}
+    named = {p.name: p for p in signature.every}
     positional: list[Argument] = []
     misnamed: list[Argument] = []
     for argument in given:
@@ -101,7 +110,9 @@ def bind(function: str, signature: Signature, given: Sequence[Argument], span: S
                     "DF160",
                     f"`{function}` has no argument `{argument.name}`",
                     argument.span,
-                    help=nearest(argument.name, tuple(named)) or _arguments(function, signature),
+                    help=_misplaced_policy(argument.name, signature)
+                    or nearest(argument.name, tuple(named))
+                    or _arguments(function, signature),
                 )
             )
         elif argument.name in bound.by_name:
@@ -117,11 +128,20 @@ def bind(function: str, signature: Signature, given: Sequence[Argument], span: S
     return bound
 
 
+def _misplaced_policy(name: str, signature: Signature) -> str:
+    """What to do with a policy that a function does not take; empty for a name that is no policy."""
+    if name not in POLICY_NAMES:
+        return ""
+    if signature.options and signature.options[0].name in POLICY_NAMES:
+        return f"leave it out: `{name}` is a policy of {'requests' if name in OF_REQUESTS else 'statements'}"
+    return "give it to the steps inside"
+
+
 def _guess(
     bound: Bound, signature: Signature, positional: Sequence[Argument], misnamed: Sequence[Argument]
 ) -> None:
     """Find a likely place for the arguments of a faulty call, so that what is wrong in them is reported."""
-    options = {p.name for p in (*signature.parameters, *signature.options)}
+    options = {p.name for p in signature.every}
     for argument in misnamed:
         place = closest(argument.name or "", options - bound.by_name.keys())
         if place:
@@ -129,8 +149,14 @@ def _guess(
         else:
             bound.strays.append(argument.value)
     if signature.variadic:
-        placed = {id(argument) for argument in bound.by_name.values()}
-        bound.listed = _listed([argument for argument in positional if id(argument) not in placed])
+        placed = {id(argument) for name, argument in bound.by_name.items() if name != "branches"}
+        given = [argument for argument in positional if id(argument) not in placed]
+        if signature.array and _gives_array(bound, positional):
+            branches = bound.by_name.get("branches")
+            bound.strays += [a.value for a in given if not isinstance(a.value, Array)]
+            given = [a for a in given if isinstance(a.value, Array)]
+            given += [branches] if branches is not None and branches not in given else []
+        bound.listed = _listed(given)
         return
     for index, argument in enumerate(positional):
         if any(argument is placed for placed in bound.by_name.values()):
@@ -171,6 +197,8 @@ def _twice(function: str, argument: Argument, first: Span) -> Diagnostic:
 def _place(bound: Bound, signature: Signature, positional: list[Argument], report: Report) -> bool:
     """Place the positional arguments, and say what is missing or too much."""
     function = bound.function
+    if signature.array and _gives_array(bound, positional):
+        return _place_array(bound, signature, positional, report)
     for argument in positional:
         if argument.variadic and not (signature.variadic and len(positional) == 1):
             message = f"`{function}` takes no VARIADIC argument there"
@@ -179,8 +207,14 @@ def _place(bound: Bound, signature: Signature, positional: list[Argument], repor
         if isinstance(argument.value, Faulty) or not signature.variadic:
             continue
         if isinstance(argument.value, Array) != argument.variadic:
-            message = f"`{function}` takes an array with VARIADIC in front of it, and nothing else with it"
-            report(error("DF163", message, argument.span, help=f"write `{function}(VARIADIC ARRAY[...])`"))
+            message = f"`{function}` takes one array of all branches, or single ones"
+            report(error("DF163", message, argument.span, help=f"write `{function}(ARRAY[...])`"))
+            return False
+    for option in signature.array:
+        if option.name in bound.by_name:
+            message = f"`{option.name}` needs all branches in one array"
+            help = f"write `{function}(ARRAY[...], {option.name} => ...)`"
+            report(error("DF161", message, bound.by_name[option.name].span, help=help))
             return False
     if signature.variadic and not any(p.name in bound.by_name for p in signature.parameters):
         listed = _listed(positional)
@@ -216,12 +250,47 @@ def _place(bound: Bound, signature: Signature, positional: list[Argument], repor
     return not missing
 
 
+def _gives_array(bound: Bound, positional: Sequence[Argument]) -> bool:
+    """Whether a call gives all branches as one array, without VARIADIC."""
+    first = positional[0] if positional else None
+    return "branches" in bound.by_name or (
+        first is not None and isinstance(first.value, Array) and not first.variadic
+    )
+
+
+def _place_array(bound: Bound, signature: Signature, positional: list[Argument], report: Report) -> bool:
+    """Place the arguments of a call with one array of branches."""
+    function = bound.function
+    names = [p.name for p in signature.array]
+    strays = [a for name, a in bound.by_name.items() if name not in names]
+    strays += [a for a in positional if a.variadic] + positional[len(names) :]
+    if strays:
+        message = f"`{function}` takes one array of all branches, or single ones"
+        report(error("DF163", message, strays[0].span, help=f"write `{function}(ARRAY[...])`"))
+        return False
+    for name, argument in zip(names, positional, strict=False):
+        if name in bound.by_name:
+            report(_twice(function, bound.by_name[name], argument.span))
+            return False
+        bound.by_name[name] = argument
+    branches = check_type(function, signature.array[0], bound.by_name["branches"].value, report)
+    if not isinstance(branches, Array):
+        return False
+    if len(branches.items) < signature.least:
+        help = f"write `{function}(ARRAY['SELECT 1', 'SELECT 2'])`"
+        report(error("DF162", f"`{function}` needs at least one branch", branches.span, help=help))
+        return False
+    bound.listed = branches.items
+    return True
+
+
 def _listed(positional: Sequence[Argument]) -> tuple[Value, ...]:
-    """The arguments of a variadic call, or the elements of its one VARIADIC array."""
-    values = tuple(argument.value for argument in positional)
-    if len(values) == 1 and isinstance(values[0], Array):
-        return values[0].items
-    return values
+    """The arguments of a variadic call, arrays taken apart."""
+    return tuple(
+        item
+        for argument in positional
+        for item in (argument.value.items if isinstance(argument.value, Array) else (argument.value,))
+    )
 
 
 def _arguments(function: str, signature: Signature) -> str:
@@ -254,7 +323,7 @@ def check_type(function: str, parameter: Parameter, value: Value, report: Report
 
 
 def _fitting(parameter: Parameter, value: Value) -> Value | None:
-    if isinstance(value, Tree | Submission):
+    if isinstance(value, Tree | Submission) and parameter.want is not Want.ANY:
         return None
     untyped = value.text.value if isinstance(value, String) and not value.typed else None
     match parameter.want:
@@ -278,18 +347,41 @@ def _fitting(parameter: Parameter, value: Value) -> Value | None:
             if untyped is not None:
                 return document(untyped, True, value.span)
             return document(value.written, True, value.span) if isinstance(value, Document) else None
+        case Want.DURATION if isinstance(value, Typed):
+            return value if value.type == "interval" else None
         case Want.NUMBER | Want.DURATION | Want.MOMENT:
             return value if isinstance(value, Number | String | Typed) else None
         case Want.LIST:
-            return value if isinstance(value, Array | String) else None
+            return _texts(value if untyped is None else array_of(untyped, value.span))
+        case Want.BRANCHES:
+            branches = value if untyped is None else array_of(untyped, value.span)
+            return branches if isinstance(branches, Array) else None
         case Want.ANY | Want.EXPRESSION:
             return value
+
+
+def _texts(value: Value) -> Value | None:
+    """An array that holds nothing but texts; one of nothing at all has to say what it is an array of."""
+    if not isinstance(value, Array):
+        return None
+    if not value.items and not value.typed:
+        raise ConstantFault(
+            "DF159", "an empty array needs a type", value.span, "write `ARRAY[]::text[]`, or leave it out"
+        )
+    if all(isinstance(item, String) for item in value.items):
+        return value
+    strange = [item for item in value.items if not isinstance(item, String)]
+    if isinstance(strange[0], Faulty):
+        return Faulty(span=value.span)
+    message = f"{described(strange[0])} stands in an array of texts"
+    raise ConstantFault("DF159", message, strange[0].span, "write each element in quotes")
 
 
 def _name(parameter: Parameter, value: Value) -> Value | None:
     if not isinstance(value, String):
         return None
-    fault = name_fault(value.text.value)
+    allowed = bool(parameter.reserved) and value.text.value == parameter.reserved
+    fault = "" if allowed else name_fault(value.text.value)
     if fault:
         shown = value.text.value if len(value.text.value) <= 70 else value.text.value[:67] + "..."
         raise ConstantFault("DF113", f"the name `{shown}` {fault}", value.span, "choose another name")

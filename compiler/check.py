@@ -11,10 +11,20 @@ from dfc.compiler.rules.df105_duplicate_step import duplicate_step
 from dfc.compiler.rules.df106_parallel_reference import parallel_reference
 from dfc.compiler.rules.df107_early_reference import early_reference
 from dfc.compiler.rules.df108_missing_part import missing_part
+from dfc.compiler.rules.df109_break_outside import break_outside
 from dfc.compiler.rules.df121_reference_in_body import reference_in_body
+from dfc.compiler.rules.df130_lone_rows import lone_rows
+from dfc.compiler.rules.df132_misplaced_policy import misplaced_policy
+from dfc.compiler.rules.df133_policy_twice import policy_twice
+from dfc.compiler.rules.df141_not_atomic import not_atomic
+from dfc.compiler.rules.df142_undo_of_undo import undo_of_undo
 from dfc.compiler.rules.df190_not_executable import not_executable
 from dfc.compiler.rules.df201_mixed_operators import mixed_operators
 from dfc.compiler.rules.df202_parallel_conflict import parallel_conflict
+from dfc.compiler.rules.df203_near_name_in_literal import near_name_in_literal
+from dfc.compiler.rules.df204_reference_in_constant import reference_in_constant
+from dfc.compiler.rules.df310_race_effects import race_effects
+from dfc.compiler.rules.df311_failing_reference import failing_reference
 from dfc.compiler.rules.df511_nesting_levels import nesting_levels
 from dfc.compiler.rules.df512_steps import steps
 
@@ -26,10 +36,20 @@ RULES: tuple[Rule, ...] = (
     parallel_reference,
     early_reference,
     missing_part,
+    break_outside,
     reference_in_body,
+    lone_rows,
+    misplaced_policy,
+    policy_twice,
+    not_atomic,
+    undo_of_undo,
     not_executable,
     mixed_operators,
     parallel_conflict,
+    near_name_in_literal,
+    reference_in_constant,
+    race_effects,
+    failing_reference,
 )
 
 # These come first, and alone: what they refuse is too big for the rest.

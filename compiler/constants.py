@@ -124,6 +124,39 @@ def document(written: str, binary: bool, span: Span) -> Document:
     return Document(value=value, written=text, binary=binary, span=span)
 
 
+_ELEMENT = re.compile(
+    r"[ \t\n\r\f\v]*+(?:\"(?P<quoted>(?:[^\"\\]|\\.)*+)\"|(?P<bare>[^{}\",\\\s]++(?: ++[^{}\",\\\s]++)*+))"
+    r"[ \t\n\r\f\v]*+(?P<end>[,}])",
+    re.DOTALL,
+)
+
+
+def array_of(written: str, span: Span) -> Array:
+    """A text as an array of texts, `{a,"b c"}`. Raises ConstantFault when it is none, or has dimensions."""
+    text = written.strip(" \t\n\r\f\v")
+    if text[:1] == "{" and text[1:].strip(" \t\n\r\f\v") == "}":
+        return Array(items=(), typed=True, span=span)
+    items: list[Value] = []
+    position = 1 if text.startswith("{") else len(text)
+    while (element := _ELEMENT.match(text, position)) is not None:
+        quoted, bare = element["quoted"], element["bare"]
+        value = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) if bare is None else bare
+        null = bare is not None and bare.lower() == "null"
+        items.append(Null(span=span) if null else String(text=Text(value=value, span=span), span=span))
+        position = element.end()
+        if element["end"] == "}":
+            break
+    if not items or position != len(text) or not text.endswith("}"):
+        readable = text.startswith("{") and text.endswith("}")
+        raise ConstantFault(
+            "DF165" if readable else "DF159",
+            "this text cannot be read as an array of texts" if readable else "this text is not an array",
+            span,
+            "write it as `ARRAY['a', 'b']`",
+        )
+    return Array(items=tuple(items), typed=True, span=span)
+
+
 def cast(value: Value, type_name: str, span: Span) -> Value:
     """The constant as another type. Raises ConstantFault when that is not possible while compiling."""
     if isinstance(value, Faulty):
@@ -152,8 +185,11 @@ def cast(value: Value, type_name: str, span: Span) -> Value:
         return document(written, type_name == "jsonb", span)
     if type_name in OPAQUE_TYPES and isinstance(value, String):
         return Typed(type=type_name, text=value.text.value, span=span)
-    if type_name == "text[]" and isinstance(value, Array):
+    if isinstance(value, Typed) and value.type == type_name:
         return replace(value, span=span)
+    if type_name == "text[]" and isinstance(value, Array | String):
+        array = value if isinstance(value, Array) else array_of(value.text.value, span)
+        return replace(array, typed=True, span=span)
     if type_name in KNOWN_TYPES:
         raise _impossible(value, type_name, span)
     raise ConstantFault(

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dfc.compiler import wire
-from dfc.compiler.ast import Expression, Hole, Piece, ServerStatement, Sql, Workflow
+from dfc.compiler.ast import (
+    Break,
+    Expression,
+    Hole,
+    Http,
+    Map,
+    Piece,
+    Ref,
+    ServerStatement,
+    Sql,
+    Text,
+    Workflow,
+)
 from dfc.compiler.check import RULES, SIZE_RULES, check
-from dfc.compiler.diagnostics import Diagnostic, has_errors
+from dfc.compiler.diagnostics import Diagnostic, Severity, has_errors, note
 from dfc.compiler.facts import Facts
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.lower import lower, node_ids
 from dfc.compiler.outline import Outline, outline
 from dfc.compiler.parse import parse_expression, parse_file
 from dfc.compiler.plan import Plan
+from dfc.compiler.policies import policing
 from dfc.compiler.printer import HOLE, print_expression
-from dfc.compiler.scope import NO_SCOPE, resolve
+from dfc.compiler.scope import NO_SCOPE, known_names, resolve
 from dfc.compiler.silence import without_silenced
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
-from dfc.compiler.sql.analysis import Analysis, analyse
+from dfc.compiler.sql.analysis import Analysis, analyse, literals_of
+from dfc.compiler.sql.references import Reference, reference_at
+from dfc.compiler.templates import request_statement, value_statement, with_requests_texts
+from dfc.compiler.variables import NO_VARIABLES, Variables, spliced, template_texts
 
 SQL_DOOR = "df.start"
 
@@ -45,7 +61,10 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledStatement:
-    """A workflow of a file, compiled. `wire` is the text of its expression, None where it has no plan."""
+    """A workflow of a file, compiled. `wire` is the text of its expression, None where it has errors.
+
+    A template has `wire` and no plan: variables decide what it says, so that it is compiled when it starts.
+    """
 
     statement: Workflow
     compiled: Compiled
@@ -71,7 +90,11 @@ def compile_file(source: Source) -> CompiledFile:
             statements.append(statement)
             continue
         compiled = compile_workflow(statement.body, source, statement.mixed, faulty=statement.faulty)
-        text = wire.write(statement.body) if compiled.plan is not None else None
+        is_template = False
+        if compiled.plan is None:
+            compiled, is_template = _without_deferred(statement.body, compiled)
+        ready = compiled.plan is not None or (is_template and not statement.faulty)
+        text = wire.write(statement.body) if ready else None
         statements.append(CompiledStatement(statement=statement, compiled=compiled, wire=text))
         problems += compiled.problems
     problems.sort(key=lambda problem: problem.span.start)
@@ -79,12 +102,38 @@ def compile_file(source: Source) -> CompiledFile:
     return CompiledFile(source=source, statements=tuple(statements), problems=heard)
 
 
-def compile_wire(text: str) -> Compiled:
-    """Compile what the SQL door stored. Spans refer to the expression as the printer writes it."""
+def _without_deferred(tree: Expression, compiled: Compiled) -> tuple[Compiled, bool]:
+    """Notes (DF211) in place of the errors inside texts with a `{name}`; whether no other error is left.
+
+    Only the variables of whoever starts the workflow can tell whether they are errors.
+    """
+    places = [text.span for text in template_texts(tree)]
+    problems: list[Diagnostic] = []
+    deferred: set[Span] = set()
+    for problem in compiled.problems:
+        inside = [at for at in places if at.start <= problem.span.start and problem.span.end <= at.end]
+        if problem.severity is Severity.ERROR and inside:
+            deferred.add(inside[0])
+        else:
+            problems.append(problem)
+    is_template = bool(deferred) and not has_errors(problems)
+    for place in deferred:
+        said = "not analysed: what this says depends on the variables of whoever starts the workflow"
+        problems.append(note("DF211", said, place, help="set them with `SELECT df.setvar(...)` before it"))
+    problems.sort(key=lambda problem: problem.span.start)
+    return replace(compiled, problems=tuple(problems)), is_template
+
+
+def compile_wire(text: str, variables: Variables = NO_VARIABLES) -> Compiled:
+    """Compile what the SQL door stored, with the values that the variables in it had when it was started.
+
+    Spans refer to the expression as the printer writes it, with these values in it.
+    """
     read = wire.read(text)
     tree = read.tree or read.draft
     if tree is None:
         return Compiled(source=Source(SQL_DOOR, text), problems=read.problems)
+    tree = spliced(tree, variables)
     source = Source(SQL_DOOR, print_expression(tree))
     parsed = parse_expression(source)
     problems = _placed(parsed.problems, read.faults, source)
@@ -122,8 +171,15 @@ def compile_workflow(
     oversize = check(Facts(outline=flat, scope=NO_SCOPE, analyses={}), SIZE_RULES)
     if has_errors(oversize):
         return Compiled(source=source, problems=tuple(oversize))
-    analyses = _analyse(flat)
-    facts = Facts(outline=flat, scope=resolve(flat, analyses), analyses=analyses, mixed=mixed)
+    known = known_names(flat)
+    analyses = _analyse(flat, known.__contains__)
+    facts = Facts(
+        outline=flat,
+        scope=resolve(flat, _references(flat, analyses, known)),
+        analyses=analyses,
+        policies=policing(flat),
+        mixed=mixed,
+    )
     problems = [problem for analysis in analyses.values() for problem in analysis.problems]
     problems += check(facts, RULES)
     problems.sort(key=lambda problem: problem.span.start)
@@ -134,8 +190,48 @@ def compile_workflow(
     return Compiled(source=source, problems=tuple(problems), plan=plan, provenance=_origins(facts))
 
 
-def _analyse(flat: Outline) -> dict[int, Analysis]:
-    return {i: analyse(unit.tree.query) for i, unit in enumerate(flat.units) if isinstance(unit.tree, Sql)}
+def _analyse(flat: Outline, known: Callable[[str], bool]) -> dict[int, Analysis]:
+    """The analysis of each unit that has a statement, its author's or one that the compiler writes."""
+    found: dict[int, Analysis] = {}
+    for index, unit in enumerate(flat.units):
+        text: Text | None = None
+        match unit.tree:
+            case Sql(query=query):
+                found[index] = _analysis(query, known)
+            case Map(items=Sql(query=query)):
+                text = query
+            case Http():
+                text = request_statement(unit.tree, known)
+            case Break(value=Text() as value):
+                text = value_statement(value, known)
+            case _:
+                pass
+        if text is not None:
+            found[index] = analyse(text)
+    return found
+
+
+def _analysis(text: Text, known: Callable[[str], bool]) -> Analysis:
+    """The analysis of a step's statement; of one that computes a request, with its texts computed too."""
+    analysis = analyse(text)
+    if analysis.http is not None and any(reference.literal for reference in analysis.references):
+        written = with_requests_texts(analysis.text, known)
+        return analysis if written is None else analyse(written)
+    return analysis
+
+
+def _references(
+    flat: Outline, analyses: Mapping[int, Analysis], known: frozenset[str]
+) -> dict[int, tuple[Reference, ...]]:
+    """The references of each unit: those of its statement, or the one that stands alone."""
+    found = {unit: literals_of(analysis, known)[0] for unit, analysis in analyses.items()}
+    for index, unit in enumerate(flat.units):
+        match unit.tree:
+            case Ref(text=text) | Map(items=Ref(text=text)):
+                found[index] = (reference_at(text.value, 0, len(text.value)),)
+            case _:
+                pass
+    return found
 
 
 def _origins(facts: Facts) -> dict[str, Origin]:

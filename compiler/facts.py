@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dfc.compiler.ast import Http, Unordered
+from dfc.compiler.ast import Atomic, Compensate, FanOut, Http, Join, Map, Ref, Retry, Text, Timeout, Unordered
 from dfc.compiler.grouping import Mixed
-from dfc.compiler.outline import OUTERMOST, Outline
+from dfc.compiler.outline import Branch, Fork, Outline, Role
+from dfc.compiler.plan import Returns
+from dfc.compiler.policies import NO_POLICING, Policing
 from dfc.compiler.scope import Scope
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis
@@ -15,19 +17,33 @@ from dfc.compiler.sql.analysis import Analysis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """A workflow after name resolution. `analyses` has an entry for each unit that is SQL.
+    """A workflow after name resolution.
 
-    `mixed` is what only the parser sees, and is empty for the SQL door.
+    `analyses` has an entry for each unit with a statement: a SQL step, the query of a map, what the compiler
+    writes for a request or a value with references. `mixed` is what only the parser sees, and is empty for
+    the SQL door.
     """
 
     outline: Outline
     scope: Scope
     analyses: Mapping[int, Analysis]
+    policies: Policing = NO_POLICING
     mixed: tuple[Mixed, ...] = ()
 
+    def text(self, unit: int) -> Text:
+        """The text that the references of a unit stand in."""
+        analysis = self.analyses.get(unit)
+        if analysis is not None:
+            return analysis.text
+        tree = self.outline.units[unit].tree
+        if isinstance(tree, Map):
+            tree = tree.items
+        assert isinstance(tree, Ref), "only these have references"
+        return tree.text
+
     def locate(self, unit: int, start: int, end: int) -> Span:
-        """Where `start` to `end` of a unit's SQL stands in the source."""
-        return self.analyses[unit].text.locate(start, end)
+        """Where `start` to `end` of a unit's text stands in the source."""
+        return self.text(unit).locate(start, end)
 
     def is_http(self, unit: int) -> bool:
         """Whether the unit sends HTTP requests."""
@@ -36,11 +52,48 @@ class Facts:
             analysis is not None and analysis.http is not None
         )
 
+    def is_count(self, unit: int) -> bool:
+        """Whether the result of the unit is surely the number of rows of a statement that returns none."""
+        giver = self.giver(unit)
+        analysis = None if giver is None else self.analyses.get(giver)
+        if giver is None or analysis is None or analysis.problems or self.is_http(giver):
+            return False
+        tree = self.outline.units[giver].tree
+        return not isinstance(tree, Map) and analysis.returns is Returns.COUNT
+
+    def giver(self, unit: int) -> int | None:
+        """The unit without parts, group or map whose result a unit has; None where it is one of several."""
+        here = unit
+        while True:
+            fork = self.fork(here)
+            if fork is None:
+                return here
+            match fork.tree:
+                case Atomic() | Retry() | Compensate():
+                    pass
+                case Timeout() if fork.tree.otherwise is None:
+                    pass
+                case Map() | Join() | FanOut():
+                    return here
+                case _:
+                    return None
+            here = self.branches(fork)[0].last
+
+    def fork(self, unit: int) -> Fork | None:
+        """The fork that a unit is; None for a leaf."""
+        number = self.outline.units[unit].fork
+        return None if number is None else self.outline.forks[number]
+
+    def branches(self, fork: Fork) -> tuple[Branch, ...]:
+        """The parts of a fork."""
+        return tuple([self.outline.branches[branch] for branch in fork.branches])
+
     def is_inside_unordered(self, unit: int) -> bool:
         """Whether the unit stands inside a construct that cannot be executed yet, or in a hole."""
-        branch = self.outline.units[unit].branch
-        while branch != OUTERMOST:
-            if isinstance(self.outline.branches[branch].tree, Unordered):
-                return True
-            branch = self.outline.branches[branch].parent
-        return False
+        around = self.outline.around(self.outline.units[unit].branch)
+        return any(isinstance(fork.tree, Unordered) for _, fork in around)
+
+    def is_inside(self, unit: int, kinds: type | tuple[type, ...], *roles: Role) -> bool:
+        """Whether the unit stands in a part, of these roles, of a construct of one of these kinds."""
+        around = self.outline.around(self.outline.units[unit].branch)
+        return any(isinstance(fork.tree, kinds) and branch.role in roles for branch, fork in around)

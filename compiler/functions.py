@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from dfc.compiler import constants
@@ -10,12 +9,8 @@ from dfc.compiler.ast import (
     Bind,
     Chain,
     Expression,
-    FanOut,
     Hole,
-    Http,
-    Join,
     Later,
-    Sql,
     Step,
     Text,
     links,
@@ -24,15 +19,14 @@ from dfc.compiler.ast import (
 from dfc.compiler.calls import Bound, Report, bind, check_type, closest, nearest
 from dfc.compiler.constants import ConstantFault
 from dfc.compiler.diagnostics import Diagnostic, error
-from dfc.compiler.json_text import JsonObject
-from dfc.compiler.names import LONE_REFERENCE, is_blank, is_identifier, is_reference, name_fault
+from dfc.compiler.names import is_identifier, name_fault
+from dfc.compiler.nodes import GROUPS, LATER, Call, Nodes
 from dfc.compiler.signatures import (
     HELPERS,
-    HTTP_METHODS,
     JSON_BUILDERS,
     STEPS,
     SUBMISSIONS,
-    Parameter,
+    VARIABLES,
     Signature,
     Want,
 )
@@ -53,7 +47,6 @@ from dfc.compiler.values import (
 )
 from dfc.compiler.wire import MARKER, WireError, decode
 
-_URL = re.compile(r"https?://|\$[^$0-9]|\{", re.IGNORECASE)
 _START_DEFAULTS = {"transaction_mode": "caller", "priority": "0", "queue": "default"}
 _NAMES_OF_A_CALL_MAX = 2
 _TRANSACTION_MODES = ("caller", "new")
@@ -67,6 +60,7 @@ class Functions:
 
     def __init__(self, report: Report) -> None:
         self._report = report
+        self._nodes = Nodes(report)
         self.has_plan = False
 
     def _fault(self, code: str, message: str, span: Span, *, help: str = "") -> None:
@@ -118,15 +112,7 @@ class Functions:
                 help=f"write `df.call('{shown}')` for a defined workflow, `df.sql('{shown}')` for SQL",
             )
             return Hole(span=value.span)
-        return self._sql(value.text, value.span)
-
-    def _sql(self, query: Text, span: Span) -> Expression:
-        if is_blank(query.value):
-            self._fault("DF116", "this step is empty", span, help="write one SQL statement")
-            return Hole(span=span)
-        if is_reference(query.value):
-            return Later(construct=f"{query.value}{LONE_REFERENCE}", children=(), span=span)
-        return Sql(query=query, span=span)
+        return self._nodes.statement(value.text, value.span)
 
     def _wired(self, value: String) -> Expression:
         try:
@@ -163,9 +149,9 @@ class Functions:
             if name in SUBMISSIONS:
                 return self._submission(name, SUBMISSIONS[name], arguments, span)
             if name in HELPERS:
-                self._fault(
-                    "DF155", f"`df.{name}` is not a step", name_span, help="call it inside a SQL step"
-                )
+                alone = f"write `SELECT df.{name}(...)` as a statement of its own"
+                help = alone if name in VARIABLES else "call it inside a SQL step"
+                self._fault("DF155", f"`df.{name}` is not a step", name_span, help=help)
                 return faulty([argument.value for argument in arguments], span)
         self._fault(
             "DF156",
@@ -213,26 +199,52 @@ class Functions:
         bound = bind(f"df.{name}", signature, arguments, span, _unheard if meant else self._report)
         known = len(bound.strays)
         values = self._checked(bound, signature, meant)
-        wrong = meant or not bound.complete or len(bound.strays) > known
-        children = self._children(bound, signature, meant)
+        parts, listed = self._parts(bound, signature, meant), self._listed(bound, meant)
+        spans = {parameter: argument.span for parameter, argument in bound.by_name.items()}
+        call = Call(name=name, span=span, values=values, spans=spans, parts=parts, listed=listed)
         needed = [p.name for p in signature.parameters if p.required and p.want is not Want.EXPRESSION]
-        if not meant and bound.complete and all(parameter in values for parameter in needed):
-            node = self._made(name, values, children, span)
-            if wrong and not isinstance(node, Later):
-                node = placeholder((node, *expressions(bound.strays)), span)
-        else:
-            node = _patched(name, bound, (*children, *expressions(bound.strays)), span, meant)
-        option = next((o.name for o in signature.options if bound.is_given(o.name)), None)
-        if option is not None and not meant and not isinstance(node, Later):
-            node = Later(construct=f"{option} of {bound.function}", children=(node,), span=span)
+        if bound.listed is not None:
+            needed = []
+        sound = not meant and bound.complete and all(parameter in values for parameter in needed)
+        if not sound:
+            return self._patched(call, bound, meant)
+        node = self._nodes.make(call)
+        if len(bound.strays) > known and not isinstance(node, Later):
+            return placeholder((node, *expressions(bound.strays)), span)
         return node
+
+    def _patched(self, call: Call, bound: Bound, meant: bool) -> Expression:
+        """The node of a faulty call. The name of a step counts as far as it is legible."""
+        strays = expressions(bound.strays)
+        children = (*call.children, *strays)
+        if call.name in ("step", "as"):
+            given = bound.by_name.get("name")
+            text = given.value.text if given is not None and isinstance(given.value, String) else None
+            if text is None or (bound.guessed and name_fault(text.value)):
+                text = Text(value="", span=call.span)
+            body = placeholder(children, call.span)
+            if call.name == "step":
+                return Step(name=text, body=body, span=call.span)
+            return Bind(name=text, body=body, span=call.span)
+        if call.name in LATER:
+            if meant:
+                return Hole(children=children, span=call.span)
+            return Later(construct=bound.function, children=children, span=call.span)
+        if (
+            call.name in GROUPS
+            or not call.parts
+            or (call.name == "if_rows" and "result_name" not in call.values)
+        ):
+            return placeholder(children, call.span)
+        quiet = Nodes(_unheard if meant else self._report)
+        return placeholder((quiet.make(call), *strays), call.span)
 
     def _checked(self, bound: Bound, signature: Signature, meant: bool = False) -> dict[str, Value]:
         """The arguments that are no expressions, each of its type, without those left out, NULL or wrong."""
         values: dict[str, Value] = {}
-        for parameter in (*signature.parameters, *signature.options):
+        for parameter in signature.every:
             argument = bound.by_name.get(parameter.name)
-            if argument is None or parameter.want is Want.EXPRESSION:
+            if argument is None or parameter.want in (Want.EXPRESSION, Want.BRANCHES):
                 continue
             sure = argument.name == parameter.name or (argument.name is None and not bound.guessed)
             report = self._report if sure and (bound.complete or not meant) else _unheard
@@ -243,91 +255,32 @@ class Functions:
                 values[parameter.name] = value
         return values
 
-    def _children(self, bound: Bound, signature: Signature, meant: bool = False) -> tuple[Expression, ...]:
-        """The arguments that are expressions, in order. Of a faulty call, what is no step is left out."""
-        given: list[Value] = []
-        if bound.listed is not None:
-            given += bound.listed
+    def _parts(self, bound: Bound, signature: Signature, meant: bool = False) -> dict[str, Expression]:
+        """The arguments that are expressions, by name. Of a faulty call, what is no step is left out."""
+        parts: dict[str, Expression] = {}
         for parameter in signature.parameters:
             argument = bound.by_name.get(parameter.name)
-            if (
-                argument is not None
-                and parameter.want is Want.EXPRESSION
-                and self._counts(parameter, argument)
-            ):
-                given.append(argument.value)
+            if argument is None or parameter.want is not Want.EXPRESSION:
+                continue
+            if parameter.required or not isinstance(argument.value, Null):
+                found = self._expressions(argument.value, bound, meant)
+                if len(found) == 1:
+                    parts[parameter.name] = found[0]
+                elif found:
+                    parts[parameter.name] = Hole(children=found, span=argument.value.span)
+        return parts
+
+    def _listed(self, bound: Bound, meant: bool) -> tuple[Expression, ...]:
+        """The branches of a variadic function."""
+        return tuple([e for value in bound.listed or () for e in self._expressions(value, bound, meant)])
+
+    def _expressions(self, value: Value, bound: Bound, meant: bool) -> tuple[Expression, ...]:
+        """An argument as the expression that it is; of a faulty call, those that are in it."""
         if bound.complete and not meant:
-            return tuple([self.expression(value) for value in given])
-        found: list[Expression] = []
-        for value in given:
-            if isinstance(value, String) and (bound.complete or not meant):
-                found.append(self._plain(value))
-            else:
-                found += expressions((value,))
-        return tuple(found)
-
-    @staticmethod
-    def _counts(parameter: Parameter, argument: Argument) -> bool:
-        return parameter.required or not isinstance(argument.value, Null)
-
-    def _made(
-        self, name: str, values: dict[str, Value], children: tuple[Expression, ...], span: Span
-    ) -> Expression:
-        """The node that a call of a step function makes."""
-        match name:
-            case "sql":
-                query = _text(values["query"])
-                if MARKER in query.value:
-                    help = "write the expression itself, without `df.sql`"
-                    self._fault("DF115", "this statement has a piece of an expression in it", span, help=help)
-                    return Hole(span=span)
-                return self._sql(query, span)
-            case "step":
-                return Step(name=_text(values["name"]), body=children[0], span=span)
-            case "as":
-                return Bind(name=_text(values["name"]), body=children[0], span=span)
-            case "seq" if len(children) == 1:
-                return children[0]
-            case "seq":
-                return Chain(items=tuple(item for child in children for item in links(child)), span=span)
-            case "join" | "join3":
-                return Join(branches=children, span=span)
-            case "parallel":
-                return FanOut(branches=children, span=span)
-            case "http":
-                return self._http(values, span)
-            case _:
-                inner = tuple(child for child in children if not _is_lone_reference(child))
-                return Later(construct=f"df.{name}", children=inner, span=span)
-
-    def _http(self, values: dict[str, Value], span: Span) -> Expression:
-        url = _text(values["url"])
-        faults = 0
-        if _URL.match(url.value) is None:
-            faults += 1
-            shown = url.value if len(url.value) <= 70 else url.value[:67] + "..."
-            help = "begin it with `http://` or `https://`, or with a reference"
-            self._fault("DF114", f"`{shown}` is not an http address", url.span, help=help)
-        method = _text(values["method"]).value.upper() if "method" in values else "POST"
-        if method not in HTTP_METHODS:
-            faults += 1
-            help = f"use one of {', '.join(HTTP_METHODS)}"
-            self._fault("DF114", f"`{method}` is not an HTTP method", values["method"].span, help=help)
-        timeout = values.get("timeout_seconds")
-        seconds = int(timeout.digits) if isinstance(timeout, Number) else 30
-        if seconds <= 0:
-            faults += 1
-            where = timeout.span if timeout else span
-            self._fault("DF114", "`timeout_seconds` has to be positive", where, help="write 1 or more")
-        headers = values.get("headers")
-        written = headers.written if isinstance(headers, Document) and headers.value is not None else None
-        if isinstance(headers, Document) and headers.value is not None and not _all_text(headers):
-            faults += 1
-            help = """write them as '{"Accept": "text/csv"}'"""
-            self._fault("DF114", "`headers` has to be an object of strings", headers.span, help=help)
-        body = _text(values["body"]) if "body" in values else None
-        node = Http(url=url, method=method, body=body, headers=written, timeout_seconds=seconds, span=span)
-        return placeholder((node,), span) if faults else node
+            return (self.expression(value),)
+        if isinstance(value, String) and (bound.complete or not meant):
+            return (self._plain(value),)
+        return expressions((value,))
 
     # Statements
 
@@ -368,15 +321,10 @@ class Functions:
         workflow = bound.value("workflow") if name == "schedule" else None
         if isinstance(workflow, String) and is_identifier(workflow.text.value):
             return Later(construct="df.schedule", children=(), span=bound.span)
-        children = self._children(bound, signature)
+        children = tuple(self._parts(bound, signature).values())
         if name == "start":
             return children[0] if children else Hole(span=bound.span)
         return Later(construct=f"df.{name}", children=children, span=bound.span)
-
-
-def _text(value: Value) -> Text:
-    assert isinstance(value, String)
-    return value.text
 
 
 def _unheard(problem: Diagnostic) -> None:
@@ -396,37 +344,6 @@ def _fits(name: str, arguments: Sequence[Argument], span: Span) -> bool:
         else not isinstance(check_type(name, parameter, value, _unheard), Faulty)
         for parameter, value in values
     )
-
-
-def _patched(
-    name: str, bound: Bound, children: tuple[Expression, ...], span: Span, meant: bool
-) -> Expression:
-    """The node of a faulty call of the function `name`. The name of a step counts as far as it is legible."""
-    if name in ("step", "as"):
-        given = bound.by_name.get("name")
-        text = given.value.text if given is not None and isinstance(given.value, String) else None
-        if text is None or (bound.guessed and name_fault(text.value)):
-            text = Text(value="", span=span)
-        body = placeholder(children, span)
-        return (
-            Step(name=text, body=body, span=span) if name == "step" else Bind(name=text, body=body, span=span)
-        )
-    if name in ("sql", "http", "seq", "join", "join3", "parallel"):
-        return placeholder(children, span)
-    return (
-        Hole(children=children, span=span)
-        if meant
-        else Later(construct=bound.function, children=children, span=span)
-    )
-
-
-def _is_lone_reference(expression: Expression) -> bool:
-    return isinstance(expression, Later) and expression.construct.endswith(LONE_REFERENCE)
-
-
-def _all_text(headers: Document) -> bool:
-    value = headers.value
-    return isinstance(value, JsonObject) and all(isinstance(item, str) for _, item in value.pairs)
 
 
 def _is_default(name: str, value: Value) -> bool:

@@ -22,6 +22,8 @@ def in_order(nodes: Sequence[Node]) -> tuple[Node, ...]:
     Raises CircleError. The order is a function of the nodes alone: among those that may come next the
     one written first does.
     """
+    if len(nodes) == 1 and not nodes[0].after:
+        return tuple(nodes)
     place = {node.id: i for i, node in enumerate(nodes)}
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from(range(len(nodes)))

@@ -1,27 +1,70 @@
-"""From the outline to the plan: every unit becomes a node, every reference a parameter with its source."""
+"""From the outline to the plan: every unit becomes a node, every reference a parameter with its sources."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import assert_never
 
-from dfc.compiler.ast import FanOut, Hole, Http, Join, Later, Sql
+from dfc.compiler.ast import (
+    Atomic,
+    Break,
+    Compensate,
+    FanOut,
+    Hole,
+    Http,
+    If,
+    IfRows,
+    Join,
+    Later,
+    Loop,
+    Map,
+    Race,
+    Ref,
+    Retry,
+    Sql,
+    Timeout,
+    Try,
+)
 from dfc.compiler.facts import Facts
 from dfc.compiler.graph import in_order
+from dfc.compiler.json_text import JsonFault, read_json
+from dfc.compiler.links import Link, Of, Source
+from dfc.compiler.outline import FLAT, OUTERMOST, Fork, Outline, Role
 from dfc.compiler.plan import (
+    INPUT,
+    ArmsMode,
+    ArmsNode,
+    AtomicNode,
+    Block,
+    BreakNode,
+    CompensateNode,
+    Form,
     HttpNode,
+    IfNode,
     JoinNode,
+    LoopNode,
+    MapNode,
     Node,
+    OnError,
     Parameter,
+    Part,
     Plan,
     Request,
-    Returns,
+    RetryNode,
     SqlBody,
     SqlNode,
+    TimeoutNode,
+    TryNode,
     Use,
+    ValueNode,
+    error_source,
+    item_source,
 )
 from dfc.compiler.plan_verify import verify
-from dfc.compiler.scope import Link
+from dfc.compiler.policies import policy_of
+from dfc.compiler.scope import known_names
+from dfc.compiler.sql.analysis import literals_of
 
 
 class LoweringError(RuntimeError):
@@ -30,11 +73,8 @@ class LoweringError(RuntimeError):
 
 def lower(facts: Facts) -> Plan:
     """The plan of a workflow that has no errors. Raises LoweringError when its verifier finds faults."""
-    ids = node_ids(facts)
-    bindings = _bindings(facts, ids)
-    used = {link.source for links in facts.scope.links.values() for link in links}
-    nodes = [_node(facts, unit, ids, bindings[unit], unit in used) for unit in range(len(ids))]
-    plan = Plan(nodes=in_order(nodes), result=ids[-1])
+    lowering = _Lowering(facts)
+    plan = lowering.plan()
     faults = verify(plan)
     if faults:
         raise LoweringError("; ".join(faults[:3]))
@@ -47,16 +87,288 @@ def node_ids(facts: Facts) -> list[str]:
     for name in facts.outline.names:
         if name.step:
             named.setdefault(name.unit, name.text.value)
+    names = frozenset([name.text.value for name in facts.outline.names])
     ids: list[str] = []
-    for unit, tree in enumerate(unit.tree for unit in facts.outline.units):
+    for unit in range(len(facts.outline.units)):
         given = named.get(unit)
         if given is None:
-            kind = "join" if isinstance(tree, Join | FanOut) else "http" if facts.is_http(unit) else "sql"
-            given = f"{kind}_{unit + 1}"
-            while given in facts.scope.known:
+            given = f"{_kind(facts, unit)}_{unit + 1}"
+            while given in names:
                 given += "_"
         ids.append(given)
     return ids
+
+
+def _kind(facts: Facts, unit: int) -> str:
+    match facts.outline.units[unit].tree:
+        case Sql() | Http():
+            return "http" if facts.is_http(unit) else "sql"
+        case Ref():
+            return "value"
+        case Join() | FanOut():
+            return "join"
+        case If() | IfRows():
+            return "if"
+        case (
+            Loop() | Break() | Race() | Map() | Atomic() | Retry() | Timeout() | Try() | Compensate() as tree
+        ):
+            return type(tree).__name__.lower()
+        case Later() | Hole():
+            return "later"
+        case _:
+            assert_never(facts.outline.units[unit].tree)
+
+
+class _Lowering:
+    """What all nodes need: the ids, the names, who is referred to, and the blocks made so far, by branch."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._outline = facts.outline
+        self._known = known_names(facts.outline)
+        self._ids = node_ids(facts)
+        self._bindings = _bindings(facts, self._ids)
+        links = facts.scope.links.values()
+        sources = [source for found in links for link in found for source in link.sources]
+        self._used = {source.unit for source in sources if source.of is Of.RESULT}
+        self._blocks: dict[int, Block] = {}
+
+    def plan(self) -> Plan:
+        """The plan. A branch comes behind the one around it, so the inner blocks are made first."""
+        for branch, units in reversed(_by_block(self._outline)):
+            nodes = [self._node(unit) for unit in units]
+            block = Block(nodes=in_order(nodes), result=nodes[-1].id)
+            if branch == OUTERMOST:
+                return Plan(nodes=block.nodes, result=block.result)
+            self._blocks[branch] = block
+        raise LoweringError("a workflow without nodes came through the checks")
+
+    def _node(self, unit: int) -> Node:
+        found = self._outline.units[unit]
+        id = self._ids[unit]
+        after = tuple([self._ids[before] for before in found.after])
+        bindings = self._bindings[unit]
+        used = unit in self._used
+        if found.fork is not None:
+            return self._structure(self._outline.forks[found.fork], id, after, bindings, used)
+        match found.tree:
+            case Sql():
+                policy = policy_of(self._facts.policies.of(unit))
+                body = self._body(unit)
+                http = self._facts.analyses[unit].http
+                if http is None:
+                    return SqlNode(id=id, after=after, body=body, bindings=bindings, used=used, policy=policy)
+                return HttpNode(
+                    id=id,
+                    after=after,
+                    request=body,
+                    many=http.many,
+                    bindings=bindings,
+                    used=used,
+                    policy=policy,
+                )
+            case Http() as tree:
+                return HttpNode(
+                    id=id,
+                    after=after,
+                    request=self._body(unit) if unit in self._facts.analyses else _request(tree),
+                    bindings=bindings,
+                    used=used,
+                    policy=policy_of(self._facts.policies.of(unit)),
+                )
+            case Ref():
+                [parameter] = self._parameters(unit)
+                return ValueNode(id=id, after=after, parameter=parameter, bindings=bindings, used=used)
+            case Break() as tree:
+                loop = self._outline.loop_of(unit)
+                if loop is None:
+                    raise LoweringError("a `df.break` outside of a loop came through the checks")
+                return BreakNode(
+                    id=id,
+                    after=after,
+                    loop=self._ids[loop],
+                    value=self._body(unit) if unit in self._facts.analyses else _json(tree),
+                    bindings=bindings,
+                    used=used,
+                )
+            case _:
+                raise LoweringError("a part without a fork came through the outline")
+
+    def _structure(
+        self, fork: Fork, id: str, after: tuple[str, ...], bindings: tuple[str, ...], used: bool
+    ) -> Node:
+        """The node of a construct with parts."""
+        tree = fork.tree
+        match tree:
+            case Join() | FanOut() if not tree.cancels:
+                return JoinNode(id=id, after=after, bindings=bindings, used=used)
+            case Join() | FanOut() | Race():
+                return ArmsNode(
+                    id=id,
+                    after=after,
+                    arms=tuple([self._blocks[branch] for branch in fork.branches]),
+                    mode=ArmsMode.RACE if isinstance(tree, Race) else ArmsMode.ALL_OR_CANCEL,
+                    bindings=bindings,
+                    used=used,
+                )
+            case If() | IfRows():
+                return IfNode(
+                    id=id,
+                    after=after,
+                    condition=self._block(fork, Role.CONDITION),
+                    then=self._block(fork, Role.THEN),
+                    otherwise=self._optional(fork, Role.ELSE),
+                    bindings=bindings,
+                    used=used,
+                )
+            case Loop():
+                return LoopNode(
+                    id=id,
+                    after=after,
+                    body=self._block(fork, Role.BODY),
+                    condition=self._optional(fork, Role.WHILE),
+                    keep_undos=tree.keep_undos,
+                    bindings=bindings,
+                    used=used,
+                )
+            case Map():
+                has_query = fork.unit in self._facts.analyses
+                return MapNode(
+                    id=id,
+                    after=after,
+                    items=self._body(fork.unit) if has_query else self._parameters(fork.unit)[0],
+                    body=self._block(fork, Role.BODY),
+                    name=tree.name.value,
+                    max_parallel=tree.max_parallel,
+                    batch_size=tree.batch_size,
+                    on_error=OnError(tree.on_error),
+                    bindings=bindings,
+                    used=used,
+                )
+            case _:
+                return self._guarded(fork, id, after, bindings, used)
+
+    def _guarded(
+        self, fork: Fork, id: str, after: tuple[str, ...], bindings: tuple[str, ...], used: bool
+    ) -> Node:
+        """The node of a construct around a body that may fail, or be undone."""
+        tree = fork.tree
+        match tree:
+            case Atomic() | Retry():
+                policy = policy_of(self._facts.policies.of(fork.unit))
+                kind = AtomicNode if isinstance(tree, Atomic) else RetryNode
+                body = self._block(fork, Role.BODY)
+                return kind(id=id, after=after, body=body, policy=policy, bindings=bindings, used=used)
+            case Timeout():
+                return TimeoutNode(
+                    id=id,
+                    after=after,
+                    body=self._block(fork, Role.BODY),
+                    duration=tree.duration,
+                    otherwise=self._optional(fork, Role.ELSE),
+                    bindings=bindings,
+                    used=used,
+                )
+            case Try():
+                return TryNode(
+                    id=id,
+                    after=after,
+                    body=self._block(fork, Role.BODY),
+                    catch=self._block(fork, Role.CATCH),
+                    final=self._optional(fork, Role.FINALLY),
+                    bindings=bindings,
+                    used=used,
+                )
+            case Compensate():
+                return CompensateNode(
+                    id=id,
+                    after=after,
+                    body=self._block(fork, Role.BODY),
+                    undo=self._block(fork, Role.UNDO),
+                    bindings=bindings,
+                    used=used,
+                )
+            case Later(construct=construct):
+                raise LoweringError(f"`{construct}` came through the checks")
+            case Hole():
+                raise LoweringError("a faulty part came through the checks")
+            case _:
+                raise LoweringError(f"a `{type(tree).__name__}` came where none belongs")
+
+    def _block(self, fork: Fork, role: Role) -> Block:
+        found = self._optional(fork, role)
+        if found is None:
+            raise LoweringError(f"a construct has no part `{role}`")
+        return found
+
+    def _optional(self, fork: Fork, role: Role) -> Block | None:
+        for branch in fork.branches:
+            if self._outline.branches[branch].role is role:
+                return self._blocks[branch]
+        return None
+
+    # Statements and references
+
+    def _body(self, unit: int) -> SqlBody:
+        analysis = self._facts.analyses[unit]
+        parameters = self._parameters(unit)
+        return SqlBody(
+            sql=analysis.sql,
+            kind=analysis.kind,
+            form=Form.AUTOCOMMIT if self._is_autocommit(unit) else analysis.form,
+            returns=analysis.returns,
+            parameters=parameters,
+            literals=literals_of(analysis, self._known)[1],
+        )
+
+    def _is_autocommit(self, unit: int) -> bool:
+        given = self._facts.policies.of(unit).get("autocommit")
+        return given is not None and given.value is True
+
+    def _parameters(self, unit: int) -> tuple[Parameter, ...]:
+        links = self._facts.scope.links.get(unit, ())
+        return tuple(sorted(map(self._parameter, links), key=lambda parameter: parameter.start))
+
+    def _parameter(self, link: Link) -> Parameter:
+        """A reference with its sources. Of statements without rows, `$name` is the number of rows."""
+        reference = link.reference
+        first, *others = [self._source(source) for source in link.sources]
+        return Parameter(
+            name=reference.name,
+            source=first,
+            use=self._use(link),
+            start=reference.start,
+            end=reference.end,
+            column=reference.column,
+            optional=reference.optional,
+            aliased=reference.aliased,
+            otherwise=tuple(others),
+            identifier=reference.identifier,
+        )
+
+    def _use(self, link: Link) -> Use:
+        use = link.reference.use
+        if use is not Use.VALUE or link.reference.column is not None:
+            return use
+        only = link.only
+        if only is not None and only.of is Of.ITEM:
+            tree = self._outline.units[only.unit].tree
+            return Use.JSON if isinstance(tree, Map) and tree.batch_size > 1 else use
+        counts = all(source.of is Of.RESULT and self._facts.is_count(source.unit) for source in link.sources)
+        return Use.ROW_COUNT if counts else use
+
+    def _source(self, source: Source) -> str:
+        match source.of:
+            case Of.RESULT:
+                return self._ids[source.unit]
+            case Of.ITEM:
+                return item_source(self._ids[source.unit])
+            case Of.ERROR:
+                return error_source(self._ids[source.unit])
+            case Of.INPUT:
+                return INPUT
+            case _:
+                assert_never(source.of)
 
 
 def _bindings(facts: Facts, ids: list[str]) -> list[tuple[str, ...]]:
@@ -68,57 +380,27 @@ def _bindings(facts: Facts, ids: list[str]) -> list[tuple[str, ...]]:
     return [tuple(found) for found in names]
 
 
-def _node(facts: Facts, unit: int, ids: list[str], bindings: tuple[str, ...], used: bool) -> Node:
-    tree = facts.outline.units[unit].tree
-    after = tuple([ids[before] for before in facts.outline.units[unit].after])
-    match tree:
-        case Sql():
-            body = _body(facts, unit, ids)
-            http = facts.analyses[unit].http
-            if http is None:
-                return SqlNode(id=ids[unit], after=after, body=body, bindings=bindings, used=used)
-            return HttpNode(
-                id=ids[unit], after=after, request=body, many=http.many, bindings=bindings, used=used
-            )
-        case Http():
-            return HttpNode(id=ids[unit], after=after, request=_request(tree), bindings=bindings, used=used)
-        case Join() | FanOut():
-            return JoinNode(id=ids[unit], after=after, bindings=bindings, used=used)
-        case Later(construct=construct):
-            raise LoweringError(f"`{construct}` came through the checks")
-        case Hole():
-            raise LoweringError("a faulty part came through the checks")
-        case _:
-            assert_never(tree)
+def _by_block(outline: Outline) -> list[tuple[int, list[int]]]:
+    """The units of each block in written order; the block is known by its branch."""
+    block = {OUTERMOST: OUTERMOST}
+    units: dict[int, list[int]] = {OUTERMOST: []}
+    for number, branch in enumerate(outline.branches):
+        block[number] = block[branch.parent] if branch.role in FLAT else number
+        units.setdefault(block[number], [])
+    for number, unit in enumerate(outline.units):
+        units[block[unit.branch]].append(number)
+    return sorted(units.items())
 
 
-def _body(facts: Facts, unit: int, ids: list[str]) -> SqlBody:
-    analysis = facts.analyses[unit]
-    parameters = [_parameter(facts, link, ids) for link in facts.scope.links.get(unit, ())]
-    return SqlBody(
-        sql=analysis.sql,
-        kind=analysis.kind,
-        form=analysis.form,
-        returns=analysis.returns,
-        parameters=tuple(sorted(parameters, key=lambda parameter: parameter.start)),
-    )
-
-
-def _parameter(facts: Facts, link: Link, ids: list[str]) -> Parameter:
-    """A reference with its source. Of a statement without rows, `$name` is the number of rows."""
-    reference = link.reference
-    source = facts.analyses.get(link.source)
-    counts = source is not None and source.http is None and source.returns is Returns.COUNT
-    return Parameter(
-        name=reference.name,
-        source=ids[link.source],
-        use=Use.ROW_COUNT if counts else reference.use,
-        start=reference.start,
-        end=reference.end,
-        column=reference.column,
-        optional=reference.optional,
-        aliased=reference.aliased,
-    )
+def _json(tree: Break) -> str:
+    """The constant value of a break: JSON as it is, anything else as a JSON string."""
+    if tree.value is None:
+        return "null"
+    try:
+        read_json(tree.value.value)
+    except JsonFault:
+        return json.dumps(tree.value.value, ensure_ascii=False)
+    return tree.value.value
 
 
 def _request(tree: Http) -> Request:
@@ -135,4 +417,14 @@ def _request(tree: Http) -> Request:
             ]
         ),
         timeout_seconds=tree.timeout_seconds,
+        parts=() if tree.parts is None else tuple([_part(part) for part in json.loads(tree.parts)]),
+    )
+
+
+def _part(part: Mapping[str, str | None]) -> Part:
+    return Part(
+        name=part["name"] or "",
+        data_b64=part["data_b64"] or "",
+        filename=part.get("filename"),
+        content_type=part.get("content_type"),
     )

@@ -7,8 +7,6 @@ import re
 from dfc.grammar.lexer import reference_of
 
 NAME_CHARACTERS_MAX = 63
-LONE_REFERENCE = " as a step"
-"""What stands behind a reference that is a whole step, in the name of the construct (`ast.Later`)."""
 RESERVED = frozenset({"input", "item", "error"})
 
 _IDENTIFIER = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")

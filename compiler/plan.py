@@ -8,12 +8,15 @@ here; it never parses SQL.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-PLAN_FORMAT = 1
-COMPILER_VERSION = 1
+PLAN_FORMAT = 2
+READABLE_FORMATS = (1, 2)
+"""Plans of these formats can be read: instances keep the plan that they were started with."""
+COMPILER_VERSION = 2
 
 
 class Form(StrEnum):
@@ -135,9 +138,13 @@ class Parameter:
 
     `name` is the name as written (for messages and for the alias of a row set). `column` is None for the
     first column. `optional` (`?`) turns no rows and NULL into NULL instead of a failure. `aliased` says
-    that the author gave a row set an alias of their own. `otherwise` are the nodes, later ones first, whose
-    result counts where `source` has not run. `identifier`: it stands for the name of an object, in a
-    statement that takes no parameters.
+    that the author gave a row set an alias of their own. `identifier`: it stands for the name of an object,
+    in a statement that takes no parameters.
+
+    `source` is the latest written node that may be meant, and `otherwise` are the earlier ones, later ones
+    first. The one counts that ran last: of two, the one that ran in the later round of the loops around
+    both; in the same round the one written later, and so of two whose results have both been carried over
+    from earlier rounds. Without `optional` one of them has certainly run.
     """
 
     name: str
@@ -151,6 +158,13 @@ class Parameter:
     otherwise: tuple[str, ...] = ()
     identifier: bool = False
 
+    @property
+    def key(self) -> str:
+        """What the value goes under: two references with the same nodes to choose from have the same
+        value.
+        """
+        return "|".join((self.source, *self.otherwise)) if self.otherwise else self.source
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Literal:
@@ -158,7 +172,9 @@ class Literal:
 
     It becomes a text expression that joins its parts. `type_start` is where the name of its type begins
     (`interval '$n days'`), None for a plain literal. `escapes` are the offsets of each `$$name` that stands
-    for the text `$name`; a literal may have those alone.
+    for the text `$name`; a literal may have those alone. Where PostgreSQL's grammar takes nothing but a
+    constant (`COMMENT ON TABLE t IS $x`), a literal is exactly one reference, without quotes; with
+    `type_start` at its `start` a number can stand there (`RESTART WITH $n`), if the value is one.
     """
 
     start: int
@@ -348,8 +364,8 @@ class ArmsNode:
 class MapNode:
     """Runs `body` once for each row (or each `batch_size` rows) of `items`.
 
-    `items` is a query, or the reference whose result is meant. The row is `item_source(id)` for the body,
-    under the name `name`.
+    `items` is a query, or a reference: without a column the whole result is meant, its rows or the elements
+    of its JSON array. The row is `item_source(id)` for the body, under the name `name`.
     """
 
     id: str
@@ -471,3 +487,13 @@ def blocks_of(node: Node) -> tuple[tuple[str, Block], ...]:
             return ()
         case _:
             assert_never(node)
+
+
+def every_node(nodes: Sequence[Node]) -> Iterator[Node]:
+    """The nodes and those of all blocks in them, each node before those of its blocks."""
+    todo = list(reversed(nodes))
+    while todo:
+        node = todo.pop()
+        yield node
+        for _, block in reversed(blocks_of(node)):
+            todo += reversed(block.nodes)

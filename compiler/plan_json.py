@@ -1,45 +1,55 @@
 """The plan as JSON: one writer, one reader. Defaults are left out; everything else is written as it is.
 
-The executor reads plans from here in its hot path, so nothing but the plan's own modules is imported.
+A block is the array of its nodes, the last of which has its result. The executor reads plans from here in
+its hot path, so nothing but the plan's own modules is imported.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from enum import StrEnum
-from typing import NoReturn, TypeVar, assert_never, cast
+from collections.abc import Sequence
+from typing import assert_never
 
+from dfc.compiler.plan import READABLE_FORMATS as READABLE_FORMATS
 from dfc.compiler.plan import (
-    PLAN_FORMAT,
-    Form,
+    ArmsMode,
+    ArmsNode,
+    AtomicNode,
+    BreakNode,
+    CompensateNode,
+    Delivery,
+    Duration,
     HttpNode,
+    IfNode,
     JoinNode,
+    Literal,
+    LoopNode,
+    MapNode,
     Node,
+    OnError,
     Parameter,
+    Part,
     Plan,
+    Policy,
     Request,
-    Returns,
+    RetryNode,
     SqlBody,
     SqlNode,
-    Use,
+    TimeoutNode,
+    TryNode,
+    ValueNode,
+    blocks_of,
 )
+from dfc.compiler.plan_fields import Json
+from dfc.compiler.plan_fields import PlanFormatError as PlanFormatError
+from dfc.compiler.plan_read import read
 from dfc.compiler.plan_verify import verify
-
-Json = dict[str, object]
-
-
-class PlanFormatError(ValueError):
-    """A JSON value is not a plan of a format that this program knows. The message says where and why."""
 
 
 def to_json(plan: Plan) -> Json:
     """The plan as a JSON value of dicts, lists, strings, integers and booleans."""
-    return {
-        "format": plan.format,
-        "nodes": [_node_to_json(node) for node in plan.nodes],
-        "result": plan.result,
-    }
+    return {"format": plan.format, "nodes": _nodes(plan.nodes), "result": plan.result}
 
 
 def canonical(plan: Plan) -> str:
@@ -58,39 +68,72 @@ def from_json(value: object) -> Plan:
     Raises PlanFormatError for another format version, unknown or missing fields, wrong types, and for
     everything that `plan_verify.verify` finds.
     """
-    fields = _object(value, "plan")
-    version = fields.get("format")
-    if type(version) is not int or version != PLAN_FORMAT:
-        raise PlanFormatError(
-            f"plan format {version!r} is not known; this program reads format {PLAN_FORMAT}"
-        )
-    _known(fields, _PLAN_FIELDS, "plan")
-    nodes = tuple([_node(node, f"nodes[{i}]") for i, node in enumerate(_array(fields, "nodes", "plan"))])
-    plan = Plan(nodes=nodes, result=_text(fields, "result", "plan"))
+    plan = read(value)
     faults = verify(plan)
     if faults:
         raise PlanFormatError(f"the plan is not sound: {'; '.join(faults[:3])}")
     return plan
 
 
-# Writing
+def _nodes(nodes: Sequence[Node]) -> list[Json]:
+    """The nodes of a block with all blocks in them, worked off with a stack."""
+    written: list[Json] = []
+    todo: list[tuple[Sequence[Node], list[Json]]] = [(nodes, written)]
+    while todo:
+        block, into = todo.pop()
+        for node in block:
+            fields = _node(node)
+            into.append(fields)
+            inner: list[list[Json]] = []
+            for role, part in blocks_of(node):
+                inner.append([])
+                todo.append((part.nodes, inner[-1]))
+                if not isinstance(node, ArmsNode):
+                    fields[role] = inner[-1]
+            if isinstance(node, ArmsNode):
+                fields["arms"] = inner
+    return written
 
 
-def _node_to_json(node: Node) -> Json:
+def _node(node: Node) -> Json:
+    """A node without its blocks."""
     written: Json = {"id": node.id, "after": list(node.after)}
     match node:
         case SqlNode():
-            written["kind"] = "sql"
-            written["body"] = _body_to_json(node.body)
+            written |= {"kind": "sql", "body": _body(node.body), **_guarded(node.policy)}
         case HttpNode(request=request):
-            written["kind"] = "http"
-            written["request"] = (
-                _body_to_json(request) if isinstance(request, SqlBody) else _request_to_json(request)
-            )
+            asked = _body(request) if isinstance(request, SqlBody) else _request(request)
+            written |= {"kind": "http", "request": asked, **_guarded(node.policy)}
             if node.many:
                 written["many"] = True
         case JoinNode():
             written["kind"] = "join"
+        case ValueNode():
+            written |= {"kind": "value", "parameter": _parameter(node.parameter)}
+        case IfNode():
+            written["kind"] = "if"
+        case LoopNode():
+            written["kind"] = "loop"
+            if node.keep_undos:
+                written["keep_undos"] = True
+        case BreakNode(value=value):
+            written |= {"kind": "break", "loop": node.loop}
+            if value != "null":
+                written["value"] = value if isinstance(value, str) else _body(value)
+        case ArmsNode():
+            written["kind"] = "race" if node.mode is ArmsMode.RACE else "join"
+        case MapNode():
+            written |= {"kind": "map", **_map(node)}
+        case AtomicNode():
+            written |= {"kind": "atomic", **_guarded(node.policy)}
+        case RetryNode():
+            written |= {"kind": "retry", **_guarded(node.policy)}
+        case TimeoutNode():
+            written |= {"kind": "timeout", "duration": _duration(node.duration)}
+        case TryNode():
+            written["kind"] = "try"
+        case CompensateNode():
+            written["kind"] = "compensate"
         case _:
             assert_never(node)
     if node.bindings:
@@ -100,7 +143,54 @@ def _node_to_json(node: Node) -> Json:
     return written
 
 
-def _body_to_json(body: SqlBody) -> Json:
+def _map(node: MapNode) -> Json:
+    items = node.items
+    written: Json = {"items": _parameter(items) if isinstance(items, Parameter) else _body(items)}
+    if node.name != "item":
+        written["name"] = node.name
+    if node.max_parallel != 16:
+        written["max_parallel"] = node.max_parallel
+    if node.batch_size != 1:
+        written["batch_size"] = node.batch_size
+    if node.on_error is not OnError.FAIL:
+        written["on_error"] = node.on_error.value
+    return written
+
+
+def _guarded(policy: Policy) -> Json:
+    """The policy as a field, unless everything in it is as it would be anyway."""
+    optional: Json = {
+        "max_attempts": policy.max_attempts,
+        "backoff": _optional_duration(policy.backoff),
+        "max_backoff": _optional_duration(policy.max_backoff),
+        "jitter": policy.jitter,
+        "retry_on": None if policy.retry_on is None else list(policy.retry_on),
+        "no_retry_on": None if policy.no_retry_on is None else list(policy.no_retry_on),
+        "timeout": _optional_duration(policy.timeout),
+        "on_error": None if policy.on_error is OnError.FAIL else policy.on_error.value,
+        "rate_limit": None
+        if policy.rate_limit is None
+        else [policy.rate_limit.count, policy.rate_limit.seconds],
+        "rate_key": policy.rate_key,
+        "delivery": None if policy.delivery is Delivery.AT_LEAST_ONCE else policy.delivery.value,
+        "isolation": policy.isolation,
+        "settings": [[name, value] for name, value in policy.settings] or None,
+        "retry_unsafe": policy.retry_unsafe or None,
+        "retry_after_max": _optional_duration(policy.retry_after_max),
+    }
+    written = {name: value for name, value in optional.items() if value is not None}
+    return {"policy": written} if written else {}
+
+
+def _duration(duration: Duration) -> list[int]:
+    return [duration.months, duration.days, duration.microseconds]
+
+
+def _optional_duration(duration: Duration | None) -> list[int] | None:
+    return None if duration is None else _duration(duration)
+
+
+def _body(body: SqlBody) -> Json:
     written: Json = {
         "sql": body.sql,
         "kind": body.kind,
@@ -108,11 +198,13 @@ def _body_to_json(body: SqlBody) -> Json:
         "returns": body.returns.value,
     }
     if body.parameters:
-        written["parameters"] = [_parameter_to_json(parameter) for parameter in body.parameters]
+        written["parameters"] = [_parameter(parameter) for parameter in body.parameters]
+    if body.literals:
+        written["literals"] = [_literal(literal) for literal in body.literals]
     return written
 
 
-def _parameter_to_json(parameter: Parameter) -> Json:
+def _parameter(parameter: Parameter) -> Json:
     written: Json = {
         "name": parameter.name,
         "source": parameter.source,
@@ -126,10 +218,23 @@ def _parameter_to_json(parameter: Parameter) -> Json:
         written["optional"] = True
     if parameter.aliased:
         written["aliased"] = True
+    if parameter.otherwise:
+        written["otherwise"] = list(parameter.otherwise)
+    if parameter.identifier:
+        written["identifier"] = True
     return written
 
 
-def _request_to_json(request: Request) -> Json:
+def _literal(literal: Literal) -> Json:
+    written: Json = {"start": literal.start, "end": literal.end}
+    if literal.type_start is not None:
+        written["type_start"] = literal.type_start
+    if literal.escapes:
+        written["escapes"] = list(literal.escapes)
+    return written
+
+
+def _request(request: Request) -> Json:
     written: Json = {
         "url": request.url,
         "method": request.method,
@@ -139,163 +244,15 @@ def _request_to_json(request: Request) -> Json:
         written["body"] = request.body
     if request.headers:
         written["headers"] = [[name, text] for name, text in request.headers]
+    if request.parts:
+        written["parts"] = [_part(part) for part in request.parts]
     return written
 
 
-# Reading
-
-_PLAN_FIELDS = frozenset({"format", "nodes", "result"})
-_SQL_FIELDS = frozenset({"id", "after", "kind", "bindings", "used", "body"})
-_HTTP_FIELDS = frozenset({"id", "after", "kind", "bindings", "used", "request", "many"})
-_JOIN_FIELDS = frozenset({"id", "after", "kind", "bindings", "used"})
-_BODY_FIELDS = frozenset({"sql", "kind", "form", "returns", "parameters"})
-_PARAMETER_FIELDS = frozenset({"name", "source", "use", "start", "end", "column", "optional", "aliased"})
-_REQUEST_FIELDS = frozenset({"url", "method", "body", "headers", "timeout_seconds"})
-
-
-def _node(value: object, where: str) -> Node:
-    fields = _object(value, where)
-    kind = _text(fields, "kind", where)
-    node_id = _text(fields, "id", where)
-    after = _texts(fields, "after", where)
-    bindings = _texts(fields, "bindings", where) if "bindings" in fields else ()
-    used = _flag(fields, "used", where)
-    match kind:
-        case "sql":
-            _known(fields, _SQL_FIELDS, where)
-            body = _body(_object(fields.get("body"), f"{where}.body"), f"{where}.body")
-            return SqlNode(id=node_id, after=after, body=body, bindings=bindings, used=used)
-        case "http":
-            _known(fields, _HTTP_FIELDS, where)
-            return HttpNode(
-                id=node_id,
-                after=after,
-                request=_request(fields.get("request"), f"{where}.request"),
-                many=_flag(fields, "many", where),
-                bindings=bindings,
-                used=used,
-            )
-        case "join":
-            _known(fields, _JOIN_FIELDS, where)
-            return JoinNode(id=node_id, after=after, bindings=bindings, used=used)
-        case _:
-            raise PlanFormatError(f"{where}.kind is {kind!r}, which is not a kind of node")
-
-
-def _body(fields: Json, where: str) -> SqlBody:
-    _known(fields, _BODY_FIELDS, where)
-    parameters: tuple[Parameter, ...] = ()
-    if "parameters" in fields:
-        parameters = tuple(
-            [
-                _parameter(value, f"{where}.parameters[{i}]")
-                for i, value in enumerate(_array(fields, "parameters", where))
-            ]
-        )
-    return SqlBody(
-        sql=_text(fields, "sql", where),
-        kind=_text(fields, "kind", where),
-        form=_choice(Form, fields, "form", where),
-        returns=_choice(Returns, fields, "returns", where),
-        parameters=parameters,
-    )
-
-
-def _parameter(value: object, where: str) -> Parameter:
-    fields = _object(value, where)
-    _known(fields, _PARAMETER_FIELDS, where)
-    return Parameter(
-        name=_text(fields, "name", where),
-        source=_text(fields, "source", where),
-        use=_choice(Use, fields, "use", where),
-        start=_integer(fields, "start", where),
-        end=_integer(fields, "end", where),
-        column=_text(fields, "column", where) if "column" in fields else None,
-        optional=_flag(fields, "optional", where),
-        aliased=_flag(fields, "aliased", where),
-    )
-
-
-def _request(value: object, where: str) -> Request | SqlBody:
-    fields = _object(value, where)
-    if "sql" in fields:
-        return _body(fields, where)
-    _known(fields, _REQUEST_FIELDS, where)
-    headers: list[tuple[str, str]] = []
-    if "headers" in fields:
-        for pair in _array(fields, "headers", where):
-            match pair:
-                case [str(name), str(text)]:
-                    headers.append((name, text))
-                case _:
-                    _wrong(where, "headers", "an array of pairs of strings")
-    return Request(
-        url=_text(fields, "url", where),
-        method=_text(fields, "method", where),
-        body=_text(fields, "body", where) if "body" in fields else None,
-        headers=tuple(headers),
-        timeout_seconds=_integer(fields, "timeout_seconds", where),
-    )
-
-
-def _object(value: object, where: str) -> Json:
-    if type(value) is not dict:
-        raise PlanFormatError(f"{where} is not an object")
-    return cast(Json, value)
-
-
-def _known(fields: Json, names: frozenset[str], where: str) -> None:
-    if not fields.keys() <= names:
-        unknown = min(map(str, fields.keys() - names))
-        raise PlanFormatError(f"{where} has the field {unknown!r}, which this program does not know")
-
-
-def _array(fields: Json, name: str, where: str) -> list[object]:
-    value = fields.get(name)
-    if type(value) is not list:
-        _wrong(where, name, "an array")
-    return cast("list[object]", value)
-
-
-def _text(fields: Json, name: str, where: str) -> str:
-    value = fields.get(name)
-    if type(value) is not str:
-        _wrong(where, name, "a string")
-    return value
-
-
-def _texts(fields: Json, name: str, where: str) -> tuple[str, ...]:
-    values = _array(fields, name, where)
-    for value in values:
-        if type(value) is not str:
-            _wrong(where, name, "an array of strings")
-    return tuple(cast("list[str]", values))
-
-
-def _integer(fields: Json, name: str, where: str) -> int:
-    value = fields.get(name)
-    if type(value) is not int:
-        _wrong(where, name, "an integer")
-    return value
-
-
-def _flag(fields: Json, name: str, where: str) -> bool:
-    value = fields.get(name, False)
-    if type(value) is not bool:
-        _wrong(where, name, "true or false")
-    return value
-
-
-_Choice = TypeVar("_Choice", bound=StrEnum)
-
-
-def _choice(choices: type[_Choice], fields: Json, name: str, where: str) -> _Choice:
-    value = _text(fields, name, where)
-    try:
-        return choices(value)
-    except ValueError:
-        _wrong(where, name, " or ".join(f'"{choice}"' for choice in choices))
-
-
-def _wrong(where: str, name: str, expected: str) -> NoReturn:
-    raise PlanFormatError(f"{where}.{name} is not {expected}")
+def _part(part: Part) -> Json:
+    written: Json = {"name": part.name, "data_b64": part.data_b64}
+    if part.filename is not None:
+        written["filename"] = part.filename
+    if part.content_type is not None:
+        written["content_type"] = part.content_type
+    return written

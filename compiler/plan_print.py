@@ -7,44 +7,137 @@ checkpoints and displays are named after. It is drawn from the plan alone, so a 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import assert_never
 
-from dfc.compiler.plan import Form, HttpNode, JoinNode, Node, Plan, Request, SqlBody, SqlNode
-from dfc.compiler.plan_shape import START, Shape, shape
+from dfc.compiler.plan import (
+    ArmsMode,
+    ArmsNode,
+    AtomicNode,
+    BreakNode,
+    CompensateNode,
+    Delivery,
+    Duration,
+    Form,
+    HttpNode,
+    IfNode,
+    JoinNode,
+    LoopNode,
+    MapNode,
+    Node,
+    OnError,
+    Parameter,
+    Plan,
+    Policy,
+    Request,
+    RetryNode,
+    SqlBody,
+    SqlNode,
+    TimeoutNode,
+    TryNode,
+    Use,
+    ValueNode,
+)
+from dfc.compiler.plan_shape import START, Level, Nest, Place, nest
 
 SQL_SHOWN_CHARACTERS = 60
 URL_SHOWN_CHARACTERS = 60
+VALUE_SHOWN_CHARACTERS = 20
 
 Mark = Callable[[Node], str]
 
+_ROLES = {
+    "condition": "? condition:",
+    "then": "✓ then:",
+    "else": "✗ else:",
+    "while": "? while:",
+}
+_REPEATS = (LoopNode, MapNode, RetryNode)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A node to draw: what stands in front of its line, and how far its parts are moved in."""
+
+    place: Place
+    lead: str
+    indent: str
+
 
 def plan_text(plan: Plan, mark: Mark | None = None) -> str:
-    """One line a node (and one a branch), without a final newline.
+    """One line a node (and one a part), without a final newline.
 
     `mark` gives what stands behind a node's line, for instances that run: `✓`, `running 3 s`.
     """
-    place = {node.id: i for i, node in enumerate(plan.nodes)}
-    nesting = shape(plan.nodes)
+    drawing = _Drawing(nest(plan))
     lines: list[str] = []
-    # A line to print, or a node with the text in front of its line and the indentation of its branches.
-    todo: list[str | tuple[int, str, str]] = _chain(nesting, place[plan.result], START, "", "")
+    todo: list[str | _Line] = drawing.block(0, "", "")
     while todo:
         entry = todo.pop()
         if isinstance(entry, str):
             lines.append(entry)
             continue
-        index, lead, indent = entry
-        node = plan.nodes[index]
+        node = drawing.nesting.node(entry.place)
         shown = mark(node) if mark is not None else ""
-        lines.append(f"{lead}{describe(node)}{f' {shown}' if shown else ''}")
+        lines.append(f"{entry.lead}{describe(node)}{f' {shown}' if shown else ''}")
+        todo += drawing.parts(entry, node)
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """Gives what is to be drawn in the order of a stack: the first line at the end."""
+
+    nesting: Nest
+
+    def block(self, number: int, lead: str, indent: str) -> list[str | _Line]:
+        """The nodes of a block."""
+        level = self.nesting.levels[number]
+        return self.chain(level, len(level.nodes) - 1, START, lead, indent)
+
+    def chain(self, level: Level, last: int, stop: int, lead: str, indent: str) -> list[str | _Line]:
+        """The nodes of a block from behind `stop` to `last`."""
+        indexes: list[int] = []
+        here = last
+        while here != stop:
+            indexes.append(here)
+            here = level.shape.before[here]
+        first = len(indexes) - 1
+        return [
+            _Line(Place(level.number, index), lead if i == first else f"{indent}→ ", indent)
+            for i, index in enumerate(indexes)
+        ]
+
+    def parts(self, line: _Line, node: Node) -> list[str | _Line]:
+        """The branches of a group, or the blocks of a node, each below a line of its own."""
+        level = self.nesting.levels[line.place.block]
+        inner = f"{line.indent}      "
+        drawn: list[str | _Line] = []
         if isinstance(node, JoinNode) and len(node.after) > 1:
             # A group of one has no fork in the graph: its branch stands in front of it, like a chain.
-            lasts = [place[name] for name in node.after]
-            for number in range(len(lasts), 0, -1):
-                first = indent + ("      └─" if number == len(lasts) else "      ├─")
-                inner = _chain(nesting, lasts[number - 1], nesting.before[index], first, f"{indent}      ")
-                todo += [*inner, f"{indent}    ║ branch {number}:"]
-    return "\n".join(lines)
+            stop = level.shape.before[line.place.index]
+            for number in range(len(node.after), 0, -1):
+                last = self.nesting.places[node.after[number - 1]].index
+                lead = inner + ("└─" if number == len(node.after) else "├─")
+                drawn += [
+                    *self.chain(level, last, stop, lead, inner),
+                    f"{line.indent}    ║ branch {number}:",
+                ]
+        blocks = self.nesting.inner.get(line.place, ())
+        for block in reversed(blocks):
+            more = isinstance(node, ArmsNode) and block != blocks[-1]
+            lead = inner + ("├─" if more else "└─")
+            role = _role(node, self.nesting.levels[block].role)
+            drawn += [*self.block(block, lead, inner), f"{line.indent}    {role}"]
+        return drawn
+
+
+def _role(node: Node, role: str) -> str:
+    if isinstance(node, ArmsNode):
+        return f"║ {role}:"
+    if role == "body" and isinstance(node, _REPEATS):
+        return "↻ body:"
+    return _ROLES.get(role, f"{role}:")
 
 
 def describe(node: Node) -> str:
@@ -53,13 +146,99 @@ def describe(node: Node) -> str:
     match node:
         case SqlNode(body=body):
             outside = " (outside a transaction)" if body.form is Form.AUTOCOMMIT else ""
-            return f"SQL {node.id}: {_short(body.sql, SQL_SHOWN_CHARACTERS)}{outside}{names}"
+            said = f"SQL {node.id}: {_short(body.sql, SQL_SHOWN_CHARACTERS)}{outside}{_policy(node.policy)}"
         case HttpNode():
-            return f"HTTP {node.id}: {_request(node)}{names}"
+            said = f"HTTP {node.id}: {_request(node)}{_policy(node.policy)}"
         case JoinNode():
-            return f"JOIN {node.id} ({len(node.after)}){names}"
+            said = f"JOIN {node.id} ({len(node.after)})"
+        case ValueNode(parameter=parameter):
+            said = f"VALUE {node.id}: {_reference(parameter)}"
+        case IfNode():
+            said = f"IF {node.id}"
+        case LoopNode():
+            kept = ", keeps its undos" if node.keep_undos else ""
+            said = f"LOOP {node.id} ({'infinite' if node.condition is None else 'while'}{kept})"
+        case BreakNode(value=value):
+            shown = value if isinstance(value, str) else value.sql
+            said = f"BREAK {node.id}{'' if value == 'null' else f': {_short(shown, VALUE_SHOWN_CHARACTERS)}'}"
+        case ArmsNode(mode=ArmsMode.RACE):
+            said = f"RACE {node.id} ({len(node.arms)})"
+        case ArmsNode():
+            said = f"JOIN {node.id} ({len(node.arms)}, cancels at the first failure)"
+        case MapNode():
+            said = f"MAP {node.id}: {_map(node)}"
+        case AtomicNode():
+            said = f"ATOMIC {node.id}{_policy(node.policy)}"
+        case RetryNode():
+            said = f"RETRY {node.id}{_policy(node.policy)}"
+        case TimeoutNode():
+            said = f"TIMEOUT {node.id} ({duration_text(node.duration)})"
+        case TryNode():
+            said = f"TRY {node.id}"
+        case CompensateNode():
+            said = f"COMPENSATE {node.id}"
         case _:
             assert_never(node)
+    return said + names
+
+
+def duration_text(duration: Duration) -> str:
+    """A duration as people write it: `1 month 2 days 1 h 3.5 s`."""
+    parts: list[str] = []
+    for count, unit in ((duration.months, "month"), (duration.days, "day")):
+        if count:
+            parts.append(f"{count} {unit}{'' if abs(count) == 1 else 's'}")
+    sign, rest = ("-", -duration.microseconds) if duration.microseconds < 0 else ("", duration.microseconds)
+    for size, unit in ((3_600_000_000, "h"), (60_000_000, "min")):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{sign}{count} {unit}")
+    if rest or not parts:
+        seconds, fraction = divmod(rest, 1_000_000)
+        decimals = f".{fraction:06d}".rstrip("0") if fraction else ""
+        parts.append(f"{sign}{seconds}{decimals} s")
+    return " ".join(parts)
+
+
+def _policy(policy: Policy) -> str:
+    """What of a policy changes what people see of the step."""
+    said: list[str] = []
+    if policy.max_attempts is not None:
+        said.append(f"{policy.max_attempts} attempt{'' if policy.max_attempts == 1 else 's'}")
+    if policy.timeout is not None:
+        said.append(f"at most {duration_text(policy.timeout)}")
+    if policy.rate_limit is not None:
+        said.append(f"{policy.rate_limit.count} in {policy.rate_limit.seconds} s")
+    if policy.delivery is Delivery.AT_MOST_ONCE:
+        said.append("at most once")
+    if policy.isolation is not None:
+        said.append(policy.isolation)
+    if policy.on_error is OnError.CONTINUE:
+        said.append("goes on after an error")
+    return f" ({', '.join(said)})" if said else ""
+
+
+def _map(node: MapNode) -> str:
+    items = node.items
+    what = _reference(items) if isinstance(items, Parameter) else _short(items.sql, SQL_SHOWN_CHARACTERS)
+    said = [f"{node.max_parallel} at a time"]
+    if node.batch_size > 1:
+        said.append(f"{node.batch_size} rows each")
+    if node.on_error is OnError.CONTINUE:
+        said.append("goes on after an error")
+    return f"${node.name} of {what} ({', '.join(said)})"
+
+
+def _reference(parameter: Parameter) -> str:
+    match parameter.use:
+        case Use.ROWS:
+            part = ".*"
+        case Use.ERROR:
+            part = f".error.{parameter.column}"
+        case _:
+            part = "" if parameter.column is None else f".{parameter.column}"
+    counts = parameter.use is Use.ROW_COUNT and parameter.end > len(parameter.name) + 2
+    return f"${parameter.name}{'.row_count' if counts else part}{'?' if parameter.optional else ''}"
 
 
 def _request(node: HttpNode) -> str:
@@ -71,19 +250,6 @@ def _request(node: HttpNode) -> str:
             return f"{each}{_short(sql, SQL_SHOWN_CHARACTERS)}"
         case _:
             assert_never(node.request)
-
-
-def _chain(
-    nesting: Shape, last: int, stop: int, first_lead: str, indent: str
-) -> list[str | tuple[int, str, str]]:
-    """The nodes from behind `stop` to `last`, the first one at the end: the order of a stack."""
-    indexes: list[int] = []
-    here = last
-    while here != stop:
-        indexes.append(here)
-        here = nesting.before[here]
-    first = len(indexes) - 1
-    return [(index, first_lead if i == first else f"{indent}→ ", indent) for i, index in enumerate(indexes)]
 
 
 def _short(text: str, limit: int) -> str:

@@ -1,17 +1,18 @@
-"""The nesting of a plan, recovered from its edges: which node opens a group, which join closes a branch.
+"""The nesting of a plan: which block holds which, and in a block which join closes which branch.
 
-A plan is series-parallel: a node waits for at most one other, and only a join waits for several. So
-"the last node that has surely completed before this one" is a tree (the dominator tree, here by
+The nodes of a block are series-parallel: a node waits for at most one other, and only a join waits for
+several. So "the last node that has surely completed before this one" is a tree (the dominator tree, here by
 Cooper, Harvey and Kennedy's intersection of finger pointers, which needs one pass on a DAG in
 topological order), and every question about ancestors is answered from that tree and the joins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from dfc.compiler.plan import JoinNode, Node
+from dfc.compiler.plan import JoinNode, Node, Plan, blocks_of
 
 START = -1
 
@@ -44,6 +45,68 @@ class Shape:
                 return True
             here = self.closed_by[here]
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node, by the number of its block and its index there."""
+
+    block: int
+    index: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """A block: its nodes, the node that runs it, and as what. The outermost has no holder."""
+
+    number: int
+    nodes: Sequence[Node]
+    holder: Place | None = None
+    role: str = ""
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The nesting of groups in the block. Its order has to be sound."""
+        return shape(self.nodes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nest:
+    """All blocks of a plan, each behind the one that holds it, and where each node stands."""
+
+    levels: tuple[Level, ...]
+    places: Mapping[str, Place]
+    inner: Mapping[Place, tuple[int, ...]]
+    """The blocks of each node that has some, in the order of `blocks_of`."""
+
+    def node(self, place: Place) -> Node:
+        """The node at a place."""
+        return self.levels[place.block].nodes[place.index]
+
+    def outwards(self, place: Place) -> Iterator[tuple[Place, Level]]:
+        """A place and those of the nodes around it, from the inside out, each with its block."""
+        here: Place | None = place
+        while here is not None:
+            level = self.levels[here.block]
+            yield here, level
+            here = level.holder
+
+
+def nest(plan: Plan) -> Nest:
+    """The blocks of a plan. Linear; of nodes with the same id the first counts."""
+    levels = [Level(number=0, nodes=plan.nodes)]
+    places: dict[str, Place] = {}
+    inner: dict[Place, tuple[int, ...]] = {}
+    for level in levels:
+        for index, node in enumerate(level.nodes):
+            place = Place(level.number, index)
+            places.setdefault(node.id, place)
+            blocks = blocks_of(node)
+            if blocks:
+                inner[place] = tuple(range(len(levels), len(levels) + len(blocks)))
+            for role, block in blocks:
+                levels.append(Level(number=len(levels), nodes=block.nodes, holder=place, role=role))
+    return Nest(levels=tuple(levels), places=places, inner=inner)
 
 
 def shape(nodes: Sequence[Node]) -> Shape:

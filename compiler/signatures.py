@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -18,30 +18,42 @@ class Want(StrEnum):
     DURATION = "a duration"
     JSON = "a jsonb"
     LIST = "an array of texts"
+    BRANCHES = "an array of workflow expressions"
     MOMENT = "a timestamp"
     ANY = "a constant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One parameter. An optional one may be left out or NULL."""
+    """One parameter. An optional one may be left out or NULL.
+
+    `reserved` is a reserved word that may stand there all the same.
+    """
 
     name: str
     want: Want
     required: bool = False
+    reserved: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
     """A function. `variadic`: any number of expressions, at least `least`, instead of `parameters`.
 
-    `options` are given by name only.
+    `options` are given by name only. `array`, where there are any, are the parameters of the form that takes
+    all expressions as one array, without VARIADIC.
     """
 
     parameters: tuple[Parameter, ...] = ()
     options: tuple[Parameter, ...] = ()
     variadic: bool = False
     least: int = 0
+    array: tuple[Parameter, ...] = ()
+    every: tuple[Parameter, ...] = field(init=False)
+    """The parameters of all forms."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "every", (*self.parameters, *self.options, *self.array))
 
 
 def _required(name: str, want: Want) -> Parameter:
@@ -59,7 +71,7 @@ POLICIES = (
     _optional("max_attempts", _INTEGER),
     _optional("backoff", Want.DURATION),
     _optional("max_backoff", Want.DURATION),
-    _optional("jitter", Want.ANY),
+    _optional("jitter", Want.BOOLEAN),
     _optional("retry_on", Want.LIST),
     _optional("no_retry_on", Want.LIST),
     _optional("timeout", Want.DURATION),
@@ -69,32 +81,35 @@ POLICIES = (
     _optional("delivery", _TEXT),
     _optional("database", _TEXT),
 )
-_SQL_POLICIES = (
-    *POLICIES,
+_OF_SQL = (
     _optional("autocommit", Want.BOOLEAN),
     _optional("isolation", _TEXT),
     _optional("settings", Want.JSON),
 )
-_HTTP_POLICIES = (
-    *POLICIES,
-    _optional("retry_unsafe", Want.BOOLEAN),
-    _optional("retry_after_max", Want.DURATION),
-)
-_GROUP = (_optional("on_failure", _TEXT),)
+_OF_HTTP = (_optional("retry_unsafe", Want.BOOLEAN), _optional("retry_after_max", Want.DURATION))
+_SQL_POLICIES = (*POLICIES, *_OF_SQL)
+_HTTP_POLICIES = (*POLICIES, *_OF_HTTP)
+POLICY_NAMES = tuple([parameter.name for parameter in (*POLICIES, *_OF_SQL, *_OF_HTTP)])
+"""All policies, in the order of the wire text."""
+
+OF_REQUESTS = frozenset({parameter.name for parameter in _OF_HTTP})
+"""The policies that only requests have."""
+
+_BRANCHES = (_required("branches", Want.BRANCHES),)
+_ON_FAILURE = (_optional("on_failure", _TEXT),)
 _TWO = (_required("a", _E), _required("b", _E))
 _RETRY = tuple(
     p for p in POLICIES if p.name in ("backoff", "max_backoff", "jitter", "retry_on", "no_retry_on")
 )
-_MAP_OPTIONS = (*(policy for policy in POLICIES if policy.name not in ("on_error",)),)
 
 STEPS: dict[str, Signature] = {
     "sql": Signature(parameters=(_required("query", _TEXT),), options=_SQL_POLICIES),
     "step": Signature(parameters=(_required("name", _NAME), _BODY), options=_SQL_POLICIES),
-    "seq": Signature(parameters=_TWO, variadic=True, least=1),
-    "join": Signature(parameters=_TWO, options=_GROUP, variadic=True, least=1),
-    "join3": Signature(parameters=(*_TWO, _required("c", _E)), options=_GROUP),
-    "parallel": Signature(parameters=_TWO, options=_GROUP, variadic=True, least=1),
-    "race": Signature(parameters=_TWO, variadic=True, least=1),
+    "seq": Signature(parameters=_TWO, variadic=True, least=1, array=_BRANCHES),
+    "join": Signature(parameters=_TWO, variadic=True, least=1, array=(*_BRANCHES, *_ON_FAILURE)),
+    "join3": Signature(parameters=(*_TWO, _required("c", _E)), options=_ON_FAILURE),
+    "parallel": Signature(parameters=_TWO, variadic=True, least=1, array=(*_BRANCHES, *_ON_FAILURE)),
+    "race": Signature(parameters=_TWO, variadic=True, least=1, array=_BRANCHES),
     "as": Signature(parameters=(_required("fut", _E), _required("name", _NAME))),
     "if": Signature(
         parameters=(_required("condition", _E), _required("then_branch", _E), _optional("else_branch", _E))
@@ -114,12 +129,11 @@ STEPS: dict[str, Signature] = {
         parameters=(
             _required("items", _E),
             _BODY,
-            _optional("name", _NAME),
+            Parameter(name="name", want=_NAME, reserved="item"),
             _optional("max_parallel", _INTEGER),
             _optional("batch_size", _INTEGER),
             _optional("on_error", _TEXT),
-        ),
-        options=_MAP_OPTIONS,
+        )
     ),
     "sleep": Signature(parameters=(_required("seconds", Want.DURATION),)),
     "wait_until": Signature(parameters=(_required("at", Want.MOMENT),)),
@@ -252,9 +266,10 @@ HELPERS = frozenset(
 )
 """Functions of schema df that are no steps."""
 
+VARIABLES = frozenset({"setvar", "unsetvar", "clearvars"})
+"""What changes variables: for the server alone, outside of workflows."""
+
 JSON_BUILDERS = frozenset(
     {"jsonb_build_object", "jsonb_build_array", "json_build_object", "json_build_array"}
 )
 """The functions of PostgreSQL that may stand in a constant."""
-
-HTTP_METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from dfc.compiler.constants import KNOWN_TYPES
-from dfc.compiler.signatures import HELPERS, JSON_BUILDERS, STEPS, SUBMISSIONS
+from dfc.compiler.signatures import HELPERS, JSON_BUILDERS, STEPS, SUBMISSIONS, VARIABLES
 from dfc.grammar.lexer import STRINGS, UNTERMINATED, Kind, Lexeme, scan
 
 NESTING_LEVELS_MAX = 256
@@ -206,7 +206,7 @@ def _form(text: str, head: list[Lexeme], *, complete: bool) -> Form | None:
     if words[0] == "select" and first.kind is Kind.IDENT:
         pattern = ("select", "df", ".", "", "(")
         for index, word in enumerate(words[1:], start=1):
-            if index == 3 and word in SUBMISSIONS:
+            if index == 3 and word in SUBMISSIONS and word not in VARIABLES:
                 continue
             if word != pattern[index]:
                 return Form.SERVER

@@ -67,9 +67,10 @@ class Typed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Array:
-    """ARRAY[...]."""
+    """ARRAY[...]. `typed`: a cast says what its elements are."""
 
     items: tuple[Value, ...]
+    typed: bool = False
     span: Span = field(default=NOWHERE, compare=False)
 
 

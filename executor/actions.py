@@ -12,7 +12,7 @@ from dfc.executor.journal import Result, Rows, Shape, StepError
 Status = Literal["completed", "failed", "cancelled", "compensated"]
 
 Sources = Mapping[str, Result | Shape]
-"""Results that parameters refer to, by `Parameter.source`: what is at hand, or where it is to be found. One
+"""Results that parameters refer to, by `Parameter.key`: what is at hand, or where it is to be found. One
 that has not completed is missing."""
 
 
@@ -124,7 +124,11 @@ class StoreItems:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendHttp:
-    """Send the request, or each that a `<id>/request` step computed; record the answer under `path`."""
+    """Send the request, or each that a `<id>/request` step computed; record the answer under `path`.
+
+    `secrets` are the names of secrets that computed requests may ask for: those in the text of the step
+    (`secret_text.names_in`), so that no data can ask for others. None: any.
+    """
 
     path: str
     request: Request | Rows
@@ -133,6 +137,7 @@ class SendHttp:
     keep: bool
     policy: Policy = DEFAULT_POLICY
     attempt: int = 1
+    secrets: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +212,14 @@ class EndMap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadResult:
+    """Bring back the result that a shape describes. Answered by ResultRead under `path`."""
+
+    path: str
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
     """Answer `Due` after this many seconds. Holds no connection."""
 
@@ -240,7 +253,21 @@ Action = (
     | FetchItems
     | EndItem
     | EndMap
+    | ReadResult
     | Wait
     | Interrupt
     | Finish
 )
+
+
+def key_of(action: Action) -> str:
+    """The path of the job that an action is for, under which it is the only one at a time."""
+    match action:
+        case FetchItems(path=path):
+            return f"{path}/fetch"
+        case EndItem(path=path, item=item):
+            return f"{path}[{item}]"
+        case Finish():
+            return ""
+        case _:
+            return action.path

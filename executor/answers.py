@@ -107,7 +107,7 @@ def items(path: str, answer: Answered) -> ItemsFetched:
                 else Value(json=value),
             )
         )
-    return ItemsFetched(path=path, items=tuple(found), failed=integer(answer, 0, 1))
+    return ItemsFetched(path=path, items=tuple(found), first_error=error_or_none(path, answer.text(0, 5)))
 
 
 def answered(event: Recorded, answer: Answered, rider: Rider | None) -> Answer:

@@ -2,34 +2,39 @@
 
 A value keeps the type that its producing statement gave it, because the parameter carries that type's OID.
 A row set is built from text arrays and cast column by column, so that it has its types also when empty.
-Where PostgreSQL takes no parameters (utility statements), values are quoted literals instead.
+Where PostgreSQL takes no parameters (utility statements), values are quoted literals instead, and names of
+objects quoted identifiers.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import Enum
-from typing import Final, NoReturn, cast
+from typing import Final
 
-from dfc.compiler.plan import Parameter, SqlBody, Use
-from dfc.executor.journal import Result, Rows, StepError, Value
-from dfc.executor.ports import StepFailed
+from dfc.compiler.plan import Literal, Parameter, SqlBody, Use, error_source
+from dfc.executor import spliced
+from dfc.executor.journal import Items, Result, Rows, Value
+from dfc.executor.quoting import array_literal, quote_identifier, quote_literal
+from dfc.executor.values import (
+    BIGINT,
+    BOOL,
+    JSONB,
+    NUMERIC,
+    TEXT,
+    WRONG_KIND,
+    Asker,
+    Scalar,
+    column_keys,
+    elements,
+    scalar,
+)
 
-BOOL: Final = 16
-BIGINT: Final = 20
-TEXT: Final = 25
 TEXT_ARRAY: Final = 1009
-NUMERIC: Final = 1700
-JSONB: Final = 3802
-
-NO_ROWS: Final = "P0002"
-IS_NULL: Final = "22004"
-NO_COLUMN: Final = "42703"
-WRONG_KIND: Final = "42809"
-NOT_TEXT: Final = "22P05"
+REGCLASS: Final = 2205
+FIRST_USER_OID: Final = 16384
+"""Types from here on may be dropped."""
 
 WITHOUT_INPUT: Final = frozenset(
     {194, 705, 2249, 2287, 2275, 2276, 2277, 2278, 2279, 2280, 2281, 2283, 2776, 3361, 3402, 3500, 3831, 3838}
@@ -37,6 +42,23 @@ WITHOUT_INPUT: Final = frozenset(
 )
 """Types that no text can be cast to: pseudo-types (`record`, `void`, `unknown`, `anyarray`, ...) and the
 planner's internal ones. A value of such a type goes on as text."""
+
+_EXPRESSIONS: Final = frozenset(
+    {
+        "select",
+        "values",
+        "insert",
+        "update",
+        "delete",
+        "merge",
+        "create table as",
+        "explain",
+        "call",
+        "execute",
+    }
+    | {"declare cursor"}
+)
+"""Commands in which an expression can stand for a literal; in others PostgreSQL may want a constant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +102,11 @@ def needed_types(body: SqlBody, sources: Mapping[str, Result], mode: Mode) -> se
     """The OIDs whose names `bind` will ask for."""
     needed: set[int] = set()
     for parameter in body.parameters:
-        source = sources.get(parameter.source)
-        if isinstance(source, Rows) and (mode is not Mode.TYPED or parameter.use is Use.ROWS):
-            needed.update(source.types)
+        source = sources.get(parameter.key)
+        whole = parameter.use is Use.ROWS or parameter.use is Use.JSON
+        if isinstance(source, Rows):
+            all_named = mode is not Mode.TYPED or whole
+            needed.update([oid for oid in source.types if all_named or oid >= FIRST_USER_OID])
     if mode is not Mode.TYPED and body.parameters:
         needed |= {BOOL, BIGINT, TEXT, NUMERIC, JSONB}
     return needed - WITHOUT_INPUT
@@ -99,212 +123,200 @@ def bind(
 
     Args:
         step: the path of the step that refers, for messages.
-        sources: results by node id.
+        sources: results by the `source` of the parameters that want them, and under `error_source(source)`
+            the errors (a Value, null when there is none) for those that want a part of one.
         type_names: quoted, qualified names of the OIDs of `needed_types`; a type that is not there any more
             is missing, and its values go on as text.
         mode: how values get into the statement.
 
-    Raises StepFailed: no rows, NULL, a column or field that is not there.
+    Raises StepFailed: no rows, NULL, a column or field that is not there, a text that is no name.
     """
-    if not body.parameters:
-        whole = Piece(0, len(body.sql), 0, len(body.sql), True)
-        return Bound(text=body.sql, types=(), values=(), pieces=(whole,))
-    writer = _Writer(step=step, type_names=type_names, mode=mode)
+    sql = body.sql
+    if not body.parameters and not body.literals:
+        whole = Piece(0, len(sql), 0, len(sql), True)
+        return Bound(text=sql, types=(), values=(), pieces=(whole,))
+    writer = _Writer(
+        asker=Asker(step, sql),
+        sources=sources,
+        type_names=type_names,
+        mode=mode,
+        constants=mode is Mode.LITERAL and body.kind not in _EXPRESSIONS,
+    )
     parts: list[str] = []
     pieces: list[Piece] = []
     length = done = 0
-    for parameter in body.parameters:
-        written = writer.write(parameter, sources.get(parameter.source))
-        following = body.sql[parameter.end : parameter.end + 1]
+    for start, end, written in _replaced(body, writer):
+        following = sql[end : end + 1]
         if following.isalnum() or following == "_":
             written += " "
-        copied = body.sql[done : parameter.start]
-        pieces.append(Piece(length, length + len(copied), done, parameter.start, True))
+        copied = sql[done:start]
+        pieces.append(Piece(length, length + len(copied), done, start, True))
         length += len(copied)
-        pieces.append(Piece(length, length + len(written), parameter.start, parameter.end, False))
+        pieces.append(Piece(length, length + len(written), start, end, False))
         length += len(written)
         parts += (copied, written)
-        done = parameter.end
-    rest = body.sql[done:]
-    pieces.append(Piece(length, length + len(rest), done, len(body.sql), True))
+        done = end
+    rest = sql[done:]
+    pieces.append(Piece(length, length + len(rest), done, len(sql), True))
     parts.append(rest)
     return Bound(
         text="".join(parts), types=tuple(writer.types), values=tuple(writer.values), pieces=tuple(pieces)
     )
 
 
-def column_keys(columns: Sequence[str]) -> tuple[str, ...]:
-    """Names that are unique: a repeated one gets `_2`, `_3`, as results are shown (df._result_json)."""
-    keys: list[str] = []
-    for column in columns:
-        key, suffix = column, 1
-        while key in keys or (suffix > 1 and key in columns):
-            suffix += 1
-            key = f"{column}_{suffix}"
-        keys.append(key)
-    return tuple(keys)
+def _replaced(body: SqlBody, writer: _Writer) -> Iterator[tuple[int, int, str]]:
+    """The runs of the statement that something else stands for, in order."""
+    if not body.literals:
+        for parameter in body.parameters:
+            yield parameter.start, parameter.end, writer.write(parameter)
+        return
+    parameters = iter(body.parameters)
+    parameter = next(parameters, None)
+    for literal in body.literals:
+        while parameter is not None and parameter.start < literal.start:
+            yield parameter.start, parameter.end, writer.write(parameter)
+            parameter = next(parameters, None)
+        inside: list[Parameter] = []
+        while parameter is not None and parameter.start < literal.end:
+            inside.append(parameter)
+            parameter = next(parameters, None)
+        yield writer.literal(literal, inside)
+    while parameter is not None:
+        yield parameter.start, parameter.end, writer.write(parameter)
+        parameter = next(parameters, None)
 
 
-def quote_literal(value: str) -> str:
-    """A string literal with this value, whatever standard_conforming_strings is."""
-    quoted = value.replace("'", "''")
-    return " E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in quoted else "'" + quoted + "'"
-
-
-def quote_identifier(name: str) -> str:
-    """A delimited identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def array_literal(values: Sequence[str | None]) -> str:
-    """The text form of a one-dimensional array."""
-    return "{" + ",".join(map(_element, values)) + "}"
-
-
-def _element(value: str | None) -> str:
-    if value is None:
-        return "NULL"
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+_Key = tuple[str, Use, str | None, bool]
 
 
 @dataclass(slots=True, kw_only=True)
 class _Writer:
-    """Writes one reference after the other; equal references share a parameter, so that GROUP BY works."""
+    """Writes one reference after the other; equal references share a parameter, so that GROUP BY works.
 
-    step: str
+    `constants`: literals of the statement stay constants.
+    """
+
+    asker: Asker
+    sources: Mapping[str, Result]
     type_names: Mapping[int, str]
     mode: Mode
+    constants: bool
     types: list[int] = field(default_factory=list[int])
     values: list[str | None] = field(default_factory=list[str | None])
-    _written: dict[tuple[str, Use, str | None, bool, bool], str] = field(
-        default_factory=dict[tuple[str, Use, str | None, bool, bool], str]
-    )
+    _written: dict[_Key, str] = field(default_factory=dict[_Key, str])
 
-    def write(self, parameter: Parameter, source: Result | None) -> str:
-        """The SQL text that stands for a reference whose name has `source`; adds its parameter to `types` and
-        `values` unless an equal reference has one. None: the source has not run.
-        """
-        key = (parameter.source, parameter.use, parameter.column, parameter.optional, parameter.aliased)
+    def write(self, parameter: Parameter) -> str:
+        """The SQL text that stands for a reference in code; adds its parameter to `types` and `values`."""
         if parameter.use is Use.ROWS:
-            return self._rows(parameter, source)
+            written = self._rows(parameter, self.sources.get(parameter.key))
+            return written if parameter.aliased else f"{written} AS {quote_identifier(parameter.name)}"
+        if parameter.identifier:
+            return spliced.name(self.asker, parameter, self._scalar(parameter))
+        return self._value(parameter)
+
+    def literal(self, literal: Literal, inside: Sequence[Parameter]) -> tuple[int, int, str]:
+        """What stands for a literal, and for which run of the statement."""
+        raw = spliced.Raw.of(self.asker.sql, literal)
+        if not inside:
+            return literal.start, literal.end, raw.without_references()
+        if self.constants:
+            texts = [self._scalar(parameter) for parameter in inside]
+            return literal.start, literal.end, raw.constant(self.asker, inside, texts)
+        parts: list[str] = []
+        done = raw.first
+        for parameter in inside:
+            parts += (raw.part(done, parameter.start), self._text(parameter))
+            done = parameter.end
+        parts.append(raw.part(done, raw.last))
+        joined = " OPERATOR(pg_catalog.||) ".join(filter(None, parts))
+        return raw.start, raw.end, raw.typed(joined)
+
+    def _scalar(self, parameter: Parameter) -> Scalar:
+        source = self._source(parameter)
+        if isinstance(source, Items) or parameter.use in (Use.ROWS, Use.JSON):
+            why = f"PostgreSQL takes only one value here, and step `{parameter.source}` gives many"
+            self.asker.fail(parameter, WRONG_KIND, why)
+        return scalar(self.asker, parameter, source)
+
+    def _source(self, parameter: Parameter) -> Result | None:
+        wanted = parameter.key
+        return self.sources.get(error_source(wanted) if parameter.use is Use.ERROR else wanted)
+
+    def _text(self, parameter: Parameter) -> str:
+        """A reference as a part of a text."""
+        written = f"{self._value(parameter)}::pg_catalog.text"
+        return f"coalesce({written}, '')" if parameter.optional else written
+
+    def _value(self, parameter: Parameter) -> str:
+        key = (parameter.key, parameter.use, parameter.column, parameter.optional)
         if key not in self._written:
-            self._written[key] = self._value(parameter, source)
+            source = self._source(parameter)
+            if isinstance(source, Items):
+                written = self._of_items(parameter, source)
+            elif parameter.use is Use.JSON:
+                written = self._array_of_objects(parameter, source)
+            else:
+                written = self._typed(scalar(self.asker, parameter, source))
+            self._written[key] = written
         return self._written[key]
 
-    def _value(self, parameter: Parameter, source: Result | None) -> str:
-        match source:
-            case None:
-                return self._absent(parameter, None)
-            case Rows() if parameter.use is Use.ROW_COUNT:
-                return self._typed(str(source.row_count), BIGINT)
-            case Rows():
-                return self._cell(parameter, source)
-            case Value():
-                return self._json(parameter, source)
+    def _array_of_objects(self, parameter: Parameter, source: Rows | Value | None) -> str:
+        if isinstance(source, Value):
+            elements(self.asker, parameter, source)
+            return self._typed(Scalar(source.json, JSONB))
+        rows = self._rows(parameter, source)
+        alias, columns = "r", source.columns if source is not None else ()
+        while alias in columns:
+            alias += "_"
+        return (
+            f"(SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb({alias})), '[]'::pg_catalog.jsonb)"
+            f" FROM {rows} AS {alias})"
+        )
 
-    def _absent(self, parameter: Parameter, oid: int | None) -> str:
-        """A result that is not there: NULL with `?`, otherwise the step fails."""
-        if not parameter.optional:
-            self._fail(parameter, NO_ROWS, f"step `{parameter.source}` has returned no rows")
-        return "NULL" if oid is None else self._typed(None, oid)
+    def _of_items(self, parameter: Parameter, source: Items) -> str:
+        """The result of a map in one value: how many items, or the array of what they gave."""
+        if parameter.column is not None:
+            self.asker.fail(parameter, WRONG_KIND, f"the result of map `{parameter.source}` is an array")
+        of = "pg_catalog.to_jsonb(m)" if parameter.use is Use.JSON else "m.result"
+        what = f"coalesce(pg_catalog.jsonb_agg({of} ORDER BY m.item), '[]'::pg_catalog.jsonb)"
+        if parameter.use is Use.ROW_COUNT:
+            what = "pg_catalog.count(*)"
+        return f"(SELECT {what} FROM {self._items(source)} AS m)"
 
-    def _cell(self, parameter: Parameter, source: Rows) -> str:
-        if not source.columns:
-            if parameter.column is None:
-                return self._typed(str(source.row_count), BIGINT)
-            self._fail(parameter, NO_COLUMN, f"step `{parameter.source}` returns no columns")
-        index = 0 if parameter.column is None else self._column(parameter, source)
-        if not source.cells:
-            return self._absent(parameter, source.types[index])
-        cell = source.cells[index]
-        if cell is None and not parameter.optional:
-            column = column_keys(source.columns)[index]
-            self._fail(
-                parameter, IS_NULL, f"`{column}` of the first row of step `{parameter.source}` is NULL"
-            )
-        return self._typed(cell, source.types[index])
-
-    def _column(self, parameter: Parameter, source: Rows) -> int:
-        keys = column_keys(source.columns)
-        if parameter.column not in keys:
-            names = ", ".join(f"`{key}`" for key in keys)
-            self._fail(
-                parameter,
-                NO_COLUMN,
-                f"step `{parameter.source}` has no column `{parameter.column}`; its columns are {names}",
-            )
-        return keys.index(parameter.column)
-
-    def _json(self, parameter: Parameter, source: Value) -> str:
-        if parameter.use is Use.ROW_COUNT and parameter.column is None:
-            self._fail(parameter, WRONG_KIND, f"the result of step `{parameter.source}` is not a row set")
-        if parameter.column is None:
-            if source.json == "null":
-                return self._null(parameter)
-            return self._typed(source.json, JSONB)
-        # Decimal keeps every digit; as floats, numbers beyond 2^53 would change on the way.
-        value: object = json.loads(source.json, parse_float=Decimal, parse_int=Decimal)
-        if not isinstance(value, dict):
-            self._fail(
-                parameter,
-                WRONG_KIND,
-                f"the result of step `{parameter.source}` is not an object with a field `{parameter.column}`",
-            )
-        fields = cast(dict[str, object], value)
-        if parameter.column not in fields:
-            if parameter.optional:
-                return "NULL"
-            names = ", ".join(f"`{name}`" for name in fields)
-            self._fail(
-                parameter,
-                NO_COLUMN,
-                f"the result of step `{parameter.source}` has no field `{parameter.column}`; it has {names}",
-            )
-        return self._field(parameter, parameter.column, fields[parameter.column], source)
-
-    def _field(self, parameter: Parameter, name: str, found: object, source: Value) -> str:
-        match found:
-            case None:
-                return self._null(parameter)
-            case bool():
-                return self._typed("true" if found else "false", BOOL)
-            case Decimal():
-                return self._typed(str(found), NUMERIC)
-            case str():
-                if "\0" in found or any("\ud800" <= character <= "\udfff" for character in found):
-                    self._fail(
-                        parameter,
-                        NOT_TEXT,
-                        f"`{name}` of step `{parameter.source}` holds what PostgreSQL cannot store",
-                    )
-                return self._typed(found, TEXT)
-            case _:
-                return (
-                    f"({self._typed(source.json, JSONB)} OPERATOR(pg_catalog.->) "
-                    f"{quote_literal(name)}::pg_catalog.text)"
-                )
-
-    def _null(self, parameter: Parameter) -> str:
-        if not parameter.optional:
-            what = f"`{parameter.column}` of step" if parameter.column else "the result of step"
-            self._fail(parameter, IS_NULL, f"{what} `{parameter.source}` is null")
-        return "NULL"
+    def _items(self, source: Items) -> str:
+        instance, path = (self._typed(Scalar(text, TEXT)) for text in (source.instance, source.path))
+        return f"(SELECT item, status, result, error FROM df.map_results({instance}, {path}))"
 
     def _rows(self, parameter: Parameter, source: Result | None) -> str:
-        if not isinstance(source, Rows) or not source.columns:
-            self._fail(parameter, WRONG_KIND, f"the result of step `{parameter.source}` is not a row set")
+        match source:
+            case None:
+                why = f"the result of step `{parameter.source}` is not a row set"
+                self.asker.fail(parameter, WRONG_KIND, why)
+            case Items():
+                written = self._items(source)
+            case Value():
+                elements(self.asker, parameter, source)
+                array = self._typed(Scalar(source.json, JSONB))
+                written = f"(SELECT e.value FROM pg_catalog.jsonb_array_elements({array}) AS e)"
+            case Rows(columns=()):
+                count = self._typed(Scalar(str(source.row_count), BIGINT))
+                written = f"(SELECT FROM pg_catalog.generate_series(1, {count}))"
+            case Rows():
+                written = self._columns(source)
+        return written
+
+    def _columns(self, source: Rows) -> str:
         width = len(source.columns)
         columns: list[str] = []
         arrays: list[str] = []
         for index, (name, oid) in enumerate(zip(column_keys(source.columns), source.types, strict=True)):
             arrays.append(self._array(source.cells[index::width]))
             type_name = self.type_names.get(oid)
-            cell = f"u.c{index}" if type_name is None else f"u.c{index}::{type_name}"
+            cell = f"u.c{index}" if type_name is None else _cast(f"u.c{index}", oid, type_name)
             columns.append(f"{cell} AS {quote_identifier(name)}")
         names = ", ".join(f"c{index}" for index in range(width))
         unnested = ", ".join(f"pg_catalog.unnest({array})" for array in arrays)
-        written = f"(SELECT {', '.join(columns)} FROM ROWS FROM ({unnested}) AS u({names}))"
-        return written if parameter.aliased else f"{written} AS {quote_identifier(parameter.name)}"
+        return f"(SELECT {', '.join(columns)} FROM ROWS FROM ({unnested}) AS u({names}))"
 
     def _array(self, cells: Sequence[str | None]) -> str:
         if self.mode is Mode.LITERAL:
@@ -313,30 +325,21 @@ class _Writer:
         self.values.append(array_literal(cells))
         return f"${len(self.types)}" + ("::pg_catalog.text[]" if self.mode is Mode.CAST else "")
 
-    def _typed(self, value: str | None, oid: int) -> str:
-        type_name = self.type_names.get(oid, "pg_catalog.text")
+    def _typed(self, value: Scalar) -> str:
+        if value.oid is None:
+            return "NULL" if value.text is None else quote_literal(value.text)
+        type_name = self.type_names.get(value.oid, "pg_catalog.text")
         if self.mode is Mode.LITERAL:
-            written = "NULL" if value is None else quote_literal(value)
-            return f"{written}::{type_name}"
-        self.types.append(TEXT if oid in WITHOUT_INPUT else oid)
-        self.values.append(value)
-        return f"${len(self.types)}" + (f"::{type_name}" if self.mode is Mode.CAST else "")
+            written = "NULL" if value.text is None else quote_literal(value.text)
+            return f"({written}::{type_name})"
+        gone = value.oid >= FIRST_USER_OID and value.oid not in self.type_names
+        self.types.append(TEXT if gone or value.oid in WITHOUT_INPUT else value.oid)
+        self.values.append(value.text)
+        number = f"${len(self.types)}"
+        return f"({_cast(number, value.oid, type_name)})" if self.mode is Mode.CAST else number
 
-    def _fail(self, parameter: Parameter, sqlstate: str, why: str) -> NoReturn:
-        written = f"${parameter.name}" + (f".{parameter.column}" if parameter.column else "")
-        if parameter.use is Use.ROW_COUNT:
-            written += ".row_count"
-        if parameter.use is Use.ROWS:
-            written += ".*"
-        hint = None
-        if sqlstate in (NO_ROWS, IS_NULL):
-            hint = f"Write `{written}?` where NULL is a valid value."
-        raise StepFailed(
-            StepError(
-                step=self.step,
-                message=f"step `{self.step}` needs `{written}`, but {why}",
-                sqlstate=sqlstate,
-                hint=hint,
-                position=parameter.start,
-            )
-        )
+
+def _cast(text: str, oid: int, type_name: str) -> str:
+    """A text as a value of a type, read as the type's input function reads it."""
+    # The cast from text to regclass is a function that takes names only; that from bpchar is none.
+    return f"{text}::pg_catalog.bpchar::{type_name}" if oid == REGCLASS else f"{text}::{type_name}"

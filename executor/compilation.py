@@ -78,9 +78,15 @@ class CompilerProcess:
         """The process id of the child, None while there is none."""
         return None if self._process is None else self._process.pid
 
-    async def compile_wire(self, wire: str) -> CompiledReply:
-        """Compile the wire text of an expression. Raises CompilerUnavailable."""
-        reply = await self._ask({"do": "compile_wire", "wire": wire}, wire)
+    async def compile_wire(self, wire: str, variables: str | None = None) -> CompiledReply:
+        """Compile the wire text of an expression.
+
+        `variables` is a JSON object. Raises CompilerUnavailable.
+        """
+        request: Json = {"do": "compile_wire", "wire": wire}
+        if variables is not None:
+            request["variables"] = json.loads(variables)
+        reply = await self._ask(request, wire)
         return _compiled(reply)
 
     async def compile_file(self, name: str, text: str) -> FileReply:

@@ -14,6 +14,7 @@ from typing import Final, assert_never
 
 from dfc.executor.actions import EndItem, Finish, RecordDecision, Rider
 from dfc.executor.bind import (
+    BIGINT,
     TEXT,
     TEXT_ARRAY,
     WITHOUT_INPUT,
@@ -27,11 +28,24 @@ from dfc.executor.limits import RESULT_ROWS_MAX
 from dfc.executor.queries import fill, query
 
 BYTEA: Final = 17
+INTEGER: Final = 23
 JSON: Final = 114
 VOID: Final = 2278
 RECORD: Final = 2249
 
-_OWN_TYPES: Final = (BYTEA, TEXT, TEXT, JSON)
+_RECORD: Final = {"token": BYTEA, "instance": TEXT, "path": TEXT, "rider": JSON}
+"""The parameters of the checkpoint itself, behind those of the statement, with their types."""
+
+_ITEMS: Final = {
+    "token": BYTEA,
+    "instance": TEXT,
+    "path": TEXT,
+    "batch_size": INTEGER,
+    "block_rows": INTEGER,
+    "block_bytes": INTEGER,
+}
+"""The same for the items of a map."""
+
 _CAST_IS_OUTPUT: Final = frozenset(
     {17, 19, 20, 21, 23, 25, 26, 114, 700, 701, 1043, 1082, 1083, 1114, 1184, 1186, 1266, 1700, 2950, 3802}
 )
@@ -41,6 +55,10 @@ made another cast for a type of their own."""
 _ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 _FIRST_USER_OID: Final = 16384
+
+
+WITHIN: Final = '{"within": true}'
+"""The rider of a checkpoint in a transaction of several: the fence is locked at its end (df.commit_steps)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +108,13 @@ def compose_count(bound: Bound, *, returning: bool) -> Composed:
 
 def compose_query(described: Description, type_names: Mapping[int, str], *, keep: bool) -> Composed:
     """The same over df._rows; the statement and its values are parameters."""
-    names = [f"c{index}" for index in range(len(described.columns))]
-    definitions = ", ".join(
-        f"{name} {type_names.get(oid, 'pg_catalog.record')}"
-        for name, oid in zip(names, described.types, strict=True)
-    )
+    columns = [f"s.{name}" for name in _numbered(described)]
     return _called(
         "step_query",
         {
-            "definitions": definitions,
+            "definitions": _definitions(described, type_names),
             "kept": _KEPT if keep else "",
-            "cells": _cells([f"s.{name}" for name in names], described.types),
+            "cells": _cells(columns, described.types),
             **_described(described),
         },
     )
@@ -109,6 +123,47 @@ def compose_query(described: Description, type_names: Mapping[int, str], *, keep
 def compose_execute() -> Composed:
     """df._execute for a statement without rows; the statement and its values are parameters."""
     return _called("step_execute", {})
+
+
+def compose_checkpoint() -> Composed:
+    """The checkpoint alone, of a statement that has run; the number of rows affected is a parameter."""
+    return Composed(
+        fill(query("step_checkpoint"), {"count": "$1", **_own(1, _RECORD)}), (BIGINT, *_RECORD.values()), None
+    )
+
+
+def compose_items_rows(bound: Bound, described: Description) -> Composed:
+    """`WITH step AS (<statement>)` for the statement of a map, whose rows become items."""
+    names = _numbered(described)
+    columns = [f"s.{name}" for name in names]
+    typeof = ", ".join(f"pg_catalog.pg_typeof({column})::pg_catalog.oid" for column in columns)
+    return _with(
+        "step_items_rows",
+        bound,
+        bound.text,
+        {
+            "aliases": f"({', '.join(names)})" if names else "",
+            **_row(columns, described.types),
+            "nulls": ", ".join(["NULL"] * len(columns)),
+            "typeof": f"ARRAY[{typeof}]::pg_catalog.oid[]" if columns else _oids(()),
+            **_described(described),
+        },
+        _ITEMS,
+    )
+
+
+def compose_items_query(described: Description, type_names: Mapping[int, str]) -> Composed:
+    """The same over df._rows; the statement and its values are parameters."""
+    columns = [f"s.{name}" for name in _numbered(described)]
+    return _called(
+        "step_items_query",
+        {
+            "definitions": _definitions(described, type_names),
+            **_row(columns, described.types),
+            **_described(described),
+        },
+        _ITEMS,
+    )
 
 
 def rider_json(rider: Rider) -> str:
@@ -190,21 +245,33 @@ def error_object(error: StepError) -> dict[str, object]:
 _KEPT: Final = ", pg_catalog.to_json(r.cells), r.n, pg_catalog.to_json(t.types)"
 
 
-def _with(name: str, bound: Bound, statement: str, pieces: dict[str, str]) -> Composed:
+def _with(
+    name: str, bound: Bound, statement: str, pieces: dict[str, str], own: Mapping[str, int] = _RECORD
+) -> Composed:
     marker = "\x00"
-    text = fill(query(name), {"statement": marker, **pieces, **_own(len(bound.types))})
+    text = fill(query(name), {"statement": marker, **pieces, **_own(len(bound.types), own)})
     start = text.index(marker)
-    return Composed(text[:start] + statement + text[start + 1 :], (*bound.types, *_OWN_TYPES), start)
+    return Composed(text[:start] + statement + text[start + 1 :], (*bound.types, *own.values()), start)
 
 
-def _called(name: str, pieces: dict[str, str]) -> Composed:
-    text = fill(query(name), {"query": "$1", "values": "$2", **pieces, **_own(2)})
-    return Composed(text, (TEXT, TEXT_ARRAY, *_OWN_TYPES), None)
+def _called(name: str, pieces: dict[str, str], own: Mapping[str, int] = _RECORD) -> Composed:
+    text = fill(query(name), {"query": "$1", "values": "$2", **pieces, **_own(2, own)})
+    return Composed(text, (TEXT, TEXT_ARRAY, *own.values()), None)
 
 
-def _own(before: int) -> dict[str, str]:
-    names = ("token", "instance", "path", "finish")
-    return {name: f"${before + 1 + index}" for index, name in enumerate(names)}
+def _own(before: int, own: Mapping[str, int]) -> dict[str, str]:
+    return {name: f"${before + 1 + index}" for index, name in enumerate(own)}
+
+
+def _numbered(described: Description) -> list[str]:
+    return [f"c{index}" for index in range(len(described.columns))]
+
+
+def _definitions(described: Description, type_names: Mapping[int, str]) -> str:
+    return ", ".join(
+        f"{name} {type_names.get(oid, 'pg_catalog.record')}"
+        for name, oid in zip(_numbered(described), described.types, strict=True)
+    )
 
 
 def _described(described: Description) -> dict[str, str]:
@@ -221,15 +288,25 @@ def _oids(oids: tuple[int, ...]) -> str:
 
 def _cells(columns: list[str], types: tuple[int, ...]) -> str:
     """The cells row by row, flat, in the text form that PostgreSQL's output functions give."""
-    texts = [_output(column, oid) for column, oid in zip(columns, types, strict=True)]
-    match texts:
+    match [_output(column, oid) for column, oid in zip(columns, types, strict=True)]:
         case []:
             return "'{}'::pg_catalog.text[]"
         case [text]:
             return f"pg_catalog.array_agg({text})"
-        case _:
+        case texts:
             rows = f"pg_catalog.array_agg(ARRAY[{', '.join(texts)}])"
             return f"ARRAY(SELECT pg_catalog.unnest({rows}))"
+
+
+def _row(columns: list[str], types: tuple[int, ...]) -> dict[str, str]:
+    """The cells of one row, and those of a block of rows, flat."""
+    if not columns:
+        return {"row": "'{}'::pg_catalog.text[]", "cells": "'{}'::pg_catalog.text[]"}
+    texts = [_output(column, oid) for column, oid in zip(columns, types, strict=True)]
+    return {
+        "row": f"ARRAY[{', '.join(texts)}]::pg_catalog.text[]",
+        "cells": "ARRAY(SELECT pg_catalog.unnest(pg_catalog.array_agg(s.cells ORDER BY s.n)))",
+    }
 
 
 def _output(column: str, oid: int) -> str:
@@ -244,5 +321,5 @@ def _output(column: str, oid: int) -> str:
 
 
 def needs_with(described: Description) -> bool:
-    """Whether a column has a type that df._rows cannot declare (pseudo-types but record)."""
-    return any(oid in WITHOUT_INPUT and oid != RECORD for oid in described.types)
+    """Whether df._rows cannot declare the columns: none at all, or of a pseudo-type other than record."""
+    return not described.columns or any(oid in WITHOUT_INPUT and oid != RECORD for oid in described.types)

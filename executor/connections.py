@@ -152,6 +152,8 @@ class StepConnections:
             raise
 
     def _give_back(self, session: Session, key: _PoolKey) -> None:
+        if session.in_transaction:
+            session.close()
         if session.alive:
             self._idle[session] = key
         else:

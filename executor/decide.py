@@ -1,144 +1,171 @@
 """The core: what to do next, given what has happened. A fold over events, without clock, chance or I/O.
 
-    state = begin(plan)
+    state = begin(plan, records)
     actions = step(state, event)
 
-`decide` is the fold over a whole journal. `step` changes the state it is given: a state is used linearly,
-by one owner, and the one before an event is gone after it. (A copy per event would make a plan of 10,000
-steps quadratic.) All walks are loops and touch each edge of the plan a bounded number of times.
+`begin` rebuilds the state from the records that last; `step` takes in one event after the other. `step`
+changes the state it is given: a state is used linearly, by one owner, and the one before an event is gone
+after it. (A copy per event would make a plan of 10,000 steps quadratic.) All walks are loops over an agenda.
 
-The plan's nodes become activations, one for each checkpoint that can be written; an HTTP step whose
-request is SQL is two in a row. Joins are activations without work: they settle as soon as all their
-branches have. An instance has ended when everything is settled; the order in which independent records
-arrive changes nothing, because whatever depends on several of them waits for all and then looks at them
-in written order.
+The state is a function of the *set* of records: their order changes nothing. What does depend on an order
+(the winner of a race, a time limit, a break, the branch whose failure stops the others) is a decision,
+recorded before anything acts on it. So whoever takes over comes to the same state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 
-from dfc.compiler.plan import HttpNode, JoinNode, Node, Plan, Request, SqlBody, SqlNode
-from dfc.executor import retry
-from dfc.executor.actions import (
-    Action,
-    Finish,
-    Interrupt,
-    RecordFailure,
-    RunSql,
-    SendHttp,
-    Wait,
+from dfc.compiler.plan import (
+    ArmsNode,
+    AtomicNode,
+    Block,
+    BreakNode,
+    CompensateNode,
+    HttpNode,
+    IfNode,
+    JoinNode,
+    LoopNode,
+    MapNode,
+    Node,
+    Plan,
+    RetryNode,
+    SqlBody,
+    SqlNode,
+    TimeoutNode,
+    TryNode,
+    ValueNode,
+    blocks_of,
+    every_node,
 )
+from dfc.executor.actions import Action, Finish, RunAtomic
+from dfc.executor.core import activations, arms, branches, ending, loops, maps, unwinding
+from dfc.executor.core.asking import action_of
+from dfc.executor.core.tree import (
+    Arrive,
+    Closed,
+    CorruptJournal,
+    Ended,
+    Given,
+    InvalidPlan,
+    Kind,
+    Layout,
+    Reach,
+    Reason,
+    Role,
+    Scope,
+    Settled,
+    State,
+    Task,
+    drop_job,
+    note_record,
+    open_scope,
+    outcome_of,
+    remember,
+    settle,
+)
+from dfc.executor.core.truth import truth
 from dfc.executor.journal import (
+    NOTHING,
+    AtomicDone,
     Attempted,
+    Begun,
     CancelRequested,
     Completed,
+    Decided,
     Due,
     Event,
     Failed,
+    ItemEnded,
+    ItemsFetched,
+    Positioned,
+    Record,
     Result,
-    Rows,
+    ResultRead,
+    Retrying,
     Shape,
-    StepError,
+    Stopped,
+    Timed,
+    Value,
 )
-from dfc.executor.states import (
-    INSTANCE_TRANSITIONS,
-    NODE_TRANSITIONS,
-    OPEN,
-    SETTLED,
-    InstanceState,
-    NodeState,
-)
+from dfc.executor.states import InstanceState, JobState, TaskState
+
+__all__ = [
+    "CorruptJournal",
+    "InvalidPlan",
+    "State",
+    "begin",
+    "begin_atomic",
+    "decide",
+    "kept_nodes",
+    "pending",
+    "step",
+    "step_of",
+    "view",
+]
 
 
-class InvalidPlan(ValueError):
-    """The plan is not one that the verifier lets pass: an id twice, or a reference to a later node."""
+def begin(
+    plan: Plan,
+    records: Iterable[Record] = (),
+    *,
+    instance: str = "",
+    cancel_reason: str | None = None,
+    input: str | None = None,
+) -> State:
+    """The state that the records show; `pending` says what is to be done about it.
 
-
-class CorruptJournal(ValueError):
-    """An event does not fit the plan or what has happened before. No state is to be trusted after this."""
-
-
-@dataclass(slots=True, eq=False)
-class _Task:
-    """An activation: its place in the plan, then where it stands."""
-
-    index: int
-    path: str
-    step: str
-    work: SqlBody | Request | None
-    """None for a join, and for a response whose request is the rows of the activation before it."""
-    is_join: bool
-    after: tuple[_Task, ...]
-    many: bool = False
-    successors: list[_Task] = field(default_factory=list["_Task"])
-    reads: tuple[_Task, ...] = ()
-    readers: int = 0
-    """How many unsettled activations still want the result; at 0 it is dropped."""
-
-    state: NodeState = NodeState.WAITING
-    unsettled: int = 0
-    conflicts: int = 0
-    losses: int = 0
-    wait_seconds: float = 0.0
-    result: Result | None = None
-    error: StepError | None = None
-    shape: Shape | None = None
-
-
-@dataclass(slots=True, eq=False)
-class State:
-    """Where an instance stands. Made by `begin`, changed by `step`, opaque to everybody else."""
-
-    instance: str
-    tasks: list[_Task]
-    by_path: dict[str, _Task]
-    """Activations by path. Joins are not in it: nothing is ever recorded for them."""
-    result: _Task
-    status: InstanceState = InstanceState.RUNNING
-    left: int = 0
-    """Activations with work that are not settled."""
-    open: int = 0
-    unsettled: int = 0
-    """All activations that are not settled, joins included."""
-    finish: Finish | None = None
-
-
-def begin(plan: Plan, *, instance: str = "") -> State:
-    """The state before any event. `instance` only spreads the waiting times of retries.
-
-    Raises InvalidPlan.
+    `instance` spreads the waiting times of retries; `input` is JSON text. Raises InvalidPlan, CorruptJournal.
     """
-    last: dict[str, _Task] = {}
-    tasks: list[_Task] = []
-    by_path: dict[str, _Task] = {}
-    for node in plan.nodes:
-        if node.id in last:
-            raise InvalidPlan(f"the plan has two nodes `{node.id}`")
-        after = tuple(_earlier(last, node, id) for id in dict.fromkeys(node.after))
-        for task in _tasks_of(node, after, len(tasks)):
-            if not task.is_join and by_path.setdefault(task.path, task) is not task:
-                raise InvalidPlan(f"two activations of the plan are called `{task.path}`")
-            tasks.append(task)
-            last[node.id] = task
-    if plan.result not in last:
-        raise InvalidPlan(f"the plan's result, `{plan.result}`, is not one of its nodes")
-    _link(tasks, last)
+    memory = remember(list(records))
     state = State(
         instance=instance,
-        tasks=tasks,
-        by_path=by_path,
-        result=last[plan.result],
-        left=len(by_path),
-        unsettled=len(tasks),
+        kept=kept_nodes(plan),
+        input=None if input is None else Value(json=input),
+        records=dict(memory.records),
+        retrying=dict(memory.retrying),
+        begun=set(memory.begun),
+        cancel_reason=cancel_reason,
     )
-    for task in tasks:
-        if not task.after:
-            _arrive(state, task)
-    if not state.unsettled:
-        _conclude(state)
+    end = state.records.get(unwinding.END)
+    cancelled = cancel_reason is not None
+    if isinstance(end, Decided):
+        cancelled = ending.decided_end(end) == "cancelled"
+    state.root = open_scope(
+        state,
+        Block(nodes=plan.nodes, result=plan.result),
+        role=Role.ROOT,
+        owner=None,
+        parent=None,
+        frame="",
+        boundary=True,
+        reason=Reason.CANCEL if cancelled else None,
+    )
+    _run(state)
+    state.changed.clear()
+    state.interrupts.clear()
+    return state
+
+
+def begin_atomic(action: RunAtomic, sources: Mapping[str, Result]) -> State:
+    """The state of a transaction of several steps, to be driven on one session up to its Finish."""
+    kept = frozenset([node.id for node in every_node(action.block.nodes)])
+    state = State(instance="", kept=kept, plain=True)
+    outside = Scope(Layout((), [], [], 0), action.frame, Role.ROOT, None, None)
+    for source, result in sources.items():
+        outside.values[source] = Given(NOTHING, result)
+    state.root = open_scope(
+        state,
+        action.block,
+        role=Role.ROOT,
+        owner=None,
+        parent=outside,
+        frame=action.frame,
+        boundary=True,
+    )
+    _run(state)
+    state.changed.clear()
     return state
 
 
@@ -147,302 +174,349 @@ def step(state: State, event: Event) -> tuple[Action, ...]:
 
     Raises CorruptJournal when the event does not fit.
     """
+    if state.status is not InstanceState.RUNNING:
+        return ()
+    _take(state, event)
+    _run(state)
+    if state.finish is not None:
+        return (*_drain_interrupts(state), state.finish)
+    made = [action_of(state, job) for job in state.changed.values() if job.state is not JobState.STOPPING]
+    state.changed.clear()
+    return (*_drain_interrupts(state), *made)
+
+
+def _drain_interrupts(state: State) -> list[Action]:
+    drained: list[Action] = list(state.interrupts)
+    state.interrupts.clear()
+    return drained
+
+
+def pending(state: State) -> tuple[Action, ...]:
+    """Everything that is open now: what somebody who begins here has to do."""
+    if state.finish is not None:
+        return (state.finish,)
+    return tuple([action_of(state, job) for job in state.jobs.values() if job.state is not JobState.STOPPING])
+
+
+def decide(plan: Plan, records: Iterable[Record], *, instance: str = "") -> tuple[Action, ...]:
+    """What is to be done, given these records. Equal arguments, equal actions.
+
+    Raises InvalidPlan, CorruptJournal.
+    """
+    return pending(begin(plan, records, instance=instance))
+
+
+def step_of(state: State, path: str) -> str | None:
+    """The id of the node that a job belongs to; None when nothing is under way at that path any more."""
+    job = state.jobs.get(path)
+    return None if job is None else job.task.node.id
+
+
+def view(state: State) -> dict[str, str]:
+    """What lasts of a state: where each task of the open scopes stands.
+
+    Whether an attempt runs, waits or is about to be recorded as failed is known to one process only; so is
+    which items of a map are at hand.
+    """
+    found: dict[str, str] = {"": state.status.value}
+    todo: list[Scope] = [] if state.root is None else [state.root]
+    while todo:
+        scope = todo.pop()
+        for task in scope.tasks:
+            found[task.path] = task.state.value
+            todo.extend([child for child in task.children if child.role is not Role.ITEM])
+    return found
+
+
+def kept_nodes(plan: Plan) -> frozenset[str]:
+    """The nodes whose results later activations or conditions want: a journal has to bring them back."""
+    kept: set[str] = set()
+    todo: list[tuple[Block, bool]] = [(Block(nodes=plan.nodes, result=plan.result), False)]
+    while todo:
+        block, wanted = todo.pop()
+        for node in block.nodes:
+            mine = node.used or (wanted and node.id == block.result)
+            if mine or (isinstance(node, HttpNode) and isinstance(node.request, SqlBody)):
+                kept.add(node.id)
+            for role, inner in blocks_of(node):
+                asks = role in ("condition", "while")
+                todo.append((inner, asks or (mine and role != "undo")))
+    return frozenset(kept)
+
+
+# Events
+
+
+def _take(state: State, event: Event) -> None:
     match event:
-        case Completed():
-            return _record(state, event)
-        case Failed():
-            return _record(state, event)
-        case CancelRequested(reason=reason):
-            return _cancel(state, reason)
+        case Completed() | Failed():
+            _record(state, event)
         case Attempted():
-            return _attempted(state, event)
-        case Due(path=path):
-            if state.status is not InstanceState.RUNNING:
-                return ()
-            task = _find(state, path)
-            _move(state, task, NodeState.RUNNING)
-            return (_action(state, task),)
+            activations.attempted(state, event)
+        case Due():
+            _due(state, event)
+        case Stopped():
+            activations.stopped(state, event.path)
+        case CancelRequested():
+            _cancel(state, event.reason)
+        case Decided():
+            _decided(state, event)
+        case Begun():
+            activations.begun(state, event)
+        case Retrying():
+            activations.noted(state, event)
+        case Timed():
+            _timed(state, event)
+        case Positioned():
+            _positioned(state, event)
+        case AtomicDone():
+            branches.atomic_done(state, event)
+        case ItemsFetched():
+            if (job := state.jobs.get(f"{event.path}/fetch")) is not None:
+                maps.fetched(state, job, event)
+        case ItemEnded():
+            _item_ended(state, event)
+        case ResultRead():
+            _read(state, event)
         case _:
             assert_never(event)
 
 
-def pending(state: State) -> tuple[Action, ...]:
-    """Everything that is open now, in the plan's order: what somebody who begins here has to do."""
-    if state.finish is not None:
-        return (state.finish,)
-    return tuple(_action(state, task) for task in state.tasks if task.state in OPEN)
+def _record(state: State, event: Completed | Failed) -> None:
+    job = state.jobs.get(event.path)
+    if job is not None and job.rider and isinstance(event, Completed) and maps.carries_end(job.task):
+        maps.ridden(job.task)
+    activations.recorded(state, event)
 
 
-def decide(plan: Plan, journal: Iterable[Event], *, instance: str = "") -> tuple[Action, ...]:
-    """What is to be done after these events. Equal arguments, equal actions.
-
-    Raises InvalidPlan, CorruptJournal.
-    """
-    state = begin(plan, instance=instance)
-    for event in journal:
-        step(state, event)
-    return pending(state)
-
-
-def step_of(state: State, path: str) -> str:
-    """The id of the node that an activation belongs to. Raises CorruptJournal for an unknown path."""
-    return _find(state, path).step
+def _due(state: State, event: Due) -> None:
+    job = state.jobs.get(event.path)
+    if job is None or job.state is not JobState.RETRYING:
+        return
+    match job.kind:
+        case Kind.TIMER:
+            arms.time_is_up(state, job)
+        case Kind.POSITION:
+            loops.attempt_due(state, job)
+        case _:
+            activations.due(state, event)
 
 
-def kept_paths(plan: Plan) -> frozenset[str]:
-    """The paths whose results later activations want: those that a journal has to bring back in full."""
-    return frozenset(task.path for task in begin(plan).tasks if task.readers)
+def _cancel(state: State, reason: str) -> None:
+    if state.cancel_reason is None:
+        state.cancel_reason = reason
+    root = state.top
+    # Who has begun to undo goes through with it.
+    if root.undoing is None and not root.ended and unwinding.END not in state.jobs:
+        unwinding.unwind(state, root, Reason.CANCEL)
 
 
-def kept_nodes(plan: Plan) -> frozenset[str]:
-    """The nodes whose results later activations want."""
-    return frozenset(path.partition("/")[0] for path in kept_paths(plan))
+def _decided(state: State, event: Decided) -> None:
+    if event.path == unwinding.END:
+        job = state.jobs.get(event.path)
+        if job is not None:
+            drop_job(state, job)
+            unwinding.undo_next(state, state.top)
+        return
+    task = state.deciders.get(event.path)
+    if task is None or task.state is not TaskState.OPEN:
+        if (job := state.jobs.get(event.path)) is not None:
+            drop_job(state, job)
+        return
+    match task.node:
+        case LoopNode():
+            loops.broken(state, task, event)
+        case ArmsNode():
+            arms.arms_decided(state, task, event)
+        case TimeoutNode():
+            arms.timeout_decided(state, task, event)
+        case _:
+            raise CorruptJournal(f"`{task.path}` decides nothing")
 
 
-def view(state: State) -> dict[str, str]:
-    """What lasts of a state: the state of each activation, where one that is open is just `open`.
-
-    Whether an attempt runs, waits or is about to be recorded as failed is known to one process only.
-    """
-    lasting = {task.path: "open" if task.state in OPEN else task.state.value for task in state.tasks}
-    return lasting | {"": state.status.value}
+def _timed(state: State, event: Timed) -> None:
+    if (job := state.jobs.get(event.path)) is not None:
+        arms.timed(state, job, event)
 
 
-# From plan to activations
+def _positioned(state: State, event: Positioned) -> None:
+    job = state.jobs.get(event.path)
+    if job is None:
+        return
+    if isinstance(job.task.node, RetryNode):
+        loops.positioned(state, job, event)
+    else:
+        drop_job(state, job)
 
 
-def _earlier(last: dict[str, _Task], node: Node, id: str) -> _Task:
-    task = last.get(id)
-    if task is None:
-        raise InvalidPlan(f"node `{node.id}` of the plan comes after `{id}`, which is not before it")
-    return task
+def _item_ended(state: State, event: ItemEnded) -> None:
+    if f"{event.path}[{event.item}]" in state.jobs:
+        maps.item_ended(state, event)
+        return
+    task = state.maps.get(event.path)
+    if task is not None:
+        maps.item_ridden(state, task, event.item)
 
 
-def _tasks_of(node: Node, after: tuple[_Task, ...], index: int) -> list[_Task]:
+def _read(state: State, event: ResultRead) -> None:
+    job = state.jobs.get(event.path)
+    if job is None:
+        return
+    task = job.task
+    if isinstance(task.node, LoopNode):
+        drop_job(state, job)
+        loops.go_on(state, task, truth(event.result))
+    elif isinstance(task.node, HttpNode):
+        drop_job(state, job)
+        task.work = event.result
+        activations.ask(state, task, Kind.RESPONSE, f"{task.path}/response")
+    else:
+        branches.was_read(state, job, event.result)
+
+
+# The agenda
+
+
+def _run(state: State) -> None:
+    agenda = state.agenda
+    while agenda:
+        turn = agenda.popleft()
+        match turn:
+            case Arrive():
+                _arrive(state, turn.task)
+            case Reach():
+                _reach(state, turn)
+            case Settled():
+                _settled(state, turn.task)
+            case Ended():
+                _ended(state, turn.scope)
+            case Closed():
+                _closed(state, turn.scope)
+            case _:
+                assert_never(turn)
+
+
+def _arrive(state: State, task: Task) -> None:
+    """Everything before a task has settled: begin it, or settle it too."""
+    scope = task.scope
+    before = [scope.tasks[index] for index in scope.layout.after[task.index]]
+    blamed = next((other for other in before if other.state is not TaskState.COMPLETED), None)
+    if blamed is not None:
+        # Of several the first that has failed, in written order; what was only stopped has no error.
+        error = next((other.error for other in before if other.error is not None), None)
+        to = TaskState.SKIPPED
+        if isinstance(task.node, JoinNode):
+            to = TaskState.STOPPED if error is None else TaskState.FAILED
+        settle(state, task, to, error=error)
+    elif isinstance(task.node, JoinNode):
+        shapes: list[Shape] = [NOTHING if other.given is None else other.given.shape for other in before]
+        settle(state, task, TaskState.COMPLETED, Given(tuple(shapes)))
+    else:
+        task.state = TaskState.OPEN
+        _begin(state, task)
+
+
+def _begin(state: State, task: Task) -> None:
+    node = task.node
     match node:
-        case SqlNode():
-            return [_Task(index, node.id, node.id, node.body, False, after)]
+        case SqlNode() | HttpNode():
+            activations.begin_step(state, task)
+        case ValueNode():
+            branches.begin_value(state, task)
+        case IfNode():
+            branches.begin_if(state, task)
+        case LoopNode():
+            loops.begin_loop(state, task)
+        case BreakNode():
+            loops.begin_break(state, task)
+        case ArmsNode():
+            arms.begin_arms(state, task)
+        case MapNode():
+            state.maps[task.path] = task
+            maps.begin_map(state, task)
+        case AtomicNode():
+            branches.begin_atomic(state, task)
+        case RetryNode():
+            loops.begin_retry(state, task)
+        case TimeoutNode():
+            arms.begin_timeout(state, task)
+        case TryNode():
+            branches.begin_try(state, task)
+        case CompensateNode():
+            branches.begin_compensate(state, task)
         case JoinNode():
-            return [_Task(index, node.id, node.id, None, True, after)]
-        case HttpNode(request=Request() as request):
-            return [_Task(index, f"{node.id}/response", node.id, request, False, after, node.many)]
-        case HttpNode(request=body):
-            first = _Task(index, f"{node.id}/request", node.id, body, False, after)
-            second = _Task(index + 1, f"{node.id}/response", node.id, None, False, (first,), node.many)
-            return [first, second]
+            raise AssertionError("a join does not begin")
         case _:
             assert_never(node)
 
 
-def _link(tasks: list[_Task], last: dict[str, _Task]) -> None:
-    for task in tasks:
-        task.unsettled = len(task.after)
-        for before in task.after:
-            before.successors.append(task)
-        if isinstance(task.work, SqlBody):
-            names = dict.fromkeys(parameter.source for parameter in task.work.parameters)
-            for name in names:
-                if name not in last:
-                    raise InvalidPlan(f"step `{task.step}` refers to `{name}`, which is no node of the plan")
-                if last[name].is_join:
-                    raise InvalidPlan(f"step `{task.step}` refers to `{name}`, which is a join")
-            task.reads = tuple(last[name] for name in names)
-        elif task.work is None and not task.is_join:
-            task.reads = task.after
-        for source in task.reads:
-            source.readers += 1
-
-
-# Moves
-
-
-def _find(state: State, path: str) -> _Task:
-    task = state.by_path.get(path)
-    if task is None:
-        raise CorruptJournal(f"the plan has no activation `{path}`")
-    return task
-
-
-def _move(state: State, task: _Task, to: NodeState) -> None:
-    was = task.state
-    if to not in NODE_TRANSITIONS[was]:
-        raise CorruptJournal(f"activation `{task.path}` is {was} and cannot become {to}")
-    task.state = to
-    state.open += (to in OPEN) - (was in OPEN)
-    if to in SETTLED:
-        state.unsettled -= 1
-        state.left -= not task.is_join
-
-
-def _record(state: State, event: Completed | Failed) -> tuple[Action, ...]:
-    task = _find(state, event.path)
-    if task.state is NodeState.WAITING:
-        raise CorruptJournal(f"activation `{task.path}` is recorded before what it comes after")
-    match event:
-        case Completed(result=result):
-            if task.readers > 0 and result is None:
-                raise CorruptJournal(f"the result of `{task.path}` is referred to, and was not brought back")
-            _move(state, task, NodeState.COMPLETED)
-            task.shape = task.path
-            task.error = None
-            task.result = result if task.readers > 0 else None
-        case Failed(error=error):
-            _move(state, task, NodeState.FAILED)
-            task.error = error
+def _reach(state: State, turn: Reach) -> None:
+    match turn.kind:
+        case Kind.ITEMS | Kind.END_MAP:
+            maps.reach_map(state, turn)
+        case Kind.BREAK_VALUE if isinstance(turn.record, Completed):
+            note_record(turn.task, turn.record.path, turn.record.number)
+            loops.break_value(state, turn.task, turn.record.path)
+        case Kind.REQUEST if isinstance(turn.record, Completed) and turn.record.result is None:
+            note_record(turn.task, turn.record.path, turn.record.number)
+            branches.read(state, turn.task, Given(turn.record.path))
         case _:
-            assert_never(event)
-    started = _settle(state, task)
-    if state.status is not InstanceState.RUNNING:
-        return ()
-    if not state.unsettled:
-        return (_conclude(state),)
-    started.sort(key=lambda task: task.index)
-    return tuple(_action(state, task) for task in started)
+            activations.reach(state, turn)
 
 
-def _settle(state: State, task: _Task) -> list[_Task]:
-    """Tell those after a settled activation; return the activations that may start now."""
-    started: list[_Task] = []
-    settled = [task]
-    while settled:
-        now = settled.pop()
-        for source in now.reads:
-            _release(source)
-        for successor in now.successors:
-            successor.unsettled -= 1
-            if successor.unsettled == 0:
-                _arrive(state, successor)
-                (settled if successor.state in SETTLED else started).append(successor)
-    return started
+def _settled(state: State, task: Task) -> None:
+    scope = task.scope
+    scope.commits = max(scope.commits, task.number)
+    if task.given is not None and task.node.used:
+        scope.values[task.node.id] = task.given
+    for index in scope.layout.successors[task.index]:
+        after = scope.tasks[index]
+        after.waiting -= 1
+        if after.waiting == 0:
+            state.agenda.append(Arrive(after))
+    scope.unsettled -= 1
+    if isinstance(task.node, MapNode):
+        state.maps.pop(task.path, None)
+    if scope.unsettled == 0:
+        state.agenda.append(Ended(scope))
 
 
-def _arrive(state: State, task: _Task) -> None:
-    """Everything before this activation is settled: start it, or settle it too."""
-    blame = next((before for before in task.after if before.state is not NodeState.COMPLETED), None)
-    if blame is not None:
-        _move(state, task, NodeState.FAILED if task.is_join else NodeState.SKIPPED)
-        task.error = blame.error
-    elif task.is_join:
-        _move(state, task, NodeState.COMPLETED)
-        task.shape = _shape_of(task)
-    else:
-        _move(state, task, NodeState.RUNNING)
+def _ended(state: State, scope: Scope) -> None:
+    owner = scope.owner
+    if owner is not None and scope.role is Role.ARM and arms.arm_ended(state, scope):
+        return
+    limited = owner is not None and scope.role is Role.BODY and isinstance(owner.node, TimeoutNode)
+    if limited and arms.body_ended(state, scope):
+        return
+    unwinding.ended(state, scope)
 
 
-def _shape_of(join: _Task) -> Shape:
-    return tuple(branch.shape for branch in join.after if branch.shape is not None)
+_Close = Callable[[State, Task, Scope], None]
+
+_CLOSING: dict[type[Node], _Close] = {
+    IfNode: branches.close_if,
+    TryNode: branches.close_try,
+    CompensateNode: branches.close_compensate,
+    LoopNode: loops.close_loop,
+    RetryNode: loops.close_retry,
+    ArmsNode: arms.close_arms,
+    TimeoutNode: arms.close_timeout,
+    MapNode: maps.close_map,
+    AtomicNode: branches.close_atomic,
+}
 
 
-def _release(source: _Task) -> None:
-    """One reader less; a result without readers is dropped, since it may be large."""
-    source.readers -= 1
-    if source.readers == 0:
-        source.result = None
-
-
-def _cancel(state: State, reason: str) -> tuple[Action, ...]:
-    if state.status is not InstanceState.RUNNING:
-        return ()
-    interrupts = tuple(Interrupt(path=task.path) for task in state.tasks if task.state in OPEN)
-    return (*interrupts, _end(state, Finish(status="cancelled", reason=reason)))
-
-
-def _attempted(state: State, event: Attempted) -> tuple[Action, ...]:
-    if state.status is not InstanceState.RUNNING:
-        return ()
-    task = _find(state, event.path)
-    if task.state is not NodeState.RUNNING:
-        raise CorruptJournal(f"activation `{task.path}` is {task.state}, and an attempt of it has ended")
-    if event.transient:
-        if retry.is_lost(event.error.sqlstate):
-            task.losses += 1
-            count, limit = task.losses, retry.LOST_ATTEMPTS_MAX
+def _closed(state: State, scope: Scope) -> None:
+    scope.ended = True
+    owner = scope.owner
+    if owner is None:
+        if state.plain and outcome_of(scope) is TaskState.COMPLETED:
+            ending.end(state, Finish(status="completed"))
         else:
-            task.conflicts += 1
-            count, limit = task.conflicts, retry.ATTEMPTS_MAX
-        if count < limit:
-            _move(state, task, NodeState.RETRYING)
-            task.wait_seconds = retry.delay(state.instance, task.path, count)
-            return (_action(state, task),)
-    task.error = event.error
-    _move(state, task, NodeState.RECORDING)
-    return (_action(state, task),)
-
-
-# Actions and the end
-
-
-def _action(state: State, task: _Task) -> Action:
-    """What the shell has to do for an open activation."""
-    if task.state is NodeState.RETRYING:
-        return Wait(path=task.path, seconds=task.wait_seconds)
-    if task.state is NodeState.RECORDING:
-        assert task.error is not None
-        return RecordFailure(path=task.path, error=task.error, finish=_finish_if_failed(state, task))
-    finish = _finish_if_completed(state, task)
-    keep = task.readers > 0
-    match task.work:
-        case SqlBody() as body:
-            sources = {source.step: source.result for source in task.reads if source.result is not None}
-            return RunSql(path=task.path, body=body, sources=sources, rider=finish, keep=keep)
-        case Request() as request:
-            return SendHttp(path=task.path, request=request, many=task.many, rider=finish, keep=keep)
-        case None:
-            rows = task.after[0].result
-            if not isinstance(rows, Rows):
-                raise CorruptJournal(f"the result of `{task.after[0].path}` is not rows")
-            return SendHttp(path=task.path, request=rows, many=task.many, rider=finish, keep=keep)
-        case _:
-            assert_never(task.work)
-
-
-def _conclude(state: State) -> Finish:
-    """Everything is settled: the end that the result node's state calls for."""
-    return _end(state, _outcome(state.result.shape, state.result.error))
-
-
-def _outcome(shape: Shape | None, error: StepError | None) -> Finish:
-    if error is not None:
-        return Finish(status="failed", error=error)
-    return Finish(status="completed", shape=shape)
-
-
-def _end(state: State, finish: Finish) -> Finish:
-    to = InstanceState(finish.status)
-    assert to in INSTANCE_TRANSITIONS[state.status], (state.status, to)
-    state.status = to
-    state.finish = finish
-    return finish
-
-
-def _finish_if_completed(state: State, task: _Task) -> Finish | None:
-    """The end that follows when this activation completes, if one follows at once."""
-    if state.left != 1 or state.status is not InstanceState.RUNNING:
-        return None
-    # Nothing with work is left besides it: what is not settled are joins above it.
-    outcomes: dict[int, tuple[Shape | None, StepError | None]] = {task.index: (task.path, None)}
-    joins: dict[int, _Task] = {}
-    stack = list(task.successors)
-    while stack:
-        join = stack.pop()
-        if join.index not in joins:
-            joins[join.index] = join
-            stack.extend(join.successors)
-    for index in sorted(joins):
-        branches = [outcomes.get(b.index, (b.shape, b.error)) for b in joins[index].after]
-        error = next((error for _, error in branches if error is not None), None)
-        shape = None if error else tuple(shape for shape, _ in branches if shape is not None)
-        outcomes[index] = (shape, error)
-    result = state.result
-    return _outcome(*outcomes.get(result.index, (result.shape, result.error)))
-
-
-def _finish_if_failed(state: State, task: _Task) -> Finish | None:
-    """The end that follows when this activation fails, if one follows at once."""
-    if state.open != 1 or state.status is not InstanceState.RUNNING:
-        return None
-    # It alone is open, so everything that waits, waits for it, and fails or is skipped with it.
-    now = state.result
-    while now.state is NodeState.WAITING:
-        now = next(before for before in now.after if before.state is not NodeState.COMPLETED)
-    return _outcome(now.shape, now.error)
+            ending.conclude(state)
+        return
+    owner.children.remove(scope)
+    if scope.role is Role.UNDO:
+        unwinding.undone(state, scope)
+        return
+    _CLOSING[type(owner.node)](state, owner, scope)

@@ -2,49 +2,43 @@
 
 A plain chain runs inside the one task that called `Driver.run`: no task, queue or lock a step. When the
 core asks for several things at once, further tasks ("lanes") are made, at most `lanes_max` in all, and each
-goes on with whatever is ready next.
+goes on with whatever is ready next. Waiting holds no lane; when nothing else is left to do and the wait is
+long, the instance is parked: whoever claims it then goes on.
 
 The driver is told from outside, through plain methods, that the instance is to be cancelled or given back.
 Both act before they return: nothing starts afterwards that the new state does not call for. What runs is
 interrupted by cancelling the task it runs in, with the same care for cancels that come from elsewhere as
-`asyncio.timeout` takes (count, `uncancel`).
-
-After an attempt whose outcome is unknown the journal is read before anything else is done. Until the
-store answers, no attempt is counted: a database that is away fails nothing.
+`asyncio.timeout` takes (count, `uncancel`). What has come of it is looked up, and told to the core.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import TypeVar, assert_never
 
 from dfc.compiler.plan import Plan
-from dfc.executor import retry, sqlstates
-from dfc.executor.actions import Action, Finish, Interrupt, RecordFailure, RunSql, SendHttp, Wait
-from dfc.executor.decide import State, begin, pending, step, step_of
-from dfc.executor.journal import Attempted, CancelRequested, Due, Event, Recorded, StepError
-from dfc.executor.ports import (
-    AlreadyRecorded,
-    Answer,
-    Claim,
-    FenceLost,
-    HttpRunner,
-    SqlRunner,
-    StepFailed,
-    Store,
-    Transient,
-    Unreachable,
+from dfc.executor.actions import (
+    Action,
+    Finish,
+    Interrupt,
+    RunAtomic,
+    RunItems,
+    RunSql,
+    SendHttp,
+    Wait,
+    key_of,
 )
+from dfc.executor.decide import State, begin, pending, step, step_of
+from dfc.executor.journal import CancelRequested, Due, Event, Record, Stopped
+from dfc.executor.limits import PARK_SECONDS
+from dfc.executor.perform import Came, Performer, Work
+from dfc.executor.ports import Claim, FenceLost, HttpRunner, SqlRunner, Store, Transient
 
 LANES_MAX = 64
-
-_Work = RunSql | SendHttp | RecordFailure | Wait
-_T = TypeVar("_T")
 
 
 class Outcome(Enum):
@@ -52,16 +46,25 @@ class Outcome(Enum):
 
     `ENDED`: the instance has ended, the fence is gone. `LOST`: the instance is somebody else's, or had
     ended already (the answer to its last commit was lost). `RELEASED`: stopped on request; the worker still
-    holds the fence and has to give it back.
+    holds the fence and has to give it back. `PARKED`: it waits, and the fence is given up.
     """
 
     ENDED = "ended"
     LOST = "lost"
     RELEASED = "released"
+    PARKED = "parked"
 
 
 class _Stopped(Exception):
     """The driver has to come to its end: leave whatever was to be done."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A wait under way: the task that waits, and until when by the loop's clock."""
+
+    task: asyncio.Task[None]
+    until: float
 
 
 async def drive(claim: Claim, plan: Plan, store: Store, sql: SqlRunner, http: HttpRunner) -> Outcome:
@@ -81,27 +84,31 @@ class Driver:
         sql: SqlRunner,
         http: HttpRunner,
         lanes_max: int = LANES_MAX,
+        park_seconds: float = PARK_SECONDS,
     ) -> None:
         self._claim = claim
         self._plan = plan
         self._store = store
-        self._sql = sql
-        self._http = http
+        self._performer = Performer(claim, store, sql, http, pause=self._pause)
         self._lanes_max = lanes_max
+        self._park_seconds = park_seconds
         self._state: State | None = None
         self._outcome: Outcome | None = None
         self._finish: Finish | None = None
         self._cancel_reason: str | None = claim.cancel_reason
         # What the core has asked for and nobody has begun, by path; what runs, and in which task.
-        self._ready: OrderedDict[str, _Work] = OrderedDict()
+        self._ready: OrderedDict[str, Work] = OrderedDict()
         self._running: dict[str, asyncio.Task[object]] = {}
         self._interrupted: set[str] = set()
+        self._waiting: dict[str, _Waiting] = {}
         # Ordered sets, so that a simulated run depends on its seed alone.
         self._pausing: dict[asyncio.Task[object], None] = {}
         self._roused: set[asyncio.Task[object]] = set()
         self._lanes: dict[asyncio.Task[None], None] = {}
         self._crash: BaseException | None = None
-        self._quiet: asyncio.Future[None] | None = None
+        self._changed: asyncio.Future[None] | None = None
+        self._events: deque[Event] = deque()
+        self._feeding = False
 
     @property
     def state(self) -> State | None:
@@ -109,7 +116,7 @@ class Driver:
         return self._state
 
     async def run(self) -> Outcome:
-        """Run the instance to its end, to the loss of its fence, or to its release.
+        """Run the instance to its end, to the loss of its fence, to its release, or until it is parked.
 
         Raises InvalidPlan and CorruptJournal (the fence is still held then), and whatever a port raises
         beyond its contract; nothing of the instance runs any more when it does.
@@ -117,15 +124,18 @@ class Driver:
         try:
             if self._outcome is None:
                 await self._recover()
-            await self._lane(None)
-            await self._silence()
-            if self._outcome is None and self._finish is not None:
-                self._outcome = await self._end(self._finish)
+            while self._outcome is None:
+                await self._lane(None)
+                await self._rest()
+                if self._finish is not None and not self._lanes and self._outcome is None:
+                    await self._performer.finish(self._finish)
+                    self._outcome = Outcome.ENDED
         except FenceLost:
             self._outcome = Outcome.LOST
         except _Stopped:
             pass
         finally:
+            self._drop_waits()
             if self._lanes:
                 await self._abandon()
         if self._crash is not None:
@@ -136,9 +146,9 @@ class Driver:
     def cancel(self, reason: str) -> None:
         """A cancel request for the instance has committed. Interrupts what runs; may come more than once."""
         if self._state is None:
-            self._cancel_reason = reason
+            self._cancel_reason = self._cancel_reason or reason
         elif self._outcome is None:
-            self._take(step(self._state, CancelRequested(reason=reason)))
+            self._feed((CancelRequested(reason=reason),), lane=False)
 
     def release(self, *, interrupt: bool = False) -> None:
         """Stop: nothing new starts, waits end; what runs may come to its end, or is interrupted.
@@ -153,57 +163,81 @@ class Driver:
                 task.cancel()
         if interrupt:
             self._interrupt_all()
+        self._note_change()
 
     # The beginning and the end
 
     async def _recover(self) -> None:
-        state = begin(self._plan, instance=self._claim.instance)
-        records: list[Recorded] = []
+        records: list[Record] = []
         if self._claim.resumed:
-            records = await self._insist(lambda: self._store.history(self._claim, self._plan))
-        # First the request: a journal may be complete although its last record left the end to the cancel.
-        if self._cancel_reason is not None:
-            step(state, CancelRequested(reason=self._cancel_reason))
-        for record in records:
-            step(state, record)
-        self._state = state
-        self._take(pending(state))
+            records = await self._performer.insist(lambda: self._store.history(self._claim, self._plan))
+        self._state = begin(
+            self._plan,
+            records,
+            instance=self._claim.instance,
+            cancel_reason=self._cancel_reason,
+            input=self._claim.input,
+        )
+        self._take(pending(self._state))
+        self._spread(1)
 
-    async def _silence(self) -> None:
-        """Return when no lane is left."""
-        while self._lanes:
-            self._quiet = asyncio.get_running_loop().create_future()
-            await self._quiet
+    async def _rest(self) -> None:
+        """Return when there is something to do for this task: nothing runs, or the end has come."""
+        while self._lanes or (self._outcome is None and self._finish is None and not self._ready):
+            if not self._lanes and await self._parked():
+                return
+            self._changed = asyncio.get_running_loop().create_future()
+            await self._changed
+            self._changed = None
+
+    async def _parked(self) -> bool:
+        """Give the instance up if it only waits, and for long."""
+        if not self._waiting:
+            return True
+        now = asyncio.get_running_loop().time()
+        path, next_one = min(self._waiting.items(), key=lambda item: item[1].until)
+        seconds = next_one.until - now
+        if seconds < self._park_seconds:
+            return False
+        try:
+            await self._store.park(self._claim, seconds, path)
+        except Transient:
+            await self._pause(min(1.0, self._park_seconds))
+            return False
+        self._outcome = self._outcome or Outcome.PARKED
+        return True
 
     async def _abandon(self) -> None:
         """Something was raised here: stop the lanes before it goes further."""
         self._outcome = self._outcome or Outcome.RELEASED
         for lane in self._lanes:
             lane.cancel()
-        await self._silence()
+        while self._lanes:
+            self._changed = asyncio.get_running_loop().create_future()
+            await self._changed
 
-    async def _end(self, finish: Finish) -> Outcome:
-        failures = 0
-        while True:
-            try:
-                await self._store.finish(self._claim, finish)
-                return Outcome.ENDED
-            except Transient:
-                failures += 1
-            await self._pause(retry.delay(self._claim.instance, "", failures))
+    def _note_change(self) -> None:
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
 
-    # Lanes
+    # What the core is told, and what it wants
 
-    async def _lane(self, first: _Work | None) -> None:
-        """Perform one thing after the other, until nothing is ready that nobody has begun."""
-        if first is not None and self._outcome is None:
-            await self._perform(first)
-        while self._ready and self._outcome is None:
-            _, action = self._ready.popitem(last=False)
-            await self._perform(action)
+    def _feed(self, events: Sequence[Event], *, lane: bool) -> None:
+        """Tell the core, and accept what it wants. `lane`: the caller goes on with what is ready."""
+        self._events.extend(events)
+        if self._feeding or self._state is None:
+            return
+        self._feeding = True
+        try:
+            while self._events:
+                self._take(step(self._state, self._events.popleft()))
+        finally:
+            self._feeding = False
+        self._spread(1 if lane else 0)
+        if not lane:
+            self._note_change()
 
-    def _take(self, actions: tuple[Action, ...]) -> None:
-        """Accept what the core wants. The caller is a lane that goes on with `_ready`, or wants a stop."""
+    def _take(self, actions: Sequence[Action]) -> None:
         for action in actions:
             match action:
                 case Interrupt(path=path):
@@ -211,11 +245,57 @@ class Driver:
                 case Finish():
                     # Performed by `run` when all lanes are gone.
                     self._finish = action
-                case RunSql() | SendHttp() | RecordFailure() | Wait():
-                    self._ready[action.path] = action
+                    self._drop_waits()
+                case Wait():
+                    self._wait(action)
                 case _:
-                    assert_never(action)
-        self._spread(1)
+                    self._ready[key_of(action)] = action
+
+    def _interrupt(self, path: str) -> None:
+        """The core wants a path stopped. What runs is answered when it has come to its end."""
+        if (waiting := self._waiting.pop(path, None)) is not None:
+            waiting.task.cancel()
+        elif self._ready.pop(path, None) is not None:
+            self._events.append(Stopped(path=path))
+        elif path not in self._interrupted and (task := self._running.get(path)) is not None:
+            self._interrupted.add(path)
+            task.cancel()
+
+    def _interrupt_all(self) -> None:
+        for path, task in list(self._running.items()):
+            if path not in self._interrupted:
+                self._interrupted.add(path)
+                task.cancel()
+
+    # Waits
+
+    def _wait(self, action: Wait) -> None:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._waits(action))
+        self._waiting[action.path] = _Waiting(task, loop.time() + action.seconds)
+
+    async def _waits(self, action: Wait) -> None:
+        await self._store.wait(action.seconds)
+        waiting = self._waiting.get(action.path)
+        if waiting is not None and waiting.task is asyncio.current_task():
+            del self._waiting[action.path]
+            if self._outcome is None:
+                self._feed((Due(path=action.path),), lane=False)
+
+    def _drop_waits(self) -> None:
+        for waiting in self._waiting.values():
+            waiting.task.cancel()
+        self._waiting.clear()
+
+    # Lanes
+
+    async def _lane(self, first: Work | None) -> None:
+        """Perform one thing after the other, until nothing is ready that nobody has begun."""
+        if first is not None and self._outcome is None:
+            await self._perform(first)
+        while self._ready and self._outcome is None:
+            _, action = self._ready.popitem(last=False)
+            await self._perform(action)
 
     def _spread(self, beginning: int) -> None:
         """Make lanes for what is ready beyond what `beginning` lanes are about to take."""
@@ -231,28 +311,34 @@ class Driver:
     def _lane_done(self, path: str, lane: asyncio.Task[None]) -> None:
         self._lanes.pop(lane, None)
         # A lane that was cancelled before it began has not cleaned up.
-        if self._running.get(path) is lane:
+        began = self._running.get(path) is not lane
+        if not began:
             del self._running[path]
-            self._interrupted.discard(path)
+            if path in self._interrupted:
+                self._interrupted.discard(path)
+                if self._outcome is None:
+                    self._feed((Stopped(path=path),), lane=False)
         if not lane.cancelled() and (problem := lane.exception()) is not None:
             self._crash = self._crash or problem
             self._outcome = self._outcome or Outcome.RELEASED
             self._interrupt_all()
         # What it would have gone on with, had it not been cancelled.
         self._spread(0)
-        if not self._lanes and self._quiet is not None and not self._quiet.done():
-            self._quiet.set_result(None)
+        self._note_change()
 
-    async def _perform(self, action: _Work) -> None:
-        """Do one thing and tell the core. Returns early, and silently, when interrupted."""
-        path = action.path
+    async def _perform(self, action: Work) -> None:
+        """Do one thing and tell the core. Returns early, and silently, when the driver has to stop."""
+        path = key_of(action)
+        step_id = self._step_of(path)
+        if step_id is None:
+            return  # what has happened since it was asked for has made it needless
         task = _current_task()
         cancels = task.cancelling()
         self._running[path] = task
-        came: Answer | Event | None = None
-        lost = False
+        came: Came | None = None
+        lost = interrupted = False
         try:
-            came = await self._attempt(action)
+            came = await self._performer.perform(action, step_id)
         except asyncio.CancelledError:
             if path not in self._interrupted:
                 raise
@@ -261,118 +347,52 @@ class Driver:
         except _Stopped:
             pass
         finally:
-            del self._running[path]
             if path in self._interrupted:
                 self._interrupted.discard(path)
+                interrupted = True
                 task.uncancel()
+            unknown = interrupted and came is None and not lost
+            if not unknown:
+                del self._running[path]
+        if unknown:
+            came, lost = await self._came_of(action)
         if lost:
-            self._outcome = Outcome.LOST
+            self._outcome = Outcome.LOST if self._outcome is not Outcome.ENDED else self._outcome
             self._interrupt_all()
-        elif came is not None:
-            self._absorb(came)
+        elif came is not None and came.finished:
+            self._outcome = Outcome.ENDED
+        elif came is not None and self._outcome is not Outcome.ENDED:
+            self._feed(came.events, lane=True)
         if task.cancelling() > cancels:
             # Somebody outside cancelled us too, and a port or the lines above have swallowed it.
             raise asyncio.CancelledError
 
-    def _absorb(self, came: Answer | Event) -> None:
-        assert self._state is not None
-        if not isinstance(came, Answer):
-            self._take(step(self._state, came))
-        elif came.finished:
-            self._outcome = Outcome.ENDED
-        else:
-            if came.cancel_reason is not None:
-                # It had committed before the record: after the record alone the core might want another end.
-                self.cancel(came.cancel_reason)
-            self._take(step(self._state, came.event))
+    async def _came_of(self, action: Work) -> tuple[Came | None, bool]:
+        """What came of what was interrupted, for the core; nothing when the driver itself has to stop."""
+        path = key_of(action)
+        try:
+            if self._outcome is not None:
+                return None, False
+            if isinstance(action, RunSql | RunAtomic | RunItems | SendHttp):
+                return Came((await self._performer.came_of(action),)), False
+            return Came((Stopped(path=path),)), False
+        except FenceLost:
+            return None, True
+        except _Stopped:
+            return None, False
+        except asyncio.CancelledError:
+            if path not in self._interrupted:
+                raise
+            return None, False
+        finally:
+            if path in self._interrupted:
+                self._interrupted.discard(path)
+                _current_task().uncancel()
+            del self._running[path]
 
-    def _interrupt(self, path: str) -> None:
-        if self._ready.pop(path, None) is not None or path in self._interrupted:
-            return
-        if (task := self._running.get(path)) is not None:
-            self._interrupted.add(path)
-            task.cancel()
-
-    def _interrupt_all(self) -> None:
-        for path in list(self._running):
-            self._interrupt(path)
-
-    # Single actions
-
-    async def _attempt(self, action: _Work) -> Answer | Event:
-        match action:
-            case RunSql() | SendHttp():
-                return await self._activate(action)
-            case RecordFailure():
-                return await self._record_failure(action)
-            case Wait(path=path, seconds=seconds):
-                await self._pause(seconds)
-                return Due(path=path)
-            case _:
-                assert_never(action)
-
-    async def _activate(self, action: RunSql | SendHttp) -> Answer | Event:
-        refusals = 0
-        while True:
-            try:
-                if isinstance(action, RunSql):
-                    return await self._sql.run(self._claim, action)
-                return await self._http.send(self._claim, action)
-            except StepFailed as failure:
-                error = replace(failure.error, step=self._step_of(action.path))
-                return Attempted(path=action.path, error=error, transient=False)
-            except Unreachable:
-                refusals += 1
-            except Transient as problem:
-                message, sqlstate = str(problem), problem.sqlstate
-                break
-            except AlreadyRecorded:
-                message, sqlstate = (
-                    "the step has a checkpoint that its journal does not show",
-                    sqlstates.RECORDED,
-                )
-                break
-            except FenceLost as problem:
-                if not isinstance(action, RunSql):
-                    raise
-                # A step can make its own session say so (it may call df.checkpoint itself). Were it believed,
-                # the instance would be dropped while its fence stays ours. The store knows: it raises below.
-                message, sqlstate = str(problem), sqlstates.FENCE_LOST
-                break
-            await self._pause(retry.delay(self._claim.instance, action.path, refusals))
-        if (record := await self._look_up(action.path)) is not None:
-            return record
-        error = StepError(step=self._step_of(action.path), message=message, sqlstate=sqlstate)
-        return Attempted(path=action.path, error=error, transient=True)
-
-    def _step_of(self, path: str) -> str:
+    def _step_of(self, path: str) -> str | None:
         assert self._state is not None
         return step_of(self._state, path)
-
-    async def _record_failure(self, action: RecordFailure) -> Answer | Recorded:
-        failures = 0
-        while True:
-            try:
-                return await self._store.record_failure(self._claim, action)
-            except (AlreadyRecorded, Transient):
-                failures += 1
-            if (record := await self._look_up(action.path)) is not None:
-                return record
-            await self._pause(retry.delay(self._claim.instance, action.path, failures))
-
-    async def _look_up(self, path: str) -> Recorded | None:
-        """What the journal says about an activation; waits for a store that does not answer."""
-        return await self._insist(lambda: self._store.record_of(self._claim, path))
-
-    async def _insist(self, ask: Callable[[], Awaitable[_T]]) -> _T:
-        """The store's answer, however long it takes to get one."""
-        failures = 0
-        while True:
-            try:
-                return await ask()
-            except Transient:
-                failures += 1
-            await self._pause(retry.delay(self._claim.instance, "", failures))
 
     async def _pause(self, seconds: float) -> None:
         """Wait. Raises _Stopped, at once, when the driver is to come to its end."""

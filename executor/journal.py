@@ -70,7 +70,8 @@ NOTHING = Constant(json="null")
 class StepError:
     """Why a step failed. `position` is a code point of the node's SQL, from 0, where PostgreSQL gave one.
 
-    `cause` is the error that this one took the place of (in a catch or finally).
+    `cause` is the error that this one took the place of (in a catch or finally). `undone`: on its way out,
+    undo steps have run; the core alone knows that.
     """
 
     step: str
@@ -80,6 +81,7 @@ class StepError:
     hint: str | None = None
     position: int | None = None
     cause: StepError | None = None
+    undone: bool = field(default=False, compare=False)
 
 
 # What lasts
@@ -219,12 +221,20 @@ class Item:
 class ItemsFetched:
     """The next items of the map at `path` that have not ended, in order; fewer than asked for are the last.
 
-    `failed`: how many have failed so far.
+    `first_error`: that of the first item, in order, that has failed so far.
     """
 
     path: str
     items: tuple[Item, ...]
-    failed: int = 0
+    first_error: StepError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRead:
+    """The result that was asked for under this path."""
+
+    path: str
+    result: Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,4 +245,6 @@ class ItemEnded:
     item: int
 
 
-Event = Record | CancelRequested | Attempted | Due | Stopped | AtomicDone | ItemsFetched | ItemEnded
+Event = (
+    Record | CancelRequested | Attempted | Due | Stopped | AtomicDone | ItemsFetched | ItemEnded | ResultRead
+)

@@ -22,8 +22,23 @@ SHUTDOWN_SECONDS: Final = 10.0
 RECONNECT_SECONDS_MAX: Final = 1.0
 """Upper bound of the wait between two attempts to reach the database again."""
 
+PARK_SECONDS: Final = 5.0
+"""An instance that only waits, and at least this long, is given up until then."""
+
 RESULT_ROWS_MAX: Final = 10_000
 """Rows in one result. `df.checkpoint` enforces it; the runner only stops collecting one row later."""
+
+ATOMIC_SECONDS_MAX: Final = 300.0
+"""How long the transaction of a `df.atomic` may take."""
+
+ATOMIC_IDLE_SECONDS_MAX: Final = 10.0
+"""How long such a transaction waits for its worker between two steps before the server ends it."""
+
+ITEMS_BLOCK_ROWS: Final = 1_000
+"""Rows of a map's query that are stored at a time."""
+
+ITEMS_BLOCK_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of such rows that are stored at a time."""
 
 KEPT_BYTES_MAX: Final = 64 * 1024
 """Size of a stored result up to which it is brought back with the history; a larger one when it is needed."""

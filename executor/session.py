@@ -22,6 +22,7 @@ PREPARED_PREFIX: Final = b"_pg3_dfc_"
 CANCEL_SECONDS_MAX: Final = 5.0
 _Key = tuple[str, tuple[int, ...]]
 _FAILED: Final = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
+_COPIES: Final = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 _SYNC: Final = pq.ExecStatus.PIPELINE_SYNC
 
 
@@ -41,6 +42,9 @@ class Fields:
     internal_position: int | None = None
     internal_query: str | None = None
     context: str | None = None
+
+
+_COPYING: Final = Fields("0A000", "COPY from STDIN or to STDOUT is not possible in a step")
 
 
 class ServerError(Exception):
@@ -106,6 +110,16 @@ class Answered:
         value = self._result.get_value(row, column)
         return None if value is None else value.decode()
 
+    @property
+    def tag(self) -> str:
+        """The command tag, such as `INSERT 0 1`."""
+        return (self._result.command_status or b"").decode()
+
+    @property
+    def affected(self) -> int:
+        """The number of rows in the command tag; 0 where it has none."""
+        return self._result.command_tuples or 0
+
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
         return tuple((self._result.fname(i) or b"").decode() for i in range(self._result.nfields))
@@ -145,6 +159,11 @@ class Session:
         return self._error is None
 
     @property
+    def in_transaction(self) -> bool:
+        """Whether the last exchange has left a transaction open, be it failed."""
+        return self.alive and self._pgconn.transaction_status != pq.TransactionStatus.IDLE
+
+    @property
     def backend_pid(self) -> int:
         """The process id that the server named when the connection was made."""
         return self._pgconn.backend_pid
@@ -152,9 +171,9 @@ class Session:
     async def exchange(self, *messages: Message) -> list[Answered]:
         """Send messages and one Sync; return one answer a message, when the transaction has committed.
 
-        All messages are one implicit transaction. Raises ServerError for the first error (the transaction
-        is rolled back), ConnectionLost. Cancelling the call cancels the statement on the server; then the
-        session is usable again, or closed (`alive`).
+        All messages are one implicit transaction, unless a BEGIN or COMMIT is among them. Raises ServerError
+        for the first error (an implicit transaction is rolled back), ConnectionLost. Cancelling the call
+        cancels the statement on the server; then the session is usable again, or closed (`alive`).
         """
         if self._error is not None:
             raise ConnectionLost(self._error)
@@ -181,6 +200,26 @@ class Session:
         finally:
             self._waiter = None
         return self._answers(expected)
+
+    async def roll_back(self) -> None:
+        """End a transaction that is open; closes the session where that cannot be done."""
+        if not self.in_transaction:
+            return
+        try:
+            await self.exchange(Message("ROLLBACK"))
+        except (ServerError, ConnectionLost):
+            self.close()
+        except BaseException:
+            self.close()
+            raise
+
+    async def interrupt(self) -> None:
+        """Cancel the statement of the exchange that another task waits for, and return when that has ended.
+
+        It may have come to its end before. Closes the session when the server does not react.
+        """
+        if self._waiter is not None:
+            await self._interrupt(self._waiter)
 
     def forget_prepared(self) -> None:
         """Take note that the prepared statements are gone, or not ours any more."""
@@ -241,6 +280,8 @@ class Session:
         for index, result in enumerate(results):
             if result.status in _FAILED:
                 raise ServerError(_fields(result), _message_of(index, expected))
+            if result.status in _COPIES:
+                raise ServerError(_COPYING, _message_of(index, expected))
         answers: list[Answered] = []
         position = 0
         for message in expected:
@@ -292,6 +333,12 @@ class Session:
                     waiter.set_result(None)
                 return
             self._results.append(result)
+            if result.status in _COPIES:
+                # The server waits for data, or for somebody who takes it. libpq would say so for ever.
+                if not waiter.done():
+                    waiter.set_result(None)
+                self._lost(_COPYING.message)
+                return
 
     async def _interrupt(self, waiter: asyncio.Future[None]) -> None:
         if waiter.done():

@@ -1,8 +1,8 @@
-"""The states of activations and instances, and the only moves between them.
+"""The states of tasks, jobs and instances, and the only moves between them.
 
-An activation is one checkpoint's worth of work: a SQL step, the request of an HTTP step, its response. A
-join is treated as an activation without work. `decide` makes every move through these tables; the
-database's CHECK constraints and the documentation are tested against them.
+A task is a node of the plan where it runs; a job is what the shell does for it: an attempt of an activation,
+a record to write, a time to wait for. `decide` makes every move through these tables; the database's CHECK
+constraints and the documentation are tested against them.
 """
 
 from __future__ import annotations
@@ -11,20 +11,32 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 
-class NodeState(StrEnum):
-    """Where an activation stands.
-
-    `RUNNING` says that the core has asked for it; when the shell really starts is the shell's affair.
-    `RECORDING` says that it has failed for good and that this still has to be recorded.
-    """
+class TaskState(StrEnum):
+    """Where a task stands. `STOPPED`: it was unwound before its end; `SKIPPED`: it never began."""
 
     WAITING = "waiting"
-    RUNNING = "running"
-    RETRYING = "retrying"
-    RECORDING = "recording"
+    OPEN = "open"
     COMPLETED = "completed"
     FAILED = "failed"
     SKIPPED = "skipped"
+    STOPPED = "stopped"
+
+
+class JobState(StrEnum):
+    """Where a job stands.
+
+    `BEGINNING`: that an attempt begins has to be recorded first. `RUNNING`: the core has asked for it; when
+    the shell really starts is the shell's affair. `NOTING`: a failed attempt has to be recorded. `RETRYING`:
+    it waits for its next attempt, or for its time. `RECORDING`: it has failed for good, and this still has to
+    be recorded. `STOPPING`: it was interrupted, and what has come of it is not known yet.
+    """
+
+    BEGINNING = "beginning"
+    RUNNING = "running"
+    NOTING = "noting"
+    RETRYING = "retrying"
+    RECORDING = "recording"
+    STOPPING = "stopping"
 
 
 class InstanceState(StrEnum):
@@ -34,40 +46,51 @@ class InstanceState(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    COMPENSATED = "compensated"
 
 
-SETTLED = frozenset({NodeState.COMPLETED, NodeState.FAILED, NodeState.SKIPPED})
+SETTLED = frozenset({TaskState.COMPLETED, TaskState.FAILED, TaskState.SKIPPED, TaskState.STOPPED})
 """States that nothing leaves."""
 
-OPEN = frozenset({NodeState.RUNNING, NodeState.RETRYING, NodeState.RECORDING})
-"""States in which the shell has something to do."""
-
-# A record wins over what this process believes: the commit of an attempt whose connection was lost may
-# become visible while a retry is waited for, or while its failure is being recorded.
-NODE_TRANSITIONS: Mapping[NodeState, frozenset[NodeState]] = {
-    NodeState.WAITING: frozenset(
+TASK_TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = {
+    TaskState.WAITING: frozenset(
         {
-            NodeState.RUNNING,
-            NodeState.SKIPPED,
-            NodeState.COMPLETED,  # joins only: they have no work of their own
-            NodeState.FAILED,  # joins only
+            TaskState.OPEN,
+            TaskState.SKIPPED,
+            TaskState.COMPLETED,  # joins only: they have no work of their own
+            TaskState.FAILED,  # joins only
+            TaskState.STOPPED,  # joins only
         }
     ),
-    NodeState.RUNNING: frozenset(
-        {NodeState.RETRYING, NodeState.RECORDING, NodeState.COMPLETED, NodeState.FAILED}
-    ),
-    NodeState.RETRYING: frozenset({NodeState.RUNNING, NodeState.COMPLETED, NodeState.FAILED}),
-    NodeState.RECORDING: frozenset({NodeState.COMPLETED, NodeState.FAILED}),
-    NodeState.COMPLETED: frozenset(),
-    NodeState.FAILED: frozenset(),
-    NodeState.SKIPPED: frozenset(),
+    TaskState.OPEN: frozenset({TaskState.COMPLETED, TaskState.FAILED, TaskState.STOPPED}),
+    TaskState.COMPLETED: frozenset(),
+    TaskState.FAILED: frozenset(),
+    TaskState.SKIPPED: frozenset(),
+    TaskState.STOPPED: frozenset(),
+}
+
+# A record wins over what this process believes: the commit of an attempt whose connection was lost may become
+# visible while a retry is waited for, or while its failure is being recorded. That ends the job.
+JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    JobState.BEGINNING: frozenset({JobState.RUNNING}),
+    JobState.RUNNING: frozenset({JobState.NOTING, JobState.RETRYING, JobState.RECORDING, JobState.STOPPING}),
+    JobState.NOTING: frozenset({JobState.RETRYING}),
+    JobState.RETRYING: frozenset({JobState.BEGINNING, JobState.RUNNING}),
+    JobState.RECORDING: frozenset(),
+    JobState.STOPPING: frozenset(),
 }
 
 INSTANCE_TRANSITIONS: Mapping[InstanceState, frozenset[InstanceState]] = {
     InstanceState.RUNNING: frozenset(
-        {InstanceState.COMPLETED, InstanceState.FAILED, InstanceState.CANCELLED}
+        {
+            InstanceState.COMPLETED,
+            InstanceState.FAILED,
+            InstanceState.CANCELLED,
+            InstanceState.COMPENSATED,
+        }
     ),
     InstanceState.COMPLETED: frozenset(),
     InstanceState.FAILED: frozenset(),
     InstanceState.CANCELLED: frozenset(),
+    InstanceState.COMPENSATED: frozenset(),
 }

@@ -108,12 +108,16 @@ class StoreError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedInstance:
-    """An instance as it was claimed: with what is needed to find or make its plan."""
+    """An instance as it was claimed: with what is needed to find or make its plan.
+
+    `variables` is a JSON object: the values of the variables in the expression, when there are any.
+    """
 
     claim: Claim
     expression: str
     expression_hash: bytes
     plan_hash: str | None
+    variables: str | None = None
 
 
 class Control:
@@ -450,6 +454,7 @@ def _claimed(answer: Answered, row: int) -> ClaimedInstance:
         expression=answers.text(answer, row, 2),
         expression_hash=answers.blob(answer, row, 3),
         plan_hash=answer.text(row, 4),
+        variables=answer.text(row, 12),
     )
 
 

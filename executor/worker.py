@@ -166,7 +166,7 @@ class _Life:
         self._wake = asyncio.Event()
         self._lost: str | None = None
         self._active: dict[str, _Active] = {}
-        self._compiling: dict[bytes, asyncio.Task[CompiledReply]] = {}
+        self._compiling: dict[tuple[bytes, str | None], asyncio.Task[CompiledReply]] = {}
         self._backlog = False
         self._look_until = 0.0
         self._alarm: asyncio.TimerHandle | None = None
@@ -410,11 +410,12 @@ class _Life:
 
     async def _compile(self, claimed: ClaimedInstance) -> Plan | None:
         # Many instances of one expression, started before its plan was known, are compiled once.
-        task = self._compiling.get(claimed.expression_hash)
+        key = (claimed.expression_hash, claimed.variables)
+        task = self._compiling.get(key)
         if task is None:
-            task = self._loop.create_task(self._compiler.compile_wire(claimed.expression))
-            self._compiling[claimed.expression_hash] = task
-            task.add_done_callback(lambda _: self._compiling.pop(claimed.expression_hash, None))
+            task = self._loop.create_task(self._compiler.compile_wire(claimed.expression, claimed.variables))
+            self._compiling[key] = task
+            task.add_done_callback(lambda _: self._compiling.pop(key, None))
         reply = await asyncio.shield(task)
         if reply.plan is None:
             await self._fail(claimed.claim, _diagnosed(reply))

@@ -95,7 +95,9 @@ def _continued(literal: str) -> str:
     return rf"{literal}(?:{_CONTINUED}{literal})*+"
 
 
-_REFERENCE = rf"\$(?P<ref_name>{_TAG})(?:\?\.\*|(?:\.(?:{_WORD}|\*))?\??)"
+# `$step.error.message` is a reference as a whole: of a step that may fail, the parts of its error.
+_OF_ERROR = r"error\.(?:message|sqlstate)(?![^\x00-#%-/:-@\[-^`{-\x7f])"
+_REFERENCE = rf"\$(?P<ref_name>{_TAG})(?:\?\.\*|(?:\.(?:{_OF_ERROR}|{_WORD}|\*))?\??)"
 
 _TOKEN = re.compile(
     "|".join(
@@ -149,6 +151,17 @@ _WORD_AT_END = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+\Z")
 # An operator with one of these in it may end in `+` or `-`.
 _NOT_IN_SQL = re.compile(r"[~!@#^&|`?%]")
 _REFERENCE_PARTS = re.compile(_REFERENCE)
+
+IN_TEXT = re.compile(
+    r"\$\$(?P<escaped>[A-Za-z_][A-Za-z0-9_]*+)"
+    r"|\$(?P<name>[A-Za-z_][A-Za-z0-9_]*+)"
+    r"(?:\?\.\*|(?:\.(?:error\.(?:message|sqlstate)(?!\w)|[^\W\d]\w*+|\*))?(?:\?(?![A-Za-z0-9_]))?)"
+)
+"""What is a reference inside a text, if its name is known, or stands for the text `$name` (`escaped`).
+
+Names are those that steps can have, so that any other character ends one; a `?` in front of a letter or digit
+(`https://host/$id?full=1`) is not part of it.
+"""
 
 
 def scan(text: str, start: int = 0, end: int | None = None) -> Iterator[Lexeme]:
@@ -243,7 +256,8 @@ def _operators(text: str, start: int, end: int) -> Iterator[Lexeme]:
 def reference(text: str, lexeme: Lexeme) -> Reference:
     """The parts of a REFERENCE lexeme, as written: nothing is folded to lower case.
 
-    `$name.row_count` has the column `row_count`. `$name?.*` and `$name.*?` are both optional rows.
+    `$name.row_count` has the column `row_count`, `$name.error.message` the column `error.message`.
+    `$name?.*` and `$name.*?` are both optional rows.
     """
     return reference_of(text[lexeme.start : lexeme.end])
 

@@ -69,7 +69,7 @@ async def check_rows_become_items(make: MakeBench) -> None:
             await bench.store.store_items(claim, items_of(FIVE, 2))
         first = await fetch(bench, claim, limit=2)
         assert [item.number for item in first.items] == [1, 2]
-        assert (first.path, first.failed) == ("m", 0)
+        assert (first.path, first.first_error) == ("m", None)
         assert first.items[0].value == Rows(
             columns=FIVE.columns, types=FIVE.types, cells=("1", "a", "2", None), row_count=2
         )
@@ -163,7 +163,7 @@ async def check_ended_items_are_not_fetched(make: MakeBench) -> None:
         for _ in range(2):
             found = await fetch(bench, claim)
             assert [(item.number, json_of(item.value)) for item in found.items] == [(2, 20)]
-            assert found.failed == 1
+            assert found.first_error == error_of("x")
         every = await fetch(bench, claim, ended=True)
         assert [(item.number, json_of(item.value)) for item in every.items] == [(1, 10), (2, 20), (3, 30)]
         assert (await fetch(bench, claim, after=2)).items == ()
@@ -189,7 +189,7 @@ async def check_item_ends_once_and_is_forgotten(make: MakeBench) -> None:
             await bench.store.end_item(claim, end_item(1, shape, *forget))
             assert await paths(bench, claim) == ["m/items", "m[11]/a", "m[2]/a"]
         await bench.store.end_item(claim, end_item(1, None, error=error_of("x")))
-        assert (await fetch(bench, claim)).failed == 0
+        assert (await fetch(bench, claim)).first_error is None
         assert json_of(await _end(bench, claim)) == [[shown(1), 1.5, 1], None, None]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dfc.compiler.plan import Form, JoinNode, Plan, Returns, SqlBody, SqlNode
-from dfc.executor.actions import Finish, RecordFailure, RunSql, SendHttp
+from dfc.executor.actions import Finish, RecordFailure, Rider, RunSql, SendHttp
 from dfc.executor.drive import Driver, Outcome, drive
 from dfc.executor.journal import Completed, Failed, Recorded, StepError
 from dfc.executor.ports import Answer, Claim, FenceLost, StepFailed, Transient
@@ -100,7 +100,8 @@ class Memory:
             del self.running[path]
         return self._record(Completed(number=0, path=path, result=None), action.rider)
 
-    def _record(self, event: Recorded, finish: Finish | None) -> Answer:
+    def _record(self, event: Recorded, rider: Rider | None) -> Answer:
+        finish = rider if isinstance(rider, Finish) else None
         self.records.append(event)
         self.ended = finish
         return Answer(event=event, finished=finish is not None)
@@ -115,7 +116,13 @@ class Memory:
             await self.changed.wait_for(lambda: all(path in self.running for path in paths))
 
     def driver(self, plan: Plan, **more: Any) -> Driver:
-        return Driver(claim=CLAIM, plan=plan, store=self, sql=self, http=self, **more)
+        store, sql, http = self.ports
+        return Driver(claim=CLAIM, plan=plan, store=store, sql=sql, http=http, **more)
+
+    @property
+    def ports(self) -> tuple[Any, Any, Any]:
+        """As store, runner and sender; it has of them what these plans need."""
+        return self, self, self
 
     def paths(self) -> list[str]:
         return [record.path for record in self.records]
@@ -137,7 +144,7 @@ def scenario(test: Callable[[Memory], Coroutine[Any, Any, None]]) -> Callable[[]
 
 @scenario
 async def test_chain_runs_in_the_callers_task(memory: Memory) -> None:
-    assert await drive(CLAIM, chain(5), memory, memory, memory) is Outcome.ENDED
+    assert await drive(CLAIM, chain(5), *memory.ports) is Outcome.ENDED
     assert memory.paths() == [f"s{n}" for n in range(5)]
     assert memory.tasks == {asyncio.current_task()}
     assert memory.ended == Finish(status="completed", shape="s4")
@@ -251,11 +258,11 @@ async def test_lost_fence_stops_all_branches(memory: Memory) -> None:
 @scenario
 async def test_a_step_that_says_its_fence_is_lost_is_not_believed(memory: Memory) -> None:
     memory.raising = {"s1": [FenceLost(), FenceLost()]}
-    assert await drive(CLAIM, chain(3), memory, memory, memory) is Outcome.ENDED
+    assert await drive(CLAIM, chain(3), *memory.ports) is Outcome.ENDED
     assert memory.paths() == ["s0", "s1", "s2"]
     memory.raising = {"s0": [FenceLost() for _ in range(5)]}
     memory.records.clear()
-    assert await drive(CLAIM, chain(1), memory, memory, memory) is Outcome.ENDED
+    assert await drive(CLAIM, chain(1), *memory.ports) is Outcome.ENDED
     assert memory.ended is not None and memory.ended.status == "failed"
 
 

@@ -17,7 +17,7 @@ from syrupy.location import PyTestLocation
 
 from dfc.compiler.diagnostics import Severity, has_errors
 from dfc.compiler.driver import Compiled, CompiledFile, CompiledStatement, compile_file, compile_wire
-from dfc.compiler.plan import SqlNode
+from dfc.compiler.plan import SqlNode, every_node
 from dfc.compiler.plan_json import canonical, from_json, to_json
 from dfc.compiler.plan_print import plan_text
 from dfc.compiler.render import render
@@ -63,8 +63,9 @@ def compiled(folder: Path) -> CompiledFile:
 def check_origins(result: Compiled) -> None:
     """Every node has a place in the source; what stands there in one run is the node's SQL."""
     assert result.plan is not None
-    assert result.provenance.keys() == {node.id for node in result.plan.nodes}
-    for node in result.plan.nodes:
+    nodes = list(every_node(result.plan.nodes))
+    assert result.provenance.keys() == {node.id for node in nodes}
+    for node in nodes:
         origin = result.provenance[node.id]
         assert result.source.text[origin.span.start : origin.span.end].strip()
         body = node.body if isinstance(node, SqlNode) else None

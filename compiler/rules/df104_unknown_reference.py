@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from dfc.compiler.ast import Map
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.facts import Facts
-from dfc.compiler.names import RESERVED
-from dfc.compiler.scope import Why
+from dfc.compiler.links import Loose, Why
+from dfc.compiler.outline import Role
 
 _PLACES = {"item": "`df.map`", "error": "the catch part of `df.try`"}
 SUGGESTIONS_FROM_MAX = 2_000
@@ -18,45 +19,43 @@ SUGGESTIONS_MAX = 50
 def unknown_reference(facts: Facts) -> Iterator[Diagnostic]:
     """Look at every reference that stands for nothing because its name is nowhere given."""
     names = sorted(facts.scope.known)[:SUGGESTIONS_FROM_MAX]
+    items = {fork.tree.name.value for fork in facts.outline.forks if isinstance(fork.tree, Map)}
     suggestions: dict[str, list[str]] = {}
     for loose in facts.scope.loose:
         if loose.why is not Why.UNKNOWN:
             continue
         reference = loose.reference
+        name = reference.name
+        place = _PLACES.get(name) or (_PLACES["item"] if name in items else None)
+        if place is not None:
+            if name not in facts.scope.misnamed:
+                yield _out_of_place(facts, loose, place, items)
+            continue
         # Looking for a similar name takes milliseconds in a large workflow: only the first few get one.
-        if reference.name not in suggestions and len(suggestions) < SUGGESTIONS_MAX:
-            suggestions[reference.name] = get_close_matches(reference.name, names, n=1)
-        near = suggestions.get(reference.name)
-        if near:
-            help = f"did you mean `${near[0]}`?"
-        else:
-            help = f"name a step before this one: `|=> '{reference.name}'`"
+        if name not in suggestions and len(suggestions) < SUGGESTIONS_MAX:
+            suggestions[name] = get_close_matches(name, names, n=1)
+        near = suggestions.get(name)
+        help = f"did you mean `${near[0]}`?" if near else f"name a step before this one: `|=> '{name}'`"
         yield error(
             "DF104",
-            f"no step before this one is named `{reference.name}`",
+            f"no step before this one is named `{name}`",
             facts.locate(loose.unit, reference.start, reference.end),
             label="unknown name",
             help=help,
         )
-    yield from _out_of_place(facts)
 
 
-def _out_of_place(facts: Facts) -> Iterator[Diagnostic]:
+def _out_of_place(facts: Facts, loose: Loose, place: str, items: set[str]) -> Diagnostic:
     """`$item` and `$error` outside of the constructs that give them."""
-    for unit, analysis in facts.analyses.items():
-        for reference in analysis.references:
-            name = reference.name
-            if (
-                name not in RESERVED
-                or name not in _PLACES
-                or facts.is_inside_unordered(unit)
-                or name in facts.scope.misnamed
-            ):
-                continue
-            yield error(
-                "DF104",
-                f"`${name}` exists only inside {_PLACES[name]}",
-                facts.locate(unit, reference.start, reference.end),
-                label="unknown name",
-                help="write the name of an earlier step",
-            )
+    name = loose.reference.name
+    inside = facts.is_inside(loose.unit, Map, Role.BODY)
+    help = "write the name of an earlier step"
+    if name == "item" and inside and items:
+        help = f"write `${min(items)}`, as the `df.map` calls it"
+    return error(
+        "DF104",
+        f"`${name}` exists only inside {place}",
+        facts.locate(loose.unit, loose.reference.start, loose.reference.end),
+        label="unknown name",
+        help=help,
+    )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dfc.compiler.ast import FanOut
+from dfc.compiler.ast import FanOut, Race
 from dfc.compiler.diagnostics import Diagnostic, Note, error
 from dfc.compiler.facts import Facts
-from dfc.compiler.scope import Why
+from dfc.compiler.links import Why
 
 
 def parallel_reference(facts: Facts) -> Iterator[Diagnostic]:
@@ -16,12 +16,13 @@ def parallel_reference(facts: Facts) -> Iterator[Diagnostic]:
         if loose.why is not Why.PARALLEL or loose.name is None or loose.branch is None:
             continue
         reference = loose.reference
-        operator = "|=>" if isinstance(loose.branch.tree, FanOut) else "&"
+        group = facts.outline.forks[loose.branch.fork].tree
+        operator = "|=>" if isinstance(group, FanOut) else "|" if isinstance(group, Race) else "&"
         yield error(
             "DF106",
             f"`${reference.name}` is not certain to have run here",
             facts.locate(loose.unit, reference.start, reference.end),
-            label=f"bound in another branch of the `{operator}`",
+            label=f"bound in another {'arm' if operator == '|' else 'branch'} of the `{operator}`",
             notes=(Note(message=f"`{reference.name}` is bound here", span=loose.name.text.span),),
             help="move the step behind the group of branches",
         )

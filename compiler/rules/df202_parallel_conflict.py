@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dfc.compiler.ast import Unordered
+from dfc.compiler.ast import FanOut, Join, Race
 from dfc.compiler.diagnostics import Diagnostic, Note, lint
 from dfc.compiler.facts import Facts
-from dfc.compiler.outline import OUTERMOST
+from dfc.compiler.outline import Branch, Fork
 from dfc.compiler.span import Span
 
 SHOWN_MAX = 10
@@ -28,7 +28,7 @@ def parallel_conflict(facts: Facts) -> Iterator[Diagnostic]:
     accesses: dict[str, list[_Access]] = {}
     for unit, analysis in facts.analyses.items():
         # Outside of all groups nothing runs beside it, and finding the tables is the dear part.
-        if facts.outline.units[unit].branch == OUTERMOST:
+        if not any(isinstance(fork.tree, Join | FanOut | Race) for _, fork in _around(facts, unit)):
             continue
         for table in sorted(analysis.reads | analysis.writes):
             accesses.setdefault(table, []).append(_Access(unit=unit, writes=table in analysis.writes))
@@ -48,15 +48,12 @@ def _conflicts(facts: Facts, accesses: list[_Access]) -> Iterator[tuple[_Access,
     """
     groups: dict[int, dict[int, _Access]] = {}
     for access in accesses:
-        here = facts.outline.units[access.unit].branch
-        while here != OUTERMOST:
-            branch = facts.outline.branches[here]
-            if not isinstance(branch.tree, Unordered):
-                strongest = groups.setdefault(branch.group, {})
+        for branch, fork in _around(facts, access.unit):
+            if isinstance(fork.tree, Join | FanOut | Race):
+                strongest = groups.setdefault(branch.fork, {})
                 known = strongest.get(branch.number)
                 if known is None or (access.writes and not known.writes):
                     strongest[branch.number] = access
-            here = branch.parent
     for group in sorted(groups):
         branches = [groups[group][number] for number in sorted(groups[group])]
         writer = next((access for access in branches if access.writes), None)
@@ -65,6 +62,10 @@ def _conflicts(facts: Facts, accesses: list[_Access]) -> Iterator[tuple[_Access,
         for access in branches:
             if access is not writer:
                 yield (writer, access) if writer.unit < access.unit else (access, writer)
+
+
+def _around(facts: Facts, unit: int) -> Iterator[tuple[Branch, Fork]]:
+    return facts.outline.around(facts.outline.units[unit].branch)
 
 
 def _report(facts: Facts, table: str, first: _Access, second: _Access, more: int) -> Diagnostic:

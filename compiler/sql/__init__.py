@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from dfc.compiler.sql.analysis import STEP_SQL_BYTES_MAX, Analysis, HttpCall, analyse
-from dfc.compiler.sql.references import LiteralReference, Reference
+from dfc.compiler.sql.analysis import STEP_SQL_BYTES_MAX, Analysis, HttpCall, analyse, literals_of
+from dfc.compiler.sql.references import Reference, reference_at
 
-__all__ = ["STEP_SQL_BYTES_MAX", "Analysis", "HttpCall", "LiteralReference", "Reference", "analyse"]
+__all__ = [
+    "STEP_SQL_BYTES_MAX",
+    "Analysis",
+    "HttpCall",
+    "Reference",
+    "analyse",
+    "literals_of",
+    "reference_at",
+]

@@ -48,6 +48,6 @@ def correction(items: list[Token], token: Token, written: str) -> str:
     if written in (")", "]"):
         return f"remove this `{written}`, or write what belongs in front of it"
     if written == "{":
-        return "write the value itself: variables come in a later version"
+        return "set the variable with `df.setvar` before the workflow starts, or write the value itself"
     change = f"correct `{written[:40]}` or what stands in front of it"
     return f"{change}, or write what is missing behind it" if token is items[-1] else change

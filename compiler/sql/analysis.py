@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from dfc.compiler.ast import Piece, Text
 from dfc.compiler.diagnostics import Diagnostic, error
-from dfc.compiler.plan import Form, Returns, Use
+from dfc.compiler.plan import Form, Literal, Returns, Use
 from dfc.compiler.span import Span
-from dfc.compiler.sql import commands, native
+from dfc.compiler.sql import commands, literals, native
 from dfc.compiler.sql.advice import LEXICAL, correction
 from dfc.compiler.sql.commands import Shape
-from dfc.compiler.sql.references import (
-    LiteralReference,
-    Reference,
-    for_grammar,
-    literal_references,
-    references,
-)
+from dfc.compiler.sql.places import places
+from dfc.compiler.sql.references import Place, Reference, for_grammar, reference_at, references
+from dfc.compiler.sql.select_into import create_table_as
 from dfc.compiler.sql.tables import UNKNOWN, Tables, tables
 from dfc.compiler.sql.tokens import Token, closing, identifier, split_comments, tokens
 from dfc.grammar.lexer import Kind, Lexeme
@@ -46,6 +43,9 @@ class Analysis:
     `sql` has no trailing semicolon, no comment or blank at its ends, and SELECT INTO is CREATE TABLE AS.
     `text` is `sql` with its places in the source. `kind` is the command tag in lower case, `` where it is
     no command. Tables are looked up when they are asked for: most compilations never need sqlglot.
+    `references` has everything in a literal that looks like a reference, `literals` the literals for them:
+    which of them are some is what `literals_of` says. `fixed` are those in a literal where PostgreSQL takes
+    nothing but a constant.
     """
 
     text: Text
@@ -53,7 +53,8 @@ class Analysis:
     form: Form
     returns: Returns
     references: tuple[Reference, ...] = ()
-    literal_references: tuple[LiteralReference, ...] = ()
+    literals: tuple[Literal, ...] = ()
+    fixed: tuple[Reference, ...] = ()
     http: HttpCall | None = None
     problems: tuple[Diagnostic, ...] = ()
 
@@ -99,7 +100,8 @@ class _Found:
     shape: Shape
     problems: tuple[_Problem, ...]
     references: tuple[Reference, ...] = ()
-    literal_references: tuple[LiteralReference, ...] = ()
+    literals: tuple[Literal, ...] = ()
+    fixed: tuple[Reference, ...] = ()
     http: tuple[bool, int, int] | None = None
 
 
@@ -116,7 +118,8 @@ def analyse(text: Text) -> Analysis:
         form=found.shape.form,
         returns=found.shape.returns,
         references=found.references,
-        literal_references=found.literal_references,
+        literals=found.literals,
+        fixed=found.fixed,
         http=None if http is None else HttpCall(many=http[0], span=text.locate(http[1], http[2])),
         problems=tuple(
             [
@@ -127,6 +130,16 @@ def analyse(text: Text) -> Analysis:
             ]
         ),
     )
+
+
+def literals_of(
+    analysis: Analysis, known: Container[str]
+) -> tuple[tuple[Reference, ...], tuple[Literal, ...]]:
+    """The references of a statement, and its literals with any, where only these names are known.
+
+    A reference in a literal whose name is not known is text. Reserved names that hold have to be in `known`.
+    """
+    return literals.known_in(analysis.sql, analysis.references, analysis.literals, known)
 
 
 def _pieces(text: Text, runs: tuple[tuple[int, int, int], ...]) -> tuple[Piece, ...]:
@@ -172,15 +185,20 @@ def _found(value: str) -> _Found:
     sql = value[begin:end]
     items = tokens(sql, _moved(code[first:last], begin))
     shape = commands.classify(items)
-    found = _Found(
-        sql=sql,
-        runs=((0, begin, len(sql)),),
-        shape=shape,
-        problems=(),
-        references=() if shape.kind in commands.SUBROUTINES else references(sql, items),
-        literal_references=() if shape.kind in commands.SUBROUTINES else literal_references(sql, items),
-    )
-    problems = _problems(sql, items, _moved(inner, begin), shape)
+    inside = _moved(inner, begin)
+    found = _Found(sql=sql, runs=((0, begin, len(sql)),), shape=shape, problems=())
+    where: dict[int, Place] = {}
+    if "$" in sql and shape.kind not in commands.SUBROUTINES:
+        where = places(sql, items, inside, shape.kind)
+        texts = literals.literals(sql, items, inside, shape.kind, where)
+        both = (*references(sql, items, where), *texts.references)
+        found = replace(
+            found,
+            references=tuple(sorted(both, key=lambda reference: reference.start)),
+            literals=texts.literals,
+            fixed=texts.fixed,
+        )
+    problems = _problems(sql, items, inside, shape, where)
     calls = commands.http_calls(sql, items) if "http" in sql.lower() else []
     http = commands.http_call(sql, items, shape) if calls else None
     if not problems and calls:
@@ -232,7 +250,9 @@ def _unreadable(value: str) -> _Problem | None:
     return None
 
 
-def _problems(sql: str, items: list[Token], comments: list[Lexeme], shape: Shape) -> list[_Problem]:
+def _problems(
+    sql: str, items: list[Token], comments: list[Lexeme], shape: Shape, where: Mapping[int, Place]
+) -> list[_Problem]:
     for token in items:
         if token.kind is Kind.BACKSLASH:
             return [
@@ -259,18 +279,7 @@ def _problems(sql: str, items: list[Token], comments: list[Lexeme], shape: Shape
             )
             for token in used
         ]
-    if used and not shape.parameters:
-        return problems + [
-            _problem(
-                "DF190",
-                f"not executable yet: a reference in {shape.kind.upper()}, which takes no parameters",
-                token.start,
-                token.end,
-                "write the value, or use a statement that takes parameters",
-            )
-            for token in used
-        ]
-    illegal = _illegal(sql, items, comments)
+    illegal = _illegal(sql, items, comments, where)
     if illegal is not None:
         return [*problems, illegal]
     forbidden = _forbidden(sql, items, shape)
@@ -292,9 +301,11 @@ def _parameters(items: list[Token], shape: Shape) -> list[_Problem]:
     ]
 
 
-def _illegal(sql: str, items: list[Token], comments: list[Lexeme]) -> _Problem | None:
+def _illegal(
+    sql: str, items: list[Token], comments: list[Lexeme], where: Mapping[int, Place]
+) -> _Problem | None:
     """The verdict of PostgreSQL's grammar."""
-    rendered = for_grammar(sql, items, comments)
+    rendered = for_grammar(sql, items, comments, where)
     verdict = native.statements(rendered.text)
     if not isinstance(verdict, native.Fault):
         if len(verdict) <= 1:
@@ -358,7 +369,7 @@ def _encoding(sql: str, items: list[Token], message: str) -> _Problem:
 def _misplaced(sql: str, items: list[Token], token: Token) -> _Problem:
     """A reference where the grammar has no place for what it stands for."""
     written = sql[token.start : token.end]
-    [parsed] = references(sql, [token])
+    parsed = reference_at(sql, token.start, token.end)
     index = items.index(token)
     before = items[index - 1].word if index else ""
     if parsed.use is Use.ROWS:
@@ -463,49 +474,27 @@ def _http_problems(
 
 
 def _create_table_as(found: _Found, items: list[Token], into: range) -> _Found:
-    """`SELECT a INTO t FROM u` as `CREATE TABLE t AS SELECT a FROM u`: EXECUTE takes no SELECT INTO."""
-    sql = found.sql
+    written = create_table_as(found.sql, items, into)
     [(_, begin, _)] = found.runs
-    start, end = items[into.start].start, items[into.stop - 1].end
-    after = items[into.stop].start if into.stop < len(items) else len(sql)
-    target = items[into.start + 1 : into.stop]
-    name = next((i for i, token in enumerate(target) if token.word == "table" and i + 1 < len(target)), None)
-    last_modifier = -1
-    for index, token in enumerate(target[:-1]):
-        if token.word in ("temporary", "temp", "local", "global", "unlogged"):
-            last_modifier = index
-    modifiers = " ".join(token.word for token in target[: last_modifier + 1])
-    first_name = target[(name if name is not None else last_modifier) + 1]
-    head = f"CREATE {modifiers} TABLE " if modifiers else "CREATE TABLE "
-    table = sql[first_name.start : end]
-    front = sql[:start].rstrip() if after == len(sql) else sql[:start]
-    back = sql[after:]
-    parts = [head, table, " AS ", front, back]
-    origins = [None, first_name.start, None, 0, after]
-    runs: list[tuple[int, int, int]] = []
-    offset = 0
-    starts: list[int] = []
-    for part, origin in zip(parts, origins, strict=True):
-        starts.append(offset)
-        if origin is not None and part:
-            runs.append((offset, begin + origin, len(part)))
-        offset += len(part)
-    front_shift, back_shift = starts[3], starts[4] - after
-
-    def moved(offset: int) -> int:
-        return offset + (front_shift if offset < start else back_shift)
-
+    moved = written.moved
+    references = [
+        replace(one, start=moved(one.start), end=moved(one.start) + one.end - one.start)
+        for one in found.references
+    ]
+    literals = [
+        replace(
+            one,
+            start=moved(one.start),
+            end=moved(one.start) + one.end - one.start,
+            type_start=None if one.type_start is None else moved(one.type_start),
+            escapes=tuple([moved(offset) for offset in one.escapes]),
+        )
+        for one in found.literals
+    ]
     return replace(
         found,
-        sql="".join(parts),
-        runs=tuple(runs),
-        references=tuple(
-            [replace(r, start=moved(r.start), end=moved(r.start) + r.end - r.start) for r in found.references]
-        ),
-        literal_references=tuple(
-            [
-                replace(r, start=moved(r.start), end=moved(r.start) + r.end - r.start)
-                for r in found.literal_references
-            ]
-        ),
+        sql=written.sql,
+        runs=tuple([(to, begin + of, length) for to, of, length in written.runs]),
+        references=tuple(sorted(references, key=lambda one: one.start)),
+        literals=tuple(sorted(literals, key=lambda one: one.start)),
     )

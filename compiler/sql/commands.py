@@ -234,8 +234,8 @@ def http_call(sql: str, items: list[Token], shape: Shape) -> tuple[range, bool] 
 
 
 def is_http(part: list[str | None]) -> bool:
-    """Whether the names and signs that a token and the next three stand for are `df.http(`."""
-    return part == ["df", ".", "http", "("]
+    """Whether the names and signs that a token and the next three stand for are `df.http(`, or multipart."""
+    return part in (["df", ".", "http", "("], ["df", ".", "http_multipart", "("])
 
 
 def http_calls(sql: str, items: list[Token]) -> list[int]:

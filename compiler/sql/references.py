@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import pairwise
 
 from dfc.compiler.plan import Use
 from dfc.compiler.sql.tokens import Token
 from dfc.grammar.lexer import Kind, Lexeme, reference
 
 ROW_COUNT = "row_count"
+_ERROR = "error."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """`sql[start:end]` is a reference, as `plan.Parameter` wants it, without its source."""
+    """`sql[start:end]` is a reference, as `plan.Parameter` wants it, without its source.
+
+    `literal`: it stands in a literal, where it is a reference only if its name is known. `identifier`: it
+    stands for the name of an object.
+    """
 
     name: str
     column: str | None
@@ -23,16 +31,22 @@ class Reference:
     optional: bool
     start: int
     end: int
-    aliased: bool
+    aliased: bool = False
+    literal: bool = False
+    identifier: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiteralReference:
-    """`sql[start:end]` is `$name` or `$$name` in a literal: a reference only where the name is known."""
+class Place(Enum):
+    """What PostgreSQL's grammar takes where a reference stands.
 
-    name: str
-    start: int
-    end: int
+    An expression; the name of an object; or only a constant: a string, a number, or either.
+    """
+
+    EXPRESSION = "expression"
+    NAME = "name"
+    STRING = "string"
+    NUMBER = "number"
+    CONSTANT = "constant"
 
 
 # What may follow a row set in FROM and is no alias of it: all are words that PostgreSQL takes for no alias.
@@ -71,28 +85,33 @@ _NO_ALIAS = frozenset(
         "with",
     }
 )
-_IN_LITERAL = re.compile(r"\$\$?([A-Za-z_\x80-\U0010ffff][A-Za-z_0-9\x80-\U0010ffff]*)")
 
 
-def references(sql: str, items: list[Token]) -> tuple[Reference, ...]:
-    """The references in code, in order."""
+def reference_at(sql: str, start: int, end: int) -> Reference:
+    """The reference that is written at `sql[start:end]`."""
+    parts = reference(sql, Lexeme(Kind.REFERENCE, start, end))
+    column, use = parts.column, Use.VALUE
+    if parts.rows:
+        use = Use.ROWS
+    elif column == ROW_COUNT:
+        column, use = None, Use.ROW_COUNT
+    elif column is not None and column.startswith(_ERROR):
+        column, use = column.removeprefix(_ERROR), Use.ERROR
+    return Reference(name=parts.name, column=column, use=use, optional=parts.optional, start=start, end=end)
+
+
+def references(sql: str, items: list[Token], places: Mapping[int, Place]) -> tuple[Reference, ...]:
+    """The references in code, in order. `places` are by the offset of the reference."""
     found: list[Reference] = []
     for index, token in enumerate(items):
         if token.kind is not Kind.REFERENCE:
             continue
-        parts = reference(sql, Lexeme(token.kind, token.start, token.end))
-        use = Use.ROWS if parts.rows else Use.ROW_COUNT if parts.column == ROW_COUNT else Use.VALUE
-        found.append(
-            Reference(
-                name=parts.name,
-                column=parts.column if use is Use.VALUE else None,
-                use=use,
-                optional=parts.optional,
-                start=token.start,
-                end=token.end,
-                aliased=use is Use.ROWS and _aliased(items, index + 1),
-            )
-        )
+        one = reference_at(sql, token.start, token.end)
+        if one.use is Use.ROWS:
+            one = replace(one, aliased=_aliased(items, index + 1))
+        elif places.get(token.start) is Place.NAME:
+            one = replace(one, identifier=True)
+        found.append(one)
     return tuple(found)
 
 
@@ -101,18 +120,6 @@ def _aliased(items: list[Token], index: int) -> bool:
         return False
     token = items[index]
     return token.kind is Kind.QUOTED_IDENT or (token.kind is Kind.IDENT and token.word not in _NO_ALIAS)
-
-
-def literal_references(sql: str, items: list[Token]) -> tuple[LiteralReference, ...]:
-    """What looks like a reference in plain and E'' literals, in order."""
-    found: list[LiteralReference] = []
-    for token in items:
-        if token.kind is Kind.STRING or token.kind is Kind.ESCAPE_STRING:
-            found.extend(
-                LiteralReference(name=match[1], start=match.start(), end=match.end())
-                for match in _IN_LITERAL.finditer(sql, token.start, token.end)
-            )
-    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +148,18 @@ _ROWS = " LATERAL (SELECT) "
 _ROWS_BEHIND_LATERAL = " (SELECT) "
 
 
-def for_grammar(sql: str, items: list[Token], comments: list[Lexeme]) -> Rendered:
-    """The statement for PostgreSQL's grammar: references as expressions or sub-selects, comments as spaces.
+_CONSTANTS = {Place.NAME: " _df ", Place.STRING: " '' ", Place.NUMBER: " 1 ", Place.CONSTANT: " '' "}
+
+
+def for_grammar(
+    sql: str,
+    items: list[Token],
+    comments: list[Lexeme],
+    places: Mapping[int, Place],
+    expressions: Iterable[tuple[int, int]] = (),
+) -> Rendered:
+    """The statement for PostgreSQL's grammar: references as expressions, names, constants or sub-selects,
+    by their places, comments as spaces. `expressions` are runs that stand for an expression too.
 
     Comments go because PostgreSQL's scanner takes quadratic time for deeply nested ones, and because
     libpg_query's does not join adjacent literals with a comment between them.
@@ -151,12 +168,20 @@ def for_grammar(sql: str, items: list[Token], comments: list[Lexeme]) -> Rendere
     for token in items:
         if token.kind in _JOINED and "--" in sql[token.start : token.end]:
             blank += _comments_between(sql, token)
-    swaps = [(start, end, " " * (end - start)) for start, end in blank]
+    wholes = sorted(expressions)
+    swaps = [(start, end, _VALUE) for start, end in wholes]
+    swaps += [(start, end, " " * (end - start)) for start, end in blank if not _inside(wholes, start)]
     for index, token in enumerate(items):
         if token.kind is Kind.REFERENCE:
-            swaps.append((token.start, token.end, _placeholder(sql, items, index)))
+            place = places.get(token.start, Place.EXPRESSION)
+            swaps.append((token.start, token.end, _placeholder(sql, items, index, place)))
     swaps.sort()
     return swap(sql, swaps)
+
+
+def _inside(runs: list[tuple[int, int]], offset: int) -> bool:
+    index = bisect_right(runs, offset, key=lambda run: run[0]) - 1
+    return index >= 0 and offset < runs[index][1]
 
 
 _JOINED = frozenset({Kind.STRING, Kind.ESCAPE_STRING, Kind.UNICODE_STRING, Kind.BIT_STRING})
@@ -166,26 +191,35 @@ _GAP = re.compile(r"(?:\s|--[^\n\r]*+)*+")
 _COMMENT = re.compile(r"--[^\n\r]*+")
 
 
-def _comments_between(sql: str, token: Token) -> list[tuple[int, int]]:
-    """The comments between the parts of a literal that goes on behind a line break."""
+def literal_parts(sql: str, token: Token) -> list[tuple[int, int]]:
+    """The parts of a literal that goes on behind line breaks, their quotes included, a prefix not."""
     part = _ESCAPED_PART if token.kind is Kind.ESCAPE_STRING else _PLAIN_PART
     found: list[tuple[int, int]] = []
     position = sql.index("'", token.start)
-    while position < token.end:
-        match = part.match(sql, position, token.end)
-        gap = None if match is None else _GAP.match(sql, match.end(), token.end)
-        if gap is None:
-            break
-        found.extend(comment.span() for comment in _COMMENT.finditer(sql, gap.start(), gap.end()))
-        position = gap.end()
+    while position < token.end and (match := part.match(sql, position, token.end)) is not None:
+        found.append(match.span())
+        gap = _GAP.match(sql, match.end(), token.end)
+        position = token.end if gap is None else gap.end()
     return found
 
 
-def _placeholder(sql: str, items: list[Token], index: int) -> str:
+def _comments_between(sql: str, token: Token) -> list[tuple[int, int]]:
+    """The comments between the parts of a literal."""
+    parts = literal_parts(sql, token)
+    return [
+        comment.span()
+        for (_, before), (after, _) in pairwise(parts)
+        for comment in _COMMENT.finditer(sql, before, after)
+    ]
+
+
+def _placeholder(sql: str, items: list[Token], index: int, place: Place) -> str:
     token = items[index]
     if reference(sql, Lexeme(token.kind, token.start, token.end)).rows:
         behind = index > 0 and items[index - 1].word == "lateral"
         return _ROWS_BEHIND_LATERAL if behind else _ROWS
+    if place is not Place.EXPRESSION:
+        return _CONSTANTS[place]
     subscripted = index + 1 < len(items) and items[index + 1].word in ("[", ".")
     return _SUBSCRIPTED if subscripted else _VALUE
 

@@ -19,4 +19,4 @@ def command(file: str, workflow: str | None) -> None:
     for index, each in enumerate(chosen):
         if len(chosen) > 1 or each.label:
             click.echo(("\n" if index else "") + (each.label or f"workflow {index + 1}") + ":")
-        click.echo(each.drawing)
+        click.echo(each.drawing or "(variables decide what it does: it is compiled when it starts)")

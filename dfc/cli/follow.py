@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from rich.live import Live
 from rich.text import Text
@@ -15,13 +15,14 @@ from rich.text import Text
 from dfc.cli import present
 from dfc.cli.database import Connection
 from dfc.cli.errors import CliError
+from dfc.cli.marks import facts, marks
 from dfc.cli.present import errors
 from dfc.cli.queries import query
-from dfc.compiler.plan import JoinNode, Node, Plan
+from dfc.compiler.plan import Plan
 from dfc.compiler.plan_print import plan_text
 
 POLL_SECONDS = 0.05
-ENDED = ("completed", "failed", "cancelled")
+ENDED = ("completed", "failed", "cancelled", "compensated")
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -65,7 +66,7 @@ class Screen(Protocol):
 
 
 class Quiet:
-    """Shows nothing, for `--json`."""
+    """Shows nothing: for `--json`, and where there is no plan to show."""
 
     def show(self, now: Progress) -> None:
         return None
@@ -82,7 +83,7 @@ class Lines:
         for path, step in now.steps.items():
             if path not in self._seen:
                 self._seen.add(path)
-                errors.print(Text(f"  {'✗' if step['kind'] == 'failed' else '✓'} {path}{_facts(step)}"))
+                errors.print(Text(f"  {'✗' if step['kind'] == 'failed' else '✓'} {path}{facts(step)}"))
 
 
 class Drawing:
@@ -95,39 +96,16 @@ class Drawing:
 
     def show(self, now: Progress) -> None:
         self._frame += 1
-        text = plan_text(self._plan, marks(self._plan, now, SPINNER[self._frame // 2 % len(SPINNER)]))
+        spinner = SPINNER[self._frame // 2 % len(SPINNER)]
+        is_running = now.status == "running"
+        text = plan_text(self._plan, marks(self._plan, now.steps, is_running=is_running, running=spinner))
         self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
 
 
-def marks(plan: Plan, now: Progress, running: str = "…") -> Callable[[Node], str]:
-    """What stands behind each node: ✓ or ✗ with its facts, `running` for what is at work, or nothing."""
-    nodes: dict[str, Node] = {node.id: node for node in plan.nodes}
-
-    def is_done(id: str) -> bool:
-        todo = [id]
-        while todo:
-            node = nodes[todo.pop()]
-            if isinstance(node, JoinNode):
-                todo.extend(node.after)
-            elif _record(node, now) is None:
-                return False
-        return True
-
-    def mark(node: Node) -> str:
-        step = _record(node, now)
-        if step is not None:
-            return f"{'✗' if step['kind'] == 'failed' else '✓'}{_facts(step)}"
-        if isinstance(node, JoinNode) or now.status != "running":
-            return ""
-        return running if all(is_done(id) for id in node.after) else ""
-
-    return mark
-
-
 @contextlib.contextmanager
-def screen(plan: Plan, *, quiet: bool) -> Generator[Screen]:
-    """The screen that suits standard error."""
-    if quiet:
+def screen(plan: Plan | None, *, quiet: bool) -> Generator[Screen]:
+    """The screen that suits standard error. Nothing is shown of a workflow whose plan is not known."""
+    if quiet or plan is None:
         yield Quiet()
     elif not errors.is_terminal or errors.is_dumb_terminal:
         yield Lines(plan)
@@ -147,22 +125,3 @@ def follow(
             return now
         watch(now)
         time.sleep(POLL_SECONDS)
-
-
-def _record(node: Node, now: Progress) -> Mapping[str, Any] | None:
-    """The checkpoint that ends a node: its own, or that of its HTTP response or failed request."""
-    for path in (node.id, f"{node.id}/response"):
-        if path in now.steps:
-            return now.steps[path]
-    request = now.steps.get(f"{node.id}/request")
-    return request if request is not None and request["kind"] == "failed" else None
-
-
-def _facts(step: Mapping[str, Any]) -> str:
-    facts: list[str] = []
-    if step.get("row_count") is not None:
-        count = cast(int, step["row_count"])
-        facts.append(f"{count:,} row{'' if count == 1 else 's'}")
-    if step.get("seconds") is not None:
-        facts.append(f"{float(step['seconds']):.2f} s")
-    return f"  {', '.join(facts)}" if facts else ""

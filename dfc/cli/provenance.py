@@ -17,8 +17,10 @@ WORD = re.compile(r"""\$\w+(?:\.\w+)?\??|\w+|"[^"\n]*"|\S""")
 
 
 def node_of(step: str) -> str:
-    """The id of the node that a checkpoint path belongs to: an HTTP step has two paths."""
-    return step.removesuffix("/request").removesuffix("/response")
+    """The id of the node that a checkpoint path belongs to: rounds and items stand in front of it, and an
+    HTTP step has two paths.
+    """
+    return step.rpartition("]/")[2].removesuffix("/request").removesuffix("/response")
 
 
 def span_of(provenance: Mapping[str, Any], step: str, position: int | None, text: str) -> Span | None:
@@ -52,7 +54,13 @@ def render_at(compilation: Compiled, statement: Server, code: str, message: str,
 
 
 def render_error(name: str, text: str, provenance: Mapping[str, Any], error: Mapping[str, Any]) -> str:
-    """A step's failure as people read it: message, SQLSTATE, step, and the line with a caret."""
+    """A step's failure as people read it: message, SQLSTATE, step, and the line with a caret.
+
+    A workflow that did not compile when it was started comes with its diagnostics as they are read.
+    """
+    rendered = error.get("rendered")
+    if isinstance(rendered, str) and rendered:
+        return rendered.rstrip("\n")
     step = str(error.get("step") or "")
     state = str(error.get("sqlstate") or "error")
     message = str(error.get("message") or "the step failed")

@@ -161,7 +161,8 @@ class Session:
 
     def _workflow(self, run: Run, index: int, workflow: Workflow) -> bool:
         """Start a workflow, unless the continued run has done so, and watch it. Whether it completed."""
-        plan = from_json(workflow.plan)
+        # Without a plan: variables decide what the workflow does, and the worker compiles it with them.
+        plan = None if workflow.plan is None else from_json(workflow.plan)
         instance = run.instance
         if instance is None:
             with self.conn.transaction():
@@ -225,9 +226,11 @@ class Session:
         result = None if end.result is None else present.Verbatim(end.result)
         outcome: dict[str, object] = {"id": end.id, "label": workflow.label, "status": end.status}
         self.outcomes.append(outcome | {"result": result, "error": dict(end.error) or None})
-        if end.status == "failed":
+        if end.status in ("failed", "compensated"):
             name, text = self.compilation.name, self.compilation.text
             say("\n" + render_error(name, text, workflow.provenance, end.error))
+            if end.status == "compensated":
+                say("what had completed was undone")
         elif end.status == "cancelled":
             say(f"{end.id} was cancelled: {end.error.get('reason') or end.error.get('message')}")
         elif not self.as_json:

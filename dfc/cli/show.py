@@ -10,7 +10,8 @@ import click
 from dfc.cli import present
 from dfc.cli.database import Connection, connection, database_option
 from dfc.cli.errors import CliError
-from dfc.cli.follow import marks, progress
+from dfc.cli.follow import progress
+from dfc.cli.marks import marks
 from dfc.cli.queries import query
 from dfc.compiler.plan_json import PlanFormatError, from_json
 from dfc.compiler.plan_print import plan_text
@@ -53,7 +54,7 @@ def command(id: str, database: str | None, as_json: bool) -> int:
         except PlanFormatError as error:
             click.echo(f"(its plan cannot be shown: {error})")
         else:
-            click.echo(plan_text(shown, marks(shown, now)))
+            click.echo(plan_text(shown, marks(shown, now.steps, is_running=now.status == "running")))
     _outcome(now.result, now.error)
     return 0
 

@@ -34,6 +34,8 @@ class Problem:
 class Workflow:
     """A compiled workflow of a file. `plan` is None where it has errors.
 
+    It is None, too, and `wire` is there, where variables decide what it says: it is compiled when it starts.
+
     `provenance`: node id to the span of its string and the pieces of its SQL, see docs/internals.md.
     """
 
@@ -41,8 +43,8 @@ class Workflow:
     label: str | None
     wire: str
     plan: Mapping[str, Any] | None
-    hash: str
-    drawing: str
+    hash: str | None
+    drawing: str | None
     provenance: Mapping[str, Any]
 
 

@@ -1,117 +1,213 @@
-"""Sends HTTP requests: to addresses that the policy allows only, and records what came back."""
+"""Sends HTTP requests: to addresses that the policy allows only, and records what came back.
+
+A call is one attempt. What its end means (a result, a failure, one more attempt) is decided in
+retry_http.py, whose docstring has the table; when the next attempt is made is the driver's."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import codecs
 import hashlib
-import json
 import logging
+import re
+import ssl
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol
 
 import httpx
 
-from dfc.compiler.plan import Request
-from dfc.executor import limits, retry
-from dfc.executor.actions import Finish, SendHttp
-from dfc.executor.journal import StepError
+from dfc.compiler.plan import Policy, Request
+from dfc.executor import limits, retry, retry_http
+from dfc.executor.actions import Rider, SendHttp
+from dfc.executor.journal import Rows, StepError
 from dfc.executor.ports import Answer, Claim, StepFailed, Transient
+from dfc.executor.retry_http import Loss, Outcome, Verdict
 from dfc.executor.runners.http_policy import Denied, OutboundPolicy, guarded_transport
-from dfc.executor.runners.http_request import BadRequest, requests_of
+from dfc.executor.runners.http_request import (
+    Asked,
+    BadRequest,
+    Outgoing,
+    filled,
+    looks_like_json,
+    requests_of,
+    secrets_of,
+)
+from dfc.executor.runners.http_response import Received, as_json, received, shown
+from dfc.executor.runners.http_secrets import SecretFault, look_up
+from dfc.executor.secret_text import Redactor, names_in
 
 __all__ = ["HttpSender", "OutboundPolicy"]
 
-AMBIGUOUS: Final = "ambiguous"
 DENIED: Final = "DF510"
 BAD_REQUEST: Final = "DF517"
 TOO_LARGE: Final = "DF502"
-HTTP_ERROR: Final = "DF518"
-RETRY_AFTER_SECONDS_MAX: Final = 300.0
-ACTIVATIONS_KEPT_MAX: Final = 4096
+NO_SECRET: Final = "DF320"
+RESPONSES_KEPT_BYTES_MAX: Final = 4 * limits.HTTP_RESPONSES_BYTES_MAX
+"""Bodies that are kept in memory for steps of many requests whose next attempt is awaited."""
 
+_REFUSED_STREAM: Final = re.compile(
+    r"StreamReset stream_id:\d+, error_code:(?:7|ErrorCodes.REFUSED_STREAM)\b"
+)
+"""How httpcore says what HTTP/2 has for a request that was not processed (RFC 9113, 8.7)."""
+_AMBIGUOUS_HINT: Final = (
+    "Ask the other side what it has done. Where repeating the request does no harm: retry_unsafe => true."
+)
 _log = logging.getLogger(__name__)
-
-_REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-_TRANSIENT: Final = frozenset({408, 425, 429, 502, 503, 504})
-_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-# A transient error that is not a lost database connection: it uses up the attempts of the step.
-_AGAIN: Final = "40003"
 
 
 class ValueStore(Protocol):
     """Where responses are recorded (`store.PostgresStore`)."""
 
     async def record_value(
-        self, claim: Claim, path: str, value: str, finish: Finish | None, *, keep: bool
+        self, claim: Claim, path: str, value: str, rider: Rider | None, *, keep: bool
     ) -> Answer:
-        """See `store.PostgresStore.record_value`."""
+        """Record the result of a step that is not SQL, given as JSON text.
+
+        Raises FenceLost, AlreadyRecorded, Beaten, Transient.
+        """
         ...
 
 
-@dataclass(slots=True)
-class _Row:
-    """One request of an activation: attempts so far, bytes received, the answer once it is there."""
-
-    attempts: int = 0
-    received: int = 0
-    response: dict[str, Any] | None = None
-    not_before: float = 0.0
+class _TooLarge(Exception):
+    """More came back than may; the message names the limit."""
 
 
 @dataclass(slots=True)
-class _Activation:
-    """The requests of one step by number; the bytes of responses held for them, and whether they were
-    ever too many."""
+class _Kept:
+    """The responses of a step of many requests that an attempt has got before it failed."""
 
-    rows: dict[int, _Row] = field(default_factory=dict[int, _Row])
-    received: int = 0
+    request: Request | Rows
+    responses: dict[int, dict[str, Any]]
+    size: int
+
+
+@dataclass(slots=True, kw_only=True)
+class _Attempt:
+    """An attempt of an activation: its responses by number, and how many bytes they have."""
+
+    claim: Claim
+    action: SendHttp
+    responses: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+    redactor: Redactor = field(default_factory=lambda: Redactor({}))
+    messages: Redactor = field(default_factory=lambda: Redactor({}))
+    began: float = 0.0
+    size: int = 0
+    hopeless: bool = False
     overflowed: bool = False
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(limits.HTTP_REQUESTS_MAX))
 
-    def receive(self, row: _Row, count: int, path: str) -> None:
-        """Count bytes of a response. Raises StepFailed over one of the limits."""
-        row.received += count
-        self.received += count
-        if row.received > limits.HTTP_BODY_BYTES_MAX:
-            raise _failed(path, TOO_LARGE, "the response is over `http_body_bytes_max` (16 MiB)")
-        self.overflowed |= self.received > limits.HTTP_RESPONSES_BYTES_MAX
-        self.require_room(path)
+    def deadline(self, policy: Policy) -> float | None:
+        """When the time is up that a policy gives to the attempt, on the event loop's clock."""
+        return None if policy.timeout is None else self.began + policy.timeout.seconds
 
-    def require_room(self, path: str) -> None:
-        """Raises StepFailed once the responses were too much: then no further request goes out."""
+    def failed(
+        self,
+        verdict: Verdict,
+        message: str,
+        *,
+        detail: str | None = None,
+        hint: str | None = None,
+    ) -> StepFailed:
+        """The failure that a verdict means."""
+        self.hopeless |= verdict.outcome is Outcome.FAILED
+        said = f"{message}; {verdict.remark}" if verdict.remark else message
+        help = _AMBIGUOUS_HINT if verdict.code == retry_http.AMBIGUOUS else hint
+        error = StepError(
+            step=self.action.path,
+            message=self.messages.text(said),
+            sqlstate=verdict.code,
+            detail=detail,
+            hint=None if help is None else self.messages.text(help),
+        )
+        return StepFailed(
+            error,
+            retryable=verdict.outcome is Outcome.AGAIN,
+            retry_after_seconds=verdict.retry_after_seconds,
+        )
+
+    def fault(
+        self, code: str, message: str, hint: str | None = None, policy: Policy | None = None
+    ) -> StepFailed:
+        """A failure that is no matter of the transport."""
+        verdict = retry_http.of_fault(code, policy or self.action.policy, self.action.attempt)
+        return self.failed(verdict, message, hint=hint)
+
+    def loss(self, asked: Asked, loss: Loss, what: str, *, sent: bool) -> StepFailed:
+        """The failure that it means to have no response."""
+        request = asked.request
+        match loss:
+            case Loss.TRANSPORT:
+                pass
+            case Loss.NO_ANSWER:
+                what = f"no answer within {request.timeout_seconds} s"
+            case Loss.STOPPED:
+                limit = asked.policy.timeout
+                what = f"not done within the step's timeout ({0 if limit is None else limit.seconds:g} s)"
+        verdict = retry_http.of_loss(request.method, loss, asked.policy, self.action.attempt, sent=sent)
+        return self.failed(verdict, f"{_called(request)}: {what}")
+
+    def require_room(self) -> None:
+        """Raises _TooLarge once the responses were too much: then no further request goes out."""
         if self.overflowed:
-            message = "the responses of the step together are over `http_responses_bytes_max` (32 MiB)"
-            raise _failed(path, TOO_LARGE, message)
+            raise _TooLarge("the responses of the step together are over `http_responses_bytes_max` (32 MiB)")
 
-    def forget(self, row: _Row) -> None:
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request on its way: whether it has begun to go out, and how much has come back."""
+
+    attempt: _Attempt
+    sent: bool = False
+    size: int = 0
+
+    async def trace(self, event: str, _: Mapping[str, Any]) -> None:
+        """Called by httpcore for everything that it does."""
+        if event.endswith(".send_request_headers.started"):
+            self.sent = True
+
+    def receive(self, count: int) -> None:
+        """Count bytes of the response. Raises _TooLarge over one of the limits."""
+        self.size += count
+        self.attempt.size += count
+        if self.size > limits.HTTP_BODY_BYTES_MAX:
+            raise _TooLarge("the response is over `http_body_bytes_max` (16 MiB)")
+        self.attempt.overflowed |= self.attempt.size > limits.HTTP_RESPONSES_BYTES_MAX
+        self.attempt.require_room()
+
+    def forget(self) -> None:
         """Give back what a response took that is not kept."""
-        self.received -= row.received
-        row.received = 0
+        self.attempt.size -= self.size
+        self.size = 0
 
 
 class HttpSender:
-    """The HttpRunner of a worker. Answers that have come are kept until they are recorded, so that trouble
-    with the database or with another row of the same step does not send a request twice."""
+    """The HttpRunner of a worker.
+
+    Of a step of many requests, the responses that an attempt has got are kept for the next one, which sends
+    only the others; a worker that takes over sends them all. A response that has come is recorded however
+    long the database is away: it is not fetched again for that.
+    """
 
     def __init__(self, store: ValueStore, policy: OutboundPolicy) -> None:
         self._store = store
+        context = ssl.create_default_context()
         self._reusing, self._fresh = (
             httpx.AsyncClient(
-                transport=guarded_transport(policy, reuse=reuse, on_loopback=self._say_loopback),
+                transport=guarded_transport(policy, context, reuse=reuse, on_loopback=self._say_loopback),
                 follow_redirects=False,
                 trust_env=False,
             )
             for reuse in (True, False)
         )
-        self._activations: OrderedDict[tuple[str, str], _Activation] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._places = asyncio.Semaphore(limits.HTTP_WORKER_REQUESTS_MAX)
         self._loopback_said = False
+        for name in ("httpx", "httpcore", "hpack"):
+            # They would log URLs and headers, with the secrets in them.
+            logging.getLogger(name).setLevel(logging.WARNING)
 
     async def close(self) -> None:
         """Close the pooled connections."""
@@ -128,20 +224,23 @@ class HttpSender:
     async def send(self, claim: Claim, action: SendHttp) -> Answer:
         """See `ports.HttpRunner`."""
         key = (claim.instance, action.path)
-        activation = self._activations.setdefault(key, _Activation())
-        self._activations.move_to_end(key)
-        while len(self._activations) > ACTIVATIONS_KEPT_MAX:
-            self._activations.popitem(last=False)
+        attempt = _Attempt(claim=claim, action=action)
+        kept = self._kept.pop(key, None)
+        if kept is not None and action.attempt > 1 and kept.request == action.request:
+            attempt.responses, attempt.size = kept.responses, kept.size
+        attempt.began = asyncio.get_running_loop().time()
         try:
-            value = await self._value(claim, action, activation)
-            answer = await self._record(claim, action, value)
-        except Transient:
+            value = await self._value(attempt)
+        except StepFailed as failure:
+            if failure.retryable and attempt.responses:
+                self._keep(key, _Kept(action.request, attempt.responses, attempt.size))
             raise
-        except BaseException:
-            self._activations.pop(key, None)
-            raise
-        self._activations.pop(key, None)
-        return answer
+        return await self._record(claim, action, value)
+
+    def _keep(self, key: tuple[str, str], kept: _Kept) -> None:
+        self._kept[key] = kept
+        while sum(entry.size for entry in self._kept.values()) > RESPONSES_KEPT_BYTES_MAX:
+            self._kept.popitem(last=False)
 
     async def _record(self, claim: Claim, action: SendHttp, value: str) -> Answer:
         """Record; while the database is away, wait: what was sent must not be sent again for that."""
@@ -149,107 +248,158 @@ class HttpSender:
         while True:
             try:
                 return await self._store.record_value(
-                    claim,
-                    action.path,
-                    value,
-                    action.rider if isinstance(action.rider, Finish) else None,
-                    keep=action.keep,
+                    claim, action.path, value, action.rider, keep=action.keep
                 )
             except Transient:
                 failures += 1
             await asyncio.sleep(retry.delay(claim.instance, action.path, failures))
 
-    async def _value(self, claim: Claim, action: SendHttp, activation: _Activation) -> str:
+    async def _value(self, attempt: _Attempt) -> str:
+        action = attempt.action
         try:
-            requests = requests_of(action.request)
+            requests = requests_of(action.request, action.policy)
         except BadRequest as error:
-            raise _failed(action.path, BAD_REQUEST, str(error)) from None
+            raise attempt.fault(BAD_REQUEST, str(error)) from None
         if not action.many and len(requests) != 1:
-            raise _failed(action.path, BAD_REQUEST, f"the step gave {len(requests)} requests instead of one")
-        numbers = range(len(requests))
-        for number in numbers:
-            activation.rows.setdefault(number, _Row())
+            message = f"the step gave {len(requests)} requests instead of one"
+            raise attempt.fault(BAD_REQUEST, message)
+        await self._look_up(attempt, requests)
         outcomes = await asyncio.gather(
-            *(self._row(claim, action, activation, requests[number], number) for number in numbers),
+            *(self._row(attempt, asked, number) for number, asked in enumerate(requests)),
             return_exceptions=True,
         )
         problems = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-        # A failure that is final outranks one that may pass; cancelling and faults outrank both.
-        for kind in (StepFailed, Transient):
-            strange = [problem for problem in problems if not isinstance(problem, (StepFailed, Transient))]
-            found = strange or [problem for problem in problems if isinstance(problem, kind)]
-            if found:
-                raise found[0]
-        responses = [activation.rows[number].response for number in numbers]
-        return json.dumps(responses if action.many else responses[0], ensure_ascii=False)
+        for problem in problems:
+            if not isinstance(problem, StepFailed):
+                raise problem
+        failures = [problem for problem in problems if isinstance(problem, StepFailed)]
+        if failures:
+            raise _gravest(failures)
+        return as_json([attempt.responses[number] for number in range(len(requests))], many=action.many)
 
-    async def _row(
-        self, claim: Claim, action: SendHttp, activation: _Activation, request: Request, number: int
-    ) -> None:
-        row = activation.rows[number]
-        if row.response is not None:
+    async def _look_up(self, attempt: _Attempt, requests: Sequence[Asked]) -> None:
+        """The secrets of all the requests, each asked for once an attempt."""
+        names = frozenset[str]().union(*(secrets_of(asked.request) for asked in requests))
+        if attempt.action.secrets is not None and isinstance(attempt.action.request, Rows):
+            names &= attempt.action.secrets
+        if not names:
             return
-        wait = row.not_before - time.monotonic()
-        if wait > 0:
-            await asyncio.sleep(wait)
-        suffix = f"[{number}]" if action.many else ""
-        identity = hashlib.sha256(f"{claim.instance}\0{action.path}{suffix}".encode()).hexdigest()
         try:
-            async with activation.places, self._places, asyncio.timeout(request.timeout_seconds):
-                activation.require_room(action.path)
-                row.attempts += 1
-                response = await self._exchange(
-                    claim, request, identity, lambda count: activation.receive(row, count, action.path)
-                )
-            _judge(action.path, request, response, row)
-            row.response = response
-        except (httpx.TransportError, TimeoutError, httpx.DecodingError) as error:
-            raise _transport(action.path, request, error, row) from None
-        except Denied as error:
-            raise _failed(
-                action.path,
-                DENIED,
-                str(error),
-                hint=f"If it may go there: --allow-host {error.entry} (dfc worker, dfc up, dfc run).",
-            ) from None
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ValueError) as error:
-            raise _failed(action.path, BAD_REQUEST, f"the request cannot be sent: {error}") from None
-        finally:
-            if row.response is None:
-                activation.forget(row)
+            async with asyncio.timeout_at(attempt.deadline(attempt.action.policy)):
+                attempt.secrets = await look_up(names)
+        except TimeoutError:
+            raise attempt.loss(requests[0], Loss.STOPPED, "", sent=False) from None
+        except SecretFault as error:
+            if error.passing and attempt.action.attempt < retry_http.attempts_max(attempt.action.policy):
+                raise attempt.failed(Verdict(outcome=Outcome.AGAIN, code=NO_SECRET), str(error)) from None
+            raise attempt.fault(NO_SECRET, str(error), hint=_secret_hint(names)) from None
+        attempt.redactor = Redactor(attempt.secrets)
+        attempt.messages = Redactor(attempt.secrets, hosts=True)
 
-    async def _exchange(
-        self, claim: Claim, request: Request, identity: str, receive: Callable[[int], None]
-    ) -> dict[str, Any]:
+    async def _row(self, attempt: _Attempt, asked: Asked, number: int) -> None:
+        """One of the requests. Raises StepFailed; returns without a response where another has failed."""
+        if number in attempt.responses:
+            return
+        request, policy = asked.request, asked.policy
+        exchange = _Exchange(attempt)
+        whole = asyncio.timeout_at(attempt.deadline(policy))
+        try:
+            outgoing = filled(request, attempt.secrets)
+            async with whole, attempt.places, self._places:
+                if attempt.hopeless:
+                    return
+                attempt.require_room()
+                async with asyncio.timeout(request.timeout_seconds):
+                    response = await self._exchange(exchange, outgoing, self._identity(attempt, number))
+            attempt.responses[number] = _judged(attempt, asked, response)
+        except TimeoutError:
+            loss = Loss.STOPPED if whole.expired() else Loss.NO_ANSWER
+            raise attempt.loss(asked, loss, "", sent=exchange.sent) from None
+        except httpx.TimeoutException:
+            raise attempt.loss(asked, Loss.NO_ANSWER, "", sent=exchange.sent) from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            what = " ".join(str(error).split()) or type(error).__name__
+            sent = exchange.sent and _REFUSED_STREAM.search(what) is None
+            raise attempt.loss(asked, Loss.TRANSPORT, what, sent=sent) from None
+        except _TooLarge as error:
+            raise attempt.fault(TOO_LARGE, f"{_called(request)}: {error}", policy=policy) from None
+        except Denied as error:
+            hint = f"If it may go there: --allow-host {error.entry} (dfc worker, dfc up, dfc run)."
+            raise attempt.fault(DENIED, str(error), hint, policy) from None
+        except httpx.InvalidURL as error:
+            # What is wrong with a URL may be a part of a secret in it.
+            what = "its URL is none with the secrets in it" if names_in(request.url) else str(error)
+            message = f"the request cannot be sent: {what}"
+            raise attempt.fault(BAD_REQUEST, message, policy=policy) from None
+        except (BadRequest, UnicodeError, ValueError) as error:
+            message = f"the request cannot be sent: {error}"
+            raise attempt.fault(BAD_REQUEST, message, policy=policy) from None
+        finally:
+            if number not in attempt.responses:
+                exchange.forget()
+
+    def _identity(self, attempt: _Attempt, number: int) -> str:
+        """What stays the same whenever this request is sent: 64 hexadecimal digits."""
+        suffix = f"[{number}]" if attempt.action.many else ""
+        return hashlib.sha256(f"{attempt.claim.instance}\0{attempt.action.path}{suffix}".encode()).hexdigest()
+
+    async def _exchange(self, exchange: _Exchange, outgoing: Outgoing, identity: str) -> Received:
+        attempt = exchange.attempt
         started = time.monotonic()
-        body = None if request.body is None else request.body.encode()
         # What must not be repeated goes out on a connection of its own: an idle one may be dead by now, and a
         # request lost on it would be ambiguous for nothing.
-        client = self._reusing if request.method in _REPEATABLE else self._fresh
+        client = self._reusing if outgoing.method in retry_http.REPEATABLE else self._fresh
         async with client.stream(
-            request.method,
-            request.url,
-            content=body,
-            headers=_headers(claim, request, identity),
-            timeout=request.timeout_seconds,
+            outgoing.method,
+            outgoing.url,
+            content=outgoing.content,
+            files=[(part.name, (part.filename, part.content, part.content_type)) for part in outgoing.fields]
+            or None,
+            headers=_headers(attempt.claim, outgoing, identity),
+            timeout=outgoing.timeout_seconds,
+            extensions={"trace": exchange.trace},
         ) as response:
             content = bytearray()
             async for part in response.aiter_bytes():
-                receive(len(part))
+                exchange.receive(len(part))
                 content += part
-            text, encoding = _stored(bytes(content), response.charset_encoding)
-            return {
-                "status": response.status_code,
-                "body": text,
-                "encoding": encoding,
-                "headers": {name.lower(): _clean(value) for name, value in response.headers.items()},
-                "ok": 200 <= response.status_code < 300,
-                "duration_ms": round((time.monotonic() - started) * 1000),
-            }
+            return received(response, bytes(content), time.monotonic() - started, attempt.redactor)
 
 
-def _headers(claim: Claim, request: Request, identity: str) -> list[tuple[str, str]]:
-    given = list(request.headers)
+def _judged(attempt: _Attempt, asked: Asked, response: Received) -> dict[str, Any]:
+    """The response where it is the result. Raises StepFailed."""
+    after = retry_http.retry_after(response.retry_after, response.date, time.time())
+    request = asked.request
+    verdict = retry_http.of_status(
+        request.method, response.status, asked.policy, attempt.action.attempt, after
+    )
+    if verdict.outcome is Outcome.RESULT:
+        return response.value
+    message = f"{_called(request)} returned {response.status}"
+    preview = " ".join(response.preview.split())
+    raise attempt.failed(
+        verdict, f"{message}: {preview}" if preview else message, detail=response.preview or None
+    )
+
+
+def _gravest(failures: Sequence[StepFailed]) -> StepFailed:
+    """The failure of a step: one that is final outranks those that may pass; then the first counts.
+
+    Where all may pass, the longest wait that a server has asked for is kept to.
+    """
+    for failure in failures:
+        if not failure.retryable:
+            return failure
+    waits = [failure.retry_after_seconds for failure in failures if failure.retry_after_seconds is not None]
+    failures[0].retry_after_seconds = max(waits, default=None)
+    return failures[0]
+
+
+def _headers(claim: Claim, outgoing: Outgoing, identity: str) -> list[tuple[bytes, bytes]]:
+    given = [(name, value.strip(" \t")) for name, value in outgoing.headers]
+    if outgoing.fields:
+        given = [(name, value) for name, value in given if name.lower() != "content-type"]
+        given.append(("Content-Type", f"multipart/form-data; boundary={_boundary(outgoing, identity)}"))
     names = {name.lower() for name, _ in given}
     trace = hashlib.sha256(claim.instance.encode()).hexdigest()[:32]
     ours = [
@@ -257,83 +407,28 @@ def _headers(claim: Claim, request: Request, identity: str) -> list[tuple[str, s
         ("traceparent", f"00-{trace}-{identity[32:48]}-01"),
         ("User-Agent", "dfc"),
     ]
-    if request.body is not None and request.body.lstrip()[:1] in ("{", "["):
+    if outgoing.content is not None and looks_like_json(outgoing.content[:1024].decode(errors="replace")):
         ours.append(("Content-Type", "application/json"))
-    return given + [(name, value) for name, value in ours if name.lower() not in names]
+    given += [(name, value) for name, value in ours if name.lower() not in names]
+    return [(name.encode(), value.encode()) for name, value in given]
 
 
-def _judge(path: str, request: Request, response: dict[str, Any], row: _Row) -> None:
-    """Nothing where the response is the step's result. Raises Transient, StepFailed."""
-    status: int = response["status"]
-    if status < 400:
-        return
-    after = _retry_after(response["headers"].get("retry-after"))
-    repeatable = request.method in _REPEATABLE
-    unprocessed = status == 429 or (status == 503 and after is not None)
-    if status in _TRANSIENT and (repeatable or unprocessed) and row.attempts < retry.ATTEMPTS_MAX:
-        row.not_before = time.monotonic() + (after or 0.0)
-        raise Transient(f"{request.method} {_shown(request.url)} answered {status}", _AGAIN)
-    if status < 500:
-        return
-    detail = response["body"][:1000] if response["encoding"] == "text" else None
-    message = f"{request.method} {_shown(request.url)} answered {status}"
-    if status in _TRANSIENT and not repeatable and not unprocessed:
-        raise _failed(path, AMBIGUOUS, f"{message}: it may have been processed", detail=detail)
-    raise _failed(path, HTTP_ERROR, message, detail=detail)
+def _boundary(outgoing: Outgoing, identity: str) -> str:
+    """The same for every attempt, so that the whole request is; and in none of the parts."""
+    boundary = f"dfc-{identity[:32]}"
+    while any(boundary.encode() in part.content for part in outgoing.fields):
+        boundary = f"dfc-{hashlib.sha256(boundary.encode()).hexdigest()[:32]}"
+    return boundary
 
 
-def _transport(path: str, request: Request, error: Exception, row: _Row) -> Exception:
-    what = " ".join(str(error).split()) or type(error).__name__
-    message = f"{request.method} {_shown(request.url)}: {what}"
-    if isinstance(error, TimeoutError):
-        message = f"{request.method} {_shown(request.url)}: no answer within {request.timeout_seconds} s"
-    if request.method in _REPEATABLE or isinstance(error, _NOT_SENT):
-        if row.attempts >= retry.ATTEMPTS_MAX:
-            return _failed(path, HTTP_ERROR, message)
-        return Transient(message, _AGAIN)
-    return _failed(path, AMBIGUOUS, f"{message}: it may have been processed")
+def _called(request: Request) -> str:
+    """A request in messages. Its URL is shown as it was before secrets came in."""
+    return f"HTTP {request.method} {shown(request.url)}"
 
 
-def _retry_after(value: str | None) -> float | None:
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return min(max(seconds, 0.0), RETRY_AFTER_SECONDS_MAX) if seconds == seconds else None
-
-
-def _stored(content: bytes, charset: str | None) -> tuple[str, str]:
-    """The body as text where PostgreSQL can hold it as such, otherwise base64."""
-    try:
-        codec = codecs.lookup(charset or "utf-8").name
-        text = content.decode(codec)
-        if "\0" not in text:
-            text.encode()
-            return text, "text"
-    except (LookupError, UnicodeError, ValueError):
-        pass
-    return base64.b64encode(content).decode(), "base64"
-
-
-def _clean(value: str) -> str:
-    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-
-
-def _shown(url: str) -> str:
-    """A URL for messages: without user, password, query and fragment, which may hold secrets."""
-    try:
-        parsed = httpx.URL(url)
-        return f"{parsed.scheme}://{parsed.netloc.decode().rpartition('@')[2]}{parsed.path}"
-    except (httpx.InvalidURL, UnicodeError):
-        return "the URL"
-
-
-def _failed(
-    path: str, code: str, message: str, *, detail: str | None = None, hint: str | None = None
-) -> StepFailed:
-    return StepFailed(StepError(step=path, message=message, sqlstate=code, detail=detail, hint=hint))
+def _secret_hint(names: frozenset[str]) -> str:
+    name = min(names)
+    return (
+        f"Set DFC_SECRET_{name} in the worker's environment, or DFC_SECRETS_DIR to a folder with a file"
+        f" {name}, or DFC_SECRET_COMMAND."
+    )

@@ -85,7 +85,7 @@ class OutboundPolicy:
 
 
 def guarded_transport(
-    policy: OutboundPolicy, *, reuse: bool, on_loopback: Callable[[], None]
+    policy: OutboundPolicy, context: ssl.SSLContext, *, reuse: bool, on_loopback: Callable[[], None]
 ) -> httpx.AsyncHTTPTransport:
     """A transport of HTTP/1.1 and 2 that connects only where the policy allows.
 
@@ -93,10 +93,10 @@ def guarded_transport(
     which a request is sent on it; then nobody knows whether the request was processed.
     `on_loopback` is called before each connection that only `allow_loopback` allows.
     """
-    transport = httpx.AsyncHTTPTransport(http1=True, http2=True, trust_env=False)
+    transport = httpx.AsyncHTTPTransport(verify=context, http1=True, http2=True, trust_env=False)
     # httpx has no parameter for httpcore's network backend; the pool is replaced by one that has ours.
     transport._pool = httpcore.AsyncConnectionPool(  # pyright: ignore[reportPrivateUsage]
-        ssl_context=ssl.create_default_context(),
+        ssl_context=context,
         max_connections=limits.HTTP_WORKER_REQUESTS_MAX,
         max_keepalive_connections=20 if reuse else 0,
         keepalive_expiry=5.0,

@@ -71,7 +71,7 @@ BEGIN
     LOOP
         SELECT i.status INTO ending FROM df.instances i WHERE i.id = $1 AND i.completed_at IS NOT NULL;
         IF FOUND THEN
-            RETURN ending;
+            RETURN df._helper_said('df.await_instance', ending);
         END IF;
         IF pg_catalog.clock_timestamp() >= deadline THEN
             PERFORM df._await_timed_out(instance_id, timeout_seconds);

@@ -1,10 +1,11 @@
 -- The trigger in front of every insert into df.instances: what a submitter must not choose is set here.
 --
 -- What df.start refuses because no version runs it yet is refused here too (0A000).
--- The id, the hash of the expression and, when this expression has been compiled before, its plan. The
+-- The id, the hash of the expression, the variables that it mentions and, when this expression has been compiled
+-- before with the same values, its plan. The
 -- defaults (submitted_by, search_path, time_zone) have been computed in the submitter's own context before;
 -- the submitter has no right to name those columns, and the policy checks submitted_by once more afterwards.
--- Locks: none (reads df.meta and df.plans).
+-- Locks: none (reads df.meta, df.vars and df.plans).
 CREATE OR REPLACE FUNCTION df._before_instance() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
@@ -17,9 +18,16 @@ BEGIN
     NEW.id := df._new_id();
     NEW.status := 'pending';
     NEW.expression_hash := sha256(convert_to(NEW.expression, 'UTF8'));
+    SELECT jsonb_object_agg(v.name, v.value) INTO NEW.variables
+    FROM (SELECT v.name, v.value FROM df.vars v
+          WHERE v.owner = NEW.submitted_by AND v.name NOT IN ('sys_instance_id', 'sys_label')
+            AND v.name ~ '^[A-Za-z_][A-Za-z0-9_]*$'
+          UNION ALL VALUES ('sys_instance_id', NEW.id), ('sys_label', coalesce(NEW.label, ''))) AS v
+    WHERE strpos(NEW.expression, '{' || v.name || '}') > 0;
     SELECT p.plan, p.plan_hash INTO NEW.plan, NEW.plan_hash
     FROM df.meta m
-    JOIN df.plans p ON p.compiler_version = m.compiler_version AND p.expression_hash = NEW.expression_hash;
+    JOIN df.plans p ON p.compiler_version = m.compiler_version AND p.expression_hash = NEW.expression_hash
+                       AND p.variables_hash = df._variables_hash(NEW.variables);
     NEW.result := NULL;
     NEW.error := NULL;
     NEW.attempt := 0;

@@ -4,8 +4,10 @@
 -- more, close it. Otherwise all settings are the connection's own again, session advisory locks and lastval() are gone, and
 -- search_path and time zone are the submitter's for this transaction. A SET LOCAL for the step comes after it.
 -- The executor's own prepared statements come through the protocol; one made with PREPARE is a step's.
+-- `isolation` is the level that the transaction has begun with on purpose.
 -- Locks: none. SECURITY INVOKER: it has to see the role that the session plays.
-CREATE OR REPLACE FUNCTION df.begin_step(search_path text, time_zone text) RETURNS void
+CREATE OR REPLACE FUNCTION df.begin_step(search_path text, time_zone text, isolation text DEFAULT 'read committed')
+RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     found text;
@@ -21,7 +23,7 @@ BEGIN
         WHEN EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() AS p WHERE p.from_sql) THEN 'a prepared statement'
         -- RESET ALL comes too late for these: the transaction has begun with them.
         WHEN pg_catalog.current_setting('transaction_read_only') <> 'off'
-          OR pg_catalog.current_setting('transaction_isolation') <> 'read committed'
+          OR pg_catalog.current_setting('transaction_isolation') <> $3
           OR pg_catalog.current_setting('transaction_deferrable') <> 'off' THEN 'transaction settings'
     END;
     IF found IS NOT NULL THEN

@@ -9,6 +9,19 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT t ~ '^[^\u0001-\u0040\u005b-\u005e\u0060\u007b-\u007f][^\u0001-\u0023\u0025-\u002f\u003a-\u0040\u005b-\u005e\u0060\u007b-\u007f]*$'
 $$;
 
+-- Refuses the answer of a helper (df.setvar) that was put in the place of a step in the same statement.
+CREATE OR REPLACE FUNCTION df._refuse_helper(answer text) RETURNS void
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    what constant text := df._helper_of(answer);
+BEGIN
+    IF what IS NOT NULL THEN
+        RAISE EXCEPTION '% cannot be used as a workflow step. Call % before df.start().', what, what USING ERRCODE = 'DF155',
+            DETAIL = pg_catalog.format('It has been carried out now, and its answer "%s" is not a step.', answer),
+            HINT = pg_catalog.format('Write SELECT %s(...) as a statement of its own.', what);
+    END IF;
+END $$;
+
 -- The JSON of an argument that stands for an expression: of wire text its JSON, of other text a SQL step.
 CREATE OR REPLACE FUNCTION df._node(expression text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
@@ -18,6 +31,7 @@ DECLARE
 BEGIN
     IF expression IS NULL THEN
         RAISE EXCEPTION 'NULL stands where a step is expected' USING ERRCODE = 'DF116',
+            DETAIL = 'A text that is put together with || is NULL when one of its pieces is.',
             HINT = 'Give a string with a SQL statement, or what a df function returns.';
     ELSIF pg_catalog.starts_with(expression, '/*dfc:1:') THEN
         -- left and right with a small number do not go through the whole text; substr does, several times.
@@ -28,11 +42,13 @@ BEGIN
         END IF;
     ELSIF pg_catalog.strpos(expression, '/*dfc:1:') = 0 THEN
         IF df._is_identifier(expression) THEN
+            PERFORM df._refuse_helper(expression);
             RAISE EXCEPTION 'the text "%" is one word, not a step', expression USING ERRCODE = 'DF112',
                 DETAIL = 'A single word is a name: right of |=> it binds a result, elsewhere it means a defined workflow.',
                 HINT = pg_catalog.format('Write df.call(%L) for a workflow, df.sql(%L) for a statement.', expression, expression);
         ELSIF pg_catalog.btrim(expression, E' \t\n\r\f\v') = '' THEN
             RAISE EXCEPTION 'an empty text stands where a step is expected' USING ERRCODE = 'DF116',
+                DETAIL = 'A step is one SQL statement.',
                 HINT = 'Give a string with a SQL statement, or what a df function returns.';
         END IF;
         RETURN '{"sql":' || pg_catalog.to_json(expression)::text || '}';
@@ -53,10 +69,11 @@ CREATE OR REPLACE FUNCTION df._name(name text, what text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     IF name IS NULL THEN
-        RAISE EXCEPTION '%: the name is NULL', what USING ERRCODE = 'DF113', HINT = 'Give a name in quotes.';
-    ELSIF NOT df._is_identifier(name) OR pg_catalog.strpos(name, '$') > 0 THEN
+        RAISE EXCEPTION '%: the name is NULL', what USING ERRCODE = 'DF116',
+            DETAIL = 'A name is a letter (a to z) or underscore, then letters, digits and underscores.', HINT = 'Give a name in quotes.';
+    ELSIF name !~ '^[A-Za-z_][A-Za-z0-9_]*$' THEN
         RAISE EXCEPTION '%: result name ''%'' is not a valid identifier', what, name USING ERRCODE = 'DF113',
-            DETAIL = 'A name is a letter or underscore, then letters, digits and underscores.',
+            DETAIL = 'A name is a letter (a to z) or underscore, then letters, digits and underscores.',
             HINT = 'Later steps refer to the result as $name.';
     ELSIF pg_catalog.octet_length(name) > 63 THEN
         RAISE EXCEPTION '%: the name ''%'' is too long', what, name USING ERRCODE = 'DF113',
@@ -68,21 +85,26 @@ BEGIN
     RETURN name;
 END $$;
 
--- The JSON of a group: `kind` is chain, join or parallel. A chain inside a chain is flattened.
-CREATE OR REPLACE FUNCTION df._group(kind text, what text, items text[]) RETURNS text
+-- The JSON of a group: `kind` is chain, join, parallel or race. A chain inside a chain is flattened.
+-- `on_failure`: wait (or NULL) or cancel.
+CREATE OR REPLACE FUNCTION df._group(kind text, what text, items text[], on_failure text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     inner_json text;
+    ending text := ']}';
 BEGIN
     IF items IS NULL OR pg_catalog.cardinality(items) = 0 THEN
-        RAISE EXCEPTION '%: there is no step', what USING ERRCODE = 'DF116', HINT = 'Give at least one expression.';
+        RAISE EXCEPTION '%: there is no step', what USING ERRCODE = 'DF116',
+            DETAIL = pg_catalog.format('The array of expressions is %s.', CASE WHEN items IS NULL THEN 'NULL' ELSE 'empty' END), HINT = 'Give at least one expression.';
+    ELSIF on_failure <> 'wait' THEN
+        ending := '],"on_failure":' || df._word(on_failure, '{wait,cancel}', what || ': on_failure') || '}';
     END IF;
     SELECT pg_catalog.string_agg(
         CASE WHEN kind = 'chain' AND pg_catalog.starts_with(n.body, '{"chain":[')
              THEN pg_catalog.substr(n.body, 11, pg_catalog.length(n.body) - 12) ELSE n.body END, ',' ORDER BY u.number)
         INTO inner_json
     FROM pg_catalog.unnest(items) WITH ORDINALITY AS u(item, number), LATERAL df._node(u.item) AS n(body);
-    RETURN df._wire('{"' || kind || '":[' || inner_json || ']}');
+    RETURN df._wire('{"' || kind || '":[' || inner_json || ending);
 END $$;
 
 -- The group `a` with one more element, or a new group of `a` and `more`. `opening` is its JSON up to the first
@@ -97,7 +119,9 @@ DECLARE
     inside text;
 BEGIN
     IF pg_catalog.starts_with(head, '/*dfc:1:') AND counted ~ '^[0-9]{1,9}$'
-       AND pg_catalog.starts_with(pg_catalog.substr(head, 11 + pg_catalog.length(counted)), opening) THEN
+       AND pg_catalog.starts_with(pg_catalog.substr(head, 11 + pg_catalog.length(counted)), opening)
+       -- A fan-out with on_failure is a group of its own.
+       AND (opening = '{"chain":[' OR pg_catalog.right(a, 2) = ']}') THEN
         inside := pg_catalog.left(pg_catalog.right(a, -shell), counted::integer - pg_catalog.length(opening) - 2);
         IF pg_catalog.octet_length(a) = shell + pg_catalog.octet_length(inside) + 2 THEN
             RETURN '/*dfc:1:' || (counted::integer + 1 + pg_catalog.length(more))::text || '*/'

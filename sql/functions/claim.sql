@@ -18,7 +18,7 @@ $$;
 CREATE OR REPLACE FUNCTION df._claim(worker bigint, formats integer[], roles name[], max integer)
 RETURNS TABLE (instance_id text, token bytea, expression text, expression_hash bytea, plan_hash text,
                submitted_by name, database text, search_path text, time_zone text, cancel_reason text,
-               resumed boolean, input text)
+               resumed boolean, input text, variables text)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan AS $$
@@ -87,7 +87,7 @@ BEGIN
             FROM taken_over t WHERE i.id = t.instance_id AND i.next_attempt_at IS NOT NULL
         )
         SELECT i.id, t.token, i.expression, i.expression_hash, i.plan_hash, pg_get_userbyid(i.submitted_by),
-               i.database, i.search_path, i.time_zone, df._cancel_reason(i.id), true, i.input::text
+               i.database, i.search_path, i.time_zone, df._cancel_reason(i.id), true, i.input::text, i.variables::text
         FROM taken_over t JOIN df.instances i ON i.id = t.instance_id;
         quota := quota - taken;
     END IF;
@@ -119,13 +119,13 @@ BEGIN
         SET status = 'running', attempt = i.attempt + 1, started_at = now, updated_at = now
         WHERE i.id = ANY (free)
         RETURNING i.id, i.expression, i.expression_hash, i.plan_hash, i.submitted_by, i.database, i.search_path,
-                  i.time_zone, i.input
+                  i.time_zone, i.input, i.variables
     ), fenced AS (
         INSERT INTO df.fences AS f (instance_id, submitted_by, worker, token)
         SELECT b.id, b.submitted_by, me, df._new_token() FROM begun b
         RETURNING f.instance_id, f.token
     )
     SELECT b.id, f.token, b.expression, b.expression_hash, b.plan_hash, pg_get_userbyid(b.submitted_by),
-           b.database, b.search_path, b.time_zone, df._cancel_reason(b.id), false, b.input::text
+           b.database, b.search_path, b.time_zone, df._cancel_reason(b.id), false, b.input::text, b.variables::text
     FROM begun b JOIN fenced f ON f.instance_id = b.id;
 END $$;

@@ -14,6 +14,13 @@ BEGIN
         HINT = 'Give the role''s name as it is in pg_roles, without quotes.';
 END $$;
 
+-- All functions of these names, as a list for GRANT.
+CREATE OR REPLACE FUNCTION df._overloads(VARIADIC names text[]) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT pg_catalog.string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.oid) FROM pg_catalog.pg_proc p
+    WHERE p.pronamespace = 'df'::regnamespace AND p.proname::text = ANY (names)
+$$;
+
 CREATE OR REPLACE FUNCTION df.grant_usage(p_role text, include_http boolean DEFAULT false, with_grant boolean DEFAULT false)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -27,8 +34,9 @@ BEGIN
     EXECUTE 'GRANT SELECT, INSERT (label, database, expression, input, priority, queue) ON df.instances TO ' || who || option;
     EXECUTE 'GRANT SELECT ON df.checkpoints, df.marks, df.attempts, df.maps, df.map_items, df.nodes TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT (instance_id, kind, reason) ON df.requests TO ' || who || option;
+    EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON df.vars TO ' || who || option;
     IF include_http THEN
-        EXECUTE 'GRANT EXECUTE ON FUNCTION df.http, df.http_multipart TO ' || who || option;
+        EXECUTE 'GRANT EXECUTE ON FUNCTION ' || df._overloads('http', 'http_multipart') || ' TO ' || who || option;
     END IF;
     IF with_grant THEN
         EXECUTE 'GRANT EXECUTE ON FUNCTION df.grant_usage, df.revoke_usage, df.metrics TO ' || who || option;
@@ -41,11 +49,11 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     who constant text := df._role_identifier(p_role);
 BEGIN
-    EXECUTE 'REVOKE ALL ON df.instances, df.checkpoints, df.marks, df.attempts, df.maps, df.map_items, df.requests, df.nodes FROM '
+    EXECUTE 'REVOKE ALL ON df.instances, df.checkpoints, df.marks, df.attempts, df.maps, df.map_items, df.requests, df.nodes, df.vars FROM '
             || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (label, database, expression, input, priority, queue) ON df.instances FROM ' || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (instance_id, kind, reason) ON df.requests FROM ' || who || ' CASCADE';
-    EXECUTE 'REVOKE EXECUTE ON FUNCTION df.http, df.http_multipart, df.grant_usage, df.revoke_usage, df.metrics FROM '
+    EXECUTE 'REVOKE EXECUTE ON FUNCTION ' || df._overloads('http', 'http_multipart', 'grant_usage', 'revoke_usage', 'metrics') || ' FROM '
             || who || ' CASCADE';
     EXECUTE 'REVOKE USAGE ON SCHEMA df FROM ' || who || ' CASCADE';
 END $$;

@@ -1,42 +1,128 @@
--- The nodes of an instance's plan, and how each stands by the checkpoints that there are.
+-- The nodes of an instance's plan, those of nested blocks included, and how each stands by the checkpoints there are.
 --
--- A SQL node is done when <id> has a checkpoint, an HTTP node when <id>/response has one (or its request has
--- failed), a join when all that it waits for is done. Nothing here knows more than plan_json writes.
--- Locks: none. SECURITY INVOKER: the caller's policies hold.
-CREATE OR REPLACE FUNCTION df._plan_nodes(instance text, plan jsonb) RETURNS TABLE (
-    number bigint, id text, node_type text, query text, result_name text, predecessors text[], record text,
-    outcome text, predecessors_done boolean)
+-- A record counts for its node whatever rounds and items stand in front of its path (`poll[17]/fetch`): the latest
+-- one shows. A SQL step is done when <id> has a checkpoint, an HTTP step when <id>/response has one (or its request
+-- has failed), a map when <id> has one. What has no record of its own is done when all that it waits for is (a join),
+-- when something behind it has begun, or when the part whose result it has is done. Of parts of which one is chosen
+-- (`then`, `else`, `catch`, `finally`, `undo`) nothing runs before a record in it says which.
+-- Nothing here knows more than plan_json writes. Locks: none. SECURITY INVOKER: the caller's policies hold.
+CREATE OR REPLACE FUNCTION df._plan_nodes(instance text, plan jsonb, instance_status text) RETURNS TABLE (
+    number bigint, id text, node_type text, query text, result_name text, left_node text, right_node text,
+    predecessors text[], parent text, part text, record text, status text)
 LANGUAGE sql STABLE AS $$
-    WITH RECURSIVE node AS (
-        SELECT e.number, e.n ->> 'id' AS id, e.n ->> 'kind' AS kind, e.n,
-               ARRAY(SELECT pg_catalog.jsonb_array_elements_text(e.n -> 'after')) AS after
-        FROM pg_catalog.jsonb_array_elements(plan -> 'nodes') WITH ORDINALITY AS e(n, number)
-    ), own AS (
-        SELECT node.id, c.path, c.kind AS outcome
-        FROM node LEFT JOIN LATERAL (
-            SELECT k.path, k.kind FROM df.checkpoints k
-            WHERE k.instance_id = instance
-              AND (k.path = CASE node.kind WHEN 'http' THEN node.id || '/response' ELSE node.id END
-                   OR (node.kind = 'http' AND k.kind = 'failed' AND k.path IN (node.id, node.id || '/request')))
-            ORDER BY k.kind = 'failed' DESC LIMIT 1
-        ) AS c ON true
-        WHERE node.kind <> 'join'
-    ), leaf (join_id, id) AS (
-        SELECT node.id, a FROM node, pg_catalog.unnest(node.after) AS a WHERE node.kind = 'join'
+    WITH RECURSIVE found (at, parent, part, n) AS (
+        SELECT ARRAY[e.place], NULL::text, NULL::text, e.n
+        FROM pg_catalog.jsonb_array_elements(plan -> 'nodes') WITH ORDINALITY AS e(n, place)
+        UNION ALL
+        SELECT found.at || block.place || e.place, found.n ->> 'id', block.part, e.n
+        FROM found
+        CROSS JOIN LATERAL (
+            SELECT p.place, p.part, found.n -> p.part AS nodes
+            FROM (VALUES (1::bigint, 'condition'), (2, 'then'), (3, 'body'), (4, 'while'), (5, 'else'), (6, 'catch'),
+                         (7, 'finally'), (8, 'undo')) AS p(place, part)
+            WHERE pg_catalog.jsonb_typeof(found.n -> p.part) = 'array'
+            UNION ALL
+            SELECT a.place, 'branch ' || a.place, a.nodes
+            FROM pg_catalog.jsonb_array_elements(found.n -> 'arms') WITH ORDINALITY AS a(nodes, place)
+        ) AS block
+        CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(block.nodes) WITH ORDINALITY AS e(n, place)
+    ), node AS MATERIALIZED (
+        SELECT pg_catalog.row_number() OVER (ORDER BY found.at) AS number, found.n ->> 'id' AS id, found.n ->> 'kind' AS kind,
+               found.parent, found.part, found.n - '{condition,then,while,else,catch,finally,undo,arms}'::text[] AS n,
+               ARRAY(SELECT pg_catalog.jsonb_array_elements_text(found.n -> 'after')) AS after,
+               found.n ?| '{arms,condition}' OR pg_catalog.jsonb_typeof(found.n -> 'body') IS NOT DISTINCT FROM 'array' AS has_parts
+        FROM found
+    ), record AS (
+        SELECT c.path, c.kind, c.journal, pg_catalog.split_part(place.rest, '/', 1) AS id,
+               c.kind = 'failed' OR place.rest !~ '/(request|items)$' AS ends
+        FROM df.checkpoints c, pg_catalog.regexp_replace(c.path, '^.*\]/', '') AS place(rest)
+        WHERE c.instance_id = instance
+    ), own AS MATERIALIZED (
+        SELECT DISTINCT ON (record.id) record.id, record.path, record.kind AS outcome
+        FROM record WHERE record.ends ORDER BY record.id, record.journal DESC
+    ), begun (id) AS (
+        SELECT record.id FROM record
         UNION
-        SELECT leaf.join_id, a FROM leaf JOIN node ON node.id = leaf.id AND node.kind = 'join', pg_catalog.unnest(node.after) AS a
-    ), joined AS (
-        SELECT leaf.join_id AS id, NULL::text AS path,
+        SELECT node.parent FROM begun JOIN node ON node.id = begun.id WHERE node.parent IS NOT NULL
+    ), passed (id) AS (
+        SELECT a FROM begun JOIN node ON node.id = begun.id, pg_catalog.unnest(node.after) AS a
+        UNION
+        SELECT node.id FROM node WHERE instance_status = 'completed' AND node.parent IS NULL
+        UNION
+        SELECT a FROM passed JOIN node ON node.id = passed.id, pg_catalog.unnest(node.after) AS a
+    ), leaf (join_id, id) AS (
+        SELECT node.id, a FROM node, pg_catalog.unnest(node.after) AS a WHERE node.kind = 'join' AND NOT node.has_parts
+        UNION
+        SELECT leaf.join_id, a FROM leaf
+        JOIN node ON node.id = leaf.id AND node.kind = 'join' AND NOT node.has_parts, pg_catalog.unnest(node.after) AS a
+    ), waited AS (
+        SELECT leaf.join_id AS id,
                CASE WHEN pg_catalog.bool_or(own.outcome = 'failed') THEN 'failed'
-                    WHEN pg_catalog.bool_and(own.outcome IS NOT NULL) THEN 'completed' END AS outcome
-        FROM leaf JOIN own ON own.id = leaf.id GROUP BY leaf.join_id
-    ), state AS (SELECT * FROM own UNION ALL SELECT * FROM joined)
+                    WHEN pg_catalog.bool_and(own.outcome IS NOT NULL OR passed.id IS NOT NULL) THEN 'completed' END AS outcome
+        FROM leaf JOIN node ON node.id = leaf.id AND NOT (node.kind = 'join' AND NOT node.has_parts)
+        LEFT JOIN own ON own.id = leaf.id LEFT JOIN passed ON passed.id = leaf.id GROUP BY leaf.join_id
+    ), last AS (
+        -- The last node of each part: its result is the part's.
+        SELECT DISTINCT ON (node.parent, node.part) node.parent, node.part, node.id, own.outcome
+        FROM node LEFT JOIN own ON own.id = node.id
+        WHERE node.parent IS NOT NULL ORDER BY node.parent, node.part, node.number DESC
+    ), ended AS (
+        SELECT node.id FROM node JOIN last ON last.parent = node.id AND last.outcome = 'completed'
+        WHERE CASE node.kind WHEN 'if' THEN last.part IN ('then', 'else')
+                             WHEN 'try' THEN last.part = 'finally' OR (last.part IN ('body', 'catch') AND NOT EXISTS (
+                                  SELECT FROM last AS f WHERE f.parent = node.id AND f.part = 'finally'))
+                             ELSE node.kind IN ('atomic', 'retry', 'timeout', 'compensate') AND last.part IN ('body', 'else') END
+    ), state AS MATERIALIZED (
+        SELECT node.id,
+               CASE WHEN own.outcome IS NOT NULL THEN own.outcome
+                    WHEN passed.id IS NOT NULL OR ended.id IS NOT NULL THEN 'completed'
+                    WHEN waited.id IS NOT NULL THEN waited.outcome
+                    WHEN node.kind = 'value' AND node.part = 'condition' AND begun.id IS NOT NULL THEN 'completed'
+                    WHEN node.has_parts AND self.id IS NOT NULL AND instance_status IN ('failed', 'compensated') THEN 'failed'
+               END AS outcome
+        FROM node
+        LEFT JOIN own ON own.id = node.id LEFT JOIN passed ON passed.id = node.id
+        LEFT JOIN (SELECT DISTINCT ended.id FROM ended) AS ended ON ended.id = node.id
+        LEFT JOIN waited ON waited.id = node.id
+        LEFT JOIN begun ON begun.id = node.parent LEFT JOIN begun AS self ON self.id = node.id
+    ), blocked AS (
+        SELECT DISTINCT node.id FROM node, pg_catalog.unnest(node.after) AS a
+        JOIN state ON state.id = a JOIN node AS before ON before.id = a
+        WHERE state.outcome IS DISTINCT FROM 'completed'
+          AND NOT (state.outcome = 'failed' AND before.n #>> '{policy,on_error}' IS NOT DISTINCT FROM 'continue')
+    ), chosen AS (
+        SELECT DISTINCT node.parent, node.part FROM begun JOIN node ON node.id = begun.id WHERE node.parent IS NOT NULL
+    ), ready AS MATERIALIZED (
+        SELECT node.id, node.parent FROM node
+        JOIN state ON state.id = node.id AND state.outcome IS NULL
+        LEFT JOIN blocked ON blocked.id = node.id
+        LEFT JOIN chosen ON chosen.parent = node.parent AND chosen.part = node.part
+        LEFT JOIN last ON last.parent = node.parent AND last.part = 'body'
+        WHERE blocked.id IS NULL
+          AND (node.part IS NULL OR chosen.part IS NOT NULL OR node.part IN ('condition', 'body')
+               OR pg_catalog.starts_with(node.part, 'branch ') OR (node.part = 'while' AND last.outcome = 'completed'))
+    ), running (id) AS (
+        SELECT ready.id FROM ready WHERE ready.parent IS NULL AND instance_status = 'running'
+        UNION
+        SELECT ready.id FROM running JOIN ready ON ready.parent = running.id
+    )
     SELECT node.number, node.id, pg_catalog.upper(node.kind),
-           coalesce(node.n #>> '{body,sql}', node.n #>> '{request,sql}', (node.n -> 'request')::text),
-           node.n #>> '{bindings,0}', node.after, state.path, state.outcome,
-           (SELECT coalesce(pg_catalog.bool_and(p.outcome IS NOT DISTINCT FROM 'completed'), true)
-            FROM pg_catalog.unnest(node.after) AS a LEFT JOIN state p ON p.id = a)
-    FROM node LEFT JOIN state ON state.id = node.id
+           CASE node.kind
+                WHEN 'value' THEN '$' || (node.n #>> '{parameter,name}') || coalesce('.' || (node.n #>> '{parameter,column}'), '')
+                WHEN 'break' THEN pg_catalog.jsonb_build_object('break_value', node.n -> 'value')::text
+                ELSE coalesce(node.n #>> '{body,sql}', node.n #>> '{request,sql}', (node.n -> 'request')::text,
+                              node.n #>> '{items,sql}', '$' || (node.n #>> '{items,name}'),
+                              (SELECT pg_catalog.jsonb_build_object('condition_node', last.id)::text FROM last
+                               WHERE last.parent = node.id AND last.part IN ('condition', 'while')))
+           END,
+           node.n #>> '{bindings,0}',
+           CASE WHEN node.has_parts THEN (SELECT last.id FROM last
+                WHERE last.parent = node.id AND last.part IN ('then', 'body', 'branch 1')) ELSE node.after[1] END,
+           CASE WHEN node.has_parts THEN (SELECT last.id FROM last
+                WHERE last.parent = node.id AND last.part IN ('else', 'catch', 'undo', 'branch 2')) ELSE node.after[2] END,
+           node.after, node.parent, node.part, own.path,
+           coalesce(state.outcome, CASE WHEN running.id IS NOT NULL THEN 'running' ELSE 'pending' END)
+    FROM node JOIN state ON state.id = node.id LEFT JOIN own ON own.id = node.id LEFT JOIN running ON running.id = node.id
 $$;
 
 -- JSON as jsonb, or as a JSON string where jsonb cannot hold it. Locks: none.

@@ -32,7 +32,7 @@ BEGIN
     END IF;
     FOR f IN SELECT p.oid FROM pg_proc p
              WHERE p.pronamespace = 'df'::regnamespace
-               AND p.proname IN ('checkpoint', '_record', '_history', '_claim', 'map_results')
+               AND p.proname IN ('begin_step', 'checkpoint', '_record', '_history', '_claim', 'map_results', '_plan_nodes')
     LOOP
         EXECUTE format('DROP FUNCTION %s', f);
     END LOOP;

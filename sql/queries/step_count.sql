@@ -5,4 +5,4 @@ WITH step AS MATERIALIZED (
 )
 SELECT cp.journal, cp.finished, cp.cancel_reason, r.n
 FROM (SELECT pg_catalog.count(*) AS n FROM step) AS r,
-LATERAL df.checkpoint({token}, {instance}, {path}, '{}', '{}', '{}', r.n, {finish}) AS cp
+LATERAL df.checkpoint({token}, {instance}, {path}, '{}', '{}', '{}', r.n, {rider}) AS cp

@@ -3,4 +3,4 @@
 -- Locks: those of the statement, then those of df.checkpoint.
 SELECT cp.journal, cp.finished, cp.cancel_reason, r.n
 FROM (SELECT df._execute({query}, VARIADIC {values}) AS n OFFSET 0) AS r,
-LATERAL df.checkpoint({token}, {instance}, {path}, '{}', '{}', '{}', r.n, {finish}) AS cp
+LATERAL df.checkpoint({token}, {instance}, {path}, '{}', '{}', '{}', r.n, {rider}) AS cp

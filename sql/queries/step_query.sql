@@ -6,4 +6,4 @@ FROM (
     FROM (SELECT * FROM df._rows({query}, VARIADIC {values}) AS s({definitions}) LIMIT {limit}) AS s
 ) AS r,
 LATERAL (SELECT {types} AS types) AS t,
-LATERAL df.checkpoint({token}, {instance}, {path}, {columns}, t.types, r.cells, r.n, {finish}) AS cp
+LATERAL df.checkpoint({token}, {instance}, {path}, {columns}, t.types, r.cells, r.n, {rider}) AS cp

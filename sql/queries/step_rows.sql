@@ -12,4 +12,4 @@ FROM (
     FROM (SELECT * FROM step UNION ALL SELECT {nulls} WHERE false LIMIT {limit}) AS s
 ) AS r,
 LATERAL (SELECT coalesce((SELECT {typeof} FROM step AS s LIMIT 1), {types}) AS types) AS t,
-LATERAL df.checkpoint({token}, {instance}, {path}, {columns}, t.types, r.cells, r.n, {finish}) AS cp
+LATERAL df.checkpoint({token}, {instance}, {path}, {columns}, t.types, r.cells, r.n, {rider}) AS cp

@@ -1,5 +1,6 @@
--- One row a node of each instance's plan, with its checkpoint. `running` is derived: the instance runs and what
--- the node waits for has been done. An instance that waits to be compiled has no rows yet.
+-- One row a node of each instance's plan, with its latest checkpoint. `running` is derived: the instance runs and what
+-- the node waits for has been done. `parent` is the node around it, and `part` what it stands in there (`then`,
+-- `branch 2`). An instance that waits to be compiled has no rows yet.
 -- Locks: none. security_invoker: everybody sees the nodes of their own instances.
 CREATE OR REPLACE VIEW df.nodes WITH (security_invoker = true) AS
 SELECT n.id,
@@ -7,11 +8,9 @@ SELECT n.id,
        n.node_type,
        n.query,
        n.result_name,
-       n.predecessors[1] AS left_node,
-       n.predecessors[2] AS right_node,
-       CASE WHEN n.outcome IS NOT NULL THEN n.outcome
-            WHEN i.status = 'running' AND n.predecessors_done THEN 'running'
-            ELSE 'pending' END AS status,
+       n.left_node,
+       n.right_node,
+       n.status,
        CASE WHEN c.row_count IS NOT NULL THEN df._as_jsonb(df._result_json(c.columns, c.types, c.cells, c.row_count))
             WHEN c.value IS NOT NULL THEN df._as_jsonb(c.value::text) END AS result,
        c.error ->> 'message' AS error,
@@ -22,7 +21,9 @@ SELECT n.id,
        CASE WHEN c.path IS NOT NULL
             THEN pg_catalog.jsonb_build_object('path', c.path, 'journal', c.journal, 'error', c.error) END AS status_details,
        n.predecessors,
-       n.number
+       n.number,
+       n.parent,
+       n.part
 FROM df.instances i
-CROSS JOIN LATERAL df._plan_nodes(i.id, i.plan) AS n
+CROSS JOIN LATERAL df._plan_nodes(i.id, i.plan, i.status) AS n
 LEFT JOIN df.checkpoints c ON c.instance_id = i.id AND c.path = n.record;

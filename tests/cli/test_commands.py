@@ -268,26 +268,6 @@ def test_up_prints_a_url_and_stops_in_order(project: Path) -> None:
     assert "a new one takes over" in said
 
 
-def test_the_example_of_the_readme(dfc: Run, tmp_path: Path) -> None:
-    """A copy of the examples, so that the checkout stays clean."""
-    import shutil
-
-    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns(".dfc"))
-    try:
-        answer = dfc("run", "examples/ingest.dfsql")
-        assert answer.returncode == 0, answer.stderr
-        lines = [line.split() for line in answer.stdout.splitlines()[1:]]
-        assert [line[:5] for line in lines] == [
-            ["EWR", "1450", "11.3", "88.35", "W"],
-            ["JFK", "1450", "11.4", "72.88", "W"],
-            ["LGA", "1450", "11.7", "81.27", "NW"],
-        ]
-        for step in ("stage", "deduplicate", "transform", "by_day", "by_airport", "by_wind", "publish"):
-            assert f"✓ {step}" in answer.stderr
-    finally:
-        dfc("reset", "--yes", "examples")
-
-
 def _status(connection: psycopg.Connection[Any], id: str) -> object:
     row = connection.execute("SELECT status FROM df.instances WHERE id = %s", [id]).fetchone()
     return None if row is None else row[0]

@@ -41,7 +41,7 @@ BREAKS = {
     "DF104": "df.step('{n}', 'SELECT $nowhere')",
     "DF105": "df.step('{n}', df.step('first', 'SELECT {b}'))",
     "DF107": "df.step('{n}', 'SELECT $last')",
-    "DF190": "df.step('{n}', 'SELECT $input, {b}')",
+    "DF190": "df.step('{n}', df.sleep('1 s'))",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -22,10 +23,12 @@ from dfc.compiler.plan import (
     SqlBody,
     SqlNode,
     Use,
+    blocks_of,
+    every_node,
 )
 from dfc.compiler.plan_json import PlanFormatError, canonical, from_json, plan_hash, to_json
 from dfc.compiler.plan_print import plan_text
-from dfc.compiler.plan_shape import START, shape
+from dfc.compiler.plan_shape import START, nest, shape
 from dfc.compiler.plan_verify import verify
 from tests.compiler_middle.plans import plans
 
@@ -47,7 +50,7 @@ def diamond() -> tuple[Node, ...]:
     )
 
 
-def naive_ancestors(nodes: tuple[Node, ...]) -> list[set[int]]:
+def naive_ancestors(nodes: Sequence[Node]) -> list[set[int]]:
     place = {node.id: i for i, node in enumerate(nodes)}
     found: list[set[int]] = []
     for node in nodes:
@@ -60,11 +63,22 @@ def naive_ancestors(nodes: tuple[Node, ...]) -> list[set[int]]:
 
 @given(plans())
 def test_completes_before_is_reachability(plan: Plan) -> None:
-    nesting = shape(plan.nodes)
-    expected = naive_ancestors(plan.nodes)
-    for second in range(len(plan.nodes)):
-        for first in range(len(plan.nodes)):
-            assert nesting.completes_before(first, second) == (first in expected[second])
+    for level in nest(plan).levels:
+        expected = naive_ancestors(level.nodes)
+        for second in range(len(level.nodes)):
+            for first in range(len(level.nodes)):
+                assert level.shape.completes_before(first, second) == (first in expected[second])
+
+
+@given(plans())
+def test_the_nest_holds_every_node_once(plan: Plan) -> None:
+    nesting = nest(plan)
+    assert [nesting.node(place).id for place in nesting.places.values()] == list(nesting.places)
+    assert sorted(nesting.places) == sorted(node.id for node in every_node(plan.nodes))
+    for level in nesting.levels[1:]:
+        assert level.holder is not None and level.holder.block < level.number
+        roles = dict(zip(blocks_of(nesting.node(level.holder)), nesting.inner[level.holder], strict=True))
+        assert [role for (role, _), number in roles.items() if number == level.number] == [level.role]
 
 
 def test_shape_of_a_diamond() -> None:
@@ -94,8 +108,8 @@ def test_canonical_text_is_one(plan: Plan) -> None:
 @given(plans())
 def test_the_drawing_shows_every_node_once(plan: Plan) -> None:
     marks = [line.rpartition(" ")[2] for line in plan_text(plan, lambda node: node.id).split("\n")]
-    places = [mark for mark in marks if mark in {node.id for node in plan.nodes}]
-    assert sorted(places) == sorted(node.id for node in plan.nodes)
+    ids = [node.id for node in every_node(plan.nodes)]
+    assert sorted(mark for mark in marks if mark in ids) == sorted(ids)
 
 
 PARAMETER = Parameter(name="a", source="a", use=Use.VALUE, start=7, end=9)
@@ -114,7 +128,7 @@ def http(**changes: object) -> Plan:
 GOOD = Plan(nodes=diamond(), result="e")
 
 FAULTY = {
-    "format": (replace(GOOD, format=2), "the format is 2"),
+    "format": (replace(GOOD, format=3), "the format is 3"),
     "empty": (Plan(nodes=(), result="a"), "there are no nodes"),
     "twice": (Plan(nodes=(sql("a"), sql("a", "a")), result="a"), "node `a` occurs twice"),
     "no id": (Plan(nodes=(sql(""),), result=""), "a node has no id"),
@@ -209,7 +223,7 @@ HOSTILE: dict[str, tuple[object, str]] = {
     "no format": ({}, "plan format None is not known"),
     "true as format": ({"format": True, "nodes": [], "result": ""}, "plan format True is not known"),
     "float as format": ({"format": 1.0, "nodes": [], "result": ""}, "plan format 1.0 is not known"),
-    "later format": ({"format": 2}, "plan format 2 is not known; this program reads format 1"),
+    "later format": ({"format": 3}, "format 3 is not known; this program reads the formats 1 and 2"),
     "field": ({"format": 1, "nodes": [], "result": "", "x": 1}, "the field 'x'"),
     "nodes": ({"format": 1, "nodes": {}, "result": ""}, "plan.nodes is not an array"),
     "node": ({"format": 1, "nodes": [1], "result": ""}, "nodes[0] is not an object"),
@@ -302,8 +316,12 @@ def test_the_executor_can_read_plans_without_the_rest_of_the_compiler() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [
         "dfc.compiler.plan",
+        "dfc.compiler.plan_certainty",
+        "dfc.compiler.plan_contents",
+        "dfc.compiler.plan_fields",
         "dfc.compiler.plan_json",
         "dfc.compiler.plan_print",
+        "dfc.compiler.plan_read",
         "dfc.compiler.plan_shape",
         "dfc.compiler.plan_verify",
     ]

@@ -97,6 +97,9 @@ HOSTILE = [
     b'{"id":5,"do":"compile_wire"}',
     b'{"id":5,"do":"compile_wire","wire":1}',
     b'{"id":5,"do":"compile_file","name":null,"text":"x"}',
+    b'{"id":5,"do":"compile_wire","wire":"SELECT 1","variables":null}',
+    b'{"id":5,"do":"compile_wire","wire":"SELECT 1","variables":["a"]}',
+    b'{"id":5,"do":"compile_wire","wire":"SELECT 1","variables":{"a":1}}',
     b"[" * 100_000,
     b'{"id":5,"do":"compile_wire","wire":"' + b"(" * 100_000 + b'"}',
     json.dumps({"id": 5, "do": "compile_wire", "wire": ""}).encode(),
@@ -128,18 +131,20 @@ def test_a_wire_text_without_marker_is_a_sql_step() -> None:
     assert answer["diagnostics"] or answer["plan"]["nodes"][0]["body"]["sql"] == "SELECT 1"
 
 
-def test_a_reference_that_is_a_whole_step_is_not_executable_yet_through_either_door() -> None:
+def test_a_reference_that_is_a_whole_step_is_its_value_through_either_door() -> None:
     body = '{"chain":[{"as":"a","body":{"sql":"SELECT 1"}},{"sql":"$a"}]}'
     text = "'SELECT 1' |=> 'a' ~> '$a'"
     by_wire, by_file = answers(
         {"id": 1, "do": "compile_wire", "wire": f"/*dfc:1:{len(body)}*/{body}"},
         {"id": 2, "do": "compile_file", "name": "f", "text": text},
     )
-    assert [[d["code"] for d in answer["diagnostics"]] for answer in (by_wire, by_file)] == [["DF190"]] * 2
+    assert by_wire["diagnostics"] == by_file["diagnostics"] == []
+    assert by_wire["plan"] == by_file["statements"][0]["plan"]
+    assert by_wire["plan"]["nodes"][1]["kind"] == "value"
 
 
 def test_a_fault_of_the_compiler_is_a_diagnostic(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(text: str) -> object:
+    def broken(text: str, variables: object) -> object:
         raise KeyError("lost")
 
     monkeypatch.setattr(answer, "compile_wire", broken)

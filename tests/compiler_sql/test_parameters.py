@@ -9,7 +9,7 @@ import pytest
 
 from dfc.compiler.ast import Text
 from dfc.compiler.plan import Use
-from dfc.compiler.sql import Analysis, Reference, analyse
+from dfc.compiler.sql import Analysis, Reference, analyse, literals_of
 
 _SETUP = """
 CREATE TABLE t (id int, a int);
@@ -59,18 +59,55 @@ REFUSED = (
 )
 """PostgreSQL takes none here, though libpg_query does in some of them."""
 
+# By what the place of each reference takes: n a name, v a value, s a string, c a constant.
 UTILITY = (
-    "VACUUM (ANALYZE) $x",
-    "SET work_mem = $x",
-    "NOTIFY c, $x",
-    "COMMENT ON TABLE t IS $x",
-    "CREATE TABLE n (a int DEFAULT $x)",
-    "ALTER ROLE r PASSWORD $x",
-    "CREATE MATERIALIZED VIEW n AS SELECT $x AS a",
-    "CREATE VIEW n AS SELECT $x AS a",
-    "COPY (SELECT $x) TO '/dev/null'",
-    "PREPARE q AS SELECT $x",
-    "TRUNCATE $x",
+    ("n", "VACUUM (ANALYZE) $x"),
+    ("cn", "VACUUM (PARALLEL $x) $x"),
+    ("nn", "VACUUM $x, public.$x (id)"),
+    ("nnn", "ANALYZE $x.tbl ($x, $x)"),
+    ("n", "REINDEX TABLE CONCURRENTLY $x"),
+    ("nn", "CLUSTER $x USING $x"),
+    ("n", "TRUNCATE $x"),
+    ("nn", "LOCK TABLE $x, $x IN SHARE MODE"),
+    ("n", "REFRESH MATERIALIZED VIEW CONCURRENTLY $x"),
+    ("nn", "DROP TABLE IF EXISTS $x, $x"),
+    ("nv", "CREATE TABLE $x (a int DEFAULT $x)"),
+    ("nnvn", "CREATE TABLE $x ($x int CHECK (a > $x), CONSTRAINT $x UNIQUE (a))"),
+    ("nnvv", "CREATE TABLE $x PARTITION OF $x FOR VALUES FROM ($x) TO ($x, MAXVALUE)"),
+    ("v", "CREATE TABLE n PARTITION OF t FOR VALUES IN ($x)"),
+    ("cc", "CREATE TABLE n PARTITION OF t FOR VALUES WITH (MODULUS $x, REMAINDER $x)"),
+    ("nv", "CREATE TABLE $x AS SELECT $x AS a"),
+    ("nvn", "CREATE TABLE $x AS SELECT $x AS a FROM $x"),
+    ("nv", "SELECT id INTO $x FROM t WHERE id = $x"),
+    ("nnnv", "CREATE INDEX CONCURRENTLY $x ON $x (id, $x) WHERE id > $x"),
+    ("nnc", "CREATE INDEX ON $x USING $x (id) WITH (fillfactor = $x)"),
+    ("nv", "CREATE VIEW $x AS SELECT $x AS a"),
+    ("nvn", "CREATE MATERIALIZED VIEW $x AS SELECT $x AS a FROM $x"),
+    ("nnv", "ALTER TABLE $x ADD CONSTRAINT $x CHECK (a > $x)"),
+    ("nnv", "ALTER TABLE $x ALTER COLUMN $x SET DEFAULT $x"),
+    ("nc", "ALTER TABLE t ALTER COLUMN $x SET STATISTICS $x"),
+    ("nn", "ALTER TABLE t ALTER COLUMN $x TYPE $x"),
+    ("nn", "ALTER TABLE $x RENAME TO $x"),
+    ("nc", "ALTER SEQUENCE $x RESTART WITH $x"),
+    ("nc", "CREATE SEQUENCE $x INCREMENT BY $x"),
+    ("ss", "CREATE TYPE mood AS ENUM ($x, $x)"),
+    ("nn", "GRANT SELECT ON $x TO $x"),
+    ("nn", "GRANT $x TO $x"),
+    ("ns", "ALTER ROLE $x PASSWORD $x"),
+    ("ns", "COMMENT ON TABLE $x IS $x"),
+    ("nns", "COMMENT ON COLUMN $x.$x IS $x"),
+    ("nsc", "COPY $x TO $x WITH (DELIMITER $x)"),
+    ("vns", "COPY (SELECT $x FROM $x) TO $x"),
+    ("c", "SET work_mem = $x"),
+    ("n", "SHOW $x"),
+    ("ns", "NOTIFY $x, $x"),
+    ("nvv", "CALL $x($x, b => $x)"),
+    ("v", "PREPARE q AS SELECT $x"),
+    ("nv", "EXECUTE $x($x)"),
+    ("nv", "DECLARE $x CURSOR FOR SELECT $x"),
+    ("cn", "FETCH $x FROM $x"),
+    ("nnc", "CREATE TRIGGER $x AFTER INSERT ON t EXECUTE FUNCTION $x($x)"),
+    ("nn", "DROP FUNCTION $x($x)"),
 )
 
 
@@ -110,13 +147,34 @@ def test_refused(connection: psycopg.Connection[tuple[object, ...]]) -> None:
                 _execute(connection, sql)
 
 
-def test_utility(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    with connection:
-        for sql in UTILITY:
-            assert (sql, set(_codes(sql))) == (sql, {"DF190"})
-            if not sql.startswith("PREPARE"):  # its `$1` would be its own
-                with pytest.raises(psycopg.Error):
-                    _execute(connection, sql)
+@pytest.mark.parametrize(("places", "sql"), UTILITY)
+def test_utility(places: str, sql: str) -> None:
+    found = _analyse(sql)
+    assert found.problems == ()
+    constants = {literal.start: "s" if literal.type_start is None else "c" for literal in found.literals}
+    taken = ["n" if one.identifier else constants.get(one.start, "v") for one in found.references]
+    assert "".join(taken) == places
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "VACUUM $x.*",
+        "CREATE TABLE $x.* (a int)",
+        "ALTER TABLE t $x COLUMN a",
+        "REINDEX $x t",
+        "EXPLAIN TABLE $x",
+    ],
+)
+def test_no_place_in_a_utility_statement(sql: str) -> None:
+    assert _codes(sql) == ["DF130"]
+
+
+def test_many_references_in_a_utility_statement_take_no_long() -> None:
+    columns = ", ".join(f"c{i} int DEFAULT $x" for i in range(1_500))
+    found = _analyse(f"CREATE TABLE $x ({columns})")
+    assert found.problems == ()
+    assert [one.identifier for one in found.references] == [True] + [False] * 1_500
 
 
 def _one(sql: str) -> Reference:
@@ -211,18 +269,99 @@ def test_positional_parameters() -> None:
 def test_bodies_are_not_touched() -> None:
     for sql in ("DO 'BEGIN PERFORM $x; END'", "DO $$ BEGIN PERFORM '$x'; END $$"):
         found = _analyse(sql)
-        assert (found.problems, found.references, found.literal_references) == ((), (), ())
+        assert (found.problems, found.references, found.literals) == ((), (), ())
     found = _analyse("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT $x'")
-    assert (found.problems, found.literal_references) == ((), ())
+    assert (found.problems, found.literals) == ((), ())
     assert _codes("CREATE FUNCTION f() RETURNS int RETURN $x") == ["DF121"]
     assert _codes("DO $x") == ["DF121"]
 
 
-def test_literals() -> None:
-    found = _analyse("SELECT 'a $x', E'\\'$y', '$$z', $$ $no $$, \"$no\", t_$no, '$1' -- $no")
-    assert [reference.name for reference in found.literal_references] == ["x", "y", "z"]
-    assert [found.sql[r.start : r.end] for r in found.literal_references] == ["$x", "$y", "$$z"]
-    assert found.references == ()
+def _literals(sql: str, *known: str) -> list[str]:
+    """Each literal with its references, `sql` marked: the literal in angles, the type too."""
+    found = _analyse(sql)
+    assert found.problems == ()
+    references, literals = literals_of(found, known)
+    assert [one for one in references if not one.literal] == [
+        one for one in found.references if not one.literal
+    ]
+    shown: list[str] = []
+    for literal in literals:
+        kind = (
+            "" if literal.type_start is None else found.sql[literal.type_start : literal.start].strip() + " "
+        )
+        inside = [one for one in references if literal.start <= one.start < literal.end]
+        assert all(one.literal for one in inside)
+        names = [found.sql[one.start : one.end] for one in inside]
+        names += [found.sql[offset : offset + 3] for offset in literal.escapes]
+        shown.append(f"{kind}{found.sql[literal.start : literal.end]}: {' '.join(names)}")
+    return shown
+
+
+LITERALS = [
+    ("SELECT 'a $x', 'b $no', '$1', 'c'", ["'a $x': $x"]),
+    ("SELECT E'\\'$x \\$y', $$ $x $$, \"$x\", t_$x, 't_$x' -- $x", ["E'\\'$x \\$y': $x", "'t_$x': $x"]),
+    ("SELECT '$$x', '$$no', '$$$x'", ["'$$x': $$x", "'$$$x': $$x"]),
+    ("SELECT '$x.a.b', '$x.row_count', '$x.*', '$x.'", [
+        "'$x.a.b': $x.a", "'$x.row_count': $x.row_count", "'$x.*': $x.*", "'$x.': $x"]),
+    ("SELECT '$x?', '$x.a? b', 'h/$x?a=1', '$x.error.message?'", [
+        "'$x?': $x?", "'$x.a? b': $x.a?", "'h/$x?a=1': $x", "'$x.error.message?': $x.error.message?"]),
+    ("SELECT '$x$y', '$x$ a $x$', '$x$ a', '$xy', '$x円'", ["'$x$y': $x $y", "'$x$ a': $x", "'$x円': $x"]),
+    ("SELECT 'a' -- $x\n '$y'", ["'a' -- $x\n '$y': $y"]),
+    ("SELECT U&'$x \\0024y', U&'!!$x!0024y' UESCAPE '!', U&'$0024x' UESCAPE '$', N'$x'", [
+        "U&'$x \\0024y': $x", "U&'!!$x!0024y': $x", "N'$x': $x"]),
+    ("SELECT interval '$x days', INTERVAL '$x' YEAR TO MONTH, interval(2) '$x', interval '$x' second (3)", [
+        "interval '$x days': $x", "INTERVAL '$x': $x", "interval(2) '$x': $x", "interval '$x': $x"]),
+    ("SELECT date '$x', timestamp with time zone '$x', time (3) without time zone '$x', timestamp '$x'", [
+        "date '$x': $x", "timestamp with time zone '$x': $x", "time (3) without time zone '$x': $x",
+        "timestamp '$x': $x"]),
+    ("SELECT double precision '$x', national character varying(3) '$x', bit varying '$x', dec(3,1) '$x'", [
+        "double precision '$x': $x", "national character varying(3) '$x': $x", "bit varying '$x': $x",
+        "dec(3,1) '$x': $x"]),
+    ("SELECT s.\"T\" '$x', mood /* c */ '$x', jsonb '$x', f(1) '$x', json '{\"a\": $x}'", [
+        "s.\"T\" '$x': $x", "mood /* c */ '$x': $x", "jsonb '$x': $x", "f(1) '$x': $x",
+        "json '{\"a\": $x}': $x"]),
+    ("SELECT a LIKE '$x', a NOT ILIKE '$x' ESCAPE '$y', a AT TIME ZONE '$x', a IS DISTINCT FROM '$x'", [
+        "'$x': $x", "'$x': $x", "'$y': $y", "'$x': $x", "'$x': $x"]),
+    ("SELECT (1) || '$x', a[1] || '$x', CASE WHEN '$x' = 'a' THEN '$x' ELSE '$x' END", ["'$x': $x"] * 5),
+    ("SELECT OVERLAY('$x' PLACING '$x' FROM 1), json_object('k' VALUE '$x'), trim(both '$x' from '$x')",
+        ["'$x': $x"] * 5),
+    ("INSERT INTO t VALUES ('$x', 1) ON CONFLICT DO UPDATE SET a = '$x' RETURNING '$x'", ["'$x': $x"] * 3),
+    ("COMMENT ON TABLE t IS 'a $x'", ["'a $x': $x"]),
+    ("CREATE VIEW v AS SELECT interval '$x days'", ["'$x days': $x"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sql", "shown"), LITERALS)
+def test_literals(sql: str, shown: list[str]) -> None:
+    assert _literals(sql, "x", "y") == shown
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT EXTRACT('$x' FROM now())", "SELECT * FROM json_table('{}', '$x' COLUMNS (a int)) AS j"]
+)
+def test_literals_where_only_a_constant_can_stand(sql: str) -> None:
+    found = _analyse(sql)
+    assert (found.problems, found.references, found.literals) == ((), (), ())
+    assert [found.sql[one.start : one.end] for one in found.fixed] == ["$x"]
+
+
+def test_literals_among_others_that_are_fixed() -> None:
+    sql = "SELECT EXTRACT('$x' FROM now()), '$x', date '$x', a AT TIME ZONE '$x' FROM t"
+    assert _literals(sql, "x") == ["'$x': $x", "date '$x': $x", "'$x': $x"]
+
+
+def test_many_literals_take_no_long() -> None:
+    texts = ", ".join(["'a $x'", "date '$x'"] * 500)
+    assert len(_literals(f"SELECT EXTRACT('$x' FROM a), {texts}", "x")) == 1_000
+    assert len(_literals("SELECT '" + "$x$y$" * 30_000 + "'", "x", "y")) == 1
+
+
+def test_parts_of_an_error() -> None:
+    reference = _one("SELECT $x.error.sqlstate?>'1'")
+    assert (reference.use, reference.column, reference.optional) == (Use.ERROR, "sqlstate", True)
+    assert _one("SELECT $x.error").use is Use.VALUE
+    assert _one("SELECT $x.error.code").column == "error"
+    assert _one("SELECT $error.message").column == "message"
 
 
 def test_subscripts_and_fields_of_a_reference() -> None:

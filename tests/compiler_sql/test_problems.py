@@ -90,7 +90,7 @@ def _analyse(value: str) -> Analysis:
         ("DF131", "VALUES («df.http('x')»)"),
         ("DF131", "SELECT * FROM «df.http('x')»"),
         ("DF131", "EXPLAIN SELECT «df.http('x')»"),
-        ("DF190", "VACUUM «$x.tbl»"),
+        ("DF130", "VACUUM «$x.*»"),
     ],
 )
 def test_refused(code: str, sql: str) -> None:
@@ -186,8 +186,8 @@ def test_select_into_keeps_places() -> None:
     assert found.sql == (
         "CREATE temp TABLE \"T 1\" AS WITH q AS (SELECT $a AS n) SELECT n, '$l' FROM q WHERE n > $b"
     )
-    assert [found.sql[r.start : r.end] for r in found.references] == ["$a", "$b"]
-    assert [found.sql[r.start : r.end] for r in found.literal_references] == ["$l"]
+    assert [found.sql[r.start : r.end] for r in found.references] == ["$a", "$l", "$b"]
+    assert [found.sql[r.start : r.end] for r in found.literals] == ["'$l'"]
     for reference in found.references:
         span = found.text.locate(reference.start, reference.end)
         assert value[span.start - 1000 : span.end - 1000] == found.sql[reference.start : reference.end]

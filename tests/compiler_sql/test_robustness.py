@@ -24,7 +24,8 @@ def _analyse(value: str) -> Analysis:
 
 _WORDS = (
     "SELECT FROM WHERE a é 1 'x' ( ) [ ] , ; . :: * + - || AND NOT CASE WHEN END JOIN ON UNION WITH AS VALUES"
-    " INSERT INTO UPDATE SET DELETE RETURNING $x $x.* $x.y? $1 \"q\" E'\\' E'\\n' $$z$$ $a$ /* */ -- \n"
+    " INSERT INTO UPDATE SET DELETE RETURNING $x $x.* $x.y? $1 'a$x' '$$x' E'\\$x' interval date U&'$x'"
+    " UESCAPE '!' VACUUM COMMENT IS \"q\" E'\\' E'\\n' $$z$$ $a$ /* */ -- \n"
     " TABLE DO LATERAL df.http( df . http CREATE FUNCTION COPY STDIN ROLE RESET BEGIN REINDEX CONCURRENTLY"
     " CLUSTER \\d DISTINCT INTO FOR 😀 ' \" \0 \ud800 \x01 EXPLAIN SUBSCRIPTION ALTER GRANT"
     " SEARCH CYCLE USING IS"
@@ -45,7 +46,7 @@ def test_never_raises(value: str) -> None:
     for problem in found.problems:
         assert 0 <= problem.span.start <= problem.span.end <= len(value) + 2 * _SHIFT
         assert problem.message and problem.code
-    for reference in (*found.references, *found.literal_references):
+    for reference in (*found.references, *found.fixed):
         assert found.sql[reference.start] == "$"
         span = found.text.locate(reference.start, reference.end)
         written = value[span.start - _SHIFT : span.end - _SHIFT]

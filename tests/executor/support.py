@@ -20,8 +20,21 @@ import psycopg
 from psycopg.rows import dict_row
 
 from dfc.compiler import plan_json
-from dfc.compiler.plan import Form, HttpNode, Node, Parameter, Plan, Request, Returns, SqlBody, SqlNode, Use
-from dfc.executor.actions import Finish, RunSql
+from dfc.compiler.plan import (
+    DEFAULT_POLICY,
+    Form,
+    HttpNode,
+    Node,
+    Parameter,
+    Plan,
+    Policy,
+    Request,
+    Returns,
+    SqlBody,
+    SqlNode,
+    Use,
+)
+from dfc.executor.actions import Finish, Rider, RunSql
 from dfc.executor.connections import StepConnections
 from dfc.executor.journal import Result
 from dfc.executor.ports import Claim
@@ -202,17 +215,36 @@ class Bench:
         self.results: dict[str, Result] = {}
         self._number = 0
 
-    async def step(
-        self, body: SqlBody, *, name: str | None = None, finish: Finish | None = None, keep: bool = True
-    ) -> Any:
-        """Run a step and return its result; it can be referred to by `name`."""
+    def action(
+        self,
+        body: SqlBody,
+        *,
+        name: str | None = None,
+        rider: Rider | None = None,
+        keep: bool = True,
+        policy: Policy = DEFAULT_POLICY,
+    ) -> RunSql:
+        """The action for a step that may refer to the steps before."""
         self._number += 1
         path = name or f"step{self._number}"
-        action = RunSql(path=path, body=body, sources=dict(self.results), rider=finish, keep=keep)
+        sources = dict(self.results)
+        return RunSql(path=path, body=body, sources=sources, rider=rider, keep=keep, policy=policy)
+
+    async def step(
+        self,
+        body: SqlBody,
+        *,
+        name: str | None = None,
+        finish: Finish | None = None,
+        keep: bool = True,
+        policy: Policy = DEFAULT_POLICY,
+    ) -> Any:
+        """Run a step and return its result; it can be referred to by `name`."""
+        action = self.action(body, name=name, rider=finish, keep=keep, policy=policy)
         answer = await self.sql.run(self.claim, action)
         result = getattr(answer.event, "result", None)
         if result is not None:
-            self.results[path] = result
+            self.results[action.path] = result
         return result
 
 

@@ -180,8 +180,9 @@ def test_counts_duplicates_and_odd_columns(database: str) -> None:
         sql = "SELECT a, a_2, $twins.a_2 AS x FROM $twins.*"
         result = await on.step(rows_of(sql, reference(sql, "$twins.a_2"), reference(sql, "$twins.*")))
         assert result.cells == ("1", "2", "2")
-        result = await on.step(rows_of("SELECT FROM t"))
-        assert (result.columns, result.row_count) == ((), 2)
+        for form in (Form.WITH, Form.QUERY):
+            result = await on.step(rows_of("SELECT FROM t", form=form))
+            assert (result.columns, result.row_count) == ((), 2)
         result = await on.step(rows_of("SELECT pg_notify('c', '') FROM t", form=Form.QUERY))
         assert result.cells == (None, None)
         result = await on.step(rows_of("EXPLAIN SELECT 1", form=Form.EXECUTE, kind="explain"))
@@ -371,6 +372,11 @@ def test_a_result_over_the_limit_has_no_effect(database: str) -> None:
                 rows_of("INSERT INTO t SELECT generate_series(1, 10001) RETURNING a", kind="insert")
             )
         assert caught.value.error.sqlstate == "DF501"
+        for many in ("SELECT n FROM generate_series(1, 10001) AS n", "SELECT repeat('x', 17000000) AS x"):
+            for form in (Form.WITH, Form.QUERY):
+                with pytest.raises(StepFailed) as caught:
+                    await on.step(rows_of(many, form=form))
+                assert caught.value.error.sqlstate == "DF501"
         result = await on.step(
             rows_of("INSERT INTO t SELECT generate_series(1, 10000) RETURNING a", kind="insert")
         )

@@ -1,47 +1,50 @@
 """The model of the database: what docs/internals.md says of the `df` functions, each one atomic.
 
-Nothing here knows of the network, of workers' code or of time, but for the leases.
+Nothing here knows of the network, of workers' code or of time, but for leases, timers and what is parked.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from dfc.compiler.plan import Plan
-from dfc.executor.actions import Finish, RecordFailure, RunSql, SendHttp
-from dfc.executor.journal import Completed, Failed, Recorded, Result, Shape, StepError
-from dfc.executor.ports import AlreadyRecorded, Answer, Claim, FenceLost
-from tests.simulate.interpret import render
-from tests.simulate.plans import Fate
-
-
-@dataclass(slots=True)
-class Instance:
-    """A row of df.instances with its fence, checkpoints and request."""
-
-    id: str
-    plan: Plan
-    fates: Mapping[str, Fate]
-    status: str = "pending"
-    token: bytes | None = None
-    worker: int | None = None
-    records: dict[str, Recorded] = field(default_factory=dict[str, Recorded])
-    cancel: str | None = None
-    finish: Finish | None = None
-    result: Any = None
-
-    # What only the simulator sees
-    effects: Counter[str] = field(default_factory=Counter[str])
-    executions: Counter[str] = field(default_factory=Counter[str])
-    after_end: list[str] = field(default_factory=list[str])
-    sent: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-
-    @property
-    def ended(self) -> bool:
-        return self.finish is not None
+from dfc.executor.actions import (
+    EndItem,
+    EndMap,
+    FetchItems,
+    Finish,
+    Position,
+    RecordAttempt,
+    RecordDecision,
+    RecordFailure,
+    Rider,
+    StartTimer,
+)
+from dfc.executor.journal import (
+    Begun,
+    Completed,
+    Decided,
+    Failed,
+    ItemEnded,
+    ItemsFetched,
+    Positioned,
+    Record,
+    Recorded,
+    Result,
+    Retrying,
+    Rows,
+    Shape,
+    Timed,
+    Value,
+)
+from dfc.executor.ports import AlreadyRecorded, Answer, Beaten, Claim, FenceLost
+from tests.simulate.fates import Fates
+from tests.simulate.history import Entry, Kind
+from tests.simulate.places import Places
+from tests.simulate.rows import AttemptRow, Instance, ItemRow, PositionRow
+from tests.simulate.shapes import assembled, items_of, result_of
 
 
 @dataclass(slots=True)
@@ -59,6 +62,13 @@ class Rules:
     fence: bool = True
     unique: bool = True
     cancel_wins: bool = True
+    first_decision: bool = True
+    timers_last: bool = True
+    atomic: bool = True
+    parked_wake: bool = True
+    attempts_last: bool = True
+    settled: bool = True
+    """What a worker had lost an answer of is served before the next thing that he sends, or never."""
 
 
 class Database:
@@ -71,18 +81,21 @@ class Database:
         self.instances: dict[str, Instance] = {}
         self.workers: dict[int, WorkerRow] = {}
         self.journal = 0
+        self.transaction = 0
         self.tokens = 0
         self.takeovers = 0
-        self.recorded_at_claim: dict[bytes, frozenset[str]] = {}
+        self.turns: dict[str, list[float]] = {}
+
+    def start(self, id: str, plan: Plan, fates: Fates, input: str | None = None) -> Instance:
+        """Insert an instance."""
+        instance = self.instances[id] = Instance(id, plan, fates, Places(plan), input=input)
+        return instance
 
     # Workers
 
     def register(self) -> int:
-        worker = len(self.workers) + 1
-        while worker in self.workers:
-            worker += 1
         self.tokens += 1
-        worker = self.tokens * 1000 + worker
+        worker = self.tokens * 1000 + len(self.workers) + 1
         self.workers[worker] = WorkerRow(self.now())
         return worker
 
@@ -107,7 +120,7 @@ class Database:
     def claim(self, worker: int, limit: int) -> list[tuple[Claim, Plan]]:
         if worker not in self.workers:
             raise FenceLost
-        up = [i for i in self.instances.values() if i.status == "running" and self._dead(i.worker)]
+        up = [i for i in self.instances.values() if i.status == "running" and self._to_be_taken(i)]
         self.takeovers += len(up[:limit])
         pending = [i for i in self.instances.values() if i.status == "pending"]
         claimed = [(self._fence(i, worker), i.plan) for i in (up + pending)[:limit]]
@@ -117,13 +130,20 @@ class Database:
                 del self.workers[other]
         return claimed
 
+    def _to_be_taken(self, instance: Instance) -> bool:
+        if instance.parked_until is None:
+            return self._dead(instance.worker)
+        if instance.cancel is not None:
+            return True
+        return self.rules.parked_wake and instance.parked_until <= self.now()
+
     def _fence(self, instance: Instance, worker: int) -> Claim:
         resumed = instance.status == "running"
         self.tokens += 1
         instance.status = "running"
         instance.worker = worker
+        instance.parked_until = None
         instance.token = self.tokens.to_bytes(16, "big")
-        self.recorded_at_claim[instance.token] = frozenset(instance.records)
         return Claim(
             instance=instance.id,
             token=instance.token,
@@ -133,6 +153,7 @@ class Database:
             time_zone="UTC",
             cancel_reason=instance.cancel,
             resumed=resumed,
+            input=instance.input,
         )
 
     # Instances
@@ -155,65 +176,277 @@ class Database:
             raise FenceLost
         return instance
 
-    def history(self, claim: Claim) -> list[Recorded]:
-        return list(self.check(claim).records.values())
+    def begin(self) -> None:
+        """What is written down from now on belongs to another transaction."""
+        self.transaction += 1
+
+    def note(self, instance: Instance, kind: Kind, path: str, **what: Any) -> int:
+        """Write down that something happened; its number."""
+        self.journal += 1
+        if instance.ended and kind != "started":
+            instance.after_end.append(path)
+        entry = Entry(
+            at=self.journal,
+            kind=kind,
+            path=path,
+            transaction=self.transaction,
+            time=self.now(),
+            **what,
+        )
+        instance.history.add(entry)
+        return self.journal
+
+    # What lasts
+
+    def live(self, instance: Instance) -> list[Record]:
+        """All that lasts of an instance, with nothing left out."""
+        now = self.now()
+        found: list[Record] = list(instance.records.values())
+        found += [Timed(path=path, seconds=due - now) for path, due in instance.timers.items()]
+        found += [
+            Positioned(
+                path=path,
+                round=row.round,
+                carry=row.carry,
+                seconds=max(0.0, row.due - now),
+                error=row.error,
+            )
+            for path, row in instance.positions.items()
+        ]
+        found += [
+            Retrying(path=path, attempts=row.attempts, seconds=max(0.0, row.due - now), error=row.error)
+            for path, row in instance.attempts.items()
+        ]
+        found += [Begun(path=path) for path in instance.begun]
+        return found
+
+    def history(self, claim: Claim, kept: frozenset[str]) -> list[Record]:
+        instance = self.check(claim)
+        return [_read(instance, record, kept) for record in self.live(instance)]
 
     def record_of(self, claim: Claim, path: str) -> Recorded | None:
-        return self.check(claim).records.get(path)
+        found = self.check(claim).records.get(path)
+        assert not isinstance(found, Decided), f"`{path}` is no activation"
+        return found
 
-    def checkpoint(self, claim: Claim, action: RunSql | SendHttp, result: Result) -> Answer:
-        """The end of the activation's transaction; what comes before it is rolled back when this raises."""
-        brought = result if action.keep else None
-        return self._insert(claim, action.path, result, None, brought, cast("Finish | None", action.rider))
+    def result_of(self, claim: Claim, shape: Shape) -> Result:
+        return result_of(self.check(claim), shape)
 
-    def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
-        return self._insert(claim, action.path, None, action.error, None, action.finish)
-
-    def _insert(
+    def checkpoint(
         self,
         claim: Claim,
         path: str,
-        result: Result | None,
-        error: StepError | None,
-        brought: Result | None,
-        finish: Finish | None,
+        result: Result,
+        *,
+        rider: Rider | None = None,
+        seen: Mapping[str, Any] | None = None,
     ) -> Answer:
+        """The end of the activation's transaction; what comes before it is rolled back when this raises."""
         instance = self.check(claim)
+        self._unique(instance, path)
+        self.begin()
+        match rider:
+            case RecordDecision() if rider.path in instance.records and self.rules.first_decision:
+                raise Beaten
+            case EndItem():
+                self._item_open(instance, rider)
+            case _:
+                pass
+        number = self.note(instance, "completed", path, result=result, seen=seen or {})
+        event = Completed(number=number, path=path, result=result)
+        if rider is None:
+            instance.records[path] = event
+            return Answer(event=event)
+        if isinstance(rider, EndItem):
+            return Answer(event=event, item=self._end_item(instance, rider, event))
+        instance.records[path] = event
+        if isinstance(rider, RecordDecision):
+            return Answer(event=event, decided=self._decide(instance, rider))
+        return self._ended(instance, event, rider)
+
+    def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
+        instance = self.check(claim)
+        self._unique(instance, action.path)
+        self.begin()
+        number = self.note(instance, "failed", action.path, error=action.error)
+        event = Failed(number=number, path=action.path, error=action.error)
+        instance.records[action.path] = event
+        return Answer(event=event) if action.finish is None else self._ended(instance, event, action.finish)
+
+    def _unique(self, instance: Instance, path: str) -> None:
         if self.rules.unique and path in instance.records:
             raise AlreadyRecorded
-        if instance.ended:
-            instance.after_end.append(path)
-        self.journal += 1
-        if error is not None:
-            record: Recorded = Failed(number=self.journal, path=path, error=error)
-            event: Recorded = record
-        else:
-            record = Completed(number=self.journal, path=path, result=result)
-            event = Completed(number=self.journal, path=path, result=brought)
-        instance.records[path] = record
-        if finish is None:
-            return Answer(event=event)
+
+    def _ended(self, instance: Instance, event: Recorded, finish: Finish) -> Answer:
         if instance.cancel is not None and self.rules.cancel_wins:
             return Answer(event=event, finished=False, cancel_reason=instance.cancel)
         self._end(instance, finish)
         return Answer(event=event, finished=True)
 
+    def commit(
+        self, claim: Claim, steps: Sequence[tuple[str, Rows, Mapping[str, Any]]]
+    ) -> tuple[Completed, ...]:
+        """The end of a transaction of several steps."""
+        instance = self.check(claim)
+        for path, _, _ in steps:
+            self._unique(instance, path)
+        self.begin()
+        kept = steps if self.rules.atomic else steps[: max(1, len(steps) - 1)]
+        done: list[Completed] = []
+        for path, result, seen in kept:
+            number = self.note(instance, "completed", path, result=result, seen=seen)
+            instance.history.effects[path] += 1
+            event = instance.records[path] = Completed(number=number, path=path, result=result)
+            done.append(event)
+        return tuple(done)
+
+    # Decisions, timers, positions, attempts
+
+    def record_decision(self, claim: Claim, action: RecordDecision) -> Decided:
+        self.begin()
+        return self._decide(self.check(claim), action)
+
+    def _decide(self, instance: Instance, action: RecordDecision) -> Decided:
+        known = instance.records.get(action.path)
+        if known is not None and self.rules.first_decision:
+            assert isinstance(known, Decided)
+            return known
+        number = self.note(instance, "decided", action.path, text=action.value)
+        decided = Decided(number=number, path=action.path, value=action.value)
+        instance.records[action.path] = decided
+        return decided
+
+    def record_beginning(self, claim: Claim, path: str) -> Begun:
+        instance = self.check(claim)
+        self.begin()
+        instance.begun[path] = None
+        self.note(instance, "begun", path)
+        return Begun(path=path)
+
+    def record_attempt(self, claim: Claim, action: RecordAttempt) -> Retrying:
+        instance = self.check(claim)
+        self.begin()
+        self.note(instance, "retrying", action.path, number=action.attempts, error=action.error)
+        instance.begun.pop(action.path, None)
+        due = self.now() + action.seconds
+        instance.attempts[action.path] = AttemptRow(action.attempts, due, action.error)
+        if not self.rules.attempts_last:
+            del instance.attempts[action.path]
+        return Retrying(
+            path=action.path, attempts=action.attempts, seconds=action.seconds, error=action.error
+        )
+
+    def start_timer(self, claim: Claim, action: StartTimer) -> Timed:
+        instance = self.check(claim)
+        self.begin()
+        if action.path not in instance.timers or not self.rules.timers_last:
+            instance.timers[action.path] = self.now() + action.seconds
+            self.note(instance, "timed", action.path)
+        return Timed(path=action.path, seconds=instance.timers[action.path] - self.now())
+
+    def position(self, claim: Claim, action: Position) -> Positioned:
+        instance = self.check(claim)
+        self.begin()
+        row = PositionRow(action.round, action.carry, self.now() + action.seconds, action.error)
+        instance.positions[action.path] = row
+        self.note(instance, "positioned", action.path, number=action.round, error=action.error)
+        instance.forget(action.forget)
+        return Positioned(
+            path=action.path,
+            round=action.round,
+            carry=action.carry,
+            seconds=action.seconds,
+            error=action.error,
+        )
+
+    # Items
+
+    def store_items(
+        self,
+        claim: Claim,
+        path: str,
+        values: Sequence[Rows | Value],
+        *,
+        seen: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        instance = self.check(claim)
+        self._unique(instance, path)
+        self.begin()
+        result = Rows(columns=(), types=(), cells=(), row_count=len(values))
+        number = self.note(instance, "completed", path, result=result, seen=seen or {})
+        event = instance.records[path] = Completed(number=number, path=path, result=result)
+        rows = [ItemRow(number, value) for number, value in enumerate(values, start=1)]
+        instance.items[path.removesuffix("/items")] = rows
+        instance.history.items[path.removesuffix("/items")] = values
+        return Answer(event=event)
+
+    def fetch_items(self, claim: Claim, action: FetchItems) -> ItemsFetched:
+        return items_of(self.check(claim), action)
+
+    def end_item(self, claim: Claim, action: EndItem) -> ItemEnded:
+        instance = self.check(claim)
+        self.begin()
+        return self._end_item(instance, action, None)
+
+    def _item_open(self, instance: Instance, action: EndItem) -> None:
+        if self.rules.unique and instance.item(action.path, action.item).ended:
+            raise AlreadyRecorded
+
+    def _end_item(self, instance: Instance, action: EndItem, last: Completed | None) -> ItemEnded:
+        row = instance.item(action.path, action.item)
+        if not row.ended:
+            row.ended = True
+            row.error = action.error
+            if action.shape is not None:
+                fresh = {} if last is None else {last.path: last}
+                row.result = assembled(instance, action.shape, fresh)
+            text = None if action.error is not None else row.text
+            self.note(instance, "item", action.path, number=action.item, error=action.error, text=text)
+            instance.forget(action.forget)
+        return ItemEnded(path=action.path, item=action.item)
+
+    def end_map(self, claim: Claim, action: EndMap) -> Answer:
+        instance = self.check(claim)
+        rows = instance.items[action.path]
+        return self.checkpoint(claim, action.path, instance.map_result(action.path, rows), rider=action.rider)
+
+    # Turns, parking, the end
+
+    def take_turn(self, claim: Claim, key: str, count: int, seconds: int) -> float:
+        self.check(claim)
+        taken = self.turns.setdefault(key, [])
+        now = self.now()
+        due = now if len(taken) < count else max(now, taken[-count] + seconds)
+        taken.append(due)
+        return due - now
+
+    def park(self, claim: Claim, seconds: float) -> None:
+        instance = self.check(claim)
+        instance.parked_until = self.now() + seconds
+        instance.worker = None
+        instance.token = None
+
     def finish(self, claim: Claim, finish: Finish) -> None:
-        self._end(self.check(claim), finish)
+        instance = self.check(claim)
+        self.begin()
+        self._end(instance, finish)
 
     def _end(self, instance: Instance, finish: Finish) -> None:
         if instance.ended:
             instance.after_end.append(finish.status)
+        self.note(instance, "finished", "", text=finish.status)
         instance.status = finish.status
         instance.finish = finish
         instance.token = None
         instance.worker = None
         if finish.shape is not None:
-            instance.result = self._assemble(instance, finish.shape)
+            instance.result = assembled(instance, finish.shape)
 
-    def _assemble(self, instance: Instance, shape: Shape) -> Any:
-        if isinstance(shape, tuple):
-            return [self._assemble(instance, part) for part in shape]
-        record = instance.records[shape]
-        assert isinstance(record, Completed) and record.result is not None, f"`{shape}` has no result"
-        return render(record.result)
+
+def _read(instance: Instance, record: Record, kept: frozenset[str]) -> Record:
+    """A record as somebody reads it who wants the results of some nodes only."""
+    if not isinstance(record, Completed):
+        return record
+    path = record.path
+    wanted = instance.places.node(path).id in kept and not instance.fates.large(path)
+    return record if wanted else Completed(number=record.number, path=path, result=None)

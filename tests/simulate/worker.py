@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from dfc.compiler.plan import Plan
-from dfc.executor.decide import view
+from dfc.executor.decide import kept_nodes, view
 from dfc.executor.drive import Driver, Outcome
 from dfc.executor.ports import Claim, FenceLost, Transient
 from tests.simulate.loop import OWNER, Owner
-from tests.simulate.network import Broken, Network, Ports
+from tests.simulate.network import Network
+from tests.simulate.ports import Ports
+from tests.simulate.shapes import Broken
 
 
 @dataclass(slots=True)
@@ -42,11 +44,12 @@ class World:
 class Worker:
     """One worker process, from its start to its death. It never returns before `World.done`."""
 
-    def __init__(self, world: World, name: str, *, slots: int, lanes_max: int) -> None:
+    def __init__(self, world: World, name: str, *, slots: int, lanes_max: int, park_seconds: float) -> None:
         self.world = world
         self.owner = Owner(name)
         self.slots = slots
         self.lanes_max = lanes_max
+        self.park_seconds = park_seconds
         self.driving: dict[str, Driving] = {}
         self.id = 0
         self.leaving: bool = False
@@ -139,7 +142,7 @@ class Worker:
             state = driving.driver.state
             # One that has decided on the end already may go through with it.
             if state is None or view(state)[""] == "running":
-                driving.ports.told = True
+                driving.ports.watch.tell()
             for _ in range(self.world.network.random.choice((1, 1, 2))):
                 driving.driver.cancel(reason)
 
@@ -147,8 +150,16 @@ class Worker:
         if claim.instance in self.driving:
             # It had lost the instance without noticing, and has claimed it again.
             self.driving[claim.instance].driver.release(interrupt=True)
-        ports = Ports(self.world.network, claim)
-        driver = Driver(claim=claim, plan=plan, store=ports, sql=ports, http=ports, lanes_max=self.lanes_max)
+        ports = Ports(self.world.network, claim, frozenset(kept_nodes(plan)))
+        driver = Driver(
+            claim=claim,
+            plan=plan,
+            store=ports,
+            sql=ports,
+            http=ports,
+            lanes_max=self.lanes_max,
+            park_seconds=self.park_seconds,
+        )
         driving = Driving(claim, plan, driver, ports, self.owner)
         if claim.resumed:
             self.world.on_takeover(driving)
@@ -164,8 +175,9 @@ class Worker:
             raise Broken(f"{instance.id} is said to have ended")
         if outcome is Outcome.LOST and instance.token == driving.claim.token:
             raise Broken(f"{instance.id} is said to be lost")
-        if driving.ports.running:
-            raise Broken(f"{instance.id}: {sorted(driving.ports.running)} run on after the driver's end")
+        if driving.ports.watch.running:
+            running = sorted(driving.ports.watch.running)
+            raise Broken(f"{instance.id}: {running} run on after the driver's end")
         if self.driving.get(instance.id) is driving:
             del self.driving[instance.id]
         self.wake()

@@ -1,17 +1,39 @@
-"""The wire text that functions and operators build, and what they refuse."""
+"""The wire text that functions and operators build, and what they refuse (built.txt, refused.txt)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.sql.worker import Connection, connect, refusal, value
 
-A, B, C = '{"sql":"SELECT 1"}', '{"sql":"SELECT 2"}', '{"sql":"SELECT 3"}'
-a, b, c = "'SELECT 1'", "'SELECT 2'", "'SELECT 3'"
+SHORT = {
+    "<a>": "'SELECT 1'",
+    "<b>": "'SELECT 2'",
+    "<c>": "'SELECT 3'",
+    "<A>": '{"sql":"SELECT 1"}',
+    "<B>": '{"sql":"SELECT 2"}',
+    "<C>": '{"sql":"SELECT 3"}',
+}
+STATEMENT = SHORT["<a>"]
+
+
+def long(text: str) -> str:
+    for key, meant in SHORT.items():
+        text = text.replace(key, meant)
+    return text
+
+
+def cases(name: str) -> list[tuple[str, str]]:
+    """Blocks: an expression in the first line, what comes of it in the others."""
+    text = (Path(__file__).parent / name).read_text()
+    blocks = [block for block in text.split("\n\n") if block.strip() and not block.startswith("#")]
+    parted = [block.strip("\n").partition("\n") for block in blocks]
+    return [(long(first), "\n".join(line[4:] for line in rest.split("\n"))) for first, _, rest in parted]
 
 
 @pytest.fixture
@@ -25,35 +47,64 @@ def wire(body: str) -> str:
     return f"/*dfc:1:{len(body)}*/{body}"
 
 
-BUILT = [
-    (f"{a} ~> {b} ~> {c}", f'{{"chain":[{A},{B},{C}]}}'),
-    (f"{a} ~> ({b} ~> {c})", f'{{"chain":[{A},{B},{C}]}}'),
-    (f"({a} ~> {b}) ~> ({b} ~> {c})", f'{{"chain":[{A},{B},{B},{C}]}}'),
-    (f"{a} & {b} & {c}", f'{{"join":[{{"join":[{A},{B}]}},{C}]}}'),
-    (f"df.join3({a}, {b}, {c})", f'{{"join":[{A},{B},{C}]}}'),
-    (f"df.join({a}, {b}, {c})", f'{{"join":[{A},{B},{C}]}}'),
-    (f"{a} |=> {b} |=> {c}", f'{{"parallel":[{A},{B},{C}]}}'),
-    (f"{a} |=> ({b} |=> {c})", f'{{"parallel":[{A},{{"parallel":[{B},{C}]}}]}}'),
-    (f"df.parallel(VARIADIC ARRAY[{a}, {b}])", f'{{"parallel":[{A},{B}]}}'),
-    (f"{a} |=> 'x' |=> {b}", f'{{"parallel":[{{"as":"x","body":{A}}},{B}]}}'),
-    (f"{a} ~> {b} |=> 'größe'", f'{{"as":"größe","body":{{"chain":[{A},{B}]}}}}'),
-    (f"df.as(fut => {a}, name => 'x')", f'{{"as":"x","body":{A}}}'),
-    (f"df.step('s', {a}) ~> df.step('t', df.step('u', {b}))",
-     f'{{"chain":[{{"step":"s","body":{A}}},{{"step":"t","body":{{"step":"u","body":{B}}}}}]}}'),
-    (f"df.seq({a}, {b})", f'{{"chain":[{A},{B}]}}'),
-    (f"df.seq({a}, df.seq({b}, {c}), {a})", f'{{"chain":[{A},{B},{C},{A}]}}'),
-    (f"df.seq(VARIADIC ARRAY[{a}, {b}])", f'{{"chain":[{A},{B}]}}'),
-    ("df.sql('CHECKPOINT')", '{"sql":"CHECKPOINT"}'),
-    ("df.http('https://x', 'get')",
-     '{"http":{"url":"https://x","method":"GET","body":null,"headers":null,"timeout_seconds":30}}'),
-    ("""df.http('$u', headers => '{"b":"1","a":"2"}', body => '"', timeout_seconds => 5)""",
-     '{"http":{"url":"$u","method":"POST","body":"\\"","headers":{"a": "2", "b": "1"},"timeout_seconds":5}}'),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("expression", "body"), BUILT)
+@pytest.mark.parametrize(("expression", "body"), cases("built.txt"))
 def test_built(session: Connection, expression: str, body: str) -> None:
+    body = long(body).replace("<database>", session.info.dbname)
     assert value(session, f"SELECT {expression}") == wire(body)
+    # What functions make, df.start takes.
+    assert value(session, "SELECT df._check_expression(%s)", wire(body)) == ""
+
+
+@pytest.mark.parametrize(("expression", "said"), cases("refused.txt"))
+def test_refused(session: Connection, expression: str, said: str) -> None:
+    with pytest.raises(psycopg.Error) as caught:
+        session.execute(f"SELECT {expression}".encode())
+    found = caught.value.diag
+    lines = [f"{found.sqlstate}: {found.message_primary}"]
+    lines += [f"detail: {found.message_detail}"] if found.message_detail else []
+    lines += [f"hint: {found.message_hint}"]
+    assert "\n".join(lines) == said
+    assert found.message_hint and (found.message_detail or found.sqlstate == "42883")
+
+
+DURATIONS = [
+    ("'90 s'", "[0,0,90000000]"),
+    ("'30'", "[0,0,30000000]"),
+    ("'1 year 2 mons 3 days 4:05:06.789'", "[14,3,14706789000]"),
+    ("'P1M1DT1.5S'", "[1,1,1500000]"),
+    ("'1.5 days'", "[0,1,43200000000]"),
+    ("'36 hours'", "[0,0,129600000000]"),
+    ("'1 day -1 hour'", "[0,1,-3600000000]"),
+    ("'2 hours ago'::interval * -1", "[0,0,7200000000]"),
+    ("interval '1 month'", "[1,0,0]"),
+    ("90", "[0,0,90000000]"),
+    ("0.5", "[0,0,500000]"),
+    ("1e-6", "[0,0,1]"),
+    ("0.0000025", "[0,0,2]"),
+    ("100000::bigint", "[0,0,100000000000]"),
+    ("1.25::real", "[0,0,1250000]"),
+]
+
+
+@pytest.mark.parametrize(("length", "written"), DURATIONS)
+@pytest.mark.parametrize("style", ["postgres", "sql_standard"])
+def test_durations(session: Connection, style: str, length: str, written: str) -> None:
+    with session.transaction():
+        session.execute(f"SET LOCAL IntervalStyle = {style}".encode())
+        body = f'{{"timeout":{SHORT["<A>"]},"duration":{written}}}'
+        assert value(session, f"SELECT df.timeout({STATEMENT}, {length})") == wire(body)
+
+
+def test_durations_in_one_call_are_of_one_kind(session: Connection) -> None:
+    query = f"SELECT df.sql({STATEMENT}, backoff => 2, timeout => {{}})"
+    assert refusal(session, query.format("'1 min'")) == "22P02"
+    assert refusal(session, query.format("interval '1 min'")) == "42883"
+    assert value(session, query.format("60.5"))
+
+
+def test_no_function_is_strict(session: Connection) -> None:
+    query = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'df'::regnamespace AND proisstrict"
+    assert value(session, query) == 0
 
 
 def test_characters(session: Connection) -> None:
@@ -65,98 +116,16 @@ def test_characters(session: Connection) -> None:
         )
 
 
-REFUSED = [
-    (f"{a} ~> 'word'", "DF112"),
-    ("'word' |=> 'x'", "DF112"),
-    (f"{a} ~> ''", "DF116"),
-    (f"E' \\t\\n' & {a}", "DF116"),
-    (f"{a} ~> NULL", "DF116"),
-    (f"NULL::text & {a}", "DF116"),
-    (f"df.join({a}, NULL, {b})", "DF116"),
-    ("df.seq(VARIADIC '{}'::text[])", "DF116"),
-    ("df.seq(VARIADIC NULL::text[])", "DF116"),
-    ("df.sql(NULL)", "DF116"),
-    (f"df.step('a b', {a})", "DF113"),
-    (f"df.step('a/b', {a})", "DF113"),
-    (f"df.step('', {a})", "DF113"),
-    (f"df.step(NULL, {a})", "DF113"),
-    (f"df.step('input', {a})", "DF113"),
-    (f"df.as({a}, '1x')", "DF113"),
-    (f"df.step(repeat('a', 64), {a})", "DF113"),
-    (f"df.seq({a} ~> {b} || ' x', {c})", "DF115"),
-    (f"df.step('s', 'SELECT ' || df.sql({a}))", "DF115"),
-    (f"df.step('s', left(df.sql({a}), -1))", "DF115"),
-    ("df.step('s', '/*dfc:1:9999999999*/{}')", "DF115"),
-    ("df.step('s', '/*dfc:1:-1*/{}')", "DF115"),
-    ("df.step('s', '/*dfc:1:')", "DF115"),
-    ("df.http(NULL)", "DF114"),
-    ("df.http('')", "DF114"),
-    ("df.http('ftp://x')", "DF114"),
-    ("df.http('http://x', 'BREW')", "DF114"),
-    ("df.http('http://x', NULL)", "DF114"),
-    ("df.http('http://x', timeout_seconds => 0)", "DF114"),
-    ("df.http('http://x', headers => '[]')", "DF114"),
-    ("""df.http('http://x', headers => '{"a": 1}')""", "DF114"),
-    (f"df.parallel(ARRAY[{a}, {b}])", "42883"),
-    (f"df.seq({a}, VARIADIC ARRAY[{b}])", "42883"),
-    (f"{a} | {b}", "0A000"),
-    (f"{a} ?> {b}", "0A000"),
-    (f"{a} !> {b}", "0A000"),
-    (f"@> {a}", "0A000"),
-    (f"df.loop({a})", "0A000"),
-    (f"df.if({a}, {b})", "0A000"),
-    ("df.sleep(5)", "0A000"),
-    ("df.sleep('1 hour')", "0A000"),
-    ("df.break()", "0A000"),
-    ("df.map('SELECT 1', 'SELECT 2', max_parallel => 3)", "0A000"),
-    ("df.setvar('a', 'b')", "0A000"),
-]
-
-
-@pytest.mark.parametrize(("expression", "code"), REFUSED)
-def test_refused(session: Connection, expression: str, code: str) -> None:
-    with pytest.raises(psycopg.Error) as caught:
-        session.execute(f"SELECT {expression}".encode())
-    assert caught.value.sqlstate == code
-    assert caught.value.diag.message_hint
-
-
 def test_a_thousand_operators(session: Connection) -> None:
-    for operator, key in (("~>", "chain"), ("|=>", "parallel"), ("&", "join")):
-        text = value(session, "SELECT " + f" {operator} ".join([a] * 1001))
+    groups = (("~>", "chain"), ("|=>", "parallel"), ("&", "join"), ("|", "race"))
+    for operator, key in groups:
+        text = value(session, "SELECT " + f" {operator} ".join([STATEMENT] * 1001))
         assert isinstance(text, str)
         body = text.partition("*/")[2]
         assert text == wire(body)
-        assert body.startswith(f'{{"{key}":[') and body.count(A) == 1001
+        assert body.startswith(f'{{"{key}":[') and body.count(SHORT["<A>"]) == 1001
 
 
 def test_operator_resolution_does_not_depend_on_literals(session: Connection) -> None:
-    assert value(session, "SELECT 'SELECT 1'::varchar ~> 'SELECT 2'::name") == wire(f'{{"chain":[{A},{B}]}}')
-
-
-STARTS_REFUSED = [
-    (f"df.step('s', {a}) ~> df.step('s', {b})", "DF105"),
-    (f"df.step('s', df.step('s', {a}))", "DF105"),
-    (" & ".join([a] * 300), "DF511"),
-    ("'word'", "DF112"),
-    (f"{a} ~> {b} || ' x'", "DF115"),
-    ("NULL", "DF116"),
-    ("""'/*dfc:1:13*/{"frob":[1]}'||' '""", "DF115"),
-    ("'/*dfc:1:12*/{\"frob\":[1]}'", "DF115"),
-    ("'/*dfc:1:4*/nope'", "DF115"),
-    ("'/*dfc:1:11*/{\"chain\":1}'", "DF115"),
-]
-
-
-@pytest.mark.parametrize(("expression", "code"), STARTS_REFUSED)
-def test_start_refuses(session: Connection, expression: str, code: str) -> None:
-    with pytest.raises(psycopg.Error) as caught:
-        session.execute(f"SELECT df.start({expression})".encode())
-    assert caught.value.sqlstate == code
-    assert caught.value.diag.message_hint
-    assert value(session, "SELECT count(*) FROM df.instances") == 0
-
-
-def test_nesting_up_to_the_limit(session: Connection) -> None:
-    value(session, "SELECT df.start(" + " & ".join([a] * 256) + ")")
-    assert refusal(session, "SELECT df.start(" + " & ".join([a] * 257) + ")") == "DF511"
+    body = long('{"chain":[<A>,<B>]}')
+    assert value(session, "SELECT 'SELECT 1'::varchar ~> 'SELECT 2'::name") == wire(body)

@@ -7,7 +7,29 @@ from collections.abc import Iterator
 
 import pytest
 
-from dfc.compiler.plan import Form, HttpNode, JoinNode, Plan, Request, Returns, SqlBody, SqlNode
+from dfc.compiler.plan import (
+    INPUT,
+    ArmsMode,
+    ArmsNode,
+    Block,
+    BreakNode,
+    Form,
+    HttpNode,
+    IfNode,
+    JoinNode,
+    LoopNode,
+    MapNode,
+    Node,
+    Parameter,
+    Plan,
+    Request,
+    Returns,
+    SqlBody,
+    SqlNode,
+    TryNode,
+    Use,
+    ValueNode,
+)
 from dfc.compiler.plan_json import to_json
 from tests.sql.worker import Connection, checkpoint, claim, connect, register, submit
 
@@ -66,3 +88,115 @@ def test_states(session: Connection) -> None:
     session.execute("SELECT df._record(%s, %s, 'last', 'failed', NULL, %s, NULL)", [token, instance, failure])
     row = session.execute("SELECT status, error FROM df.nodes WHERE id = 'last'").fetchall()
     assert row == [("failed", "division by zero")]
+
+
+def step(id: str, *after: str) -> SqlNode:
+    return SqlNode(id=id, after=after, body=body(f"SELECT '{id}'"))
+
+
+def block(*nodes: Node) -> Block:
+    return Block(nodes=nodes, result=nodes[-1].id)
+
+
+VALUE = Parameter(name="input", source=INPUT, use=Use.VALUE, start=0, end=6)
+STRUCTURED = Plan(
+    nodes=(
+        LoopNode(
+            id="poll",
+            after=(),
+            body=block(
+                step("fetch"),
+                IfNode(
+                    id="more",
+                    after=("fetch",),
+                    condition=block(ValueNode(id="ok", after=(), parameter=VALUE)),
+                    then=block(step("work")),
+                    otherwise=block(BreakNode(id="stop", after=(), loop="poll", value="5")),
+                ),
+            ),
+        ),
+        ArmsNode(
+            id="either",
+            after=("poll",),
+            arms=(block(step("one")), block(step("two"), step("three", "two"))),
+            mode=ArmsMode.RACE,
+        ),
+        MapNode(id="docs", after=("either",), items=VALUE, body=block(step("embed"))),
+        TryNode(id="try", after=("docs",), body=block(step("risky")), catch=block(step("amends"))),
+    ),
+    result="try",
+)
+
+
+def test_nodes_of_blocks(session: Connection) -> None:
+    def states(*ids: str) -> str:
+        rows = session.execute(
+            "SELECT id, status FROM df.nodes WHERE instance_id = %s", [instance]
+        ).fetchall()
+        known = {str(id): str(status) for id, status in rows}
+        return " ".join(known[id][0] for id in ids)
+
+    instance = submit(session)
+    [(_, token, _)] = claim(session, register(session))
+    plan = json.dumps(to_json(STRUCTURED))
+    session.execute("SELECT df._store_plan(%s, %s, 1, %s, 'h')", [instance, token, plan])
+    rows = session.execute(
+        "SELECT id, node_type, parent, part, left_node, right_node, query FROM df.nodes ORDER BY number"
+    ).fetchall()
+    assert rows == [
+        ("poll", "LOOP", None, None, "more", None, None),
+        ("fetch", "SQL", "poll", "body", None, None, "SELECT 'fetch'"),
+        ("more", "IF", "poll", "body", "work", "stop", '{"condition_node": "ok"}'),
+        ("ok", "VALUE", "more", "condition", None, None, "$input"),
+        ("work", "SQL", "more", "then", None, None, "SELECT 'work'"),
+        ("stop", "BREAK", "more", "else", None, None, '{"break_value": "5"}'),
+        ("either", "RACE", None, None, "one", "three", None),
+        ("one", "SQL", "either", "branch 1", None, None, "SELECT 'one'"),
+        ("two", "SQL", "either", "branch 2", None, None, "SELECT 'two'"),
+        ("three", "SQL", "either", "branch 2", "two", None, "SELECT 'three'"),
+        ("docs", "MAP", None, None, "embed", None, "$input"),
+        ("embed", "SQL", "docs", "body", None, None, "SELECT 'embed'"),
+        ("try", "TRY", None, None, "risky", "amends", None),
+        ("risky", "SQL", "try", "body", None, None, "SELECT 'risky'"),
+        ("amends", "SQL", "try", "catch", None, None, "SELECT 'amends'"),
+    ]
+    assert states("poll", "fetch", "more", "either", "one") == "r r p p p"
+    checkpoint(session, token, instance, "poll[1]/fetch", cells=["1"])
+    assert states("poll", "fetch", "more", "ok", "work", "stop") == "r c r r p p"
+    checkpoint(session, token, instance, "poll[1]/work")
+    checkpoint(session, token, instance, "poll[2]/fetch", cells=["2"])
+    assert states("poll", "fetch", "more", "ok", "work", "stop") == "r c c c c p"
+    shown = session.execute(
+        "SELECT status_details ->> 'path', result #>> '{rows,0,answer}' FROM df.nodes WHERE id = 'fetch'"
+    ).fetchall()
+    assert shown == [("poll[2]/fetch", "2")]
+    checkpoint(session, token, instance, "two")
+    assert states("poll", "either", "one", "two", "three", "docs") == "c r r c r p"
+    checkpoint(session, token, instance, "docs[1]/embed")
+    assert states("either", "docs", "embed", "try") == "c r c p"
+    checkpoint(session, token, instance, "docs")
+    assert states("docs", "try", "risky", "amends") == "c r r p"
+    failure = '{"message": "no", "sqlstate": "22012"}'
+    session.execute(
+        "SELECT df._record(%s, %s, 'risky', 'failed', NULL, %s, NULL)", [token, instance, failure]
+    )
+    assert states("docs", "try", "risky", "amends") == "c r f p"
+    checkpoint(session, token, instance, "amends")
+    assert states("docs", "try", "risky", "amends") == "c c f c"
+    end = '{"status": "completed", "shape": "amends"}'
+    session.execute("SELECT df._finish(%s, %s, %s)", [token, instance, end])
+    assert states("poll", "either", "docs", "try") == "c c c c"
+
+
+def test_many_nodes(session: Connection) -> None:
+    instance = submit(session)
+    [(_, token, _)] = claim(session, register(session))
+    nodes: list[Node] = [step("s0")]
+    for number in range(1, 3_000):
+        nodes.append(step(f"s{number}", nodes[-1].id))
+    plan = json.dumps(to_json(Plan(nodes=tuple(nodes), result="s2999")))
+    session.execute("SELECT df._store_plan(%s, %s, 1, %s, 'h')", [instance, token, plan])
+    for number in range(5):
+        checkpoint(session, token, instance, f"s{number}")
+    rows = session.execute("SELECT status, count(*) FROM df.nodes GROUP BY status ORDER BY status").fetchall()
+    assert rows == [("completed", 5), ("pending", 2_994), ("running", 1)]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from dfc.compiler.ast import ServerStatement
 from dfc.compiler.driver import compile_file, compile_wire
 from dfc.compiler.plan_json import canonical
+from dfc.compiler.signatures import STEPS
 from dfc.compiler.source import Source
 
 Connection = psycopg.Connection[tuple[str]]
@@ -74,6 +75,108 @@ HEADERS = (
     "N'{}'",
 )
 SECONDS = ("1", "30", "0x1F", "1_000", "'7'", "-1", "1.5", "+5", "7::int", "2.5::int", "'5'::int", "- -5")
+
+
+DURATIONS = (
+    *(
+        "5",
+        "1.5",
+        "0",
+        "'5 s'",
+        "'1 hour 30 min'",
+        "'1:30:00'",
+        "'P1DT2H'",
+        "'2 mons -3 days'",
+        "interval '1 day'",
+    ),
+    *(
+        "'5 s'::interval",
+        "CAST('90' AS interval)",
+        "'1 min'::text",
+        "-1",
+        "'-5 s'",
+        "'soon'",
+        "'0.5 ms'",
+        "NULL",
+    ),
+    *(
+        "interval '2 weeks'::interval",
+        "'1.5 years'",
+        "2::numeric",
+        "'7'",
+        "'1 day 02:03:04.5'",
+        "text '3 h'",
+        "true",
+    ),
+)
+LISTS = (
+    *(
+        "ARRAY['40001', '40', '5xx']",
+        "ARRAY['timeout','x']",
+        "'{40001,\"503\"}'",
+        "ARRAY[]::text[]",
+        "ARRAY[40001]",
+    ),
+    *("'{}'", "ARRAY['all' || '']", "NULL", "ARRAY['40', NULL]", "ARRAY['40001']::text[]", "'40'"),
+)
+WORDS = {
+    "on_error": ("'fail'", "'continue'", "'Fail'", "N'fail '", "5"),
+    "delivery": ("'at_least_once'", "E'at_most_\\x6fnce'", "'once'"),
+    "isolation": ("'read committed'", "'repeatable read'::text", "'SERIALIZABLE'", "$$serializable$$"),
+    "rate_limit": ("'100/minute'", "'1/day'", "'0/second'", "'5 / hour'", "'7/' || 'hour'"),
+    "rate_key": ("'é'", "''", "'a b'", "7"),
+    "jitter": ("true", "FALSE", "'off'", "'maybe'", "1"),
+    "max_attempts": ("3", "'4'", "0", "-1", "2.5::int", "1.5", "NULL"),
+    "autocommit": ("true", "'no'", "NULL"),
+    "settings": (
+        """'{"work_mem": "1GB", "a.b": 1.50, "c": true}'""",
+        "jsonb_build_object('work_mem', 5)",
+        """'{"a b": 1}'""",
+        """'{"a": null}'""",
+        "'[]'",
+        "'{}'::jsonb",
+    ),
+    "retry_unsafe": ("true", "false"),
+    "backoff": DURATIONS,
+    "max_backoff": DURATIONS,
+    "timeout": DURATIONS,
+    "retry_after_max": DURATIONS,
+    "retry_on": LISTS,
+    "no_retry_on": LISTS,
+}
+BREAKS = (
+    *(
+        "",
+        "'x'",
+        "NULL",
+        "1.50",
+        "-7",
+        "1e2",
+        "true",
+        '\'{"b": 1, "a": 2}\'::jsonb',
+        "'[ 1 ]'::json",
+        "'$a'",
+        "''",
+    ),
+    *(
+        "'é😀'",
+        "'a' || 'b'",
+        "N'a '",
+        "0x1F",
+        "value => 'x'",
+        "jsonb_build_object('a', 1)",
+        "2::numeric",
+        "'t'::bool",
+    ),
+)
+PARTS = (
+    """'[{"name": "f", "data_b64": "aGk="}]'""",
+    """'[{"data_b64":"$a.b","name":"é","filename":null}]'""",
+    """'[{"name": "f", "data_b64": "aGk"}]'""",
+    "'[]'",
+    "jsonb_build_array(jsonb_build_object('name', 'f', 'data_b64', '', 'content_type', 'text/csv'))",
+    """'[{"name": "f", "data_b64": "", "extra": 1}]'""",
+)
 
 
 class Writer:
@@ -148,7 +251,19 @@ class Writer:
     def several(self, depth: int) -> list[str]:
         return [self.expression(depth - 1) for _ in range(self.random.randrange(1, 4))]
 
+    def policies(self, function: str) -> list[str]:
+        """Some policies of a function, mostly none."""
+        names = [p.name for p in STEPS[function].every if p.name in WORDS]
+        chosen = self.random.sample(names, self.random.choice((0, 0, 0, 1, 2, 3)))
+        arrow = self.random.choice(("=>", ":="))
+        return [f"{name}{self.gap()}{arrow} {self.random.choice(WORDS[name])}" for name in chosen]
+
     def request(self) -> str:
+        if self.random.random() < 0.3:
+            options = [f"parts => {self.random.choice(PARTS)}", f"method => {self.text('Put')}"]
+            chosen = self.random.sample(options, self.random.randrange(1, 3))
+            url = self.text(self.random.choice(URLS))
+            return self.call("http_multipart", [url, *chosen, *self.policies("http_multipart")])
         options = [
             f"method => {self.text(self.random.choice(('GET', 'post', 'FETCH')))}",
             f"body := {self.text('é' + chr(10))}",
@@ -156,38 +271,104 @@ class Writer:
             f"timeout_seconds => {self.random.choice(SECONDS)}",
         ]
         chosen = self.random.sample(options, self.random.randrange(3))
-        return self.call("http", [self.text(self.random.choice(URLS)), *chosen])
+        return self.call("http", [self.text(self.random.choice(URLS)), *chosen, *self.policies("http")])
+
+    def array(self, group: str, depth: int) -> str:
+        """A group given as an array, with VARIADIC or without."""
+        written = f"ARRAY[{', '.join(self.several(depth))}]{self.random.choice(('', '::text[]'))}"
+        match self.random.randrange(4):
+            case 0:
+                # Of an array of `character` PostgreSQL cannot say which function it is for.
+                cast = "::text[]" if "N'" in written and not written.endswith("]::text[]") else ""
+                return self.call(group, [f"VARIADIC {written}{cast}"])
+            case 1 if group in ("join", "parallel"):
+                ending = self.random.choice(
+                    ("'cancel'", "on_failure => 'cancel'", "'wait'", "'stop'", "NULL")
+                )
+                return self.call(group, [written, ending])
+            case 2:
+                return self.call(group, [f"branches => {written}"])
+            case _:
+                return self.call(group, [written])
+
+    def structure(self, depth: int) -> str:
+        """What runs parts of its own, as a call."""
+        e = [self.expression(depth - 1) for _ in range(3)]
+        perhaps = self.random.choice(([], [], [e[2]], ["NULL"]))
+        name = self.text(self.random.choice(NAMES))
+        match self.random.randrange(9):
+            case 0:
+                return self.call("if", [e[0], e[1], *perhaps])
+            case 1:
+                return self.call("if_rows", [name, e[0], *perhaps])
+            case 2:
+                kept = self.random.choice(([], [], ["compensate => 'all'"], ["compensate => 'none'"]))
+                return self.call("loop", [e[0], *perhaps, *kept])
+            case 3:
+                return self.map(e[0])
+            case 4:
+                return self.call("atomic", [e[0], *self.policies("atomic")])
+            case 5:
+                return self.call("retry", [e[0], self.random.choice(WORDS["max_attempts"]), *self.retries()])
+            case 6:
+                return self.call("timeout", [e[0], self.random.choice(DURATIONS), *perhaps])
+            case 7:
+                return self.call("try", [e[0], e[1], *perhaps])
+            case _:
+                return self.call(
+                    "compensate", self.random.choice(([e[0], e[1]], [f"undo => {e[1]}", f'"do" => {e[0]}']))
+                )
+
+    def retries(self) -> list[str]:
+        return [option for option in self.policies("retry") if not option.startswith("max_attempts")]
+
+    def map(self, body: str) -> str:
+        items = self.text(self.random.choice(("SELECT 1", "$a", "SELECT * FROM $b.*", "", "x")))
+        items = self.random.choice((items, items, self.call("sql", ["'SELECT 1'", *self.policies("sql")])))
+        options = [
+            f"name => {self.text(self.random.choice(('item', 'row', *NAMES)))}",
+            f"max_parallel => {self.random.choice(WORDS['max_attempts'])}",
+            f"batch_size := {self.random.choice(('10', '0', 'NULL'))}",
+            f"on_error => {self.random.choice(WORDS['on_error'])}",
+        ]
+        return self.call("map", [items, body, *self.random.sample(options, self.random.randrange(3))])
 
     def expression(self, depth: int) -> str:
-        group = self.random.choice(("seq", "join", "parallel"))
-        match self.random.randrange(12) if depth else 0:
+        group = self.random.choice(("seq", "join", "parallel", "race"))
+        match self.random.randrange(17) if depth else 0:
             case 0 | 1:
                 return self.text(self.random.choice(QUERIES))
             case 2:
-                return self.call("step", [self.text(self.random.choice(NAMES)), self.expression(depth - 1)])
+                name, body = self.text(self.random.choice(NAMES)), self.expression(depth - 1)
+                return self.call("step", [name, body, *self.policies("step")])
             case 3:
                 name = f"name => {self.text(self.random.choice(NAMES))}"
                 return self.call("step", self.random.sample([name, f"BODY:={self.expression(depth - 1)}"], 2))
             case 4:
-                return self.call("sql", [self.text(self.random.choice(QUERIES))])
+                return self.call("sql", [self.text(self.random.choice(QUERIES)), *self.policies("sql")])
             case 5:
                 return self.call(group, self.several(depth))
             case 6:
-                cast = self.random.choice(("", "::text[]"))
-                return self.call(group, [f"VARIADIC ARRAY[{', '.join(self.several(depth))}]{cast}"])
+                return self.array(group, depth)
             case 7:
                 return self.call("as", [self.expression(depth - 1), self.text(self.random.choice(NAMES))])
             case 8:
                 return self.request()
             case 9:
                 return f"({self.gap()}{self.expression(depth - 1)}{self.gap()})"
+            case 10:
+                return f"@>{self.gap()} {self.expression(depth - 1)}"
+            case 11:
+                return self.call("break", [self.random.choice(BREAKS)])
+            case 12 | 13 | 14:
+                return self.structure(depth)
             case _:
                 return self.row(depth)
 
     def row(self, depth: int) -> str:
         written = self.expression(depth - 1)
         for _ in range(self.random.randrange(1, 4)):
-            operator = self.random.choice(("~>", "~>", "|=>", "|=>", "&", "||"))
+            operator = self.random.choice(("~>", "~>", "|=>", "|=>", "&", "|", "?>", "!>", "||"))
             named = operator == "|=>" and self.random.random() < 0.4
             right = self.text(self.random.choice(NAMES)) if named else self.expression(depth - 1)
             written += f"{self.gap()} {operator} {self.gap()}{right}"

@@ -117,13 +117,24 @@ OPERANDS = st.sampled_from(
         "' '",
         "NULL::text",
         "df.as('SELECT 1', 'input')",
+        "@> 'SELECT 1'",
+        "@> @> df.sql('x')",
+        "@> 'name'",
+        "(@> ('SELECT 1' ~> df.break()))",
+        "('SELECT true' ?> 'SELECT 1')",
+        "df.if('SELECT true', 'SELECT 1')",
+        "('SELECT true' ?> 'SELECT 1' !> 'SELECT 2')",
+        "df.join(ARRAY['SELECT 1', 'SELECT 2'], on_failure => 'cancel')",
+        "df.parallel(ARRAY['SELECT 1'], on_failure => 'cancel')",
+        "df.race('SELECT 1')",
+        "'$name'",
     ]
 )
-OPERATORS = st.sampled_from(["~>", "|=>", "&", "||"])
+OPERATORS = st.sampled_from(["~>", "|=>", "&", "|", "?>", "!>", "?>", "!>", "||"])
 
 
 @relaxed
-@given(OPERANDS, st.lists(st.tuples(OPERATORS, OPERANDS), max_size=4))
+@given(OPERANDS, st.lists(st.tuples(OPERATORS, OPERANDS), max_size=5))
 def test_both_doors_group_and_refuse_alike(
     connection: Connection, first: str, rest: list[tuple[str, str]]
 ) -> None:

@@ -1,0 +1,96 @@
+"""Maps and loops of any length in bounded state: the rate, the worker's memory, the rows that are left."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import LiteralString
+
+from bench.measure import Connection, Figure, Setup, connect, until
+
+MAP: LiteralString = """SELECT df.start(df.map(
+  df.sql(format('SELECT g FROM generate_series(1, %%s) AS g', %(count)s::text)),
+  'INSERT INTO mapped VALUES ($item.g)'))"""
+LOOP: LiteralString = """SELECT df.start(df.loop(
+  df.step('count', 'INSERT INTO rounds SELECT coalesce($count?, 0) + 1 RETURNING n'),
+  df.sql(format('SELECT $count < %%s', %(count)s::text))))"""
+SECONDS_MAX = 7200
+
+
+def map_of_many(setup: Setup) -> list[Figure]:
+    """A map of `--items` rows, each an INSERT of its own."""
+    with connect(setup.server.conninfo) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS mapped (n int)")
+        seconds, memory, most = _run(setup, connection, MAP, setup.items)
+        figures = _figures("map", setup.items, "items", seconds, memory)
+        written = _number(connection, "SELECT count(*) FROM mapped")
+        once = _number(connection, "SELECT count(DISTINCT n) FROM mapped")
+    assert written == once == setup.items, (written, once)
+    return [*figures, Figure(name="  checkpoints at most meanwhile", value=f"{most}", number=most)]
+
+
+def loop_of_many(setup: Setup) -> list[Figure]:
+    """A loop of `--items` / 10 rounds of two steps."""
+    rounds = max(1, setup.items // 10)
+    with connect(setup.server.conninfo) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS rounds (n int)")
+        seconds, memory, most = _run(setup, connection, LOOP, rounds)
+        assert _number(connection, "SELECT count(DISTINCT n) FROM rounds") == rounds
+    figures = _figures("loop", rounds, "rounds", seconds, memory)
+    return [*figures, Figure(name="  checkpoints at most meanwhile", value=f"{most}", number=most)]
+
+
+def _figures(name: str, count: int, what: str, seconds: float, memory: tuple[int, int]) -> list[Figure]:
+    rate = count / seconds
+    before, most = memory
+    return [
+        Figure(
+            name=f"{name} of {count:,} {what}", value=f"{rate:,.0f}/s", number=rate, note=f"{seconds:.0f} s"
+        ),
+        Figure(
+            name="  memory of the worker, before and at most",
+            value=f"{before // 1024} / {most // 1024} MB",
+            number=most,
+        ),
+    ]
+
+
+def _run(
+    setup: Setup, connection: Connection, text: LiteralString, count: int
+) -> tuple[float, tuple[int, int], int]:
+    """Seconds; memory of the worker in KiB before and at most; the most checkpoints that were seen."""
+    before = most = _memory(setup.worker)
+    rows = 0
+    began = time.perf_counter()
+    row = connection.execute(text, {"count": count}).fetchone()
+    assert row is not None
+
+    def over() -> bool:
+        nonlocal most, rows
+        most = max(most, _memory(setup.worker))
+        rows = max(
+            rows, _number(connection, "SELECT count(*) FROM df.checkpoints WHERE instance_id = %s", row[0])
+        )
+        ended = connection.execute(
+            "SELECT status, error FROM df.instances WHERE id = %s", [row[0]]
+        ).fetchone()
+        assert ended is not None
+        assert ended[0] in ("pending", "running", "completed"), ended
+        return ended[0] == "completed"
+
+    until(over, SECONDS_MAX, 0.25)
+    return time.perf_counter() - began, (before, most), rows
+
+
+def _number(connection: Connection, query: LiteralString, *values: object) -> int:
+    row = connection.execute(query, values).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _memory(process: subprocess.Popen[str]) -> int:
+    """Resident memory in KiB of a process, without its children."""
+    listed = subprocess.run(
+        ["ps", "-o", "rss=", "-p", str(process.pid)], capture_output=True, text=True, check=False
+    )
+    return int(listed.stdout.strip() or 0)

@@ -1,0 +1,453 @@
+"""Constant texts of requests and breaks with references in them become a statement that computes them.
+
+So PostgreSQL computes the text, once, in the submitter's session, from typed parameters like those of any
+other step. What a reference becomes depends on where it stands (docs/reference.md, HTTP steps):
+
+- at the beginning of a URL the value as it is, later percent-encoded;
+- in JSON a JSON value, in a string of JSON its text, escaped;
+- in any other text, in header values, and in names and data of parts, its text.
+
+What is one optional reference and nothing else is left out when that is NULL: a body that is not JSON, a
+header, a filename. In JSON a NULL value is null, in a longer text NULL is nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from dfc.compiler.ast import Http, Piece, Text
+from dfc.compiler.json_text import Json, JsonArray, JsonFault, JsonObject, quote_json, read_json, write_jsonb
+from dfc.compiler.span import Span
+from dfc.compiler.sql.http_arguments import literal_arguments
+from dfc.grammar.lexer import IN_TEXT, reference_of
+
+Known = Callable[[str], bool]
+"""Whether a name is one that references may have. In a text an unknown one stays text."""
+
+# The same in executor/runners/http_request.py; a test compares them.
+JSON_TYPE = re.compile(
+    r"\s*[^\s/;]+/(?:x-)?(?:[^\s;+]+\+)?(?:json|ndjson|jsonl|json-seq)\s*(?:;.*)?", re.IGNORECASE | re.DOTALL
+)
+_NESTING_MAX = 6_400
+_TEMPLATES_OF_A_PART = frozenset({"name", "filename", "data_b64"})
+# What begins a query besides letters and digits, behind which no text has an optional reference (IN_TEXT).
+_BEGINS_A_QUERY = re.compile(r"[%$\[{]")
+_IN_JSON = re.compile(r'\\.|"', re.DOTALL)
+_BACKSLASH_OR_QUOTE = re.compile(r"['\\]")
+
+
+def request_statement(tree: Http, known: Known) -> Text | None:
+    """The statement that computes a request; None where nothing in it refers to anything."""
+    headers = _headers(tree)
+    arguments = [("url", _url(tree.url, known))]
+    arguments.append(("method", _Fragment(_quoted(tree.method))))
+    if tree.parts is None:
+        is_json = _is_json(headers, tree.body)
+        arguments.append(("body", _NULL if tree.body is None else _body(tree.body, known, is_json=is_json)))
+    else:
+        arguments.append(("parts", _parts(tree.parts, known)))
+    arguments.append(
+        ("headers", _NULL if tree.headers is None else _headers_value(headers, tree.headers, known))
+    )
+    arguments.append(("timeout_seconds", _Fragment(str(tree.timeout_seconds))))
+    if not any(argument.computed for _, argument in arguments):
+        return None
+    written = [_joined((_Fragment(f"{name} => "), argument)) for name, argument in arguments]
+    call = "df.http" if tree.parts is None else "df.http_multipart"
+    return _joined((_Fragment(f"SELECT {call}("), _listed(written), _Fragment(")"))).text(tree.span)
+
+
+def with_requests_texts(statement: Text, known: Known) -> Text | None:
+    """A statement whose select list is one `df.http(...)`, with the texts of the request computed.
+
+    A literal that is an argument is what the same text would be in a request of its own. None where no such
+    literal refers to anything.
+    """
+    arguments = {one.name: one for one in literal_arguments(statement)}
+    given = arguments.get("headers")
+    headers = [] if given is None else _pairs(given.text.value)
+    body = arguments.get("body")
+    is_json = _is_json(headers, None if body is None else body.text)
+    parts: list[_Fragment] = []
+    position = 0
+    for one in sorted(arguments.values(), key=lambda one: one.start):
+        if one.name not in ("url", "body", "headers") or not _refers(_split(one.text, known)):
+            continue
+        if one.name == "url":
+            written = _url(one.text, known)
+        else:
+            written = _body(one.text, known, is_json=is_json or one.name == "headers")
+        kind = "::pg_catalog.jsonb" if one.name == "headers" and not one.cast else ""
+        parts += (_copied(statement, position, one.start), written, _Fragment(kind))
+        position = one.end
+    if not parts:
+        return None
+    return _joined((*parts, _copied(statement, position, len(statement.value)))).text(statement.span)
+
+
+def value_statement(text: Text, known: Known) -> Text | None:
+    """The statement whose one json column `value` is the value of a break; None where it refers to nothing.
+
+    JSON stays JSON, one reference alone is its value, anything else a JSON string.
+    """
+    runs = _split(text, known)
+    if not _refers(runs):
+        return None
+    if _is_lone(runs):
+        value = _json_of(runs[0])
+    elif _is_json_text(runs):
+        value = _concatenated(_in_json(runs, _json_of, _text_of))
+    else:
+        value = _called("df._json_text", _concatenated(_in_text(runs, _text_of)))
+    return _joined((_Fragment("SELECT "), value, _Fragment("::pg_catalog.json AS value"))).text(text.span)
+
+
+# Pieces of a statement
+
+
+@dataclass(frozen=True, slots=True)
+class _Fragment:
+    """A piece of a statement, and where in the source its runs stand. `computed`: it is not constant."""
+
+    value: str
+    pieces: tuple[Piece, ...] = ()
+    computed: bool = False
+
+    def text(self, span: Span) -> Text:
+        """The fragment as a text of its own."""
+        return Text(value=self.value, span=span, pieces=self.pieces)
+
+
+_NULL = _Fragment("NULL")
+
+
+def _joined(fragments: Iterable[_Fragment]) -> _Fragment:
+    """The fragments one after the other."""
+    values: list[str] = []
+    pieces: list[Piece] = []
+    length = 0
+    computed = False
+    for fragment in fragments:
+        values.append(fragment.value)
+        pieces += [_moved(piece, length) for piece in fragment.pieces]
+        length += len(fragment.value)
+        computed = computed or fragment.computed
+    return _Fragment("".join(values), tuple(pieces), computed)
+
+
+def _moved(piece: Piece, by: int) -> Piece:
+    return Piece(
+        value_start=piece.value_start + by,
+        length=piece.length,
+        source_start=piece.source_start,
+        source_end=piece.source_end,
+    )
+
+
+def _listed(fragments: Sequence[_Fragment]) -> _Fragment:
+    """The fragments with commas between them."""
+    comma = _Fragment(", ")
+    return _joined([part for fragment in fragments for part in (comma, fragment)][1:])
+
+
+def _called(function: str, argument: _Fragment) -> _Fragment:
+    return _joined((_Fragment(f"{function}("), argument, _Fragment(")")))
+
+
+def _concatenated(elements: Sequence[_Fragment]) -> _Fragment:
+    """Text expressions as one; NULL among several is nothing. Flat, however many there are."""
+    if len(elements) == 1:
+        return elements[0]
+    whole = (_Fragment("pg_catalog.array_to_string(ARRAY["), _listed(elements), _Fragment("], '')"))
+    return replace(_joined(whole), computed=True)
+
+
+def _copied(text: Text, start: int, end: int) -> _Fragment:
+    """A run of a text as it stands."""
+    pieces: list[Piece] = []
+    for piece in text.pieces:
+        first, last = max(piece.value_start, start), min(piece.value_start + piece.length, end)
+        if first >= last:
+            continue
+        cut = piece.value_start + piece.length - last
+        pieces.append(
+            Piece(
+                value_start=first - start,
+                length=last - first,
+                source_start=piece.source_start + first - piece.value_start,
+                source_end=piece.source_end - cut if cut else piece.source_end,
+            )
+        )
+    return _Fragment(text.value[start:end], tuple(pieces))
+
+
+def _quoted(value: str) -> str:
+    doubled = value.replace("'", "''")
+    return "E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in doubled else f"'{doubled}'"
+
+
+def _constant(value: str, known: Known) -> list[_Fragment]:
+    """A text that is no template as literals; cut where one would refer to something."""
+    cuts = [
+        found.start() + 1 for found in IN_TEXT.finditer(value) if known(found["escaped"] or found["name"])
+    ]
+    ends = [*cuts, len(value)]
+    return [_Fragment(_quoted(value[start:end])) for start, end in zip([0, *cuts], ends, strict=True)]
+
+
+def _json_constant(value: str, known: Known) -> _Fragment:
+    """A JSON text that is no template, as jsonb."""
+    text = _concatenated(_constant(value, known))
+    return _Fragment(f"{text.value}::pg_catalog.jsonb")
+
+
+def _literal(text: Text, start: int, end: int) -> _Fragment:
+    """A run of a text as a literal, whatever standard_conforming_strings is."""
+    escaped = "\\" in text.value[start:end]
+    parts = [_Fragment("E'" if escaped else "'")]
+    position = start
+    for match in _BACKSLASH_OR_QUOTE.finditer(text.value, start, end):
+        # The character itself ends the run; the second one has no place of its own.
+        parts += (_copied(text, position, match.end()), _Fragment(match[0]))
+        position = match.end()
+    return _joined((*parts, _copied(text, position, end), _Fragment("'")))
+
+
+# Texts and what they refer to
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """`text[start:end]`: a reference, or text between references (`is_rows` is None)."""
+
+    text: Text
+    start: int
+    end: int
+    is_rows: bool | None = None
+
+    @property
+    def refers(self) -> bool:
+        return self.is_rows is not None
+
+    @property
+    def value(self) -> str:
+        return self.text.value[self.start : self.end]
+
+
+def _split(text: Text, known: Known, *, is_url: bool = False) -> list[_Run]:
+    """A text, cut into references and what is between them.
+
+    `$$name` becomes two runs that are cut in the middle: `$` and what is behind the second `$`. In a URL the
+    first `?` begins the query also in front of a reference.
+    """
+    value = text.value
+    runs: list[_Run] = []
+    asked = False
+    begin = 0
+    for found in IN_TEXT.finditer(value):
+        start, end = found.span()
+        if not known(found["escaped"] or found["name"]):
+            continue
+        if found["escaped"]:
+            runs.append(_Run(text, begin, start + 1))
+            begin = start + 2
+            continue
+        asked = asked or "?" in value[begin:start] or "#" in value[begin:start]
+        if is_url and not asked and value[end - 1] == "?" and _BEGINS_A_QUERY.match(value, end):
+            end -= 1
+        if begin < start:
+            runs.append(_Run(text, begin, start))
+        runs.append(_Run(text, start, end, reference_of(value[start:end]).rows))
+        begin = end
+    if begin < len(value) or not runs:
+        runs.append(_Run(text, begin, len(value)))
+    return runs
+
+
+def _refers(runs: Sequence[_Run]) -> bool:
+    """Whether a text is more than a constant: it refers to something, or has `$$name` in it."""
+    return len(runs) > 1 or runs[0].refers
+
+
+def _is_lone(runs: Sequence[_Run]) -> bool:
+    return len(runs) == 1 and runs[0].refers
+
+
+def _in_text(runs: Sequence[_Run], write: Callable[[_Run], _Fragment]) -> list[_Fragment]:
+    """The elements of a text; `write` says what a reference becomes."""
+    return [write(run) if run.refers else _literal(run.text, run.start, run.end) for run in runs]
+
+
+def _in_json(
+    runs: Sequence[_Run], write: Callable[[_Run], _Fragment], write_text: Callable[[_Run], _Fragment]
+) -> list[_Fragment]:
+    """The elements of a JSON text; inside of a string a reference is escaped text."""
+
+    def written(run: _Run, inside: bool) -> _Fragment:
+        return _called("df._json_inside", write_text(run)) if inside else write(run)
+
+    return [
+        written(run, inside) if run.refers else _literal(run.text, run.start, run.end)
+        for run, inside in _with_strings(runs)
+    ]
+
+
+def _with_strings(runs: Sequence[_Run]) -> list[tuple[_Run, bool]]:
+    """The runs of a JSON text, each with whether it begins inside of a string."""
+    found: list[tuple[_Run, bool]] = []
+    inside = False
+    for run in runs:
+        found.append((run, inside))
+        if not run.refers:
+            for match in _IN_JSON.finditer(run.text.value, run.start, run.end):
+                inside ^= match[0] == '"'
+    return found
+
+
+def _is_json_text(runs: Sequence[_Run]) -> bool:
+    """Whether a text is JSON once its references have values."""
+    skeleton = [
+        ("" if inside else "null") if run.refers else run.value for run, inside in _with_strings(runs)
+    ]
+    try:
+        read_json("".join(skeleton), _NESTING_MAX)
+    except JsonFault:
+        return False
+    return True
+
+
+# What a reference becomes
+
+
+def _reference(run: _Run) -> _Fragment:
+    return replace(_copied(run.text, run.start, run.end), computed=True)
+
+
+def _json_of(run: _Run) -> _Fragment:
+    """The value as JSON text."""
+    if run.is_rows:
+        rows = (
+            "(SELECT df._rows_part(pg_catalog.array_agg(pg_catalog.row_to_json(r.*)::pg_catalog.text)) FROM "
+        )
+        return _joined((_Fragment(rows), _reference(run), _Fragment(" AS r)")))
+    return _called("df._json_part", _called("pg_catalog.json_build_array", _reference(run)))
+
+
+def _text_of(run: _Run) -> _Fragment:
+    """The value as text."""
+    if run.is_rows:
+        return _json_of(run)
+    return _called("df._text_part", _called("pg_catalog.json_build_array", _reference(run)))
+
+
+def _data_json(run: _Run) -> _Fragment:
+    """The value as JSON text, in a request."""
+    return _called("df._no_secret", _json_of(run))
+
+
+def _data_text(run: _Run) -> _Fragment:
+    """The value as text, in a request."""
+    return _called("df._no_secret", _text_of(run))
+
+
+def _data_bytes(run: _Run) -> _Fragment:
+    """The value as the base64 of a part's data."""
+    if run.is_rows:
+        return _data_text(run)
+    head = "(SELECT df._data_part(s.v::pg_catalog.text, pg_catalog.pg_typeof(s.v)) FROM (SELECT "
+    return _joined((_Fragment(head), _reference(run), _Fragment(" AS v) AS s)")))
+
+
+# The arguments of a request
+
+
+def _url(url: Text, known: Known) -> _Fragment:
+    def written(run: _Run) -> _Fragment:
+        return _data_text(run) if run.start == 0 else _called("df._url_part", _text_of(run))
+
+    return _concatenated(_in_text(_split(url, known, is_url=True), written))
+
+
+def _body(body: Text, known: Known, *, is_json: bool) -> _Fragment:
+    runs = _split(body, known)
+    if is_json:
+        return _concatenated(_in_json(runs, _data_json, _data_text))
+    return _concatenated(_in_text(runs, _data_text))
+
+
+def _headers(tree: Http) -> list[tuple[str, Json]]:
+    return [] if tree.headers is None else _pairs(tree.headers)
+
+
+def _pairs(written: str) -> list[tuple[str, Json]]:
+    """The names and values of a JSON object; none where a text is no object as it stands."""
+    try:
+        found = read_json(written, _NESTING_MAX)
+    except JsonFault:
+        return []
+    return list(found.pairs) if isinstance(found, JsonObject) else []
+
+
+def _is_json(headers: Sequence[tuple[str, Json]], body: Text | None) -> bool:
+    for name, value in headers:
+        if name.lower() == "content-type" and isinstance(value, str):
+            return JSON_TYPE.fullmatch(value) is not None
+    return body is not None and body.value.lstrip()[:1] in ("{", "[")
+
+
+def _headers_value(headers: Sequence[tuple[str, Json]], written: str, known: Known) -> _Fragment:
+    templates = [name for name, value in headers if isinstance(value, str) and _refers(_of(value, known))]
+    if not templates:
+        return _json_constant(written, known)
+    object_ = _concatenated(_object(headers, frozenset(templates), known, _data_text))
+    return _called("pg_catalog.jsonb_strip_nulls", _joined((object_, _Fragment("::pg_catalog.jsonb"))))
+
+
+def _parts(written: str, known: Known) -> _Fragment:
+    parts = read_json(written, _NESTING_MAX)
+    elements: list[_Fragment] = []
+    for part in parts.items if isinstance(parts, JsonArray) else ():
+        elements.append(_Fragment(_quoted(", " if elements else "[")))
+        if isinstance(part, JsonObject):
+            elements += _object(part.pairs, _TEMPLATES_OF_A_PART, known, _data_text, data=_data_bytes)
+        else:
+            elements += _constant(write_jsonb(part), known)
+    if not any(element.computed for element in elements):
+        return _json_constant(written, known)
+    elements.append(_Fragment(_quoted("]")))
+    return _joined((_concatenated(elements), _Fragment("::pg_catalog.jsonb")))
+
+
+def _object(
+    pairs: Sequence[tuple[str, Json]],
+    templates: frozenset[str],
+    known: Known,
+    write: Callable[[_Run], _Fragment],
+    *,
+    data: Callable[[_Run], _Fragment] | None = None,
+) -> list[_Fragment]:
+    """The elements of a JSON object, in which the values of the keys `templates` are templates.
+
+    `data` says what a reference becomes that is all of `data_b64`.
+    """
+    elements: list[_Fragment] = []
+    for number, (key, value) in enumerate(pairs):
+        head = f"{', ' if number else '{'}{quote_json(key)}: "
+        runs = _of(value, known) if isinstance(value, str) and key in templates else None
+        if runs is None or not _refers(runs):
+            elements += _constant(head + write_jsonb(value), known)
+        elif _is_lone(runs):
+            alone = data if data is not None and key == "data_b64" else write
+            elements += (*_constant(head, known), _called("df._json_text", alone(runs[0])))
+        else:
+            text = _concatenated(_in_text(runs, write))
+            elements += (*_constant(head, known), _called("df._json_text", text))
+    elements.append(_Fragment(_quoted("}" if pairs else "{}")))
+    return elements
+
+
+def _of(value: str, known: Known) -> list[_Run]:
+    """The runs of a text without a place in the source."""
+    return _split(Text(value=value), known)

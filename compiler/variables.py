@@ -1,0 +1,140 @@
+"""Variables of `df.setvar`: `{name}` in the texts of an expression, replaced by the values of its start.
+
+A value is put in as it is, in one pass from left to right: what it brings along is not looked at for further
+variables, and is then compiled like everything else. A `{name}` without a value stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+
+from dfc.compiler.ast import Expression, Http, Sql, Text
+from dfc.compiler.json_text import Json, JsonArray, JsonObject, read_json, write_jsonb
+
+Variables = Mapping[str, str]
+
+NO_VARIABLES: Variables = {}
+
+_PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PART_KEYS = ("name", "filename", "data_b64")
+
+
+def spliced(tree: Expression, variables: Variables) -> Expression:
+    """The expression with values in its statements and requests. Names and the values of breaks stay."""
+    if not variables:
+        return tree
+    done: list[Expression] = []
+    todo: list[tuple[Expression, bool]] = [(tree, False)]
+    while todo:
+        node, ready = todo.pop()
+        if not ready:
+            todo.append((node, True))
+            todo.extend((child, False) for child in reversed(children(node)))
+            continue
+        count = len(children(node))
+        parts = done[len(done) - count :]
+        del done[len(done) - count :]
+        done.append(_with_values(_with_children(node, parts), variables))
+    return done[0]
+
+
+def template_texts(tree: Expression) -> Iterator[Text]:
+    """The texts of an expression that have a `{name}` in them, in written order."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        todo.extend(reversed(children(node)))
+        match node:
+            case Sql():
+                texts = [node.query]
+            case Http():
+                # Headers and parts have no place of their own: that of the request is theirs.
+                documents = [Text(value=text, span=node.span) for text in (node.headers, node.parts) if text]
+                texts = [node.url, *documents, *([node.body] if node.body is not None else [])]
+            case _:
+                continue
+        yield from (text for text in texts if _PLACE.search(text.value))
+
+
+def children(node: Expression) -> list[Expression]:
+    """The expressions that a node is made of, in written order."""
+    found: list[Expression] = []
+    for field in fields(node):
+        value: object = getattr(node, field.name)
+        if isinstance(value, Expression):
+            found.append(value)
+        elif isinstance(value, tuple):
+            found += [item for item in value if isinstance(item, Expression)]  # pyright: ignore
+    return found
+
+
+def _with_children(node: Expression, parts: list[Expression]) -> Expression:
+    """The node with other children in place of its own."""
+    if not parts:
+        return node
+    left = iter(parts)
+    changed: dict[str, object] = {}
+    for field in fields(node):
+        value: object = getattr(node, field.name)
+        if isinstance(value, Expression):
+            changed[field.name] = next(left)
+        elif isinstance(value, tuple) and any(isinstance(item, Expression) for item in value):  # pyright: ignore
+            changed[field.name] = tuple([next(left) for _ in value])  # pyright: ignore
+    return replace(node, **changed)  # pyright: ignore
+
+
+def _with_values(node: Expression, variables: Variables) -> Expression:
+    match node:
+        case Sql():
+            return replace(node, query=_text(node.query, variables))
+        case Http():
+            return replace(
+                node,
+                url=_text(node.url, variables),
+                body=None if node.body is None else _text(node.body, variables),
+                headers=_document(node.headers, variables, None),
+                parts=_document(node.parts, variables, _PART_KEYS),
+            )
+        case _:
+            return node
+
+
+def _text(text: Text, variables: Variables) -> Text:
+    value = _value(text.value, variables)
+    return text if value == text.value else Text(value=value, span=text.span)
+
+
+def _value(text: str, variables: Variables) -> str:
+    return _PLACE.sub(lambda found: variables.get(found[1], found[0]), text)
+
+
+def _document(text: str | None, variables: Variables, keys: tuple[str, ...] | None) -> str | None:
+    """JSON text with values in the strings that stand under `keys`; None: under any."""
+    if text is None or _PLACE.search(text) is None:
+        return text
+    return write_jsonb(_json(read_json(text), variables, keys))
+
+
+def _json(value: Json, variables: Variables, keys: tuple[str, ...] | None) -> Json:
+    """Headers and parts are flat, so that the recursion is."""
+    match value:
+        case JsonArray(items=items):
+            return JsonArray(items=tuple([_json(item, variables, keys) for item in items]))
+        case JsonObject(pairs=pairs):
+            return JsonObject(
+                pairs=tuple(
+                    [
+                        (
+                            key,
+                            _value(item, variables)
+                            if isinstance(item, str) and (keys is None or key in keys)
+                            else item,
+                        )
+                        for key, item in pairs
+                    ]
+                )
+            )
+        case _:
+            return value

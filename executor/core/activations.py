@@ -1,0 +1,259 @@
+"""Activations: attempts of a step's work by its policy, up to its record of completion or failure."""
+
+from __future__ import annotations
+
+from dfc.compiler.plan import (
+    DEFAULT_POLICY,
+    AtomicNode,
+    Delivery,
+    HttpNode,
+    Node,
+    OnError,
+    Policy,
+    Request,
+    RetryNode,
+    SqlNode,
+)
+from dfc.executor import retry
+from dfc.executor.core.tree import (
+    ACTIVATIONS,
+    INTERRUPTIBLE,
+    CorruptJournal,
+    Given,
+    Job,
+    Kind,
+    Reach,
+    State,
+    Task,
+    add_job,
+    drop_job,
+    move_job,
+    note_record,
+    settle,
+)
+from dfc.executor.journal import (
+    NOTHING,
+    Attempted,
+    Begun,
+    Completed,
+    Due,
+    Failed,
+    Result,
+    Retrying,
+    Rows,
+    StepError,
+    Value,
+)
+from dfc.executor.states import JobState, TaskState
+
+
+def policy_of(node: Node) -> Policy:
+    """The policy of a node's activations."""
+    match node:
+        case SqlNode() | HttpNode() | AtomicNode() | RetryNode():
+            return node.policy
+        case _:
+            return DEFAULT_POLICY
+
+
+def begin_step(state: State, task: Task) -> None:
+    """Begin a SQL step or a request."""
+    node = task.node
+    if isinstance(node, HttpNode):
+        computed = not isinstance(node.request, Request)
+        kind, suffix = (Kind.REQUEST, "/request") if computed else (Kind.RESPONSE, "/response")
+        ask(state, task, kind, task.path + suffix)
+    else:
+        ask(state, task, Kind.STATEMENT, task.path)
+
+
+def ask(state: State, task: Task, kind: Kind, path: str, detail: object = None) -> None:
+    """Have an activation done, unless it is recorded already, or its scope is being unwound."""
+    record = state.records.pop(path, None)
+    if isinstance(record, Completed | Failed):
+        state.agenda.append(Reach(task, kind, record, False))
+        return
+    if task.scope.reason is not None:
+        settle(state, task, TaskState.STOPPED)
+        return
+    job = add_job(state, task, kind, path, detail=detail)
+    at_most_once = policy_of(task.node).delivery is Delivery.AT_MOST_ONCE and _is_work(kind, task)
+    if path in state.begun:
+        state.begun.discard(path)
+        job.state = JobState.RECORDING
+        job.error = _ambiguous(task)
+    elif (before := state.retrying.pop(path, None)) is not None:
+        job.attempts, job.seconds, job.error = before.attempts, max(0.0, before.seconds), before.error
+        job.state = JobState.RETRYING
+    elif at_most_once:
+        job.state = JobState.BEGINNING
+
+
+def _is_work(kind: Kind, task: Task) -> bool:
+    """Whether the job has the effect that must not happen twice; the computing of a request has none."""
+    return kind in (Kind.STATEMENT, Kind.RESPONSE)
+
+
+def _ambiguous(task: Task) -> StepError:
+    return StepError(
+        step=task.node.id,
+        message=f"step `{task.node.id}` had begun when its worker was lost, and may have happened",
+        sqlstate=retry.AMBIGUOUS,
+        hint="It is not repeated because of `delivery => 'at_most_once'`. Look, and retry or compensate.",
+    )
+
+
+def attempted(state: State, event: Attempted) -> None:
+    """An attempt has ended without a record: wait for another one, or record the failure."""
+    job = state.jobs.get(event.path)
+    if job is None:
+        raise CorruptJournal(f"an attempt of `{event.path}` has ended that nobody asked for")
+    if job.state is JobState.STOPPING:
+        stopped(state, event.path)
+        return
+    if job.kind not in ACTIVATIONS:
+        raise CorruptJournal(f"`{event.path}` is no activation that could be attempted")
+    error = job.error = event.error
+    seconds = _seconds_to_wait(state, job, event)
+    if seconds is None:
+        move_job(state, job, JobState.RECORDING)
+        return
+    if event.retry_after_seconds is not None:
+        seconds = max(seconds, event.retry_after_seconds)
+    job.seconds = seconds
+    must_note = policy_of(job.task.node).delivery is Delivery.AT_MOST_ONCE and _is_work(job.kind, job.task)
+    lost = event.transient and retry.is_lost(error.sqlstate)
+    noted = must_note or (seconds >= retry.RECORDED_SECONDS and not lost)
+    move_job(state, job, JobState.NOTING if noted else JobState.RETRYING)
+
+
+def _seconds_to_wait(state: State, job: Job, event: Attempted) -> float | None:
+    """How long to wait for the next attempt, None when there is none."""
+    policy = policy_of(job.task.node)
+    sqlstate = event.error.sqlstate
+    if event.transient and retry.is_lost(sqlstate):
+        # Of an attempt that may have had an effect that nobody sees, nothing is known.
+        once = policy.delivery is Delivery.AT_MOST_ONCE and _is_work(job.kind, job.task)
+        if once and _leaves_traces(job):
+            job.error = _ambiguous(job.task)
+            return None
+        job.losses += 1
+        if job.losses >= retry.LOST_ATTEMPTS_MAX:
+            return None
+        return retry.delay(state.instance, job.path, job.losses, policy)
+    job.attempts += 1
+    # What `retry_on` says of a request depends on its method and response: its runner has decided.
+    decided = job.kind is Kind.RESPONSE
+    if not (event.transient if decided else retry.repeats(policy, sqlstate, transient=event.transient)):
+        return None
+    if job.attempts >= retry.attempts_max(policy):
+        return None
+    return retry.delay(state.instance, job.path, job.attempts, policy)
+
+
+def _leaves_traces(job: Job) -> bool:
+    """Whether the effect of a lost attempt would be there without its checkpoint."""
+    node = job.task.node
+    return not (isinstance(node, SqlNode) and node.body.form.value != "autocommit")
+
+
+def noted(state: State, event: Retrying) -> None:
+    """A failed attempt is recorded: wait."""
+    job = state.jobs.get(event.path)
+    if job is None or job.state is not JobState.NOTING:
+        raise CorruptJournal(f"no failed attempt of `{event.path}` was to be recorded")
+    if job.task.scope.reason is not None:
+        give_up(state, job)
+        return
+    job.seconds = event.seconds
+    move_job(state, job, JobState.RETRYING)
+
+
+def due(state: State, event: Due) -> None:
+    """The wait for an attempt is over."""
+    job = state.jobs.get(event.path)
+    if job is None or job.state is not JobState.RETRYING:
+        return
+    again = policy_of(job.task.node).delivery is Delivery.AT_MOST_ONCE and _is_work(job.kind, job.task)
+    move_job(state, job, JobState.BEGINNING if again else JobState.RUNNING)
+
+
+def begun(state: State, event: Begun) -> None:
+    """That an attempt begins is recorded."""
+    job = state.jobs.get(event.path)
+    if job is None or job.state is not JobState.BEGINNING:
+        raise CorruptJournal(f"no beginning of `{event.path}` was to be recorded")
+    if job.task.scope.reason is not None:
+        give_up(state, job)
+        return
+    move_job(state, job, JobState.RUNNING)
+
+
+def stop(state: State, job: Job) -> bool:
+    """Stop an activation whose scope is unwound, as far as it can be. Whether the shell has to be told."""
+    match job.state:
+        case JobState.RETRYING:
+            give_up(state, job)
+            return True
+        case JobState.RUNNING if job.kind in INTERRUPTIBLE:
+            job.state = JobState.STOPPING
+            state.changed.pop(job.path, None)
+            return True
+        case _:
+            return False
+
+
+def stopped(state: State, path: str) -> None:
+    """What was interrupted has ended, and has left no record."""
+    job = state.jobs.get(path)
+    if job is None:
+        raise CorruptJournal(f"`{path}` has been stopped, and nobody had asked for it")
+    give_up(state, job)
+
+
+def give_up(state: State, job: Job) -> None:
+    """The activation ends here, without a record; its task with it."""
+    drop_job(state, job)
+    if job.task.state is TaskState.OPEN and job.kind in ACTIVATIONS:
+        settle(state, job.task, TaskState.STOPPED)
+
+
+def recorded(state: State, event: Completed | Failed) -> None:
+    """The record of an activation has come."""
+    job = state.jobs.get(event.path)
+    if job is None or job.kind not in ACTIVATIONS:
+        raise CorruptJournal(f"`{event.path}` is recorded, and no such activation is under way")
+    drop_job(state, job)
+    state.agenda.append(Reach(job.task, job.kind, event, job.rider))
+
+
+def reach(state: State, turn: Reach) -> None:
+    """Take in the record of a step or request."""
+    task, record = turn.task, turn.record
+    note_record(task, record.path, record.number)
+    if isinstance(record, Failed):
+        fail(state, task, record.error)
+    elif turn.kind is Kind.REQUEST:
+        task.work = record.result
+        ask(state, task, Kind.RESPONSE, f"{task.path}/response")
+    else:
+        keep = task.node.id in state.kept
+        settle(state, task, TaskState.COMPLETED, Given(record.path, record.result if keep else None))
+
+
+def fail(state: State, task: Task, error: StepError) -> None:
+    """A step has failed for good: what comes after it goes on, or does not."""
+    policy = policy_of(task.node)
+    if policy.on_error is OnError.CONTINUE and not isinstance(task.node, RetryNode):
+        settle(state, task, TaskState.COMPLETED, Given(NOTHING, Value(json="null"), error))
+    else:
+        settle(state, task, TaskState.FAILED, error=error)
+
+
+def request_of(task: Task) -> Request | Rows | None:
+    """What a response answers; None where the computed requests were not brought back."""
+    assert isinstance(task.node, HttpNode)
+    if isinstance(task.node.request, Request):
+        return task.node.request
+    result: Result | None = task.work if isinstance(task.work, Rows) else None
+    return result

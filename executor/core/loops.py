@@ -1,0 +1,383 @@
+"""Loops with their breaks, and retries of a whole part: rounds, one after the other, in bounded state."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from dfc.compiler.plan import BreakNode, LoopNode, RetryNode, SqlBody
+from dfc.executor import retry
+from dfc.executor.actions import Position
+from dfc.executor.core import activations, exact
+from dfc.executor.core.branches import read
+from dfc.executor.core.tree import (
+    CorruptJournal,
+    Given,
+    Job,
+    Kind,
+    Reason,
+    Role,
+    Scope,
+    State,
+    Task,
+    add_job,
+    drop_job,
+    frame_of,
+    hand_up,
+    move_job,
+    open_scope,
+    outcome_of,
+    pass_on,
+    settle,
+)
+from dfc.executor.core.truth import truth, truth_of_shape
+from dfc.executor.core.unwinding import unwind
+from dfc.executor.journal import (
+    Cell,
+    Completed,
+    Constant,
+    Decided,
+    Positioned,
+    Shape,
+    StepError,
+    Value,
+)
+from dfc.executor.states import JobState, TaskState
+
+FOLDED_ROUNDS = 8
+"""After so many rounds their records are forgotten, in one go."""
+
+EMPTY_ROUND = "DF519"
+
+
+@dataclass(slots=True, eq=False)
+class Rounds:
+    """What a loop or retry keeps. `forgettable` are the records of rounds that are over."""
+
+    round: int = 1
+    carry: dict[str, Given] = field(default_factory=dict[str, Given])
+    forgettable: list[str] = field(default_factory=list[str])
+    over: int = 0
+    """Rounds whose records are in `forgettable`."""
+    body: Scope | None = None
+    broken: Decided | None = None
+    break_task: Task | None = None
+    error: StepError | None = None
+
+
+def rounds_of(task: Task) -> Rounds:
+    """What is kept about a loop or retry."""
+    assert isinstance(task.work, Rounds)
+    return task.work
+
+
+# Loops
+
+
+def begin_loop(state: State, task: Task) -> None:
+    """Begin, or go on in the round that the records show."""
+    work = task.work = Rounds()
+    position = state.records.pop(f"{task.path}/round", None)
+    if isinstance(position, Positioned):
+        work.round = position.round
+        work.carry = {node: _carried(state, shape) for node, shape in position.carry.items()}
+        work.forgettable = [path for shape in position.carry.values() for path in paths_in(shape)]
+    decision = f"{task.path}/decision"
+    state.deciders[decision] = task
+    decided = state.records.pop(decision, None)
+    if isinstance(decided, Decided):
+        work.broken = decided
+    _open_round(state, task, work)
+
+
+def _carried(state: State, shape: Shape) -> Given:
+    record = state.records.get(shape) if isinstance(shape, str) else None
+    return Given(shape, record.result if isinstance(record, Completed) else None)
+
+
+def paths_in(shape: Shape) -> list[str]:
+    """The paths of the records that a shape consists of."""
+    found: list[str] = []
+    todo: list[Shape] = [shape]
+    while todo:
+        part = todo.pop()
+        match part:
+            case str():
+                found.append(part)
+            case Cell(path=path):
+                found.append(path)
+            case tuple():
+                todo.extend(part)
+            case Constant():
+                pass
+    return found
+
+
+def _open_round(state: State, task: Task, work: Rounds) -> None:
+    assert isinstance(task.node, LoopNode)
+    broken = work.broken is not None and json.loads(work.broken.value)["round"] == work.round
+    work.body = open_scope(
+        state,
+        task.node.body,
+        role=Role.BODY,
+        owner=task,
+        parent=task.scope,
+        frame=f"{task.path}[{work.round}]/",
+        number=work.round,
+        boundary=True,
+        reason=Reason.BREAK if broken else None,
+    )
+    work.body.carry = work.carry
+
+
+def close_loop(state: State, task: Task, scope: Scope) -> None:
+    """A round, or the condition behind it, has come to its end."""
+    work = rounds_of(task)
+    body = work.body
+    assert body is not None
+    outcome = outcome_of(scope)
+    broken = work.broken is not None and json.loads(work.broken.value)["round"] == work.round
+    if outcome is TaskState.COMPLETED and scope.role is Role.BODY and not broken:
+        condition = task.node.condition if isinstance(task.node, LoopNode) else None
+        if condition is not None:
+            open_scope(state, condition, role=Role.WHILE, owner=task, parent=scope, frame=scope.frame)
+            return
+        _next_round(state, task, work)
+    elif outcome is TaskState.COMPLETED and not broken:
+        _look_at_condition(state, task, work, scope)
+    elif broken:
+        _leave(state, task, work)
+    else:
+        hand_up(task, body)
+        task.number = max(task.number, body.commits, scope.commits)
+        work.forgettable += body.records
+        _end(state, task, work)
+        settle(state, task, outcome, error=scope.result.error)
+
+
+def _look_at_condition(state: State, task: Task, work: Rounds, scope: Scope) -> None:
+    given = scope.result.given
+    assert given is not None
+    known = truth(given.result) if given.result is not None else truth_of_shape(given.shape)
+    if known is None:
+        read(state, task, given)
+    else:
+        go_on(state, task, known)
+
+
+def go_on(state: State, task: Task, holds: bool) -> None:
+    """The condition behind a round is known."""
+    work = rounds_of(task)
+    if holds:
+        _next_round(state, task, work)
+        return
+    assert work.body is not None
+    _end_round(task, work, work.body)
+    _finish(state, task, work, work.body.result.given)
+
+
+def _next_round(state: State, task: Task, work: Rounds) -> None:
+    body = work.body
+    assert body is not None
+    if not body.records:
+        message = f"loop `{task.node.id}` has had a round without any step, and would repeat it for ever"
+        error = StepError(step=task.node.id, message=message, sqlstate=EMPTY_ROUND)
+        _end(state, task, work)
+        settle(state, task, TaskState.FAILED, error=error)
+        return
+    _end_round(task, work, body)
+    work.round += 1
+    _fold(state, task, work)
+    _open_round(state, task, work)
+
+
+def _end_round(task: Task, work: Rounds, body: Scope) -> None:
+    """A round is over: its values are carried on, its undos end with it."""
+    assert isinstance(task.node, LoopNode)
+    task.number = max(task.number, body.commits)
+    work.carry = {**work.carry, **body.values}
+    if task.node.keep_undos and body.undos:
+        hand_up(task, body)
+    else:
+        work.forgettable += body.records
+        work.over += 1
+    body.undos = []
+
+
+def _fold(state: State, task: Task, work: Rounds) -> None:
+    """Now and then, have the records of rounds that are over forgotten, but for what is carried on."""
+    path = f"{task.path}/round"
+    if work.over < FOLDED_ROUNDS or path in state.jobs:
+        return
+    carry = {node: given.shape for node, given in work.carry.items() if given.error is None}
+    kept = {path for shape in carry.values() for path in paths_in(shape)}
+    forget = tuple(path for path in work.forgettable if path not in kept)
+    job = add_job(state, task, Kind.POSITION, path)
+    job.detail = Position(path=path, round=work.round, carry=carry, forget=forget)
+    work.forgettable = [path for path in dict.fromkeys(work.forgettable) if path in kept]
+    work.over = 0
+
+
+def _leave(state: State, task: Task, work: Rounds) -> None:
+    """The loop has been broken out of."""
+    assert work.broken is not None and work.body is not None
+    value = exact.read_shape(exact.read(work.broken.value)["value"])
+    _end_round(task, work, work.body)
+    result = Value(json=value.json) if isinstance(value, Constant) else None
+    _finish(state, task, work, Given(value, result))
+
+
+def _finish(state: State, task: Task, work: Rounds, given: Given | None) -> None:
+    """The loop has come to its end."""
+    task.scope.values.update(work.carry)
+    _end(state, task, work)
+    settle(state, task, TaskState.COMPLETED, given)
+
+
+def _end(state: State, task: Task, work: Rounds) -> None:
+    """What is left of the rounds is forgotten with the frame around the loop."""
+    state.deciders.pop(f"{task.path}/decision", None)
+    frame_of(task.scope).records += [*work.forgettable, f"{task.path}/round", f"{task.path}/decision"]
+
+
+# Breaks
+
+
+def begin_break(state: State, task: Task) -> None:
+    """Compute the value, then have the break recorded."""
+    assert isinstance(task.node, BreakNode)
+    if isinstance(task.node.value, SqlBody):
+        activations.ask(state, task, Kind.BREAK_VALUE, task.path)
+    else:
+        _break(state, task, Constant(json=task.node.value))
+
+
+def break_value(state: State, task: Task, path: str) -> None:
+    """The value has been computed."""
+    _break(state, task, Cell(path=path, column=None))
+
+
+def _break(state: State, task: Task, value: Shape) -> None:
+    assert isinstance(task.node, BreakNode)
+    loop = task.scope.owner
+    while loop is not None and not (isinstance(loop.node, LoopNode) and loop.node.id == task.node.loop):
+        loop = loop.scope.owner
+    if loop is None:
+        raise CorruptJournal(f"`{task.path}` is in no loop `{task.node.loop}`")
+    work = rounds_of(loop)
+    if work.broken is not None:
+        if json.loads(work.broken.value)["node"] == task.path:
+            work.break_task = task
+        settle(state, task, TaskState.STOPPED)
+        return
+    if task.scope.reason is not None:
+        settle(state, task, TaskState.STOPPED)
+        return
+    path = f"{loop.path}/decision"
+    if path in state.jobs:
+        # Another break of the same round is about to win; what is unwound then ends this one.
+        return
+    job = add_job(state, task, Kind.DECISION, path)
+    node = json.dumps(task.path, ensure_ascii=False)
+    job.value = f'{{"round": {work.round}, "node": {node}, "value": {exact.shape_text(value)}}}'
+
+
+def broken(state: State, loop: Task, decided: Decided) -> None:
+    """A break is recorded: leave the round."""
+    work = rounds_of(loop)
+    work.broken = decided
+    node = json.loads(decided.value)["node"]
+    job = state.jobs.get(decided.path)
+    if job is not None:
+        if job.task.path == node:
+            work.break_task = job.task
+        drop_job(state, job)
+        settle(state, job.task, TaskState.STOPPED)
+    for child in list(loop.children):
+        if not child.ended:
+            unwind(state, child, Reason.BREAK)
+
+
+# Retries
+
+
+def begin_retry(state: State, task: Task) -> None:
+    """Begin, or go on with the attempt that the records show."""
+    work = task.work = Rounds()
+    position = state.records.pop(f"{task.path}/round", None)
+    if not isinstance(position, Positioned):
+        _open_attempt(state, task, work)
+        return
+    work.round, work.error = position.round, position.error
+    if position.seconds > 0 and task.scope.reason is None:
+        job = add_job(state, task, Kind.POSITION, f"{task.path}/round", JobState.RETRYING)
+        job.seconds = position.seconds
+    else:
+        _open_attempt(state, task, work)
+
+
+def _open_attempt(state: State, task: Task, work: Rounds) -> None:
+    assert isinstance(task.node, RetryNode)
+    work.body = open_scope(
+        state,
+        task.node.body,
+        role=Role.BODY,
+        owner=task,
+        parent=task.scope,
+        frame=f"{task.path}[{work.round}]/",
+        number=work.round,
+        boundary=True,
+    )
+
+
+def close_retry(state: State, task: Task, scope: Scope) -> None:
+    """An attempt has come to its end."""
+    node, work, error = task.node, rounds_of(task), scope.result.error
+    assert isinstance(node, RetryNode)
+    if outcome_of(scope) is not TaskState.FAILED or error is None or not _again(node, work, error, scope):
+        hand_up(task, scope)
+        work.forgettable += scope.records
+        _end(state, task, work)
+        pass_on(state, task, scope)
+        return
+    path = f"{task.path}/round"
+    seconds = retry.delay(state.instance, path, work.round, node.policy)
+    work.round += 1
+    work.error = error
+    job = add_job(state, task, Kind.POSITION, path)
+    job.seconds = seconds
+    job.detail = Position(
+        path=path,
+        round=work.round,
+        carry={},
+        forget=tuple(scope.records),
+        seconds=seconds,
+        error=error,
+    )
+
+
+def _again(node: RetryNode, work: Rounds, error: StepError, scope: Scope) -> bool:
+    if scope.reason is not None or work.round >= retry.attempts_max(node.policy):
+        return False
+    transient = retry.is_transient(error.sqlstate)
+    if retry.matches(node.policy.no_retry_on, error.sqlstate, transient=transient):
+        return False
+    return node.policy.retry_on is None or retry.matches(
+        node.policy.retry_on, error.sqlstate, transient=transient
+    )
+
+
+def positioned(state: State, job: Job, event: Positioned) -> None:
+    """A failed attempt of a retry is recorded: wait."""
+    if job.task.scope.reason is not None:
+        drop_job(state, job)
+        settle(state, job.task, TaskState.STOPPED)
+        return
+    job.seconds = event.seconds
+    move_job(state, job, JobState.RETRYING)
+
+
+def attempt_due(state: State, job: Job) -> None:
+    """The wait for the next attempt of a retry is over."""
+    drop_job(state, job)
+    _open_attempt(state, job.task, rounds_of(job.task))

@@ -1,0 +1,181 @@
+"""Unwinding: a scope ends before its work is done, or fails, and what has to be undone at its end runs.
+
+What happens when (docs/reference.md has the table): open work is stopped, then undos that are registered at
+the boundary run one by one, the last committed first, and then the owner of the scope goes on (a try with
+`catch` or `finally`, a race with its winner, ...).
+"""
+
+from __future__ import annotations
+
+import json
+
+from dfc.compiler.plan import (
+    ArmsMode,
+    ArmsNode,
+    CompensateNode,
+    LoopNode,
+    MapNode,
+    OnError,
+    RetryNode,
+    TimeoutNode,
+    TryNode,
+)
+from dfc.executor.actions import Interrupt
+from dfc.executor.core import activations
+from dfc.executor.core.tree import (
+    ACTIVATIONS,
+    Closed,
+    CorruptJournal,
+    Job,
+    Kind,
+    Reason,
+    Role,
+    Scope,
+    State,
+    Task,
+    Undo,
+    add_job,
+    drop_job,
+    open_scope,
+    outcome_of,
+    settle,
+)
+from dfc.executor.journal import Decided
+from dfc.executor.states import JobState, TaskState
+
+END = "/decision"
+"""The path of the decision how the instance ends, recorded before its undos run."""
+
+
+def unwind(state: State, scope: Scope, reason: Reason) -> None:
+    """End a scope before its work is done: stop what runs, let nothing begin."""
+    todo: list[tuple[Scope, bool]] = [(scope, True)]
+    while todo:
+        here, origin = todo.pop()
+        if here.ended or here.reason is not None or (here.shielded and not origin):
+            continue
+        here.reason, here.origin = reason, origin
+        for task in here.tasks:
+            if task.state is TaskState.OPEN:
+                for job in list(task.jobs.values()):
+                    _stop(state, job)
+                todo.extend([(child, False) for child in reversed(task.children)])
+                if task.state is TaskState.OPEN and not task.jobs and not task.children:
+                    settle(state, task, TaskState.STOPPED)
+
+
+def _stop(state: State, job: Job) -> None:
+    """Stop a job, as far as it can be. Recordings come to their end."""
+    if job.kind in ACTIVATIONS:
+        if activations.stop(state, job):
+            state.interrupts.append(Interrupt(path=job.path))
+    elif job.state is JobState.RETRYING:
+        state.interrupts.append(Interrupt(path=job.path))
+        drop_job(state, job)
+
+
+def ended(state: State, scope: Scope) -> None:
+    """All tasks of a scope have settled: undo what has to be undone here, then close it."""
+    chosen = _to_undo(scope)
+    if not chosen:
+        state.agenda.append(Closed(scope))
+        return
+    gone = {id(undo) for undo in chosen}
+    scope.undos = [undo for undo in scope.undos if id(undo) not in gone]
+    scope.undoing = sorted(chosen, key=lambda undo: undo.number)
+    if scope.role is Role.ROOT:
+        status = "cancelled" if scope.reason is Reason.CANCEL else "failed"
+        if not isinstance(state.records.pop(END, None), Decided):
+            job = add_job(state, scope.result, Kind.DECISION, END)
+            job.value = json.dumps({"status": status})
+            return
+    undo_next(state, scope)
+
+
+def _to_undo(scope: Scope) -> list[Undo]:
+    """Which of the undos that are registered at a scope run at its end."""
+    if not scope.undos:
+        return []
+    outcome = outcome_of(scope)
+    node = None if scope.owner is None else scope.owner.node
+    match scope.role, node:
+        case Role.ROOT, _:
+            # All may have completed before a cancel request that counts all the same.
+            runs = outcome is not TaskState.COMPLETED or scope.reason is not None
+        case (Role.UNDO, _) | (Role.BODY, TryNode()):
+            runs = outcome is not TaskState.COMPLETED
+        case Role.BODY, RetryNode():
+            runs = outcome is TaskState.FAILED
+        case Role.BODY, TimeoutNode():
+            runs = scope.origin
+        case Role.ARM, ArmsNode(mode=ArmsMode.RACE):
+            runs = scope.origin or outcome is TaskState.FAILED
+        case Role.ARM, ArmsNode():
+            # One that has completed has done so before the decision or after it: nobody knows later.
+            runs = scope.origin and outcome is not TaskState.COMPLETED
+        case Role.ITEM, MapNode(on_error=OnError.CONTINUE):
+            runs = outcome is TaskState.FAILED
+        case Role.BODY, LoopNode() if scope.origin and scope.reason is Reason.BREAK:
+            return [undo for undo in scope.undos if not _leads_to_break(scope, undo)]
+        case _:
+            runs = False
+    return list(scope.undos) if runs else []
+
+
+def _leads_to_break(round: Scope, undo: Undo) -> bool:
+    """Whether a compensation stands on the way to the break that ended the round, and not beside it."""
+    on_the_way: set[int] = set()
+    here = _break_of(round)
+    while here is not None:
+        layout, stack = here.scope.layout, [here.index]
+        while stack:
+            index = stack.pop()
+            task = here.scope.tasks[index]
+            if id(task) not in on_the_way:
+                on_the_way.add(id(task))
+                stack.extend(layout.after[index])
+        here = None if here.scope is round else here.scope.owner
+    task: Task | None = undo.task
+    while task is not None:
+        if id(task) in on_the_way:
+            return True
+        task = None if task.scope is round else task.scope.owner
+    return False
+
+
+def _break_of(round: Scope) -> Task | None:
+    assert round.owner is not None
+    work = round.owner.work
+    found = getattr(work, "break_task", None)
+    return found if isinstance(found, Task) else None
+
+
+def undo_next(state: State, scope: Scope) -> None:
+    """Run the next undo of a scope, or close it."""
+    if not scope.undoing:
+        state.agenda.append(Closed(scope))
+        return
+    undo = scope.undoing.pop()
+    assert isinstance(undo.task.node, CompensateNode)
+    undo_scope = open_scope(
+        state,
+        undo.task.node.undo,
+        role=Role.UNDO,
+        owner=undo.task,
+        parent=undo.body,
+        frame=undo.task.scope.frame,
+        boundary=True,
+        shielded=True,
+    )
+    undo_scope.undoes_for = scope
+
+
+def undone(state: State, scope: Scope) -> None:
+    """An undo has come to its end; one that failed is noted, and the others go on."""
+    around = scope.undoes_for
+    if around is None:
+        raise CorruptJournal("an undo belongs to nothing")
+    state.undone += 1
+    if outcome_of(scope) is TaskState.FAILED and scope.result.error is not None:
+        state.undo_errors.append(scope.result.error)
+    undo_next(state, around)

@@ -1,0 +1,348 @@
+"""Performs single actions through the ports, and says what came of them as events.
+
+After an attempt whose outcome is unknown the journal is read before anything else is done. Until the store
+answers, no attempt is counted: a database that is away fails nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar, assert_never
+
+from dfc.executor import retry, sqlstates
+from dfc.executor.actions import (
+    Action,
+    EndItem,
+    EndMap,
+    FetchItems,
+    Finish,
+    Interrupt,
+    Position,
+    ReadResult,
+    RecordAttempt,
+    RecordBeginning,
+    RecordDecision,
+    RecordFailure,
+    RunAtomic,
+    RunItems,
+    RunSql,
+    SendHttp,
+    Sources,
+    StartTimer,
+    StoreItems,
+    Wait,
+)
+from dfc.executor.core.asking import statements_of
+from dfc.executor.decide import begin_atomic, pending, step
+from dfc.executor.journal import (
+    AtomicDone,
+    Attempted,
+    CancelRequested,
+    Completed,
+    Constant,
+    Decided,
+    Event,
+    ItemEnded,
+    Items,
+    Recorded,
+    Result,
+    ResultRead,
+    Rows,
+    Shape,
+    StepError,
+    Stopped,
+    Value,
+)
+from dfc.executor.ports import (
+    AlreadyRecorded,
+    Answer,
+    Beaten,
+    Claim,
+    FenceLost,
+    HttpRunner,
+    SqlRunner,
+    StepFailed,
+    Store,
+    Transaction,
+    Transient,
+    Unreachable,
+)
+
+Activation = RunSql | RunAtomic | RunItems | StoreItems | SendHttp | EndMap
+Recording = (
+    RecordDecision
+    | RecordBeginning
+    | RecordAttempt
+    | StartTimer
+    | Position
+    | FetchItems
+    | EndItem
+    | ReadResult
+)
+Work = Activation | Recording | RecordFailure
+Interruptible = RunSql | RunAtomic | RunItems | SendHttp
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came of an action: events in the order in which they count, or the end of the instance."""
+
+    events: tuple[Event, ...] = ()
+    finished: bool = False
+
+
+class Performer:
+    """Performs the actions of one claimed instance.
+
+    `pause` waits, and ends the caller when it has to stop.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        store: Store,
+        sql: SqlRunner,
+        http: HttpRunner,
+        *,
+        pause: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._claim = claim
+        self._store = store
+        self._sql = sql
+        self._http = http
+        self._pause = pause
+
+    async def perform(self, action: Work, step_id: str) -> Came:
+        """Do one thing. Raises FenceLost."""
+        match action:
+            case RunSql() | RunAtomic() | RunItems() | StoreItems() | SendHttp() | EndMap():
+                return await self._activate(action, step_id)
+            case RecordFailure():
+                return await self._record_failure(action)
+            case _:
+                return Came((await self._record(action),))
+
+    async def came_of(self, action: Interruptible) -> Event:
+        """What has come of an attempt that was interrupted: it may have committed all the same."""
+        if isinstance(action, RunAtomic):
+            return await self._look_up_atomic(action) or Stopped(path=action.path)
+        return await self.look_up(action.path) or Stopped(path=action.path)
+
+    async def finish(self, finish: Finish) -> None:
+        """End the instance, however long it takes to reach the store. Raises FenceLost."""
+        await self.insist(lambda: self._store.finish(self._claim, finish))
+
+    async def insist(self, ask: Callable[[], Awaitable[_T]], path: str = "") -> _T:
+        """The store's answer, however long it takes to get one."""
+        failures = 0
+        while True:
+            try:
+                return await ask()
+            except Transient:
+                failures += 1
+            await self._pause(retry.delay(self._claim.instance, path, failures))
+
+    async def look_up(self, path: str) -> Recorded | None:
+        """What the journal says about an activation; waits for a store that does not answer."""
+        return await self.insist(lambda: self._store.record_of(self._claim, path))
+
+    # Activations
+
+    async def _activate(self, action: Activation, step_id: str) -> Came:
+        refusals = 0
+        while True:
+            try:
+                return self._answered(await self._attempt(action))
+            except StepFailed as failure:
+                return Came(
+                    (
+                        Attempted(
+                            path=action.path,
+                            error=replace(failure.error, step=step_id),
+                            transient=failure.retryable,
+                            retry_after_seconds=failure.retry_after_seconds,
+                        ),
+                    )
+                )
+            except Unreachable:
+                refusals += 1
+            except Beaten:
+                return await self._beaten(action)
+            except Transient as problem:
+                message, sqlstate = str(problem), problem.sqlstate
+                break
+            except AlreadyRecorded:
+                if isinstance(action, RunSql) and isinstance(action.rider, EndItem):
+                    return _item_has_ended(action, action.rider)
+                message = "the step has a checkpoint that its journal does not show"
+                sqlstate = sqlstates.RECORDED
+                break
+            except FenceLost as problem:
+                if not isinstance(action, RunSql | RunItems | RunAtomic):
+                    raise
+                # A step can make its own session say so (it may call df.checkpoint itself). Were it believed,
+                # the instance would be dropped while its fence stays ours. The store knows: it raises below.
+                message, sqlstate = str(problem), sqlstates.FENCE_LOST
+                break
+            await self._pause(retry.delay(self._claim.instance, action.path, refusals))
+        known = await self._look_up_activation(action)
+        if known is not None:
+            return Came((known,))
+        error = StepError(step=step_id, message=message, sqlstate=sqlstate)
+        return Came((Attempted(path=action.path, error=error, transient=True),))
+
+    async def _attempt(self, action: Activation) -> Answer | AtomicDone:
+        match action:
+            case RunSql():
+                await self._take_turn(action)
+                ready = replace(action, sources=await self._at_hand(action.sources))
+                return await self._sql.run(self._claim, ready)
+            case RunItems():
+                ready = replace(action, sources=await self._at_hand(action.sources))
+                return await self._sql.run_items(self._claim, ready)
+            case RunAtomic():
+                await self._take_turn(action)
+                return await self._run_atomic(action)
+            case StoreItems():
+                ready = replace(action, source=await self._result(action.source))
+                return await self._store.store_items(self._claim, ready)
+            case SendHttp():
+                await self._take_turn(action)
+                return await self._http.send(self._claim, action)
+            case EndMap():
+                return await self._store.end_map(self._claim, action)
+            case _:
+                assert_never(action)
+
+    async def _take_turn(self, action: RunSql | RunAtomic | SendHttp) -> None:
+        limit = action.policy.rate_limit
+        if limit is None or (isinstance(action, RunSql) and action.path.endswith("/request")):
+            return
+        key = action.policy.rate_key or f"step {action.path.rsplit(']/', 1)[-1].split('/')[0]}"
+        count, seconds = limit.count, limit.seconds
+        wait = await self.insist(lambda: self._store.take_turn(self._claim, key, count, seconds))
+        if wait > 0:
+            await self._pause(wait)
+
+    async def _at_hand(self, sources: Sources) -> dict[str, Result]:
+        return {source: await self._result(value) for source, value in sources.items()}
+
+    async def _result(self, value: Result | Shape) -> Result:
+        match value:
+            case Rows() | Value() | Items():
+                return value
+            case Constant():
+                return Value(json=value.json)
+            case _:
+                return await self.insist(lambda: self._store.result_of(self._claim, value))
+
+    async def _run_atomic(self, action: RunAtomic) -> AtomicDone:
+        sources = await self._at_hand(action.sources)
+
+        async def work(transaction: Transaction) -> None:
+            state = begin_atomic(action, sources)
+            todo: deque[Action] = deque(pending(state))
+            while todo:
+                wanted = todo.popleft()
+                match wanted:
+                    case RunSql():
+                        todo.extend(step(state, await transaction.run(wanted)))
+                    case Finish(status="completed"):
+                        return
+                    case Finish(error=StepError() as error):
+                        raise StepFailed(error)
+                    case _:
+                        raise AssertionError(f"{wanted} inside of a transaction")
+
+        return await self._sql.run_atomic(self._claim, action, work)
+
+    async def _beaten(self, action: Activation) -> Came:
+        """A rival has won: its decision comes first."""
+        rider = action.rider if isinstance(action, RunSql) else None
+        assert isinstance(rider, RecordDecision)
+        decided = await self.insist(lambda: self._store.record_decision(self._claim, rider))
+        return Came((decided, Stopped(path=action.path)))
+
+    async def _look_up_activation(self, action: Activation) -> Event | None:
+        if isinstance(action, RunAtomic):
+            return await self._look_up_atomic(action)
+        return await self.look_up(action.path)
+
+    async def _look_up_atomic(self, action: RunAtomic) -> AtomicDone | None:
+        """All records of the transaction, if it has committed."""
+        records: list[Completed] = []
+        for path in statements_of(action.block, action.frame):
+            record = await self.look_up(path)
+            if isinstance(record, Completed):
+                records.append(record)
+        return AtomicDone(path=action.path, records=tuple(records)) if records else None
+
+    def _answered(self, answer: Answer | AtomicDone) -> Came:
+        if isinstance(answer, AtomicDone):
+            return Came((answer,))
+        if answer.finished:
+            return Came(finished=True)
+        events: list[Event] = []
+        if answer.cancel_reason is not None:
+            # It had committed before the record: after the record alone the core might want another end.
+            events.append(CancelRequested(reason=answer.cancel_reason))
+        if answer.decided is not None:
+            events.append(answer.decided)
+        events.append(answer.event)
+        if answer.item is not None:
+            events.append(answer.item)
+        return Came(tuple(events))
+
+    # Recordings
+
+    async def _record_failure(self, action: RecordFailure) -> Came:
+        failures = 0
+        while True:
+            try:
+                return self._answered(await self._store.record_failure(self._claim, action))
+            except (AlreadyRecorded, Transient):
+                failures += 1
+            if (record := await self.look_up(action.path)) is not None:
+                return Came((record,))
+            await self._pause(retry.delay(self._claim.instance, action.path, failures))
+
+    async def _record(self, action: Recording) -> Event:
+        """Recordings are idempotent: they are repeated until the store has answered."""
+        claim, store = self._claim, self._store
+        match action:
+            case RecordDecision():
+                return await self.insist(lambda: store.record_decision(claim, action), action.path)
+            case RecordBeginning():
+                return await self.insist(lambda: store.record_beginning(claim, action), action.path)
+            case RecordAttempt():
+                return await self.insist(lambda: store.record_attempt(claim, action), action.path)
+            case StartTimer():
+                return await self.insist(lambda: store.start_timer(claim, action), action.path)
+            case Position():
+                return await self.insist(lambda: store.position(claim, action), action.path)
+            case FetchItems():
+                return await self.insist(lambda: store.fetch_items(claim, action), action.path)
+            case EndItem():
+                return await self.insist(lambda: store.end_item(claim, action), action.path)
+            case ReadResult(path=path, shape=shape):
+                result = await self.insist(lambda: store.result_of(claim, shape), action.path)
+                return ResultRead(path=path, result=result)
+            case _:
+                assert_never(action)
+
+
+def _item_has_ended(action: RunSql, rider: EndItem) -> Came:
+    """An earlier attempt has committed, and its item with it; the effect of this one is rolled back."""
+    event = Completed(number=0, path=action.path, result=None)
+    return Came((event, ItemEnded(path=rider.path, item=rider.item)))
+
+
+def is_work(action: Action) -> bool:
+    """Whether an action takes a place among what is done at the same time."""
+    return not isinstance(action, Wait | Interrupt | Finish)
+
+
+__all__ = ["Came", "Decided", "Interruptible", "Performer", "Work", "is_work"]

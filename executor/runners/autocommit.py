@@ -1,0 +1,151 @@
+"""Runs a statement outside of a transaction: VACUUM, CREATE INDEX CONCURRENTLY, a CALL that commits.
+
+Three exchanges: the guard and the session's settings; the statement alone; its checkpoint. A crash between
+the second and the third means that the statement runs again: at least once, not exactly once. To keep that
+window small, a checkpoint that cannot be written is tried again, on another session where need be, and a
+cancel that comes when the statement has run lets the checkpoint be written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from dfc.executor import retry
+from dfc.executor.actions import RunSql
+from dfc.executor.bind import Bound, Mode
+from dfc.executor.compose import compose_checkpoint
+from dfc.executor.ports import Answer, Transient, Unreachable
+from dfc.executor.runners.answers import answer_of
+from dfc.executor.runners.around import Around, guard, outside, statement_limit
+from dfc.executor.runners.hygiene import Replace, cleaned, exchange
+from dfc.executor.runners.meaning import meaning
+from dfc.executor.runners.statements import Statements, inside
+from dfc.executor.runners.step import Limit, Step
+from dfc.executor.session import ConnectionLost, Message, ServerError, Session
+from dfc.executor.sqlstates import LOST
+
+ATTEMPTS_MAX: Final = 4
+"""How often the guard is sent on one session."""
+
+CHECKPOINT_ATTEMPTS_MAX: Final = 5
+"""How often a session is looked for that takes the checkpoint of a statement that has run."""
+
+OnSession = Callable[[Callable[[Session], Awaitable[Answer]]], Awaitable[Answer]]
+
+
+class Autocommit:
+    """One activation outside of a transaction, on as many sessions as it takes."""
+
+    def __init__(self, statements: Statements, step: Step, action: RunSql) -> None:
+        self._statements = statements
+        self._step = step
+        self._action = action
+        # Where the statement is running; how many rows it has affected, when it has run.
+        self._running: Session | None = None
+        self._affected: int | None = None
+        self._cancelled = False
+
+    async def run(self, on_session: OnSession) -> Answer:
+        """Run on sessions from `on_session`. Raises as `ports.SqlRunner.run`.
+
+        Cancelling the call cancels the statement; when that has run before, its checkpoint is written.
+        """
+        task = asyncio.ensure_future(self._insist(on_session))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await self._stop(task)
+            raise
+
+    async def _stop(self, task: asyncio.Future[Answer]) -> None:
+        self._cancelled = True
+        try:
+            if self._running is not None:
+                await self._running.interrupt()
+            elif self._affected is None:
+                task.cancel()
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
+        finally:
+            if task.done() and not task.cancelled():
+                task.exception()  # read here, so that it does not warn
+
+    async def _insist(self, on_session: OnSession) -> Answer:
+        step = self._step
+        attempts = 0
+        while True:
+            try:
+                return await on_session(self._run_on)
+            except Transient as error:
+                attempts += 1
+                if self._affected is None:
+                    raise
+                if self._cancelled or attempts >= CHECKPOINT_ATTEMPTS_MAX:
+                    message = f"the statement has run, but its checkpoint could not be written: {error}"
+                    raise Transient(message, error.sqlstate) from None
+            await asyncio.sleep(retry.delay(step.claim.instance, step.path, attempts))
+
+    async def _run_on(self, session: Session) -> Answer:
+        if self._affected is None:
+            await self._run_statement(session)
+        return await self._write_checkpoint(session)
+
+    async def _run_statement(self, session: Session) -> None:
+        step = self._step
+        now = asyncio.get_running_loop().time
+        limit = statement_limit(step, now())
+        try:
+            bound = await self._prepare(session, limit)
+        except ConnectionLost as error:
+            # A session that was lost while it was idle, more often than not: this attempt has not begun.
+            raise Unreachable(f"the connection was lost before the statement: {error}", LOST) from None
+        self._running = session
+        try:
+            [answer] = await session.exchange(Message(bound.text))
+            self._affected = answer.affected
+        except ServerError as error:
+            position = error.fields.position
+            where = None if position is None else inside(bound, position - 1)
+            raise meaning(step.path, error, limit=limit, now=now(), position=where) from None
+        finally:
+            self._running = None
+
+    async def _prepare(self, session: Session, limit: Limit | None) -> Bound:
+        """Make the session ready for the statement, which has none of a transaction's own settings."""
+        step = self._step
+        now = asyncio.get_running_loop().time
+        attempts = 0
+        while True:
+            attempts += 1
+            around: Around | None = None
+            try:
+                bound = await self._statements.bound(session, step, Mode.LITERAL)
+                around = outside(step, limit, now())
+                await session.exchange(*around.before)
+                return bound
+            except ServerError as error:
+                if attempts >= ATTEMPTS_MAX or not await cleaned(session, around, error):
+                    raise meaning(step.path, error, around=around, limit=limit, now=now()) from None
+
+    async def _write_checkpoint(self, session: Session) -> Answer:
+        step = self._step
+        composed = compose_checkpoint()
+        values = (str(self._affected), *step.values)
+        message = Message(composed.text, values, composed.types, prepare=True)
+        around = Around((guard(step.claim),), guard=0)
+        attempts = 0
+        while True:
+            attempts += 1
+            if not session.alive:
+                raise Replace
+            try:
+                answer = await exchange(session, around, message)
+                return answer_of(session, self._action, None, answer)
+            except ServerError as error:
+                if attempts >= ATTEMPTS_MAX or not await cleaned(session, around, error):
+                    raise meaning(step.path, error, around=around) from None

@@ -1,0 +1,183 @@
+"""What a reference finds in a result: a value with its type, as text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, NoReturn, cast
+
+from dfc.compiler.plan import Parameter, Use
+from dfc.executor.journal import Rows, StepError, Value
+from dfc.executor.ports import StepFailed
+from dfc.executor.quoting import Number, read_json, write_json
+
+BOOL: Final = 16
+BIGINT: Final = 20
+TEXT: Final = 25
+NUMERIC: Final = 1700
+JSONB: Final = 3802
+
+NO_ROWS: Final = "P0002"
+IS_NULL: Final = "22004"
+NO_COLUMN: Final = "42703"
+WRONG_KIND: Final = "42809"
+NOT_TEXT: Final = "22P05"
+NOT_A_NAME: Final = "42602"
+
+
+class Scalar(NamedTuple):
+    """A value in the text form of its type; `text` is None for NULL, `oid` where the type is not known."""
+
+    text: str | None
+    oid: int | None
+
+
+NULL: Final = Scalar(None, None)
+
+
+class Asker(NamedTuple):
+    """Who refers: the path of the step, and its statement."""
+
+    step: str
+    sql: str
+
+    def fail(self, parameter: Parameter, sqlstate: str, why: str) -> NoReturn:
+        """The step fails because of a reference."""
+        written = self.sql[parameter.start : parameter.end].replace("?", "")
+        hint = None
+        if sqlstate in (NO_ROWS, IS_NULL) and not parameter.optional:
+            hint = f"Write `{written}?` where NULL is a valid value."
+        raise StepFailed(
+            StepError(
+                step=self.step,
+                message=f"step `{self.step}` needs `{written}`, but {why}",
+                sqlstate=sqlstate,
+                hint=hint,
+                position=parameter.start,
+            )
+        )
+
+
+def scalar(asker: Asker, parameter: Parameter, source: Rows | Value | None) -> Scalar:
+    """The one value that a reference wants; None: the source has not run."""
+    if parameter.use is Use.ERROR:
+        return _error(parameter, source)
+    if source is None:
+        if not parameter.optional:
+            asker.fail(parameter, NO_ROWS, f"step `{parameter.source}` has not run")
+        return NULL
+    if isinstance(source, Value):
+        return _json(asker, parameter, source)
+    if parameter.use is Use.ROW_COUNT:
+        return Scalar(str(source.row_count), BIGINT)
+    return _cell(asker, parameter, source)
+
+
+def column_keys(columns: Sequence[str]) -> tuple[str, ...]:
+    """Names that are unique: a repeated one gets `_2`, `_3`, as results are shown (df._result_json)."""
+    keys: list[str] = []
+    for column in columns:
+        key, suffix = column, 1
+        while key in keys or (suffix > 1 and key in columns):
+            suffix += 1
+            key = f"{column}_{suffix}"
+        keys.append(key)
+    return tuple(keys)
+
+
+def _cell(asker: Asker, parameter: Parameter, source: Rows) -> Scalar:
+    if not source.columns:
+        if parameter.column is None:
+            return Scalar(str(source.row_count), BIGINT)
+        asker.fail(parameter, NO_COLUMN, f"step `{parameter.source}` returns no columns")
+    index = 0
+    if parameter.column is not None:
+        keys = column_keys(source.columns)
+        if parameter.column not in keys:
+            names = ", ".join(f"`{key}`" for key in keys)
+            why = f"step `{parameter.source}` has no column `{parameter.column}`; its columns are {names}"
+            asker.fail(parameter, NO_COLUMN, why)
+        index = keys.index(parameter.column)
+    if not source.cells:
+        if not parameter.optional:
+            asker.fail(parameter, NO_ROWS, f"step `{parameter.source}` has returned no rows")
+        return Scalar(None, source.types[index])
+    cell = source.cells[index]
+    if cell is None and not parameter.optional:
+        column = column_keys(source.columns)[index]
+        why = f"`{column}` of the first row of step `{parameter.source}` is NULL"
+        asker.fail(parameter, IS_NULL, why)
+    return Scalar(cell, source.types[index])
+
+
+def _json(asker: Asker, parameter: Parameter, source: Value) -> Scalar:
+    if parameter.use is Use.ROW_COUNT:
+        return Scalar(str(len(elements(asker, parameter, source))), BIGINT)
+    if parameter.column is None:
+        if source.json == "null":
+            return _null(asker, parameter)
+        return Scalar(source.json, JSONB)
+    value = _read(asker, parameter, source)
+    if value is None and parameter.optional:
+        return NULL
+    if not isinstance(value, dict):
+        why = f"the result of step `{parameter.source}` is not an object with a field `{parameter.column}`"
+        asker.fail(parameter, WRONG_KIND, why)
+    fields = cast(dict[str, object], value)
+    if parameter.column not in fields:
+        if parameter.optional:
+            return NULL
+        names = ", ".join(f"`{name}`" for name in fields)
+        why = f"the result of step `{parameter.source}` has no field `{parameter.column}`; it has {names}"
+        asker.fail(parameter, NO_COLUMN, why)
+    return _field(asker, parameter, fields[parameter.column])
+
+
+def elements(asker: Asker, parameter: Parameter, source: Value) -> list[object]:
+    """The elements of a JSON array, where a row set is wanted."""
+    value = _read(asker, parameter, source)
+    if not isinstance(value, list):
+        asker.fail(parameter, WRONG_KIND, f"the result of step `{parameter.source}` is not a row set")
+    return cast(list[object], value)
+
+
+def _read(asker: Asker, parameter: Parameter, source: Value) -> object:
+    try:
+        return read_json(source.json)
+    except ValueError as error:
+        asker.fail(parameter, NOT_TEXT, f"the result of step `{parameter.source}` cannot be read: {error}")
+
+
+def _field(asker: Asker, parameter: Parameter, found: object) -> Scalar:
+    match found:
+        case None:
+            return _null(asker, parameter)
+        case bool():
+            return Scalar("true" if found else "false", BOOL)
+        case Number():
+            return Scalar(str(found), NUMERIC)
+        case str():
+            if "\0" in found or any("\ud800" <= character <= "\udfff" for character in found):
+                why = f"`{parameter.column}` of step `{parameter.source}` holds what PostgreSQL cannot store"
+                asker.fail(parameter, NOT_TEXT, why)
+            return Scalar(found, TEXT)
+        case _:
+            return Scalar(write_json(found), JSONB)
+
+
+def _null(asker: Asker, parameter: Parameter) -> Scalar:
+    if not parameter.optional:
+        what = f"`{parameter.column}` of step" if parameter.column else "the result of step"
+        asker.fail(parameter, IS_NULL, f"{what} `{parameter.source}` is null")
+    return NULL
+
+
+def _error(parameter: Parameter, source: Rows | Value | None) -> Scalar:
+    """A part of a step's error, NULL when it has not failed."""
+    value = read_json(source.json) if isinstance(source, Value) else None
+    if not isinstance(value, dict):
+        return Scalar(None, TEXT)
+    name = (parameter.column or "message").removeprefix("error.")
+    found = cast(dict[str, object], value).get(name)
+    if found is None or isinstance(found, str):
+        return Scalar(found, TEXT)
+    return Scalar(write_json(found), JSONB)

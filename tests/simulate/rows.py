@@ -1,0 +1,115 @@
+"""The rows of an instance in the model of the database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dfc.compiler.plan import Plan
+from dfc.executor.actions import Finish
+from dfc.executor.journal import Completed, Decided, Failed, Rows, Shape, StepError, Value
+from tests.simulate.fates import Fates
+from tests.simulate.history import History
+from tests.simulate.places import Places
+from tests.simulate.values import Given, text_of
+
+
+@dataclass(slots=True)
+class ItemRow:
+    """An item of a map, with its outcome when it has ended."""
+
+    number: int
+    value: Rows | Value
+    ended: bool = False
+    result: Given | None = None
+    error: StepError | None = None
+
+    @property
+    def text(self) -> str | None:
+        """Its result in a form that can be compared."""
+        return None if self.result is None else text_of(self.result)
+
+
+@dataclass(slots=True)
+class PositionRow:
+    """Where a loop or retry stands."""
+
+    round: int
+    carry: Mapping[str, Shape]
+    due: float
+    error: StepError | None
+
+
+@dataclass(slots=True)
+class AttemptRow:
+    """How many attempts of an activation have ended without effect."""
+
+    attempts: int
+    due: float
+    error: StepError
+
+
+@dataclass(slots=True)
+class Instance:
+    """A row of df.instances with its fence, its request, and all that lasts of it."""
+
+    id: str
+    plan: Plan
+    fates: Fates
+    places: Places
+    input: str | None = None
+    status: str = "pending"
+    token: bytes | None = None
+    worker: int | None = None
+    parked_until: float | None = None
+    cancel: str | None = None
+    finish: Finish | None = None
+    result: Given | None = None
+
+    records: dict[str, Completed | Failed | Decided] = field(
+        default_factory=dict[str, Completed | Failed | Decided]
+    )
+    timers: dict[str, float] = field(default_factory=dict[str, float])
+    positions: dict[str, PositionRow] = field(default_factory=dict[str, PositionRow])
+    attempts: dict[str, AttemptRow] = field(default_factory=dict[str, AttemptRow])
+    begun: dict[str, None] = field(default_factory=dict[str, None])
+    items: dict[str, list[ItemRow]] = field(default_factory=dict[str, list[ItemRow]])
+
+    # What only the simulator sees
+    history: History = field(default_factory=History)
+    executions: dict[str, int] = field(default_factory=dict[str, int])
+    after_end: list[str] = field(default_factory=list[str])
+
+    @property
+    def ended(self) -> bool:
+        return self.finish is not None
+
+    def item(self, path: str, number: int) -> ItemRow:
+        """An item of the map at a path."""
+        return self.items[path][number - 1]
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Delete all rows under these paths."""
+        for path in paths:
+            for rows in (self.records, self.timers, self.positions, self.attempts, self.begun, self.items):
+                rows.pop(path, None)
+
+    def map_result(self, path: str, rows: Sequence[ItemRow]) -> Value:
+        """What a map gives: the array of its items' results, or their numbers where that is too large."""
+        if self.fates.large(path):
+            failed = sum(row.error is not None for row in rows)
+            return Value(json=json.dumps({"count": len(rows), "failed": failed}))
+        return Value(json=json.dumps([_shown(row) for row in rows]))
+
+    def paths(self) -> set[str]:
+        """The paths of all rows."""
+        found: set[str] = set()
+        for rows in (self.records, self.timers, self.positions, self.attempts, self.begun, self.items):
+            found |= rows.keys()
+        return found
+
+
+def _shown(row: ItemRow) -> Any:
+    return None if row.text is None else json.loads(row.text)

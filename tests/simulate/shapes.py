@@ -1,0 +1,116 @@
+"""Shapes and sources of the model: where a result is, turned into the result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from dfc.executor.actions import FetchItems
+from dfc.executor.journal import (
+    Cell,
+    Completed,
+    Constant,
+    Item,
+    Items,
+    ItemsFetched,
+    Result,
+    Rows,
+    Shape,
+    StepError,
+    Value,
+)
+from dfc.executor.ports import StepFailed
+from tests.simulate.places import where
+from tests.simulate.rows import Instance
+from tests.simulate.values import Given, text_of
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+NONE: Mapping[str, Completed] = {}
+
+
+def assembled(instance: Instance, shape: Shape, fresh: Mapping[str, Completed] = NONE) -> Given:
+    """The result that a shape describes. `fresh`: records that are being written."""
+    match shape:
+        case Constant(json=text):
+            return Value(json=text)
+        case Cell(path=path, column=column):
+            rows = _record(instance, path, fresh)
+            assert isinstance(rows, Rows), f"`{path}` of {instance.id} is not rows"
+            index = 0 if column is None else rows.columns.index(column)
+            cell = rows.cells[index]
+            return Rows(columns=("v",), types=(rows.types[index],), cells=(cell,), row_count=1)
+        case str():
+            return _record(instance, shape, fresh)
+        case tuple():
+            return [assembled(instance, part, fresh) for part in shape]
+
+
+def _record(instance: Instance, path: str, fresh: Mapping[str, Completed]) -> Rows | Value:
+    record = fresh.get(path) or instance.records.get(path)
+    if not isinstance(record, Completed):
+        raise Broken(f"{instance.id}: a result of `{path}` is wanted, and there is {record}")
+    assert record.result is not None
+    assert not isinstance(record.result, Items)
+    return record.result
+
+
+def result_of(instance: Instance, shape: Shape) -> Result:
+    """The result that a shape describes, as a result."""
+    given = assembled(instance, shape)
+    return Value(json=text_of(given)) if isinstance(given, list) else given
+
+
+def resolved(instance: Instance, source: Result | Shape, fresh: Mapping[str, Completed] = NONE) -> Given:
+    """What a source of a statement stands for."""
+    match source:
+        case Rows() | Value():
+            return source
+        case Items(path=path):
+            return instance.map_result(path, instance.items[path])
+        case _:
+            return assembled(instance, source, fresh)
+
+
+def items_of(instance: Instance, action: FetchItems) -> ItemsFetched:
+    """The next items of a map."""
+    rows = instance.items[action.path]
+    wanted = [row for row in rows if row.number > action.after and (action.ended or not row.ended)]
+    error = next((row.error for row in rows if row.error is not None), None)
+    return ItemsFetched(
+        path=action.path,
+        items=tuple([Item(number=row.number, value=row.value) for row in wanted[: action.limit]]),
+        **_failed(error, sum(row.error is not None for row in rows)),
+    )
+
+
+def _failed(error: StepError | None, failed: int) -> dict[str, Any]:
+    """Under the name that the event has for it."""
+    return {"first_error": error} if "first_error" in ItemsFetched.__slots__ else {"failed": failed}
+
+
+def batches(source: Given, size: int, path: str) -> list[Rows | Value]:
+    """The items that a result makes."""
+    if isinstance(source, Rows):
+        width = max(len(source.columns), 1)
+        step = width * size
+        return [
+            Rows(
+                columns=source.columns,
+                types=source.types,
+                cells=source.cells[at : at + step],
+                row_count=len(source.cells[at : at + step]) // width,
+            )
+            for at in range(0, len(source.cells), step)
+        ]
+    elements = json.loads(text_of(source))
+    if not isinstance(elements, list):
+        raise StepFailed(StepError(step=where(path).node, message="not an array", sqlstate="42809"))
+    parts = cast("list[Any]", elements)
+    if size == 1:
+        return [Value(json=json.dumps(part)) for part in parts]
+    return [Value(json=json.dumps(parts[at : at + size])) for at in range(0, len(parts), size)]
