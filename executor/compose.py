@@ -52,7 +52,11 @@ _CAST_IS_OUTPUT: Final = frozenset(
 """Types whose cast to text is their output function. It is not for bool, bpchar and inet, and a user may have
 made another cast for a type of their own."""
 
-_ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+_ESCAPES: Final = re.compile(
+    r"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+"""Escapes in JSON: a backslash and a pair of surrogates (the group), or what PostgreSQL does not take."""
 
 _FIRST_USER_OID: Final = 16384
 
@@ -172,7 +176,7 @@ def rider_json(rider: Rider) -> str:
         case Finish():
             return finish_json(rider)
         case RecordDecision(path=path, value=value):
-            return _object({"decide": _object({"path": json_text(path), "value": value})})
+            return _object({"decide": _object({"path": json_text(path), "value": storable(value)})})
         case EndItem(path=path, item=item, shape=shape, error=error, forget=forget):
             ended = {"path": json_text(path), "item": str(item), "forget": json_text(forget)}
             if shape is not None:
@@ -203,7 +207,7 @@ def shape_json(shape: Shape) -> str:
         case str():
             return json_text(shape)
         case Constant(json=text):
-            return _object({"value": text})
+            return _object({"value": storable(text)})
         case Cell(path=path, column=column):
             return json_text({"path": path, "column": column})
         case _:
@@ -222,9 +226,13 @@ def _object(members: Mapping[str, str]) -> str:
 
 def json_text(value: object) -> str:
     """JSON that PostgreSQL can store: NUL becomes U+FFFD, a lone surrogate a question mark."""
-    text = json.dumps(value, ensure_ascii=False)
-    if "u0000" in text:
-        text = _ESCAPED_NUL.sub(r"\1\\ufffd", text)
+    return storable(json.dumps(value, ensure_ascii=False))
+
+
+def storable(text: str) -> str:
+    """JSON text that PostgreSQL can store and take apart."""
+    if "\\u" in text:
+        text = _ESCAPES.sub(lambda found: found[1] or r"\ufffd", text)
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 

@@ -37,6 +37,7 @@ from dfc.executor.compose import (
     json_text,
     rider_json,
     shape_json,
+    storable,
 )
 from dfc.executor.connections import conninfo_for
 from dfc.executor.decide import kept_nodes
@@ -221,7 +222,7 @@ class PostgresStore:
 
     async def record_decision(self, claim: Claim, action: RecordDecision) -> Decided:
         """See `ports.Store`."""
-        answer = await self._ask_for(claim, _RECORD_DECISION, action.path, action.value)
+        answer = await self._ask_for(claim, _RECORD_DECISION, action.path, storable(action.value))
         return Decided(
             number=answers.integer(answer, 0, 1), path=action.path, value=answers.text(answer, 0, 0)
         )

@@ -146,7 +146,7 @@ async def check_position_takes_the_place_of_the_one_before(make: MakeBench) -> N
         await bench.store.position(claim, position("l[1]/inner/round", 7, {}))
         carry: dict[str, Shape] = {
             "a": "l[1]/a",
-            "b": Constant(json='{"x": 1.50, "y": [1e400, "]}"]}'),
+            "b": Constant(json='{"x": 1.50, "y": [1e400, "]}\\\\u0000"]}'),
             "c": Cell(path="l[1]/a", column=None),
             "d": ("l[1]/a", (NOTHING, Cell(path="l[1]/a", column="answer"), ())),
         }
@@ -190,6 +190,8 @@ async def check_results_of_shapes(make: MakeBench) -> None:
 
         assert await value(Constant(json='{"a": [1, null]}')) == {"a": [1, None]}
         assert await value(NOTHING) is None
+        # What PostgreSQL does not take in a text.
+        assert await value(Constant(json='"\\u0000 \\ud800 \\ud83d\\ude00"')) == "\ufffd \ufffd \U0001f600"
         assert await value(Cell(path="l[2]/b", column="answer")) == 2
         assert await value(Cell(path="l[2]/b", column=None)) == 2
         assert await value(()) == []

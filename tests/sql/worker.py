@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import psycopg
 
@@ -96,3 +98,42 @@ def refusal(connection: Connection, query: str, *parameters: object) -> str:
         assert error.sqlstate is not None
         return error.sqlstate
     raise AssertionError(f"not refused: {query}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A claimed instance, and the worker's connection."""
+
+    worker: Connection
+    instance: str
+    token: bytes
+
+    def of(self, path: str) -> bytes:
+        """The token of an activation."""
+        return activation(self.token, path)
+
+    def step(self, connection: Connection, path: str, rider: object = None) -> None:
+        """A step's checkpoint."""
+        written = None if rider is None else json.dumps(rider)
+        connection.execute(
+            CHECKPOINT,
+            [self.of(path), self.instance, path, ["answer"], [23], ["42"], 1, written],
+        )
+
+
+def code_of(call: Callable[[], object]) -> str | None:
+    """The SQLSTATE that a call fails with, None when it does not."""
+    try:
+        call()
+    except psycopg.Error as error:
+        return error.sqlstate
+    return None
+
+
+def is_blocked(connection: Connection, pid: int) -> bool:
+    return value(connection, "SELECT cardinality(pg_blocking_pids(%s)) > 0", pid) is True
+
+
+FILL = "SELECT df.map_fill(%s, %s, %s, %s::bigint, %s, %s::oid[], %s, %s, %s)"
+RECORD_ITEMS = "SELECT df.checkpoint_items(%s, %s, %s, %s, %s::oid[], %s)"
+STORE = "SELECT df._store_items(%s, %s, %s, 1, NULL, NULL, NULL, NULL, NULL, %s)"
