@@ -7,7 +7,7 @@ BAD (fails with 22012).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
@@ -225,26 +225,27 @@ def near(seconds: float, expected: float) -> bool:
 async def everything_is_lost(bench: Bench, claim: Claim) -> None:
     """Nothing can be done any more under this claim."""
     store = bench.store
-    for call in (
-        store.history(claim, CHAIN),
-        store.record_of(claim, "a"),
-        store.result_of(claim, "a"),
-        store.record_failure(claim, failure_of("b")),
-        store.record_decision(claim, decision("r/decision", "1")),
-        store.record_beginning(claim, RecordBeginning(path="b")),
-        store.record_attempt(claim, attempt("b", 1, 1.0)),
-        store.start_timer(claim, StartTimer(path="t/timer", seconds=1.0)),
-        store.position(claim, position("l/round", 1, {}, "a", "r/decision", "m")),
-        store.store_items(claim, items_of(Value(json="[]"), path="other")),
-        store.fetch_items(claim, FetchItems(path="m", after=0, limit=1)),
-        store.end_item(claim, end_item(1, "a", "a")),
-        store.end_map(claim, EndMap(path="m", keep=True, rider=None)),
-        store.take_turn(claim, "key", 1, 60),
-        store.park(claim, 0.0, "nothing"),
-        store.finish(claim, Finish(status="completed", shape="a")),
-    ):
+    calls: tuple[Callable[[], Awaitable[object]], ...] = (
+        lambda: store.history(claim, CHAIN),
+        lambda: store.record_of(claim, "a"),
+        lambda: store.result_of(claim, "a"),
+        lambda: store.record_failure(claim, failure_of("b")),
+        lambda: store.record_decision(claim, decision("r/decision", "1")),
+        lambda: store.record_beginning(claim, RecordBeginning(path="b")),
+        lambda: store.record_attempt(claim, attempt("b", 1, 1.0)),
+        lambda: store.start_timer(claim, StartTimer(path="t/timer", seconds=1.0)),
+        lambda: store.position(claim, position("l/round", 1, {}, "a", "r/decision", "m")),
+        lambda: store.store_items(claim, items_of(Value(json="[]"), path="other")),
+        lambda: store.fetch_items(claim, FetchItems(path="m", after=0, limit=1)),
+        lambda: store.end_item(claim, end_item(1, "a", "a")),
+        lambda: store.end_map(claim, EndMap(path="m", keep=True, rider=None)),
+        lambda: store.take_turn(claim, "key", 1, 60),
+        lambda: store.park(claim, 0.0, "nothing"),
+        lambda: store.finish(claim, Finish(status="completed", shape="a")),
+    )
+    for call in calls:
         with pytest.raises(FenceLost):
-            await call
+            await call()
     for rider in (
         None,
         Finish(status="completed", shape="b"),
