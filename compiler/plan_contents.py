@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from dfc.compiler.plan import (
+    DEFAULT_POLICY,
     ArmsNode,
     AtomicNode,
     BreakNode,
@@ -182,6 +183,8 @@ def _holds(literal: Literal, parameter: Parameter) -> bool:
 
 
 def _policy(node_id: str, policy: Policy) -> Iterator[str]:
+    if policy is DEFAULT_POLICY:
+        return
     if policy.max_attempts is not None and policy.max_attempts < 1:
         yield f"`{node_id}` is attempted {policy.max_attempts} times"
     for duration in (policy.backoff, policy.max_backoff, policy.retry_after_max):

@@ -11,8 +11,8 @@ import json
 from collections.abc import Sequence
 from typing import assert_never
 
-from dfc.compiler.plan import READABLE_FORMATS as READABLE_FORMATS
 from dfc.compiler.plan import (
+    DEFAULT_POLICY,
     ArmsMode,
     ArmsNode,
     AtomicNode,
@@ -41,6 +41,7 @@ from dfc.compiler.plan import (
     ValueNode,
     blocks_of,
 )
+from dfc.compiler.plan import READABLE_FORMATS as READABLE_FORMATS
 from dfc.compiler.plan_fields import Json
 from dfc.compiler.plan_fields import PlanFormatError as PlanFormatError
 from dfc.compiler.plan_read import read
@@ -159,6 +160,8 @@ def _map(node: MapNode) -> Json:
 
 def _guarded(policy: Policy) -> Json:
     """The policy as a field, unless everything in it is as it would be anyway."""
+    if policy is DEFAULT_POLICY:
+        return {}  # the most of them
     optional: Json = {
         "max_attempts": policy.max_attempts,
         "backoff": _optional_duration(policy.backoff),

@@ -172,7 +172,7 @@ def describe(node: Node) -> str:
         case RetryNode():
             said = f"RETRY {node.id}{_policy(node.policy)}"
         case TimeoutNode():
-            said = f"TIMEOUT {node.id} ({duration_text(node.duration)})"
+            said = f"TIMEOUT {node.id} ({_duration(node.duration)})"
         case TryNode():
             said = f"TRY {node.id}"
         case CompensateNode():
@@ -182,7 +182,7 @@ def describe(node: Node) -> str:
     return said + names
 
 
-def duration_text(duration: Duration) -> str:
+def _duration(duration: Duration) -> str:
     """A duration as people write it: `1 month 2 days 1 h 3.5 s`."""
     parts: list[str] = []
     for count, unit in ((duration.months, "month"), (duration.days, "day")):
@@ -206,7 +206,7 @@ def _policy(policy: Policy) -> str:
     if policy.max_attempts is not None:
         said.append(f"{policy.max_attempts} attempt{'' if policy.max_attempts == 1 else 's'}")
     if policy.timeout is not None:
-        said.append(f"at most {duration_text(policy.timeout)}")
+        said.append(f"at most {_duration(policy.timeout)}")
     if policy.rate_limit is not None:
         said.append(f"{policy.rate_limit.count} in {policy.rate_limit.seconds} s")
     if policy.delivery is Delivery.AT_MOST_ONCE:

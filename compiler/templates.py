@@ -229,10 +229,12 @@ class _Run:
 
     @property
     def refers(self) -> bool:
+        """Whether it is a reference."""
         return self.is_rows is not None
 
     @property
     def value(self) -> str:
+        """What is written there."""
         return self.text.value[self.start : self.end]
 
 

@@ -221,10 +221,14 @@ class ReadResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Answer `Due` after this many seconds. Holds no connection."""
+    """Answer `Due` after this many seconds. Holds no connection.
+
+    `held`: the instance is not to be given up meanwhile, because the core alone knows what it waits for.
+    """
 
     path: str
     seconds: float
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

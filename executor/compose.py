@@ -7,7 +7,6 @@ the number of rows, for rows that are to be kept, cells, number and types.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, assert_never
@@ -23,9 +22,11 @@ from dfc.executor.bind import (
     quote_identifier,
     quote_literal,
 )
-from dfc.executor.journal import Cell, Constant, Shape, StepError
+from dfc.executor.journal import Shape, StepError
 from dfc.executor.limits import RESULT_ROWS_MAX
 from dfc.executor.queries import fill, query
+from dfc.executor.quoting import storable
+from dfc.executor.shapes import shape_json
 
 BYTEA: Final = 17
 INTEGER: Final = 23
@@ -51,15 +52,6 @@ _CAST_IS_OUTPUT: Final = frozenset(
 )
 """Types whose cast to text is their output function. It is not for bool, bpchar and inet, and a user may have
 made another cast for a type of their own."""
-
-_ESCAPES: Final = re.compile(
-    r"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    r"|\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})"
-)
-"""Escapes in JSON: a backslash and a pair of surrogates (the group), or what PostgreSQL does not take."""
-
-_FIRST_USER_OID: Final = 16384
-
 
 WITHIN: Final = '{"within": true}'
 """The rider of a checkpoint in a transaction of several: the fence is locked at its end (df.commit_steps)."""
@@ -201,19 +193,6 @@ def finish_json(finish: Finish) -> str:
     return _object(ending)
 
 
-def shape_json(shape: Shape) -> str:
-    """A shape: a path, an array of shapes, `{"value": ...}`, or `{"path": ..., "column": ...}`."""
-    match shape:
-        case str():
-            return json_text(shape)
-        case Constant(json=text):
-            return _object({"value": storable(text)})
-        case Cell(path=path, column=column):
-            return json_text({"path": path, "column": column})
-        case _:
-            return f"[{', '.join(map(shape_json, shape))}]"
-
-
 def carry_json(carry: Mapping[str, Shape]) -> str:
     """Shapes by node id."""
     return "{" + ", ".join(f"{json_text(id)}: {shape_json(shape)}" for id, shape in carry.items()) + "}"
@@ -227,13 +206,6 @@ def _object(members: Mapping[str, str]) -> str:
 def json_text(value: object) -> str:
     """JSON that PostgreSQL can store: NUL becomes U+FFFD, a lone surrogate a question mark."""
     return storable(json.dumps(value, ensure_ascii=False))
-
-
-def storable(text: str) -> str:
-    """JSON text that PostgreSQL can store and take apart."""
-    if "\\u" in text:
-        text = _ESCAPES.sub(lambda found: found[1] or r"\ufffd", text)
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def error_object(error: StepError) -> dict[str, object]:

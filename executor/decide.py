@@ -284,8 +284,12 @@ def _take(state: State, event: Event) -> None:
 
 def _record(state: State, event: Completed | Failed) -> None:
     job = state.jobs.get(event.path)
-    if job is not None and job.rider and isinstance(event, Completed) and maps.carries_end(job.task):
-        maps.ridden(job.task)
+    if job is not None and job.rider and isinstance(event, Completed):
+        if maps.carries_end(job.task):
+            maps.ridden(job.task)
+        elif job.task.scope.role is Role.ARM:
+            # Its decision is in the same transaction, whoever told us of the record.
+            arms.won(state, job.task, event.number)
     activations.recorded(state, event)
 
 

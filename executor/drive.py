@@ -65,6 +65,7 @@ class _Waiting:
 
     task: asyncio.Task[None]
     until: float
+    held: bool
 
 
 async def drive(claim: Claim, plan: Plan, store: Store, sql: SqlRunner, http: HttpRunner) -> Outcome:
@@ -197,7 +198,7 @@ class Driver:
         now = asyncio.get_running_loop().time()
         path, next_one = min(self._waiting.items(), key=lambda item: item[1].until)
         seconds = next_one.until - now
-        if seconds < self._park_seconds:
+        if seconds < self._park_seconds or any(waiting.held for waiting in self._waiting.values()):
             return False
         try:
             await self._store.park(self._claim, seconds, path)
@@ -272,7 +273,7 @@ class Driver:
     def _wait(self, action: Wait) -> None:
         loop = asyncio.get_running_loop()
         task = loop.create_task(self._waits(action))
-        self._waiting[action.path] = _Waiting(task, loop.time() + action.seconds)
+        self._waiting[action.path] = _Waiting(task, loop.time() + action.seconds, action.held)
 
     async def _waits(self, action: Wait) -> None:
         await self._store.wait(action.seconds)

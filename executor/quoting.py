@@ -10,6 +10,12 @@ from typing import Final, cast
 NAME_BYTES_MAX: Final = 63
 """The longest name of PostgreSQL's; it would cut off a longer one, and so mean another object."""
 
+_ESCAPES: Final = re.compile(
+    r"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+"""Escapes in JSON: a backslash and a pair of surrogates (the group), or what PostgreSQL does not take."""
+
 _PART: Final = re.compile(r'\s*+"((?:[^"]|"")+)"\s*+|([^."]+)')
 
 
@@ -80,6 +86,16 @@ def read_json(text: str) -> object:
         raise ValueError("nested too deep") from None
 
 
+def storable(text: str) -> str:
+    """A JSON text as PostgreSQL can store it and take it apart.
+
+    NUL and half a surrogate pair become U+FFFD, or a question mark where they are no escapes.
+    """
+    if "\\u" in text:
+        text = _ESCAPES.sub(lambda found: found[1] or r"\ufffd", text)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def write_json(value: object) -> str:
     """The text of what `read_json` has read."""
     match value:
@@ -96,5 +112,9 @@ def write_json(value: object) -> str:
 
 def _text(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    # Half of a surrogate pair stays an escape: it could not even be sent.
-    return json.dumps(value) if any("\ud800" <= character <= "\udfff" for character in text) else text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair stays an escape: it could not even be sent.
+        return json.dumps(value)
+    return text

@@ -13,7 +13,8 @@ Two kinds of transient errors are told apart:
   attempt counted for which there was no connection (`ports.Unreachable`).
 
 A wait of `RECORDED_SECONDS` or more is recorded with its attempt, so that it survives the worker; shorter
-ones are known to the worker alone, and one that takes over begins anew.
+ones are known to the worker alone, and one that takes over begins anew. So are losses: the instance is not
+parked while it waits after one, which it does for `BACKOFF_SECONDS_MAX` at most.
 """
 
 from __future__ import annotations

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import psycopg
 
-from dfc.compiler import plan_json
-from dfc.compiler.plan import PLAN_FORMAT, Plan
+from dfc.compiler.plan import READABLE_FORMATS, Plan
 from dfc.executor import answers, limits, retry, sqlstates
 from dfc.executor.actions import (
     EndItem,
@@ -36,8 +35,6 @@ from dfc.executor.compose import (
     finish_json,
     json_text,
     rider_json,
-    shape_json,
-    storable,
 )
 from dfc.executor.connections import conninfo_for
 from dfc.executor.decide import kept_nodes
@@ -62,11 +59,13 @@ from dfc.executor.journal import (
 )
 from dfc.executor.ports import AlreadyRecorded, Answer, Beaten, Claim, FenceLost, StepFailed, Transient
 from dfc.executor.queries import query
+from dfc.executor.quoting import storable
 from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session
+from dfc.executor.shapes import shape_json
 
 CONTROL_CONNECTIONS_MAX: Final = 4
 
-FORMATS: Final[tuple[int, ...]] = tuple(getattr(plan_json, "READABLE_FORMATS", (PLAN_FORMAT,)))
+FORMATS: Final = READABLE_FORMATS
 """Formats of plans that this program can run."""
 
 _FAULTS_OF_DATA: Final = ("22", "54")

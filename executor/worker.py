@@ -8,12 +8,14 @@ see to it that nothing of the old one can still commit.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
 import socket
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 import psycopg
@@ -451,8 +453,6 @@ class _Life:
 
 
 def _read_plan(text: str) -> Plan:
-    import json
-
     try:
         return from_json(json.loads(text))
     except PlanFormatError as error:
@@ -505,8 +505,6 @@ async def _admit(session: Session) -> tuple[str, str]:
 
 
 def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
     try:
         return version("dfc")
     except PackageNotFoundError:

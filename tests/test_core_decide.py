@@ -25,6 +25,7 @@ from dfc.compiler.plan import (
 from dfc.compiler.plan_verify import parameters_of, verify
 from dfc.executor import retry
 from dfc.executor.actions import Action, Finish, Interrupt, RecordFailure, RunSql, SendHttp, Wait
+from dfc.executor.core.truth import truth
 from dfc.executor.decide import (
     CorruptJournal,
     InvalidPlan,
@@ -498,3 +499,20 @@ def test_nothing_leaves_a_settled_state() -> None:
     assert JOB_TRANSITIONS.keys() == set(JobState)
     assert {state for state, to in INSTANCE_TRANSITIONS.items() if to} == {InstanceState.RUNNING}
     assert INSTANCE_TRANSITIONS.keys() == set(InstanceState)
+
+
+@pytest.mark.parametrize(
+    ("cell", "type", "expected"),
+    [
+        ("{}", 1007, False),
+        ("{}", 1009, False),
+        ("{0}", 1007, True),
+        ("{NULL}", 1007, True),
+        ("{}", 16400, False),
+        ("{}", 25, True),
+        ("{}", 1043, True),
+        ("{}", 3802, False),
+    ],
+)
+def test_an_empty_array_is_false(cell: str, type: int, expected: bool) -> None:
+    assert truth(Rows(columns=("v",), types=(type,), cells=(cell,), row_count=1)) is expected

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dfc.compiler.plan import Form, JoinNode, Plan, Returns, SqlBody, SqlNode
+from dfc.executor import retry
 from dfc.executor.actions import Finish, RecordFailure, Rider, RunSql, SendHttp
 from dfc.executor.drive import Driver, Outcome, drive
 from dfc.executor.journal import Completed, Failed, Recorded, StepError
@@ -290,3 +291,14 @@ async def test_failure_names_the_node_and_is_recorded(memory: Memory) -> None:
     error = StepError(step="s0", message="no", sqlstate="22012")
     assert memory.records == [Failed(number=0, path="s0", error=error)]
     assert memory.ended == Finish(status="failed", error=error)
+
+
+@scenario
+async def test_an_instance_that_has_lost_a_connection_is_not_parked(memory: Memory) -> None:
+    """How often it has lost one is known here only; `Memory` cannot park."""
+    lost = [Transient("gone", "08006") for _ in range(retry.LOST_ATTEMPTS_MAX)]
+    memory.raising = {"s0": [*lost]}
+    assert await memory.driver(chain(1), park_seconds=0.0).run() is Outcome.ENDED
+    [failed] = memory.records
+    assert isinstance(failed, Failed) and failed.error.sqlstate == "08006"
+    assert memory.raising == {"s0": []}

@@ -137,6 +137,51 @@ def loop(body: Block, condition: Block | None, *after: str, keep: bool = False) 
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_what_the_last_round_of_a_loop_has_given_counts(seed: int) -> None:
+    """Both `a` and `b` give a name; the loop is left between them, in its second round."""
+    leave = IfNode(
+        id="i",
+        after=("a",),
+        condition=step("c"),
+        then=chain(BreakNode(id="k", after=(), loop="l")),
+    )
+    body = chain(sql("a"), leave, sql("b", "i"))
+    outcomes: dict[str, Outcome | list[Outcome]] = {
+        "l[1]/c": FALSE,
+        "l[2]/c": TRUE,
+        "l[1]/a": one("a1"),
+        "l[2]/a": one("a2"),
+        "l[1]/b": one("b1"),
+    }
+    shell = run(plan(loop(body, None), sql("z", "l", reads=(ref("b", "a"),))), outcomes, seed=seed)
+    assert shell.sources["z"] == {"b|a": one("a2")}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_a_loop_has_carried_on_counts_before_what_was_before_it(seed: int) -> None:
+    leave = IfNode(
+        id="i",
+        after=(),
+        condition=step("c"),
+        then=chain(BreakNode(id="k", after=(), loop="l")),
+    )
+    body = chain(leave, sql("b", "i"))
+    outcomes: dict[str, Outcome | list[Outcome]] = {"l[1]/c": FALSE, "l[2]/c": TRUE, "l[1]/b": one("b1")}
+    last = sql("z", "l", reads=(ref("b", "a"),))
+    shell = run(plan(sql("a"), loop(body, None, "a"), last), outcomes, seed=seed)
+    assert shell.sources["z"] == {"b|a": one("b1")}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_condition_of_a_loop_gives_names(seed: int) -> None:
+    outcomes: dict[str, Outcome | list[Outcome]] = {"l[1]/c": TRUE, "l[2]/c": FALSE}
+    loops = loop(step("a", reads=(ref("c", optional=True),)), step("c", reads=(ref("a"),)))
+    shell = run(plan(loops, sql("z", "l", reads=(ref("c"),))), outcomes, seed=seed)
+    assert shell.sources["l[2]/a"] == {"c": TRUE}
+    assert shell.sources["z"] == {"c": FALSE}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_loop_repeats_while_its_condition_holds(seed: int) -> None:
     rounds = 30
     conditions: dict[str, Outcome | list[Outcome]] = {f"l[{n}]/c": TRUE for n in range(1, rounds)}

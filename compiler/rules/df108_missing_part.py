@@ -9,19 +9,22 @@ from dfc.compiler.ast import FanOut, Join, Map, Ref
 from dfc.compiler.diagnostics import Diagnostic, Note, error
 from dfc.compiler.facts import Facts
 from dfc.compiler.links import Link, Of, Source
-from dfc.compiler.plan import Use
+from dfc.compiler.plan import Returns, Use
 from dfc.compiler.sql.references import Reference
 
 RESPONSE_FIELDS = ("status", "body", "encoding", "headers", "ok", "duration_ms")
-ERROR_FIELDS = ("message", "sqlstate", "step", "cause")
+ERROR_FIELDS = ("message", "sqlstate", "step", "detail", "hint", "cause")
 MAP_FIELDS = ("count", "failed")
 SIMILARITY_MIN = 0.7
+
+_CHANGES = frozenset({"insert", "update", "delete", "merge"})
 
 Fault = tuple[str, str] | None
 
 
 def missing_part(facts: Facts) -> Iterator[Diagnostic]:
-    """Look at every reference of which it is certain what gives its result."""
+    """Look at every reference of which it is certain what gives its result, and at the queries of maps."""
+    yield from _items(facts)
     for unit, links in facts.scope.links.items():
         for link in links:
             source = link.only
@@ -39,6 +42,21 @@ def missing_part(facts: Facts) -> Iterator[Diagnostic]:
                 label="the result has no such part",
                 notes=notes,
                 help=help,
+            )
+
+
+def _items(facts: Facts) -> Iterator[Diagnostic]:
+    """The statements that maps are to go through, and that return nothing to go through."""
+    for unit, analysis in facts.analyses.items():
+        is_map = isinstance(facts.outline.units[unit].tree, Map)
+        if is_map and analysis.returns is Returns.COUNT and not analysis.problems:
+            changes = analysis.kind in _CHANGES
+            yield error(
+                "DF108",
+                f"`{analysis.kind.upper()}` returns no rows to go through",
+                facts.locate(unit, 0, len(analysis.sql)),
+                label="the items of the map",
+                help="add RETURNING to the statement" if changes else "write a query that returns the items",
             )
 
 

@@ -1,4 +1,4 @@
-"""DF130: a lone reference in the wrong place: a table for a value, or a number for the items of a map.
+"""DF130: a lone reference in the wrong place: a table for a value, a number or field for items of a map.
 
 In statements the analysis says it.
 """
@@ -29,3 +29,11 @@ def lone_rows(facts: Facts) -> Iterator[Diagnostic]:
             elif isinstance(tree, Map) and reference.use in (Use.ROW_COUNT, Use.ERROR):
                 message = f"`{facts.text(unit).value}` is one value, and a map goes through rows"
                 yield error("DF130", message, where, help=f"write `${name}`")
+            elif isinstance(tree, Map) and reference.column is not None:
+                field = f"{name}.{reference.column}"
+                message = f"a map runs over all of `{name}`, not over `{field}`"
+                help = (
+                    f"write a query: `df.map('SELECT jsonb_array_elements(${field}) AS item', ...)`, "
+                    f"or `unnest(${field})` for a PostgreSQL array"
+                )
+                yield error("DF130", message, where, help=help)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dfc.compiler.plan import (
     DEFAULT_POLICY,
     AtomicNode,
     Delivery,
+    Form,
     HttpNode,
     Node,
     OnError,
@@ -77,7 +80,6 @@ def ask(state: State, task: Task, kind: Kind, path: str, detail: object = None) 
         settle(state, task, TaskState.STOPPED)
         return
     job = add_job(state, task, kind, path, detail=detail)
-    at_most_once = policy_of(task.node).delivery is Delivery.AT_MOST_ONCE and _is_work(kind, task)
     if path in state.begun:
         state.begun.discard(path)
         job.state = JobState.RECORDING
@@ -85,13 +87,14 @@ def ask(state: State, task: Task, kind: Kind, path: str, detail: object = None) 
     elif (before := state.retrying.pop(path, None)) is not None:
         job.attempts, job.seconds, job.error = before.attempts, max(0.0, before.seconds), before.error
         job.state = JobState.RETRYING
-    elif at_most_once:
+    elif _happens_once(job):
         job.state = JobState.BEGINNING
 
 
-def _is_work(kind: Kind, task: Task) -> bool:
-    """Whether the job has the effect that must not happen twice; the computing of a request has none."""
-    return kind in (Kind.STATEMENT, Kind.RESPONSE)
+def _happens_once(job: Job) -> bool:
+    """Whether the job has an effect that must not happen twice; the computing of a request has none."""
+    at_most_once = policy_of(job.task.node).delivery is Delivery.AT_MOST_ONCE
+    return at_most_once and job.kind in (Kind.STATEMENT, Kind.RESPONSE)
 
 
 def _ambiguous(task: Task) -> StepError:
@@ -115,15 +118,14 @@ def attempted(state: State, event: Attempted) -> None:
         raise CorruptJournal(f"`{event.path}` is no activation that could be attempted")
     error = job.error = event.error
     seconds = _seconds_to_wait(state, job, event)
+    lost = job.lost = event.transient and retry.is_lost(error.sqlstate)
     if seconds is None:
         move_job(state, job, JobState.RECORDING)
         return
     if event.retry_after_seconds is not None:
         seconds = max(seconds, event.retry_after_seconds)
     job.seconds = seconds
-    must_note = policy_of(job.task.node).delivery is Delivery.AT_MOST_ONCE and _is_work(job.kind, job.task)
-    lost = event.transient and retry.is_lost(error.sqlstate)
-    noted = must_note or (seconds >= retry.RECORDED_SECONDS and not lost)
+    noted = _happens_once(job) or (seconds >= retry.RECORDED_SECONDS and not lost)
     move_job(state, job, JobState.NOTING if noted else JobState.RETRYING)
 
 
@@ -133,14 +135,17 @@ def _seconds_to_wait(state: State, job: Job, event: Attempted) -> float | None:
     sqlstate = event.error.sqlstate
     if event.transient and retry.is_lost(sqlstate):
         # Of an attempt that may have had an effect that nobody sees, nothing is known.
-        once = policy.delivery is Delivery.AT_MOST_ONCE and _is_work(job.kind, job.task)
-        if once and _leaves_traces(job):
+        if _happens_once(job) and _leaves_traces(job):
             job.error = _ambiguous(job.task)
             return None
         job.losses += 1
         if job.losses >= retry.LOST_ATTEMPTS_MAX:
+            hint = f"The connection was lost in {job.losses} attempts: the step itself may be the cause."
+            job.error = replace(event.error, hint=event.error.hint or hint)
             return None
-        return retry.delay(state.instance, job.path, job.losses, policy)
+        # The worker keeps the instance meanwhile, so a long `backoff` is not for losses.
+        seconds = retry.delay(state.instance, job.path, job.losses, policy)
+        return min(seconds, retry.BACKOFF_SECONDS_MAX)
     job.attempts += 1
     # What `retry_on` says of a request depends on its method and response: its runner has decided.
     decided = job.kind is Kind.RESPONSE
@@ -154,7 +159,7 @@ def _seconds_to_wait(state: State, job: Job, event: Attempted) -> float | None:
 def _leaves_traces(job: Job) -> bool:
     """Whether the effect of a lost attempt would be there without its checkpoint."""
     node = job.task.node
-    return not (isinstance(node, SqlNode) and node.body.form.value != "autocommit")
+    return not (isinstance(node, SqlNode) and node.body.form is not Form.AUTOCOMMIT)
 
 
 def noted(state: State, event: Retrying) -> None:
@@ -174,8 +179,7 @@ def due(state: State, event: Due) -> None:
     job = state.jobs.get(event.path)
     if job is None or job.state is not JobState.RETRYING:
         return
-    again = policy_of(job.task.node).delivery is Delivery.AT_MOST_ONCE and _is_work(job.kind, job.task)
-    move_job(state, job, JobState.BEGINNING if again else JobState.RUNNING)
+    move_job(state, job, JobState.BEGINNING if _happens_once(job) else JobState.RUNNING)
 
 
 def begun(state: State, event: Begun) -> None:

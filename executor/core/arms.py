@@ -48,6 +48,10 @@ class Arms:
     held: list[Scope] = field(default_factory=list[Scope])
 
 
+READ_SECONDS = 0.1
+"""How long a time limit that is over waits for results that are being brought back."""
+
+
 @dataclass(slots=True, eq=False)
 class Limit:
     """What a time limit keeps."""
@@ -75,6 +79,7 @@ def begin_arms(state: State, task: Task) -> None:
     decided = state.records.pop(path, None)
     if isinstance(decided, Decided):
         work.decided = json.loads(decided.value)["arm"]
+        frame_of(task.scope).records.append(path)
     for number, arm in enumerate(node.arms):
         lost = work.decided is not None and number != work.decided
         scope = open_scope(
@@ -108,6 +113,15 @@ def carries_decision(state: State, task: Task) -> str | None:
     if node.policy.on_error is OnError.CONTINUE:
         return None
     return json.dumps({"arm": scope.number})
+
+
+def won(state: State, task: Task, number: int) -> None:
+    """A statement that carried the decision of its race along has committed."""
+    owner = task.scope.owner
+    assert owner is not None
+    if arms_of(owner).decided is None:
+        value = json.dumps({"arm": task.scope.number})
+        arms_decided(state, owner, Decided(number=number, path=f"{owner.path}/decision", value=value))
 
 
 def arm_ended(state: State, scope: Scope) -> bool:
@@ -205,6 +219,10 @@ def begin_timeout(state: State, task: Task) -> None:
     state.deciders[decision] = task
     work.decided = isinstance(state.records.pop(decision, None), Decided)
     timed = state.records.pop(timer, None)
+    # Whether the timer is recorded already or only asked for: it is forgotten with its round.
+    frame_of(task.scope).records.append(timer)
+    if work.decided:
+        frame_of(task.scope).records.append(decision)
     open_scope(
         state,
         node.body,
@@ -225,10 +243,23 @@ def begin_timeout(state: State, task: Task) -> None:
         job.seconds = node.duration.seconds
 
 
+def _only_reads(task: Task) -> bool:
+    """Whether the body of a time limit waits for nothing but results that are brought back."""
+    found = False
+    todo = [child for child in task.children if child.role is Role.BODY]
+    while todo:
+        for inner in todo.pop().tasks:
+            kinds = {job.kind for job in inner.jobs.values()} - {Kind.TIMER}
+            if kinds - {Kind.READ}:
+                return False
+            found = found or bool(kinds)
+            todo.extend(inner.children)
+    return found
+
+
 def timed(state: State, job: Job, event: Timed) -> None:
     """The timer is recorded: wait for it, if the body has not ended meanwhile."""
     work = job.task.work
-    frame_of(job.task.scope).records.append(job.path)
     if (
         job.task.state is not TaskState.OPEN
         or job.task.scope.reason is not None
@@ -243,6 +274,11 @@ def timed(state: State, job: Job, event: Timed) -> None:
 def time_is_up(state: State, job: Job) -> None:
     """The time is over: have that recorded."""
     task = job.task
+    if _only_reads(task):
+        # What is read has been done before: the body may have ended long ago.
+        job.seconds = READ_SECONDS
+        state.changed[job.path] = job
+        return
     drop_job(state, job)
     decision = add_job(state, task, Kind.DECISION, f"{task.path}/decision")
     decision.value = json.dumps({"timed_out": True})

@@ -50,7 +50,7 @@ def action_of(state: State, job: Job) -> Action:
     """The action for a job that the shell is to be at work on, or to wait for."""
     match job.state:
         case JobState.RETRYING:
-            return Wait(path=job.path, seconds=job.seconds)
+            return Wait(path=job.path, seconds=job.seconds, held=job.lost)
         case JobState.BEGINNING:
             return RecordBeginning(path=job.path)
         case JobState.NOTING:

@@ -95,10 +95,7 @@ def _part(state: State, task: Task, block: Block, role: Role, parent: Scope) -> 
 
 def close_if(state: State, task: Task, scope: Scope) -> None:
     """The condition or the branch has come to its end."""
-    if scope.role is not Role.CONDITION:
-        pass_on(state, task, scope)
-        return
-    if outcome_of(scope) is not TaskState.COMPLETED:
+    if scope.role is not Role.CONDITION or outcome_of(scope) is not TaskState.COMPLETED:
         pass_on(state, task, scope)
         return
     take_over(task, scope)

@@ -46,6 +46,7 @@ def finish_if_completed(state: State, job: Job, path: str) -> Finish | None:
         return None
     task, shape = job.task, path
     here: Shape = shape
+    registers = False
     while True:
         outcome = _after(task, here)
         if outcome is None:
@@ -53,7 +54,7 @@ def finish_if_completed(state: State, job: Job, path: str) -> Finish | None:
         scope, here, error = outcome
         if error is not None:
             # Only what is plainly at the top fails at once: everything else may be caught or undone.
-            plain = not scope.undos and not error.undone
+            plain = not scope.undos and not error.undone and not registers
             if scope.role is Role.ROOT and plain and scope.reason is None:
                 return Finish(status="failed", error=error)
             return None
@@ -63,6 +64,8 @@ def finish_if_completed(state: State, job: Job, path: str) -> Finish | None:
             return None
         assert scope.owner is not None
         task = scope.owner
+        # Its completion is what registers an undo, or hands undos on.
+        registers = registers or bool(scope.undos) or isinstance(task.node, CompensateNode)
 
 
 def _passes_on(scope: Scope) -> bool:

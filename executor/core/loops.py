@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 from dfc.compiler.plan import BreakNode, LoopNode, RetryNode, SqlBody
 from dfc.executor import retry
 from dfc.executor.actions import Position
-from dfc.executor.core import activations, exact
+from dfc.executor.core import activations
 from dfc.executor.core.branches import read
 from dfc.executor.core.tree import (
     CorruptJournal,
@@ -42,6 +43,8 @@ from dfc.executor.journal import (
     StepError,
     Value,
 )
+from dfc.executor.quoting import read_json
+from dfc.executor.shapes import read_shape, shape_json
 from dfc.executor.states import JobState, TaskState
 
 FOLDED_ROUNDS = 8
@@ -113,9 +116,13 @@ def paths_in(shape: Shape) -> list[str]:
     return found
 
 
+def _is_broken(work: Rounds) -> bool:
+    """Whether a break of this round is recorded."""
+    return work.broken is not None and json.loads(work.broken.value)["round"] == work.round
+
+
 def _open_round(state: State, task: Task, work: Rounds) -> None:
     assert isinstance(task.node, LoopNode)
-    broken = work.broken is not None and json.loads(work.broken.value)["round"] == work.round
     work.body = open_scope(
         state,
         task.node.body,
@@ -125,7 +132,7 @@ def _open_round(state: State, task: Task, work: Rounds) -> None:
         frame=f"{task.path}[{work.round}]/",
         number=work.round,
         boundary=True,
-        reason=Reason.BREAK if broken else None,
+        reason=Reason.BREAK if _is_broken(work) else None,
     )
     work.body.carry = work.carry
 
@@ -136,7 +143,9 @@ def close_loop(state: State, task: Task, scope: Scope) -> None:
     body = work.body
     assert body is not None
     outcome = outcome_of(scope)
-    broken = work.broken is not None and json.loads(work.broken.value)["round"] == work.round
+    broken = _is_broken(work)
+    if scope is not body:
+        body.values.update(scope.values)  # what the condition has given is of the round, too
     if outcome is TaskState.COMPLETED and scope.role is Role.BODY and not broken:
         condition = task.node.condition if isinstance(task.node, LoopNode) else None
         if condition is not None:
@@ -149,6 +158,7 @@ def close_loop(state: State, task: Task, scope: Scope) -> None:
         _leave(state, task, work)
     else:
         hand_up(task, body)
+        _show(task, work)
         task.number = max(task.number, body.commits, scope.commits)
         work.forgettable += body.records
         _end(state, task, work)
@@ -195,13 +205,18 @@ def _end_round(task: Task, work: Rounds, body: Scope) -> None:
     """A round is over: its values are carried on, its undos end with it."""
     assert isinstance(task.node, LoopNode)
     task.number = max(task.number, body.commits)
-    work.carry = {**work.carry, **body.values}
+    work.carry = {**work.carry, **{node: _old(given) for node, given in body.values.items()}}
     if task.node.keep_undos and body.undos:
         hand_up(task, body)
     else:
         work.forgettable += body.records
         work.over += 1
     body.undos = []
+
+
+def _old(given: Given) -> Given:
+    """What is carried on: which rounds of inner loops it is of is not known any more."""
+    return replace(given, rounds=()) if given.rounds else given
 
 
 def _fold(state: State, task: Task, work: Rounds) -> None:
@@ -221,7 +236,8 @@ def _fold(state: State, task: Task, work: Rounds) -> None:
 def _leave(state: State, task: Task, work: Rounds) -> None:
     """The loop has been broken out of."""
     assert work.broken is not None and work.body is not None
-    value = exact.read_shape(exact.read(work.broken.value)["value"])
+    decided = cast(dict[str, object], read_json(work.broken.value))
+    value = read_shape(decided["value"])
     _end_round(task, work, work.body)
     result = Value(json=value.json) if isinstance(value, Constant) else None
     _finish(state, task, work, Given(value, result))
@@ -229,9 +245,17 @@ def _leave(state: State, task: Task, work: Rounds) -> None:
 
 def _finish(state: State, task: Task, work: Rounds, given: Given | None) -> None:
     """The loop has come to its end."""
-    task.scope.values.update(work.carry)
+    _show(task, work)
     _end(state, task, work)
     settle(state, task, TaskState.COMPLETED, given)
+
+
+def _show(task: Task, work: Rounds) -> None:
+    """What the rounds have given is seen from behind the loop, also where it has failed."""
+    last = {} if work.body is None else work.body.values
+    for node, given in {**work.carry, **last}.items():
+        rounds = ((task.node.id, node in last), *given.rounds)
+        task.scope.values[node] = replace(given, rounds=rounds)
 
 
 def _end(state: State, task: Task, work: Rounds) -> None:
@@ -279,7 +303,7 @@ def _break(state: State, task: Task, value: Shape) -> None:
         return
     job = add_job(state, task, Kind.DECISION, path)
     node = json.dumps(task.path, ensure_ascii=False)
-    job.value = f'{{"round": {work.round}, "node": {node}, "value": {exact.shape_text(value)}}}'
+    job.value = f'{{"round": {work.round}, "node": {node}, "value": {shape_json(value)}}}'
 
 
 def broken(state: State, loop: Task, decided: Decided) -> None:

@@ -95,7 +95,8 @@ def begin_map(state: State, task: Task) -> None:
     )
     task.work = Items(_has_undos(node.body), cleans, recorded=_recorded_items(state, task.path))
     if isinstance(state.records.get(task.path), Completed | Failed) and not items_of(task).undos:
-        state.records.pop(f"{task.path}/items", None)
+        if state.records.pop(f"{task.path}/items", None) is not None:
+            frame_of(task.scope).records.append(f"{task.path}/items")
         activations.ask(state, task, Kind.END_MAP, task.path)
     else:
         activations.ask(state, task, Kind.ITEMS, f"{task.path}/items")
@@ -147,7 +148,11 @@ def pump(state: State, task: Task) -> None:
     if work.active or work.waiting or fetch in state.jobs or task.jobs:
         return
     if unwinding:
-        settle(state, task, TaskState.STOPPED)
+        record = state.records.pop(task.path, None)
+        if isinstance(record, Failed | Completed):
+            state.agenda.append(Reach(task, Kind.END_MAP, record, False))
+        else:
+            settle(state, task, TaskState.STOPPED)
     elif work.errors and node.on_error is OnError.FAIL:
         _fail(state, task, work)
     else:

@@ -101,16 +101,24 @@ INTERRUPTIBLE = frozenset(
 @dataclass(slots=True, eq=False)
 class Given:
     """What a node has given: where the result is, the result if it is at hand, and the error of one that
-    failed without consequence."""
+    failed without consequence.
+
+    `rounds` are the loops that it is seen from outside of, the outermost first: their ids, and whether it is
+    of their last round.
+    """
 
     shape: Shape
     result: Result | None = None
     error: StepError | None = None
+    rounds: tuple[tuple[str, bool], ...] = ()
 
 
 @dataclass(slots=True, eq=False)
 class Layout:
-    """A block with its edges as indexes. `used`: whether anybody may want what a node gives."""
+    """A block with its edges as indexes.
+
+    `block` is held so that its `id`, the key of `State.layouts`, is not given to another block.
+    """
 
     nodes: tuple[Node, ...]
     after: list[tuple[int, ...]]
@@ -153,6 +161,8 @@ class Job:
     state: JobState
     attempts: int = 0
     losses: int = 0
+    lost: bool = False
+    """Whether the last attempt was a loss: how many there were lasts in no record."""
     seconds: float = 0.0
     error: StepError | None = None
     value: str = ""

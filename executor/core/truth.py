@@ -14,6 +14,10 @@ from dfc.executor.journal import Constant, Items, Result, Rows, Shape, Value
 _BOOL: Final = 16
 _NUMBERS: Final = frozenset({20, 21, 23, 26, 700, 701, 790, 1700})
 _JSON: Final = frozenset({114, 3802})
+# What can be written `{}` without being an array: name, text, xml, unknown, char, varchar, the multiranges.
+# Of types that are not built in (arrays of enums, say) the core knows no more than the OID: such are arrays.
+_NO_ARRAYS: Final = frozenset({19, 25, 142, 705, 1042, 1043, 4451, 4532, 4533, 4534, 4535, 4536})
+_EMPTY_ARRAY: Final = "{}"
 _FALSE_WORDS: Final = frozenset({"", "false", "f", "no", "n", "off"})
 _ZERO: Final = re.compile(r"[+-]?(?:0+(?:\.0*)?|\.0+)(?:[eE][+-]?[0-9]+)?")
 
@@ -53,6 +57,8 @@ def _cell(cell: str | None, type: int) -> bool:
         return _ZERO.fullmatch(cell) is None
     if type in _JSON:
         return _json(_read(cell))
+    if cell == _EMPTY_ARRAY and type not in _NO_ARRAYS:
+        return False
     return _text(cell)
 
 

@@ -122,6 +122,15 @@ def _to_undo(scope: Scope) -> list[Undo]:
     return list(scope.undos) if runs else []
 
 
+def _left_round(scope: Scope) -> Scope:
+    """The round around that a break leaves."""
+    here = scope
+    while not here.origin:
+        assert here.owner is not None
+        here = here.owner.scope
+    return here
+
+
 def _leads_to_break(round: Scope, undo: Undo) -> bool:
     """Whether a compensation stands on the way to the break that ended the round, and not beside it."""
     on_the_way: set[int] = set()

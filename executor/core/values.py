@@ -6,9 +6,8 @@ import json
 from dataclasses import replace
 from typing import Any, assert_never, cast
 
-from dfc.compiler.plan import INPUT, MapNode, Parameter, SqlBody, Use
+from dfc.compiler.plan import INPUT, MapNode, Parameter, SqlBody, Use, error_source
 from dfc.executor.actions import Sources
-from dfc.executor.core import exact
 from dfc.executor.core.tree import Given, Scope, State
 from dfc.executor.journal import (
     NOTHING,
@@ -21,6 +20,7 @@ from dfc.executor.journal import (
     StepError,
     Value,
 )
+from dfc.executor.quoting import read_json, write_json
 from dfc.executor.values import IS_NULL, NO_COLUMN, NO_ROWS, WRONG_KIND, column_keys
 
 
@@ -35,7 +35,9 @@ class Unreadable(Exception):
 def look_up(state: State, scope: Scope, parameter: Parameter) -> Given | None:
     """What the source of a reference has given, as it is seen from a scope; None where it has not run.
 
-    In each scope what ran there comes first, then what a loop carries on from its last round.
+    In each scope what ran there comes first, then what a loop carries on from its last round. Of several,
+    the one that ran last counts: of a loop that has ended, what its last round has given; else the one that
+    is written later.
     """
     if parameter.source == INPUT:
         return None if state.input is None else Given(NOTHING, state.input)
@@ -43,12 +45,25 @@ def look_up(state: State, scope: Scope, parameter: Parameter) -> Given | None:
     while here is not None:
         for values in (here.values, here.carry):
             # What a transaction of several steps was given from outside stands under the key.
+            best: Given | None = None
             for source in (parameter.key, parameter.source, *parameter.otherwise):
                 found = values.get(source)
-                if found is not None:
-                    return found
+                if found is not None and (best is None or _is_newer(found, best)):
+                    best = found
+            if best is not None:
+                return best
         here = here.parent
     return None
+
+
+def _is_newer(given: Given, other: Given) -> bool:
+    """Whether something is of the last round of a loop that has only carried the other on."""
+    for (loop, last), (other_loop, other_last) in zip(given.rounds, other.rounds, strict=False):
+        if loop != other_loop:
+            return False
+        if last != other_last:
+            return last
+    return False
 
 
 def sources_of(state: State, scope: Scope, body: SqlBody) -> Sources:
@@ -57,12 +72,13 @@ def sources_of(state: State, scope: Scope, body: SqlBody) -> Sources:
     for parameter in body.parameters:
         given = look_up(state, scope, parameter)
         if parameter.use is Use.ERROR:
-            error = None if given is None else given.error
-            outside = look_up(state, scope, replace(parameter, source=f"{parameter.key}!", otherwise=()))
+            key = error_source(parameter.key)
+            outside = look_up(state, scope, replace(parameter, source=key, otherwise=()))
             if outside is not None and outside.result is not None:
-                found[f"{parameter.key}!"] = outside.result
-                continue
-            found[f"{parameter.key}!"] = Value(json="null" if error is None else error_json(error))
+                found[key] = outside.result
+            else:
+                error = None if given is None else given.error
+                found[key] = Value(json="null" if error is None else error_json(error))
         elif given is not None and given.error is None and not isinstance(found.get(parameter.key), Items):
             found[parameter.key] = wanted(parameter, given)
     return found
@@ -165,11 +181,9 @@ def _cell(step: str, parameter: Parameter, shape: Shape, rows: Rows) -> Given:
 
 
 def _field(step: str, parameter: Parameter, text: str, name: str) -> Given:
-    value: Any = exact.read(text)
+    value: Any = read_json(text)
     if not isinstance(value, dict):
-        if value is None and parameter.optional:
-            return Given(NOTHING, Value(json="null"))
-        if value is None and parameter.use is Use.ERROR:
+        if value is None and (parameter.optional or parameter.use is Use.ERROR):
             return Given(NOTHING, Value(json="null"))
         why = f"the result of step `{parameter.source}` is not an object with a field `{name}`"
         raise _missing(step, parameter, WRONG_KIND, why)
@@ -183,7 +197,7 @@ def _field(step: str, parameter: Parameter, text: str, name: str) -> Given:
         names = ", ".join(f"`{field}`" for field in fields)
         why = f"the result of step `{parameter.source}` has no field `{name}`; it has {names}"
         raise _missing(step, parameter, NO_COLUMN, why)
-    return _constant(exact.write(found))
+    return _constant(write_json(found))
 
 
 def _missing(step: str, parameter: Parameter, sqlstate: str, why: str) -> Unreadable:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from dfc.compiler.plan import OnError
 from dfc.executor.actions import RunAtomic, RunSql
@@ -31,15 +30,12 @@ from dfc.executor.runners.around import (
     statement_limit,
     within,
 )
-from dfc.executor.runners.hygiene import cleaned
+from dfc.executor.runners.hygiene import ATTEMPTS_MAX, cleaned
 from dfc.executor.runners.meaning import meaning, out_of_time
 from dfc.executor.runners.statements import NotDescribed, Sent, Statements
 from dfc.executor.runners.step import Limit, Step, sql_step
 from dfc.executor.session import Answered, ConnectionLost, ServerError, Session
 from dfc.executor.sqlstates import CONFLICT, LOST
-
-ATTEMPTS_MAX: Final = 4
-"""How often the transaction is begun, or one statement sent, on one session."""
 
 
 async def run_atomic(

@@ -19,15 +19,12 @@ from dfc.executor.compose import compose_checkpoint
 from dfc.executor.ports import Answer, Transient, Unreachable
 from dfc.executor.runners.answers import answer_of
 from dfc.executor.runners.around import Around, guard, outside, statement_limit
-from dfc.executor.runners.hygiene import Replace, cleaned, exchange
+from dfc.executor.runners.hygiene import ATTEMPTS_MAX, Replace, cleaned, exchange
 from dfc.executor.runners.meaning import meaning
 from dfc.executor.runners.statements import Statements, inside
 from dfc.executor.runners.step import Limit, Step
 from dfc.executor.session import ConnectionLost, Message, ServerError, Session
 from dfc.executor.sqlstates import LOST
-
-ATTEMPTS_MAX: Final = 4
-"""How often the guard is sent on one session."""
 
 CHECKPOINT_ATTEMPTS_MAX: Final = 5
 """How often a session is looked for that takes the checkpoint of a statement that has run."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from dfc.executor.connections import clean
 from dfc.executor.runners.around import Around
 from dfc.executor.session import PREPARED_PREFIX, Answered, Message, ServerError, Session
 from dfc.executor.sqlstates import NO_STATEMENT
+
+ATTEMPTS_MAX: Final = 4
+"""How often the same thing (a step, a guard, the beginning of a transaction) is sent on one session, each
+time wiser: none of the attempts had an effect."""
 
 
 class Replace(Exception):

@@ -22,7 +22,7 @@ from dfc.executor.runners.answers import answer_of, answer_of_items
 from dfc.executor.runners.around import alone, check_settings, statement_limit
 from dfc.executor.runners.atomic import run_atomic
 from dfc.executor.runners.autocommit import Autocommit
-from dfc.executor.runners.hygiene import Replace, cleaned, exchange
+from dfc.executor.runners.hygiene import ATTEMPTS_MAX, Replace, cleaned, exchange
 from dfc.executor.runners.meaning import meaning
 from dfc.executor.runners.statements import NotDescribed, Sent, Statements
 from dfc.executor.runners.step import Step, items_step, sql_step
@@ -30,8 +30,6 @@ from dfc.executor.session import Answered, ConnectionLost, ServerError, Session
 from dfc.executor.sqlstates import LOST
 
 REPLACED_MAX: Final = 100
-ATTEMPTS_MAX: Final = 4
-"""How often one step is sent on one session, each time wiser: no attempt had an effect."""
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")

@@ -84,13 +84,9 @@ def test_embed_goes_on_after_a_kill_and_embeds_nothing_twice(examples: Path) -> 
     file.write_text(text)
     counted = examples / "embedded.txt"
     script = examples / "embed.py"
-    script.write_text(
-        script.read_text().replace(
-            "        embedded[",
-            f"        open({str(counted)!r}, 'a').write(f\"{{chunk['document_id']}}-{{chunk['number']}}\\n\")\n"
-            "        embedded[",
-        )
-    )
+    shown = "{chunk['document_id']}-{chunk['number']}"
+    counting = f"        open({str(counted)!r}, 'a').write(f\"{shown}\\n\")\n"
+    script.write_text(script.read_text().replace("        embedded[", counting + "        embedded["))
     process = subprocess.Popen(
         [sys.executable, "embed.py"],
         cwd=examples,

@@ -218,7 +218,7 @@ def test_sources_that_are_no_results() -> None:
         ("input", ("$input",), Use.VALUE),
         ("input", ("$input",), Use.VALUE),
     ]
-    assert references(each("$input.a", each("$outer.b", "SELECT $item, $outer"), name="outer")) == [
+    assert references(each("$input", each("$outer", "SELECT $item, $outer"), name="outer")) == [
         ("input", ("$input",), Use.VALUE),
         ("outer", ("map_3[]",), Use.VALUE),
         ("item", ("map_2[]",), Use.VALUE),
@@ -269,6 +269,13 @@ def test_a_map() -> None:
     assert plan_of(chain(step("m", each("SELECT 1", "SELECT 2")), "SELECT $m, $m.count FROM $m.*"))
 
 
+def test_items_of_a_statement_without_rows() -> None:
+    for statement in ("UPDATE t SET v = v", "VACUUM t", "CALL p()", "CREATE TABLE t (a int)"):
+        assert codes(each(statement, "SELECT 1")) == ["DF108"]
+    for query in ("UPDATE t SET v = v RETURNING v", "VALUES (1)", "SHOW work_mem"):
+        assert codes(each(query, "SELECT 1")) == []
+
+
 def test_items_that_are_faulty_hide_nothing() -> None:
     items = Hole(children=(step("a", "SELECT $x"),))
     assert codes(Map(items=items, body=sql("SELECT $y"), name=text("item"))) == ["DF104", "DF104"]
@@ -304,6 +311,8 @@ def test_lone_references() -> None:
     assert codes(chain(step("x", "SELECT 1"), "$x.*")) == ["DF130"]
     assert codes(chain(step("x", "SELECT 1"), each("$x.row_count", "SELECT 1"))) == ["DF130"]
     assert codes(chain(step("x", "DELETE FROM t"), each("$x", "SELECT 1"))) == ["DF108"]
+    assert codes(chain(step("x", "SELECT 1"), each("$x.a", "SELECT 1"))) == ["DF130"]
+    assert codes(each("$input.a?", each("$item.b", "SELECT 1"))) == ["DF130", "DF130"]
     assert codes(chain(step("x", "SELECT 1"), bind("y", "$x.a"), "SELECT $y.b")) == []
     assert codes(chain(step("x", "SELECT 1"), bind("y", "$x.a"), "SELECT 1 FROM $y.*")) == ["DF108"]
     assert codes(ref("$x")) == ["DF104"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -362,7 +362,7 @@ HOSTILE: dict[str, tuple[dict[str, object], str]] = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_nodes(name: str) -> None:
     fields, expected = HOSTILE[name]
-    node = {"id": "a", "after": [], **fields}
+    node: dict[str, Any] = {"id": "a", "after": [], **cast("dict[str, Any]", fields)}
     with pytest.raises(PlanFormatError) as raised:
         from_json({"format": 2, "nodes": [node], "result": "a"})
     assert expected in str(raised.value)
@@ -388,6 +388,7 @@ def places(value: object) -> list[tuple[Any, object]]:
     while todo:
         here = todo.pop()
         if isinstance(here, dict | list):
+            here = cast("dict[str, Any] | list[Any]", here)
             keys: list[Any] = list(here) if isinstance(here, dict) else list(range(len(here)))
             found += [(here, key) for key in keys]
             todo += [here[key] for key in keys]

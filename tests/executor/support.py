@@ -141,12 +141,12 @@ def ended(
 
 
 class WorkerProcess:
-    """`run_worker` in a process of its own, with its log."""
+    """`run_worker` in a process of its own, with its log. `prelude` runs there before anything else."""
 
-    def __init__(self, database: str, **settings: object) -> None:
+    def __init__(self, database: str, *, prelude: str = "", **settings: object) -> None:
         given = "".join(f", {name}={value!r}" for name, value in settings.items())
         program = (
-            "import sys; from dfc.executor.worker import WorkerSettings, run_worker;"
+            f"{prelude}\nimport sys; from dfc.executor.worker import WorkerSettings, run_worker;"
             f"sys.exit(run_worker(WorkerSettings(database={database!r}{given})))"
         )
         self.process = subprocess.Popen(

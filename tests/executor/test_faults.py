@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dfc.compiler.plan import Form
+from dfc.compiler.plan import Duration, Form, Policy, SqlNode
 from dfc.executor.actions import RunSql
 from dfc.executor.connections import StepConnections
 from dfc.executor.ports import Unreachable
@@ -68,6 +68,21 @@ def test_a_hostile_step_ends_its_instance_and_nothing_else(
         [instance] = submit(connection, chain(("after", count_of("INSERT INTO effects VALUES ('after')"))))
         assert ended(connection, instance)["status"] == "completed"
         assert worker.log.count("registered worker=") == 1
+
+
+def test_a_step_that_loses_its_connection_every_time_fails(database: str, connection: Connection) -> None:
+    """However long it waits in between: an instance that is parked would forget how often it was."""
+    prelude = "from dfc.executor import limits; limits.PARK_SECONDS = 0.05"
+    policy = Policy(max_attempts=2, max_backoff=Duration(microseconds=80_000), jitter=False)
+    plan = chain(("only", rows_of("SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(1)")))
+    [only] = plan.nodes
+    assert isinstance(only, SqlNode)
+    with WorkerProcess(database, prelude=prelude) as worker:
+        worker.registered()
+        [instance] = submit(connection, replace(plan, nodes=(replace(only, policy=policy),)))
+        row = ended(connection, instance)
+        assert (row["status"], row["error"]["sqlstate"]) == ("failed", "08006")
+        assert "lost in 20 attempts" in row["error"]["hint"]
 
 
 def test_a_step_may_start_and_cancel(database: str, connection: Connection) -> None:

@@ -2,27 +2,73 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
 from dfc.compiler.plan import Plan
-from dfc.executor.actions import Finish, RecordFailure, RunSql
-from dfc.executor.journal import Recorded, Rows, StepError
+from dfc.executor.actions import (
+    EndItem,
+    EndMap,
+    FetchItems,
+    Finish,
+    Position,
+    RecordAttempt,
+    RecordBeginning,
+    RecordDecision,
+    RecordFailure,
+    RunSql,
+    StartTimer,
+    StoreItems,
+)
+from dfc.executor.journal import (
+    Begun,
+    Completed,
+    Decided,
+    ItemEnded,
+    ItemsFetched,
+    Positioned,
+    Record,
+    Recorded,
+    Result,
+    Retrying,
+    Rows,
+    Shape,
+    StepError,
+    Timed,
+    Value,
+)
 from dfc.executor.ports import Answer, Claim, StepFailed
 from tests.conformance_store import BAD, ONE, TWO, Bench, Row
-from tests.simulate.database import Database, Instance, Rules
+from tests.simulate.database import Database, Rules
+from tests.simulate.fates import Fates
+from tests.simulate.places import where
+from tests.simulate.shapes import assembled, batches, to_store
+from tests.simulate.values import Given
 
 _ANSWERS = {ONE: "1", TWO: "2"}
+_NULL = Value(json="null")
+
+ARRAY_MAX = 10_000
+"""More items than this give their number, not an array (docs/reference.md)."""
+
+
+class _Fates(Fates):
+    """Results are brought back, however large."""
+
+    def large(self, path: str) -> bool:
+        del path
+        return False
 
 
 class ModelBench:
-    """The model's database without the network: every call is served at once."""
+    """The model's database without the network: every call is served at once, and waiting moves its clock."""
 
     def __init__(self, rules: Rules) -> None:
-        self.database = Database(lambda: 0.0, lease_seconds=1.0, rules=rules)
+        self.now = 0.0
+        self.database = Database(lambda: self.now, lease_seconds=1.0, rules=rules)
 
     @property
     def store(self) -> ModelBench:
@@ -32,62 +78,152 @@ class ModelBench:
     def sql(self) -> ModelBench:
         return self
 
-    async def start(self, plan: Plan) -> str:
-        instance = Instance(f"i{len(self.database.instances)}", plan, {})
-        self.database.instances[instance.id] = instance
-        return instance.id
+    async def start(self, plan: Plan, given: str | None = None) -> str:
+        id = f"i{len(self.database.instances)}"
+        self.database.start(id, plan, _Fates(seed=""), given)
+        return id
 
-    async def claim(self) -> Claim:
-        [(claim, _)] = self.database.claim(self.database.register(), 1)
-        return claim
+    async def claim(self) -> Claim | None:
+        claimed = self.database.claim(self.database.register(), 1)
+        return claimed[0][0] if claimed else None
 
     async def kill(self, claim: Claim) -> None:
         worker = self.database.instances[claim.instance].worker
-        assert worker is not None
-        self.database.workers[worker].locked = False
+        if worker is not None:
+            self.database.workers[worker].locked = False
 
     async def cancel(self, instance: str, reason: str) -> None:
         self.database.cancel(instance, reason)
 
     async def look(self, instance: str) -> Row:
         row = self.database.instances[instance]
-        error = row.finish.error if row.finish is not None else None
-        shown = None if error is None else {"message": error.message, "sqlstate": error.sqlstate}
-        return Row(status=row.status, result=_as_json(row.result), error=shown)
+        return Row(
+            status=row.status,
+            result=None if row.result is None else _as_json(row.result),
+            error=None if row.finish is None else _error_shown(row.finish),
+        )
 
-    # Store and SqlRunner
+    # Store
 
-    async def history(self, claim: Claim, plan: Plan) -> list[Recorded]:
-        return self.database.history(claim)
+    async def history(self, claim: Claim, plan: Plan) -> list[Record]:
+        self.database.check(claim)
+        kept = {node.id for node in plan.nodes if getattr(node, "used", False)}
+        records = self.database.live(self.database.instances[claim.instance])
+        return [_read(record, kept) for record in records]
 
     async def record_of(self, claim: Claim, path: str) -> Recorded | None:
         return self.database.record_of(claim, path)
 
+    async def result_of(self, claim: Claim, shape: Shape) -> Result:
+        given = assembled(self.database.check(claim), shape)
+        return given if isinstance(shape, str) and not isinstance(given, list) else _value(given)
+
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
         return self.database.record_failure(claim, action)
+
+    async def record_decision(self, claim: Claim, action: RecordDecision) -> Decided:
+        return self.database.record_decision(claim, action)
+
+    async def record_beginning(self, claim: Claim, action: RecordBeginning) -> Begun:
+        return self.database.record_beginning(claim, action.path)
+
+    async def record_attempt(self, claim: Claim, action: RecordAttempt) -> Retrying:
+        return self.database.record_attempt(claim, action)
+
+    async def start_timer(self, claim: Claim, action: StartTimer) -> Timed:
+        return self.database.start_timer(claim, action)
+
+    async def position(self, claim: Claim, action: Position) -> Positioned:
+        return self.database.position(claim, action)
+
+    async def store_items(self, claim: Claim, action: StoreItems) -> Answer:
+        instance = self.database.check(claim)
+        given = to_store(instance, action.source)
+        return self.database.store_items(claim, action.path, batches(given, action.batch_size, action.path))
+
+    async def fetch_items(self, claim: Claim, action: FetchItems) -> ItemsFetched:
+        return self.database.fetch_items(claim, action)
+
+    async def end_item(self, claim: Claim, action: EndItem) -> ItemEnded:
+        return self.database.end_item(claim, action)
+
+    async def end_map(self, claim: Claim, action: EndMap) -> Answer:
+        rows = self.database.check(claim).items.get(action.path, [])
+        results = [_NULL if row.result is None else row.result for row in rows]
+        failed = sum(row.error is not None for row in rows)
+        many = Value(json=json.dumps({"count": len(rows), "failed": failed}))
+        result = many if len(rows) > ARRAY_MAX else _value(results)
+        answer = self.database.checkpoint(claim, action.path, result, rider=action.rider)
+        return _brought(answer, action.keep)
+
+    async def take_turn(self, claim: Claim, key: str, count: int, seconds: int) -> float:
+        return self.database.take_turn(claim, key, count, seconds)
+
+    async def park(self, claim: Claim, seconds: float, waiting_for: str) -> None:
+        self.database.park(claim, seconds)
 
     async def finish(self, claim: Claim, finish: Finish) -> None:
         self.database.finish(claim, finish)
 
     async def wait(self, seconds: float) -> None:
-        await asyncio.sleep(0)
+        self.now += seconds
+
+    # SqlRunner
 
     async def run(self, claim: Claim, action: RunSql) -> Answer:
         if action.body.sql == BAD:
             raise StepFailed(StepError(step=action.path, message="division by zero", sqlstate="22012"))
         cells = (_ANSWERS[action.body.sql],)
         result = Rows(columns=("answer",), types=(23,), cells=cells, row_count=1)
-        return self.database.checkpoint(claim, action, result)
+        return _brought(self.database.checkpoint(claim, action.path, result, rider=action.rider), action.keep)
 
 
-def _as_json(result: Any) -> Any:
-    """The model keeps results rendered; a client sees rows."""
-    if isinstance(result, list):
-        return [_as_json(part) for part in cast("list[Any]", result)]
-    if result is None:
+def _read(record: Record, kept: set[str]) -> Record:
+    """A record as somebody reads it who wants the results of some nodes, and how many items there are."""
+    if not isinstance(record, Completed) or where(record.path).node in kept:
+        return record
+    counts = record.path.endswith("/items")
+    return replace(record, result=record.result if counts else None)
+
+
+def _brought(answer: Answer, keep: bool) -> Answer:
+    if keep or not isinstance(answer.event, Completed):
+        return answer
+    return replace(answer, event=replace(answer.event, result=None))
+
+
+def _value(given: Given) -> Value:
+    return Value(json=json.dumps(_as_json(given)))
+
+
+def _as_json(given: Given) -> Any:
+    """A result as a client sees it. All cells are integers."""
+    match given:
+        case list():
+            return [_as_json(part) for part in given]
+        case Value(json=text):
+            return json.loads(text)
+        case Rows(columns=("v",), cells=(cell,)):
+            return None if cell is None else int(cell)
+        case Rows(columns=columns, cells=cells, row_count=count):
+            return {"rows": [{columns[0]: int(cell or 0)} for cell in cells], "row_count": count}
+
+
+def _error_shown(finish: Finish) -> dict[str, Any] | None:
+    error = finish.error or StepError(step="", message=f"Cancelled: {finish.reason}", sqlstate="57014")
+    if finish.status == "completed" or (finish.status == "cancelled" and not finish.undo_errors):
         return None
-    columns, cells, count = json.loads(result)
-    return {"rows": [{columns[0]: int(cell)} for cell in cells], "row_count": count}
+    shown = _step_error_shown(error)
+    if finish.undo_errors:
+        shown["undo"] = [_step_error_shown(undo) for undo in finish.undo_errors]
+    return shown
+
+
+def _step_error_shown(error: StepError) -> dict[str, Any]:
+    shown: dict[str, Any] = {"step": error.step, "message": error.message, "sqlstate": error.sqlstate}
+    if error.cause is not None:
+        shown["cause"] = _step_error_shown(error.cause)
+    return shown
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ def check_instance(instance: Instance) -> None:
             raise Broken(f"{instance.after_end} happened after the end")
         _effects(instance)
         _requests(instance)
+        _attempts(instance)
         _end(instance)
     except Broken as broken:
         raise Broken(f"{instance.id}: {broken}") from broken
@@ -63,6 +64,19 @@ def _often(instance: Instance, path: str) -> bool:
 def _delivery(instance: Instance, path: str) -> Delivery:
     node = instance.places.node(path)
     return node.policy.delivery if isinstance(node, SqlNode | HttpNode) else Delivery.AT_LEAST_ONCE
+
+
+def _attempts(instance: Instance) -> None:
+    """Failed attempts are counted, whoever makes them."""
+    for path, entries in instance.history.by_path.items():
+        before, again = 0, False
+        for entry in entries:
+            if entry.kind == "started":
+                again = True
+            elif entry.kind == "retrying":
+                if entry.number < before or (again and entry.number == before):
+                    raise Broken(f"`{path}` has failed {entry.number} times after {before} times")
+                before, again = entry.number, False
 
 
 def _requests(instance: Instance) -> None:
@@ -110,7 +124,7 @@ def _outcome(instance: Instance, walk: Walk, out: Outcome, within: Within) -> No
     # Of what was undone at inner borders some has to do with this error, and some was forgotten long ago.
     allowed = {"compensated" if walk.undone > 0 else "failed"}
     if within.undone > 0 and not walk.undo_errors:
-        allowed.add("failed" if within.errors else "compensated")
+        allowed |= {"failed", "compensated"} if within.errors else {"compensated"}
     if walk.undo_errors:
         allowed = {"failed"}
     if finish.status not in allowed:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dfc.compiler.plan import Plan
+from dfc.compiler.plan import CompensateNode, LoopNode, Plan, RetryNode
 from dfc.executor.actions import (
     EndItem,
     EndMap,
@@ -42,9 +42,9 @@ from dfc.executor.journal import (
 from dfc.executor.ports import AlreadyRecorded, Answer, Beaten, Claim, FenceLost
 from tests.simulate.fates import Fates
 from tests.simulate.history import Entry, Kind
-from tests.simulate.places import Places
+from tests.simulate.places import Places, nodes_in, where
 from tests.simulate.rows import AttemptRow, Instance, ItemRow, PositionRow
-from tests.simulate.shapes import assembled, items_of, result_of
+from tests.simulate.shapes import Broken, assembled, items_of, paths_in, result_of
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ class Database:
         self.transaction = 0
         self.tokens = 0
         self.takeovers = 0
-        self.turns: dict[str, list[float]] = {}
+        self.turns: dict[str, float] = {}
 
     def start(self, id: str, plan: Plan, fates: Fates, input: str | None = None) -> Instance:
         """Insert an instance."""
@@ -216,8 +216,9 @@ class Database:
         found += [
             Retrying(path=path, attempts=row.attempts, seconds=max(0.0, row.due - now), error=row.error)
             for path, row in instance.attempts.items()
+            if path not in instance.records
         ]
-        found += [Begun(path=path) for path in instance.begun]
+        found += [Begun(path=path) for path in instance.begun if path not in instance.records]
         return found
 
     def history(self, claim: Claim, kept: frozenset[str]) -> list[Record]:
@@ -278,7 +279,7 @@ class Database:
             raise AlreadyRecorded
 
     def _ended(self, instance: Instance, event: Recorded, finish: Finish) -> Answer:
-        if instance.cancel is not None and self.rules.cancel_wins:
+        if instance.cancel is not None and finish.status != "cancelled" and self.rules.cancel_wins:
             return Answer(event=event, finished=False, cancel_reason=instance.cancel)
         self._end(instance, finish)
         return Answer(event=event, finished=True)
@@ -311,7 +312,8 @@ class Database:
         if known is not None and self.rules.first_decision:
             assert isinstance(known, Decided)
             return known
-        number = self.note(instance, "decided", action.path, text=action.value)
+        again = int(known is not None)
+        number = self.note(instance, "decided", action.path, text=action.value, number=again)
         decided = Decided(number=number, path=action.path, value=action.value)
         instance.records[action.path] = decided
         return decided
@@ -347,17 +349,37 @@ class Database:
     def position(self, claim: Claim, action: Position) -> Positioned:
         instance = self.check(claim)
         self.begin()
-        row = PositionRow(action.round, action.carry, self.now() + action.seconds, action.error)
+        before = instance.positions.get(action.path)
+        again = before is not None and before.round == action.round
+        due = before.due if before is not None and again else self.now() + action.seconds
+        row = PositionRow(action.round, action.carry, due, action.error)
         instance.positions[action.path] = row
         self.note(instance, "positioned", action.path, number=action.round, error=action.error)
         instance.forget(action.forget)
+        self._bounded(instance, action)
         return Positioned(
             path=action.path,
             round=action.round,
             carry=action.carry,
-            seconds=action.seconds,
+            seconds=max(0.0, due - self.now()),
             error=action.error,
         )
+
+    def _bounded(self, instance: Instance, action: Position) -> None:
+        """Of the rounds before nothing is left but what is carried on, and what undos may want."""
+        path = action.path.removesuffix("/round")
+        place = instance.places.by_id.get(where(path).node)
+        if place is None:
+            return  # a path of the conformance suite's own
+        node = place.node
+        assert isinstance(node, LoopNode | RetryNode)
+        if any(isinstance(inner, CompensateNode) for inner in nodes_in(node.body)):
+            return
+        carried = {part for shape in action.carry.values() for part in paths_in(shape)}
+        for left in instance.paths() - carried:
+            if not left.startswith(f"{path}[") or int(left[len(path) + 1 :].split("]")[0]) >= action.round:
+                continue
+            raise Broken(f"{instance.id}: `{path}` stands at {action.round}, and `{left}` is still there")
 
     # Items
 
@@ -372,7 +394,9 @@ class Database:
         instance = self.check(claim)
         self._unique(instance, path)
         self.begin()
-        result = Rows(columns=(), types=(), cells=(), row_count=len(values))
+        first = values[0] if values else None
+        columns, types = (first.columns, first.types) if isinstance(first, Rows) else ((), ())
+        result = Rows(columns=columns, types=types, cells=(), row_count=len(values))
         number = self.note(instance, "completed", path, result=result, seen=seen or {})
         event = instance.records[path] = Completed(number=number, path=path, result=result)
         rows = [ItemRow(number, value) for number, value in enumerate(values, start=1)]
@@ -414,11 +438,10 @@ class Database:
 
     def take_turn(self, claim: Claim, key: str, count: int, seconds: int) -> float:
         self.check(claim)
-        taken = self.turns.setdefault(key, [])
+        # The generic cell rate algorithm (ITU-T I.371): `count` at once, then one each `seconds / count`.
         now = self.now()
-        due = now if len(taken) < count else max(now, taken[-count] + seconds)
-        taken.append(due)
-        return due - now
+        self.turns[key] = max(self.turns.get(key, now), now) + seconds / count
+        return max(0.0, self.turns[key] - now - seconds)
 
     def park(self, claim: Claim, seconds: float) -> None:
         instance = self.check(claim)

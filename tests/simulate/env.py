@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cmp_to_key
 from typing import Any
 
 from dfc.compiler.plan import Parameter
@@ -14,15 +15,27 @@ from tests.simulate.values import MISSING, Given, Trouble, plain
 class Known:
     """What a node has given, or the error of one whose failure has no consequence.
 
-    `soft`: it ran in a part that was stopped; whether it counts is left open.
+    `soft`: it ran in a part that was stopped; whether it counts is left open. `ended`: the loops around it
+    that have ended, the outermost first, and whether it is of their last round.
     """
 
     given: Given | None
     error: Trouble | None = None
     soft: bool = False
+    ended: tuple[tuple[int, bool], ...] = ()
 
 
-@dataclass(slots=True)
+def _newer_first(one: Known, other: Known) -> int:
+    """What the last round of a loop has given comes before what the loop has only carried on."""
+    for (loop, last), (other_loop, other_last) in zip(one.ended, other.ended, strict=False):
+        if loop != other_loop:
+            return 0
+        if last != other_last:
+            return -1 if last else 1
+    return 0
+
+
+@dataclass(slots=True, eq=False)
 class Env:
     """The values of a round, an attempt, an item, or the workflow; `carry` are those of earlier rounds."""
 
@@ -42,9 +55,11 @@ class Env:
     def hand_over(self, *, soft: bool, carried: bool = True) -> None:
         """What is around sees the last values."""
         assert self.parent is not None
+        here = hash(self)
         last = {**self.carry, **self.values} if carried else self.values
         for id, known in last.items():
-            self.parent.values[id] = Known(known.given, known.error, soft or known.soft)
+            ended = ((here, id in self.values), *known.ended) if carried else known.ended
+            self.parent.values[id] = Known(known.given, known.error, soft or known.soft, ended)
 
     def snapshot(self) -> Env:
         """As it is now."""
@@ -56,12 +71,12 @@ class Env:
         here: Env | None = self
         while here is not None:
             for values in (here.values, here.carry):
-                for source in (parameter.source, *parameter.otherwise):
-                    known = values.get(source)
-                    if known is not None:
-                        yield known
-                        if not known.soft:
-                            return
+                sources = (parameter.source, *parameter.otherwise)
+                found = [values[source] for source in sources if source in values]
+                for known in sorted(found, key=cmp_to_key(_newer_first)):
+                    yield known
+                    if not known.soft:
+                        return
             here = here.parent
         yield None
 

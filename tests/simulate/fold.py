@@ -84,7 +84,7 @@ def _unwinding(state: State) -> bool:
     todo = [state.top]
     while todo:
         scope = todo.pop()
-        if scope.reason not in (None, Reason.CANCEL):
+        if scope.reason not in (None, Reason.CANCEL) or (scope.origin and scope is not state.top):
             return True
         todo += [child for task in scope.tasks for child in task.children]
     return False

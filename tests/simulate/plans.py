@@ -325,7 +325,7 @@ class Builder:
         same = [id for id in same if not self.places[id].plain and not self.places[id].modest]
         for at, id in enumerate(same):
             later = [other for other in same[at + 1 :] if not self.parallel(id, other) and other[0] in "sh"]
-            if later and self.chance(0.3):
+            if later and self.chance(0.6):
                 entry = Entry(ids=(self.random.choice(later),), sure=False)
                 self.steps[id][1].append(self.reference(entry))
 
@@ -459,7 +459,9 @@ class Builder:
         name = self.name("comp")
         body, after = self.chain(around, names, 2)
         modest = replace(around, modest=True, loop=None, depth=min(around.depth, 2))
-        undo, _ = self.chain(modest, after, 2)
+        # What an undo of an earlier round sees of a step that did not run in that round is not said.
+        sure = Names(tuple(entry for entry in after.entries if entry.sure))
+        undo, _ = self.chain(modest, after if around.loop is None else sure, 2)
         draft.add(CompensateNode(id=name, after=draft.last, body=body, undo=undo))
         return self.structure(name, after)
 
@@ -501,6 +503,6 @@ def random_plan(random: Random, *, steps: int, depth: int) -> Made:
 
     block = rewritten(draft.block, finished)
     plan = with_used(Plan(nodes=block.nodes, result=block.result))
-    steps = [node.id for node in nodes_in(block) if isinstance(node, SqlNode | HttpNode)]
-    doomed = random.sample(steps, min(len(steps), random.choice((0, 0, 1, 1, 2))))
+    able = [node.id for node in nodes_in(block) if isinstance(node, SqlNode | HttpNode)]
+    doomed = random.sample(able, min(len(able), random.choice((0, 0, 1, 1, 2))))
     return Made(plan, builder.forced, frozenset(doomed))

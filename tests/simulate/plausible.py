@@ -41,7 +41,7 @@ def plausible(instance: Instance, path: str, node: Node, error: StepError) -> st
         return None if None in reasons else "; ".join(str(reason) for reason in reasons)
     if isinstance(node, MapNode) and isinstance(node.items, Parameter):
         # Over what is no array.
-        return None if error.sqlstate == "42809" else "it only stores items"
+        return None if error.sqlstate == "22023" else "it only stores items"
     policy = node.policy if isinstance(node, SqlNode | HttpNode) else Policy()
     return _step(instance, path, policy, node, error)
 

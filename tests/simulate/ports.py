@@ -47,7 +47,7 @@ from tests.simulate.network import Network
 from tests.simulate.places import where
 from tests.simulate.plausible import HTTP_TROUBLE, matches
 from tests.simulate.rows import Instance
-from tests.simulate.shapes import Broken, batches, resolved
+from tests.simulate.shapes import Broken, batches, resolved, to_store
 from tests.simulate.values import plain
 from tests.simulate.watch import Watch
 
@@ -115,7 +115,7 @@ class Ports:
 
         def serve() -> Answer:
             self.database.check(claim)
-            given = resolved(instance, action.source)
+            given = to_store(instance, action.source)
             values = batches(given, action.batch_size, action.path)
             return self.database.store_items(claim, action.path, values, seen={"": plain(given)})
 

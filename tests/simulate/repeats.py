@@ -28,7 +28,8 @@ def loop(walk: Walk, node: Node, here: Here) -> Outcome:
     leaving = walk.breaks(path)
     env = Env(here.env)
     at = here.since
-    before = Outcome(end=End.DONE, at=at)
+    before = out = Outcome(end=End.DONE, at=at)
+    inside: str | None = None
     number, goes_on = 0, True
     while goes_on:
         number += 1
@@ -109,10 +110,11 @@ def again(walk: Walk, node: Node, here: Here) -> Outcome:
         )
         if out.end is not End.ERROR:
             break
-        assert out.error is not None
+        error = out.error
+        assert error is not None
         at = walk.undo(out.undos, out.at)
         out = replace(out, at=at, undos=())
-        if number >= most or not matches(node.policy, out.error.sqlstate):
+        if number >= most or not matches(node.policy, error.sqlstate):
             break
         next_at = _stands(walk, path, number + 1, at)
         if not next_at:

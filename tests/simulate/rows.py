@@ -91,10 +91,18 @@ class Instance:
         return self.items[path][number - 1]
 
     def forget(self, paths: Iterable[str]) -> None:
-        """Delete all rows under these paths."""
+        """Delete all rows under these paths.
+
+        The items of a map go with its record, or, where it has none, with that of their number.
+        """
+        paths = list(paths)
         for path in paths:
             for rows in (self.records, self.timers, self.positions, self.attempts, self.begun, self.items):
                 rows.pop(path, None)
+        for path in paths:
+            map = path.removesuffix("/items")
+            if map not in self.records:
+                self.items.pop(map, None)
 
     def map_result(self, path: str, rows: Sequence[ItemRow]) -> Value:
         """What a map gives: the array of its items' results, or their numbers where that is too large."""

@@ -220,10 +220,14 @@ class Run:
         """The state of whoever held the instance before is the state from the rows."""
         self.network.fired["takeover"] += 1
         instance = self.database.instances[taken.claim.instance]
-        before = [other for other in self.world.drivings if other.claim.instance == instance.id]
-        if not before or (state := before[-1].driver.state) is None:
+        if instance.token != taken.claim.token:
             return
-        gone = before[-1].owner.dead or (before[-1].task is not None and before[-1].task.done())
+        others = [other for other in self.world.drivings if other.claim.instance == instance.id]
+        earlier = [other for other in others if other.claim.token < taken.claim.token]
+        last = max(earlier, key=lambda other: other.claim.token, default=None)
+        if last is None or (state := last.driver.state) is None:
+            return
+        gone = last.owner.dead or (last.task is not None and last.task.done())
         if gone and check_fold(self.database, instance, state):
             self.network.fired["fold law"] += 1
 

@@ -23,7 +23,7 @@ from dfc.executor.journal import (
 from dfc.executor.ports import StepFailed
 from tests.simulate.places import where
 from tests.simulate.rows import Instance
-from tests.simulate.values import Given, text_of
+from tests.simulate.values import INT, Given, text_of
 
 
 class Broken(AssertionError):
@@ -65,6 +65,19 @@ def result_of(instance: Instance, shape: Shape) -> Result:
     return Value(json=text_of(given)) if isinstance(given, list) else given
 
 
+def paths_in(shape: Shape) -> list[str]:
+    """The paths of the records that a shape is made of."""
+    match shape:
+        case str():
+            return [shape]
+        case Cell(path=path):
+            return [path]
+        case tuple():
+            return [path for part in shape for path in paths_in(part)]
+        case Constant():
+            return []
+
+
 def resolved(instance: Instance, source: Result | Shape, fresh: Mapping[str, Completed] = NONE) -> Given:
     """What a source of a statement stands for."""
     match source:
@@ -74,6 +87,23 @@ def resolved(instance: Instance, source: Result | Shape, fresh: Mapping[str, Com
             return instance.map_result(path, instance.items[path])
         case _:
             return assembled(instance, source, fresh)
+
+
+def to_store(instance: Instance, source: Result | Shape) -> Given:
+    """What is to become items. A cell is a value, and no row."""
+    if not isinstance(source, Cell):
+        return resolved(instance, source)
+    rows = _record(instance, source.path, NONE)
+    if not isinstance(rows, Rows) or source.column not in (None, *rows.columns):
+        raise no_array(source.path)
+    index = 0 if source.column is None else rows.columns.index(source.column)
+    cell = rows.cells[index]
+    return Value(json=cell if cell is not None and rows.types[index] == INT else json.dumps(cell))
+
+
+def no_array(path: str) -> StepFailed:
+    """The failure of a map that is given neither rows nor an array."""
+    return StepFailed(StepError(step=where(path).node, message="not an array", sqlstate="22023"))
 
 
 def items_of(instance: Instance, action: FetchItems) -> ItemsFetched:
@@ -95,8 +125,8 @@ def _failed(error: StepError | None, failed: int) -> dict[str, Any]:
 
 def batches(source: Given, size: int, path: str) -> list[Rows | Value]:
     """The items that a result makes."""
-    if isinstance(source, Rows):
-        width = max(len(source.columns), 1)
+    if isinstance(source, Rows) and source.columns:
+        width = len(source.columns)
         step = width * size
         return [
             Rows(
@@ -109,7 +139,7 @@ def batches(source: Given, size: int, path: str) -> list[Rows | Value]:
         ]
     elements = json.loads(text_of(source))
     if not isinstance(elements, list):
-        raise StepFailed(StepError(step=where(path).node, message="not an array", sqlstate="42809"))
+        raise no_array(path)
     parts = cast("list[Any]", elements)
     if size == 1:
         return [Value(json=json.dumps(part)) for part in parts]

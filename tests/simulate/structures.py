@@ -162,8 +162,9 @@ def arms(walk: Walk, node: Node, here: Here) -> Outcome:
         # What a group has done completely is undone with what is around it.
         lost = lost and (node.mode is ArmsMode.RACE or not out.done)
         if lost or (node.mode is ArmsMode.RACE and out.end is End.ERROR):
-            # It is unwound for itself.
-            since = max(out.at, decided.at) if lost and decided is not None else out.at
+            # It is unwound for itself, one that has failed as soon as it has.
+            waits = lost and decided is not None and out.end is not End.ERROR
+            since = max(out.at, decided.at) if waits and decided is not None else out.at
             out = replace(out, at=walk.undo(out.undos, since), undos=())
         outs.append(out)
     if any(out.end is End.LEFT for out in outs):

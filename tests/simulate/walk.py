@@ -85,8 +85,11 @@ class Walk:
         return found[0] if found else None
 
     def decision(self, path: str) -> Entry | None:
-        """The decision about the structure at a path."""
-        return self.record(f"{path}/decision", "decided")
+        """The decision about the structure at a path: the first, if another came when it was forgotten."""
+        found = self.instance.history.all(f"{path}/decision", "decided")
+        if any(entry.number for entry in found):
+            raise self.say(f"`{path}` was decided twice")
+        return found[0] if found else None
 
     def touched(self, block: Block, frame: str) -> bool:
         """Whether anything of a block is recorded."""
