@@ -7,7 +7,6 @@ the number of rows, for rows that are to be kept, cells, number and types.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, assert_never
@@ -26,6 +25,7 @@ from dfc.executor.bind import (
 from dfc.executor.journal import Shape, StepError
 from dfc.executor.limits import RESULT_ROWS_MAX
 from dfc.executor.queries import fill, query
+from dfc.executor.quoting import storable
 from dfc.executor.shapes import shape_json
 
 BYTEA: Final = 17
@@ -52,8 +52,6 @@ _CAST_IS_OUTPUT: Final = frozenset(
 )
 """Types whose cast to text is their output function. It is not for bool, bpchar and inet, and a user may have
 made another cast for a type of their own."""
-
-_ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 WITHIN: Final = '{"within": true}'
 """The rider of a checkpoint in a transaction of several: the fence is locked at its end (df.commit_steps)."""
@@ -170,7 +168,7 @@ def rider_json(rider: Rider) -> str:
         case Finish():
             return finish_json(rider)
         case RecordDecision(path=path, value=value):
-            return _object({"decide": _object({"path": json_text(path), "value": value})})
+            return _object({"decide": _object({"path": json_text(path), "value": storable(value)})})
         case EndItem(path=path, item=item, shape=shape, error=error, forget=forget):
             ended = {"path": json_text(path), "item": str(item), "forget": json_text(forget)}
             if shape is not None:
@@ -207,10 +205,7 @@ def _object(members: Mapping[str, str]) -> str:
 
 def json_text(value: object) -> str:
     """JSON that PostgreSQL can store: NUL becomes U+FFFD, a lone surrogate a question mark."""
-    text = json.dumps(value, ensure_ascii=False)
-    if "u0000" in text:
-        text = _ESCAPED_NUL.sub(r"\1\\ufffd", text)
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    return storable(json.dumps(value, ensure_ascii=False))
 
 
 def error_object(error: StepError) -> dict[str, object]:

@@ -221,8 +221,7 @@ class Item:
 class ItemsFetched:
     """The next items of the map at `path` that have not ended, in order; fewer than asked for are the last.
 
-    With those behind 0: `first_error` is that of the first item, in order, that has failed so far, `first_failed`
-    its number.
+    `first_error` is that of the first item, in order, that has failed so far, `first_failed` its number.
     """
 
     path: str

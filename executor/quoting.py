@@ -10,6 +10,12 @@ from typing import Final, cast
 NAME_BYTES_MAX: Final = 63
 """The longest name of PostgreSQL's; it would cut off a longer one, and so mean another object."""
 
+_ESCAPES: Final = re.compile(
+    r"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+"""Escapes in JSON: a backslash and a pair of surrogates (the group), or what PostgreSQL does not take."""
+
 _PART: Final = re.compile(r'\s*+"((?:[^"]|"")+)"\s*+|([^."]+)')
 
 
@@ -78,6 +84,16 @@ def read_json(text: str) -> object:
         return json.loads(text, parse_float=Number, parse_int=Number)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def storable(text: str) -> str:
+    """A JSON text as PostgreSQL can store it and take it apart.
+
+    NUL and half a surrogate pair become U+FFFD, or a question mark where they are no escapes.
+    """
+    if "\\u" in text:
+        text = _ESCAPES.sub(lambda found: found[1] or r"\ufffd", text)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def write_json(value: object) -> str:

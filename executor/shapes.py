@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never, cast
 
 from dfc.executor.journal import Cell, Constant, Shape
-from dfc.executor.quoting import write_json
+from dfc.executor.quoting import storable, write_json
 
 
 def shape_json(shape: Shape) -> str:
@@ -19,7 +19,7 @@ def shape_json(shape: Shape) -> str:
         case tuple():
             return f"[{', '.join(map(shape_json, shape))}]"
         case Constant(json=text):
-            return f'{{"value": {text}}}'
+            return f'{{"value": {storable(text)}}}'
         case Cell(path=path, column=column):
             return write_json({"path": path, "column": column})
         case _:

@@ -59,6 +59,7 @@ from dfc.executor.journal import (
 )
 from dfc.executor.ports import AlreadyRecorded, Answer, Beaten, Claim, FenceLost, StepFailed, Transient
 from dfc.executor.queries import query
+from dfc.executor.quoting import storable
 from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session
 from dfc.executor.shapes import shape_json
 
@@ -220,7 +221,7 @@ class PostgresStore:
 
     async def record_decision(self, claim: Claim, action: RecordDecision) -> Decided:
         """See `ports.Store`."""
-        answer = await self._ask_for(claim, _RECORD_DECISION, action.path, action.value)
+        answer = await self._ask_for(claim, _RECORD_DECISION, action.path, storable(action.value))
         return Decided(
             number=answers.integer(answer, 0, 1), path=action.path, value=answers.text(answer, 0, 0)
         )

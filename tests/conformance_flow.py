@@ -146,7 +146,7 @@ async def check_position_takes_the_place_of_the_one_before(make: MakeBench) -> N
         await bench.store.position(claim, position("l[1]/inner/round", 7, {}))
         carry: dict[str, Shape] = {
             "a": "l[1]/a",
-            "b": Constant(json='{"x": 1.50, "y": [1e400, "]}"]}'),
+            "b": Constant(json='{"x": 1.50, "y": [1e400, "]}\\\\u0000"]}'),
             "c": Cell(path="l[1]/a", column=None),
             "d": ("l[1]/a", (NOTHING, Cell(path="l[1]/a", column="answer"), ())),
         }

@@ -175,6 +175,18 @@ async def check_ended_items_are_not_fetched(make: MakeBench) -> None:
         assert json_of(await _end(bench, claim)) == [1, 2, None]
 
 
+async def check_first_error_is_that_of_the_first_item(make: MakeBench) -> None:
+    async with make() as bench:
+        claim = await _three(bench)
+        for item, first in ((2, "second"), (1, "first"), (3, "first")):
+            error = error_of({1: "first", 2: "second", 3: "third"}[item])
+            await bench.store.end_item(claim, end_item(item, None, error=error))
+            for after in (0, 3):
+                found = await fetch(bench, claim, after)
+                assert found.first_failed == (2 if first == "second" else 1)
+                assert found.first_error == error_of(first)
+
+
 async def check_item_ends_once_and_is_forgotten(make: MakeBench) -> None:
     async with make() as bench:
         claim = await _three(bench)
@@ -286,6 +298,7 @@ CHECKS: tuple[Check, ...] = (
     check_nothing_to_do_is_fine,
     check_what_is_no_array_fails_the_step,
     check_ended_items_are_not_fetched,
+    check_first_error_is_that_of_the_first_item,
     check_item_ends_once_and_is_forgotten,
     check_end_of_an_item_rides_on_its_last_step,
     check_map_gives_an_array,

@@ -376,9 +376,10 @@ class Shell:
             for item, ended in self.items[path].values()
             if item.number > action.after and (ended is None or action.ended)
         ]
-        errors = [ended for _, ended in self.items[path].values() if isinstance(ended, StepError)]
+        failed = {n: ended for n, (_, ended) in self.items[path].items() if isinstance(ended, StepError)}
+        first = min(failed, default=0)
         return ItemsFetched(
-            path=path, items=tuple(found[: action.limit]), first_error=errors[0] if errors else None
+            path=path, items=tuple(found[: action.limit]), first_error=failed.get(first), first_failed=first
         )
 
     def end_item(self, action: EndItem) -> Event:

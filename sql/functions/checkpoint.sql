@@ -15,11 +15,11 @@ SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     width constant integer := cardinality($4);
-    within constant boolean := $8 IS NOT NULL AND $8 ->> 'within' IS NOT NULL;
-    carries boolean := false;  -- something that is not the end of the instance
+    rides constant text := CASE WHEN $8 IS NULL THEN 'nothing' WHEN $8 ->> 'status' IS NOT NULL THEN 'end'
+                                WHEN $8 ->> 'within' IS NOT NULL THEN 'within' ELSE 'more' END;
     alone boolean := false;
 BEGIN
-    IF within THEN
+    IF rides = 'within' THEN
         PERFORM df._check_activation($1, $2, $3);
     ELSE
         PERFORM df._lock_activation($1, $2, $3);
@@ -35,8 +35,7 @@ BEGIN
         RAISE EXCEPTION 'step % does not return a result', $3 USING ERRCODE = '22023',
             DETAIL = 'columns and types have one element a column, cells one a column and row.';
     END IF;
-    IF $8 IS NOT NULL AND NOT within AND $8 ->> 'status' IS NULL THEN
-        carries := true;
+    IF rides = 'more' THEN
         alone := df._rides_alone($8, $3);
     END IF;
     journal := nextval('df.journal');
@@ -48,9 +47,9 @@ BEGIN
             PERFORM df._recorded_already($2, $3);
         END IF;
     END IF;
-    IF carries THEN
+    IF rides = 'more' THEN
         PERFORM df._ride($2, $3, journal, $8, CASE WHEN alone THEN df._outcome_of_rows($4, $5, $6, $7) END);
-    ELSIF $8 IS NOT NULL AND NOT within THEN
+    ELSIF rides = 'end' THEN
         cancel_reason := df._end_unless_cancelled($2, $8);
         finished := cancel_reason IS NULL;
     END IF;

@@ -1,6 +1,6 @@
 -- The next items of a map behind number `after`, in order, at most `max`; without those that have ended unless
--- `ended`. The first row is no item: columns and types of all of them, in `rows` how many items have failed so far, and,
--- for those behind 0, in `item` and `value` number and error of the first that has.
+-- `ended`. The first row is no item: columns and types of all of them, in `rows` how many items have failed so far, and
+-- in `item` and `value` number and error of the first of them.
 --
 -- Who begins again asks for those behind 0. Then what has ended in front of the first that has not is noted at the map,
 -- so that however often an instance is taken over, no item that has ended is read twice for that.
@@ -22,10 +22,8 @@ BEGIN
     rows := m.failed;
     columns := m.columns;
     types := m.types;
-    IF m.failed > 0 AND behind = 0 THEN
-        SELECT i.item, i.error INTO item, value FROM df.map_items i
-        WHERE i.map = m.map AND i.status = 'failed' ORDER BY i.item LIMIT 1;
-    END IF;
+    item := m.first_failed;
+    value := (SELECT i.error FROM df.map_items i WHERE i.map = m.map AND i.item = m.first_failed);
     RETURN NEXT;
     IF $6 THEN
         RETURN QUERY

@@ -13,7 +13,8 @@ BEGIN
     WHERE i.map = mine AND i.item = item AND i.status = 'pending';
     IF FOUND THEN
         IF error IS NOT NULL THEN
-            UPDATE df.maps m SET failed = m.failed + 1 WHERE m.instance_id = instance AND m.path = path;
+            UPDATE df.maps m SET failed = m.failed + 1, first_failed = least(m.first_failed, item)
+            WHERE m.instance_id = instance AND m.path = path;
         END IF;
         RETURN true;
     END IF;

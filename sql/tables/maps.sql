@@ -3,18 +3,19 @@
 --
 -- df.maps has one row a map: path is the map's own (`docs`; its record of how many items there are is
 -- `docs/items`). columns and types are those of every item; both are empty where the items are JSON values.
--- items is null until the number is recorded. failed counts the items that failed; all items up to ended_to have
--- ended, so that whoever begins again does not read them again.
+-- items is null until the number is recorded. failed counts the items that failed, first_failed is the first of them;
+-- all items up to ended_to have ended, so that whoever begins again does not read them again.
 CREATE TABLE df.maps (
-    instance_id text NOT NULL,
-    path        text COLLATE "C" NOT NULL,
-    map         bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
-    columns     text[] NOT NULL,
-    types       oid[] NOT NULL,
-    batch_size  integer NOT NULL CHECK (batch_size > 0),
-    items       bigint,
-    failed      bigint NOT NULL DEFAULT 0,
-    ended_to    bigint NOT NULL DEFAULT 0,
+    instance_id  text NOT NULL,
+    path         text COLLATE "C" NOT NULL,
+    map          bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    columns      text[] NOT NULL,
+    types        oid[] NOT NULL,
+    batch_size   integer NOT NULL CHECK (batch_size > 0),
+    items        bigint,
+    failed       bigint NOT NULL DEFAULT 0,
+    first_failed bigint,
+    ended_to     bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (instance_id, path)
 ) WITH (fillfactor = 70);
 

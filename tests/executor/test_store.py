@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
 
 from dfc.compiler.plan import Plan
+from dfc.executor.actions import Position, RecordDecision
 from dfc.executor.connections import StepConnections
+from dfc.executor.journal import Constant, Positioned, Value
 from dfc.executor.ports import Claim
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.store import Control, PostgresStore
+from tests.conformance_bench import CHAIN, begin
 from tests.conformance_store import CHECKS, Check, Row
 from tests.executor.support import seed, until
 
@@ -74,21 +79,51 @@ class PostgresBench:
             connection.close()
 
 
+@asynccontextmanager
+async def _bench(database: str) -> AsyncGenerator[PostgresBench]:
+    control = Control(database, on_lost=lambda _: None)
+    with psycopg.connect(database, autocommit=True) as client:
+        row = client.execute("SELECT current_database()").fetchone()
+        assert row is not None
+        steps = StepConnections(database, role="postgres", database=row[0])
+        bench = PostgresBench(database, client, PostgresStore(control), PostgresSql(steps))
+        try:
+            yield bench
+        finally:
+            bench.close()
+            steps.close()
+            control.close()
+
+
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
 def test_conformance(check: Check, database: str) -> None:
-    @asynccontextmanager
-    async def make() -> AsyncGenerator[PostgresBench]:
-        control = Control(database, on_lost=lambda _: None)
-        with psycopg.connect(database, autocommit=True) as client:
-            row = client.execute("SELECT current_database()").fetchone()
-            assert row is not None
-            steps = StepConnections(database, role="postgres", database=row[0])
-            bench = PostgresBench(database, client, PostgresStore(control), PostgresSql(steps))
-            try:
-                yield bench
-            finally:
-                bench.close()
-                steps.close()
-                control.close()
+    asyncio.run(check(partial(_bench, database)))
 
-    asyncio.run(check(make))
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        (r'"\u0000"', "\ufffd"),
+        (r'"\ud800 \udC00 \uD83d\ude00 \ud83d"', "\ufffd \ufffd \U0001f600 \ufffd"),
+        (r'"\\u0000 \\\u0000"', "\\u0000 \\\ufffd"),
+        ('"\ud800"', "?"),
+        (r'{"a\u0000": 1.50}', {"a\ufffd": 1.5}),
+    ],
+)
+def test_what_postgresql_cannot_store_is_replaced(written: str, stored: object, database: str) -> None:
+    async def check() -> None:
+        async with _bench(database) as bench:
+            claim = await begin(bench)
+            found = await bench.store.result_of(claim, Constant(json=written))
+            assert isinstance(found, Value)
+            assert json.loads(found.json) == stored
+            decision = RecordDecision(path="r/decision", value=written)
+            assert json.loads((await bench.store.record_decision(claim, decision)).value) == stored
+            carry = {"a": Constant(json=written)}
+            await bench.store.position(claim, Position(path="l/round", round=2, carry=carry, forget=()))
+            positions = [r for r in await bench.store.history(claim, CHAIN) if isinstance(r, Positioned)]
+            [kept] = positions[0].carry.values()
+            assert isinstance(kept, Constant)
+            assert json.loads(kept.json) == stored
+
+    asyncio.run(check())

@@ -110,7 +110,7 @@ def items_of(instance: Instance, action: FetchItems) -> ItemsFetched:
     """The next items of a map."""
     rows = instance.items[action.path]
     wanted = [row for row in rows if row.number > action.after and (action.ended or not row.ended)]
-    failed = next((row for row in rows if row.error is not None and action.after == 0), None)
+    failed = next((row for row in rows if row.error is not None), None)
     return ItemsFetched(
         path=action.path,
         items=tuple([Item(number=row.number, value=row.value) for row in wanted[: action.limit]]),

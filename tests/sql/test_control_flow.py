@@ -351,6 +351,15 @@ def test_a_deleted_instance_leaves_nothing(run: Run) -> None:
     assert value(run.worker, "SELECT count(*) FROM df.map_items") == 3
 
 
+def test_a_bucket_is_never_more_than_full(run: Run) -> None:
+    turn = "SELECT df._take_turn(%s, %s, 'key', 2, 60)"
+    assert value(run.worker, turn, run.token, run.instance) == 0
+    run.worker.execute("UPDATE df.rate_limits SET full_at = now() - interval '1 h'")
+    waits = [value(run.worker, turn, run.token, run.instance) for _ in range(3)]
+    assert waits[:2] == [0, 0]
+    assert isinstance(waits[2], float) and 25 < waits[2] <= 30
+
+
 def test_a_limit_that_says_nothing_is_forgotten(run: Run) -> None:
     for key, seconds in (("short", 1), ("long", 3600)):
         run.worker.execute(

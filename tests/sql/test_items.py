@@ -83,7 +83,27 @@ def test_what_is_no_block_is_refused(run: Run) -> None:
     ):  # fmt: skip
         arguments = [run.of("m/items"), run.instance, "m/items", columns, types, items]
         assert refusal(run.worker, RECORD_ITEMS, *arguments) in ("22023", "DX002"), (columns, types, items)
+    _fill(run, 2, "b", batch=1)
+    fewer = [run.of("m/items"), run.instance, "m/items", ["w"], [25], 1]
+    assert refusal(run.worker, RECORD_ITEMS, *fewer) == "22023"
     assert value(run.worker, "SELECT count(*) FROM df.checkpoints") == 0
+
+
+def test_what_has_ended_is_passed_over_once(run: Run) -> None:
+    value(run.worker, STORE, run.token, run.instance, "m/items", "[1, 2, 3, 4, 5]")
+    fetch = "SELECT array_agg(item) FROM df._fetch_items(%s, %s, 'm', %s, 2, false) WHERE item IS NOT NULL"
+    end = "SELECT df._end_item(%s, %s, 'm', %s, '{\"value\": 1}', NULL, '{}')"
+
+    def ended_to() -> object:
+        return value(run.worker, "SELECT ended_to FROM df.maps")
+
+    for item, behind, found, passed in (
+        (1, 0, [2, 3], 1), (3, 0, [2, 4], 1), (4, 3, [5], 1), (2, 2, [5], 1), (2, 0, [5], 4), (5, 4, None, 4),
+        (5, 0, None, 5),
+    ):  # fmt: skip
+        run.worker.execute(end, [run.token, run.instance, item])
+        assert value(run.worker, fetch, run.token, run.instance, behind) == found
+        assert ended_to() == passed, (item, behind)
 
 
 def test_rows_without_columns_are_items(run: Run) -> None:
@@ -161,6 +181,17 @@ def test_a_learned_token_ends_only_its_own_item(run: Run) -> None:
     assert left == [("a",), ("m/items",), ("m[2]/a",)]
     assert value(run.worker, "SELECT count(*) FROM df.marks") == 0
     assert value(run.worker, "SELECT count(*) FROM df.map_items WHERE status = 'pending'") == 2
+
+
+def test_an_item_may_fail_with_its_last_step(run: Run) -> None:
+    value(run.worker, STORE, run.token, run.instance, "m/items", "[1]")
+    error = {"message": "no", "sqlstate": "P0001"}
+    item: dict[str, object] = {"path": "m", "item": 1, "error": error, "forget": []}
+    run.step(run.worker, "m[1]/a", {"item": item})
+    row = run.worker.execute("SELECT status, result, error->>'message' FROM df.map_items").fetchone()
+    assert row == ("failed", None, "no")
+    assert run.worker.execute("SELECT failed, first_failed FROM df.maps").fetchone() == (1, 1)
+    assert value(run.worker, "SELECT array_agg(path) FROM df.checkpoints") == ["m/items"]
 
 
 def test_results_of_a_map(run: Run) -> None:

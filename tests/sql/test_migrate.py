@@ -93,6 +93,59 @@ def test_older_and_newer(bare_database: str, monkeypatch: pytest.MonkeyPatch) ->
         migrate.install(bare_database)
 
 
+OLD = """
+    CREATE FUNCTION df.checkpoint(token bytea, instance text, path text, columns text[], types oid[],
+        cells text[], row_count bigint, finish json, OUT journal bigint, OUT finished boolean,
+        OUT cancel_reason text) LANGUAGE sql AS 'SELECT 1::bigint, true, NULL::text';
+    CREATE FUNCTION df._record(token bytea, instance text, path text, kind text, value json, error json,
+        finish json) RETURNS void LANGUAGE sql AS '';
+    CREATE FUNCTION df._history(instance text, token bytea) RETURNS SETOF df.checkpoints
+        LANGUAGE sql AS 'SELECT * FROM df.checkpoints';
+    CREATE FUNCTION df._claim(worker bigint, formats integer[], roles name[], max integer)
+        RETURNS TABLE (instance_id text) LANGUAGE sql AS 'SELECT id FROM df.instances';
+    CREATE FUNCTION df.map_results(instance_id text, path text) RETURNS text
+        LANGUAGE sql AS 'SELECT NULL::text';
+    CREATE VIEW df.nodes AS SELECT instance_id, path AS id FROM df.checkpoints;
+    INSERT INTO df.instances (id, expression, expression_hash, status, started_at, plan, plan_hash)
+        VALUES ('i', '/*dfc:1:18*/{"sql":"SELECT 1"}', sha256('x'), 'running', now(), '{"format": 1}', 'h');
+    INSERT INTO df.fences (instance_id, submitted_by, token)
+        VALUES ('i', CURRENT_USER::regrole, '0123456789abcdef');
+    INSERT INTO df.checkpoints (instance_id, path, journal, kind, value)
+        VALUES ('i', 'a', 1, 'completed', '1');
+"""
+
+
+def test_an_older_schema_is_brought_up(bare_database: str, roles: Callable[..., str]) -> None:
+    """The first migration, with what its code has made that later code makes differently."""
+    role, grantor = roles("reader"), roles("grantor")
+    with connect(bare_database) as owner:
+        owner.execute(migrate.migrations()[0].text.encode())
+        owner.execute(OLD.encode())
+        owner.execute("INSERT INTO df.meta (schema_version) VALUES (1)")
+        owner.execute("INSERT INTO df.migrations (version, name) VALUES (1, 'spine')")
+        who = sql.Identifier(role)
+        owner.execute(sql.SQL("GRANT USAGE ON SCHEMA df TO {}").format(who))
+        for table in ("instances", "checkpoints", "nodes"):
+            owner.execute(
+                sql.SQL("GRANT SELECT ON df.{} TO {}, {} WITH GRANT OPTION").format(
+                    sql.Identifier(table), who, sql.Identifier(grantor)
+                )
+            )
+        report = migrate.install(bare_database)
+        assert (report.before, len(report.applied)) == (SchemaState.OLDER, len(migrate.migrations()) - 1)
+        # What was there goes on.
+        me = value(owner, "SELECT df._register_worker('here', 1, 't', 1, '{1}', 60, 1)")
+        token = value(owner, "SELECT token FROM df._claim(%s, '{1}', NULL, 1)", me)
+        history = "SELECT array_agg(path || ' ' || value) FROM df._history('i', %s, '{a}', 1000)"
+        assert value(owner, history, token) == ["a 1"]
+        # Who could read checkpoints reads what has come beside them, and the view that was made anew.
+        for name in (role, grantor):
+            for table in ("nodes", "marks", "attempts", "maps", "map_items"):
+                right = "SELECT has_table_privilege(%s, %s, 'SELECT WITH GRANT OPTION')"
+                assert value(owner, right, name, f"df.{table}"), (name, table)
+        assert not value(owner, "SELECT has_table_privilege('public', 'df.maps', 'SELECT')")
+
+
 def test_a_role_without_special_rights(plain: tuple[str, str], bare_database: str) -> None:
     role, url = plain
     report = migrate.install(url)
