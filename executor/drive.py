@@ -203,6 +203,7 @@ class Driver:
         try:
             await self._store.park(self._claim, seconds, path)
         except Transient:
+            await self._performer.settled()
             await self._pause(min(1.0, self._park_seconds))
             return False
         self._outcome = self._outcome or Outcome.PARKED
@@ -376,6 +377,7 @@ class Driver:
                 return None, False
             if isinstance(action, RunSql | RunAtomic | RunItems | SendHttp):
                 return Came((await self._performer.came_of(action),)), False
+            await self._performer.settled()
             return Came((Stopped(path=path),)), False
         except FenceLost:
             return None, True

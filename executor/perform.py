@@ -6,6 +6,7 @@ answers, no attempt is counted: a database that is away fails nothing.
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -127,6 +128,7 @@ class Performer:
 
     async def came_of(self, action: Interruptible) -> Event:
         """What has come of an attempt that was interrupted: it may have committed all the same."""
+        await self.settled()
         if isinstance(action, RunAtomic):
             return await self._look_up_atomic(action) or Stopped(path=action.path)
         return await self.look_up(action.path) or Stopped(path=action.path)
@@ -136,14 +138,42 @@ class Performer:
         await self.insist(lambda: self._store.finish(self._claim, finish))
 
     async def insist(self, ask: Callable[[], Awaitable[_T]], path: str = "") -> _T:
-        """The store's answer, however long it takes to get one."""
+        """The store's answer, however long it takes to get one. Raises FenceLost."""
         failures = 0
         while True:
+            token = self._claim.token
             try:
                 return await ask()
             except Transient:
                 failures += 1
+            except FenceLost:
+                if not await self._claim.moved(token):
+                    raise
+                continue
+            await self.settled()
             await self._pause(retry.delay(self._claim.instance, path, failures))
+
+    async def settled(self) -> None:
+        """Return when nothing that was sent, and not answered, can have an effect any more.
+
+        A statement whose connection is lost may be under way on the server, and commit at any time: also
+        when it has been repeated, and its checkpoint forgotten. So the fence gets another token before
+        anything else is believed, as in a take-over. Raises FenceLost.
+        """
+        claim = self._claim
+        if not claim.in_doubt:
+            return
+        async with claim.settling:
+            # Derived, not random: a call whose answer is lost can be repeated.
+            token = hashlib.sha256(claim.token + b"settled").digest()[: len(claim.token)]
+            failures = 0
+            while claim.in_doubt:
+                try:
+                    await self._store.settle(claim, token)
+                    claim.token, claim.in_doubt = token, False
+                except Transient:
+                    failures += 1
+                    await self._pause(retry.delay(claim.instance, "", failures))
 
     async def look_up(self, path: str) -> Recorded | None:
         """What the journal says about an activation; waits for a store that does not answer."""
@@ -152,10 +182,15 @@ class Performer:
     # Activations
 
     async def _activate(self, action: Activation, step_id: str) -> Came:
+        claim = self._claim
         refusals = 0
         while True:
+            token = claim.token
             try:
-                return self._answered(await self._attempt(action))
+                came = self._answered(await self._attempt(action))
+                if not came.finished:
+                    await self.settled()
+                return came
             except StepFailed as failure:
                 return Came(
                     (
@@ -181,13 +216,18 @@ class Performer:
                 sqlstate = sqlstates.RECORDED
                 break
             except FenceLost as problem:
+                if isinstance(action, SendHttp):
+                    raise
+                if await claim.moved(token):
+                    continue  # another loss has cost this attempt its token: nothing of it has happened
                 if not isinstance(action, RunSql | RunItems | RunAtomic):
                     raise
                 # A step can make its own session say so (it may call df.checkpoint itself). Were it believed,
                 # the instance would be dropped while its fence stays ours. The store knows: it raises below.
                 message, sqlstate = str(problem), sqlstates.FENCE_LOST
                 break
-            await self._pause(retry.delay(self._claim.instance, action.path, refusals))
+            await self._pause(retry.delay(claim.instance, action.path, refusals))
+        await self.settled()
         known = await self._look_up_activation(action)
         if known is not None:
             return Came((known,))
@@ -302,8 +342,10 @@ class Performer:
         failures = 0
         while True:
             try:
-                return self._answered(await self._store.record_failure(self._claim, action))
-            except (AlreadyRecorded, Transient):
+                return self._answered(
+                    await self.insist(lambda: self._store.record_failure(self._claim, action), action.path)
+                )
+            except AlreadyRecorded:
                 failures += 1
             if (record := await self.look_up(action.path)) is not None:
                 return Came((record,))

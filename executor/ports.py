@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dfc.compiler.plan import Plan
@@ -87,14 +88,17 @@ class Unreachable(Transient):
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Claim:
     """An instance that this worker owns until the fence says otherwise.
 
-    `token` is the fence's secret; an activation's token is sha256(token || path). `cancel_reason` is set when
-    a cancel was requested before the claim. `resumed` says that checkpoints may exist. `input` is the JSON
-    text
-    given at the start.
+    `token` is the fence's secret; an activation's token is sha256(token || path). It changes when the driver
+    settles what it has lost: what was sent under an earlier one has no effect any more. `cancel_reason` is
+    set when a cancel was requested before the claim. `resumed` says that checkpoints may exist. `input` is
+    the JSON text given at the start.
+
+    `in_doubt`: something was sent that has not been answered, and may be under way still. `settling` is held
+    while the token changes.
     """
 
     instance: str
@@ -106,6 +110,17 @@ class Claim:
     cancel_reason: str | None
     resumed: bool
     input: str | None = None
+    in_doubt: bool = False
+    settling: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+    def doubt(self) -> None:
+        """Take note that something was sent and will not be answered."""
+        self.in_doubt = True
+
+    async def moved(self, token: bytes) -> bool:
+        """Whether the driver itself has changed the token, where the store says that this one is not good."""
+        async with self.settling:
+            return self.token != token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +143,18 @@ class Answer:
 
 
 class Store(Protocol):
-    """The journal of one database. Every call raises FenceLost and Transient; what else is said there."""
+    """The journal of one database. Every call raises FenceLost and Transient; what else is said there.
+
+    A call of any port that ends without an answer, or is cancelled and leaves the server with it, says so to
+    the claim (`Claim.doubt`). The token sent is that of the moment.
+    """
+
+    async def settle(self, claim: Claim, token: bytes) -> None:
+        """Give the fence another token, after all that was sent under the claim's and has committed.
+
+        What is still under way under the old one is refused from then on. Idempotent.
+        """
+        ...
 
     async def history(self, claim: Claim, plan: Plan) -> list[Record]:
         """What lasts of the instance, in any order.

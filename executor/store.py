@@ -71,6 +71,7 @@ FORMATS: Final = READABLE_FORMATS
 _FAULTS_OF_DATA: Final = ("22", "54")
 """Classes of errors that say of a result that no items can be made of it."""
 
+_SETTLE: Final = "SELECT df._settle($1, $2, $3)"
 _CLAIM: Final = "SELECT * FROM df._claim($1, $2, $3, $4)"
 _CANCELS: Final = "SELECT * FROM df._cancels($1)"
 _NEXT_WAKE: Final = "SELECT df._next_wake()"
@@ -140,15 +141,18 @@ class Control:
         self._all.add(session)
         return session
 
-    async def ask(self, *messages: Message) -> list[Answered]:
+    async def ask(self, *messages: Message, on_doubt: Callable[[], None] | None = None) -> list[Answered]:
         """The answers to messages sent as one transaction.
 
-        Raises FenceLost, AlreadyRecorded, Transient, StoreError.
+        `on_doubt` is called when they were sent and there will be no answer. Raises FenceLost,
+        AlreadyRecorded, Transient, StoreError.
         """
         async with self._places:
             session: Session | None = None
+            sent = False
             try:
                 session = self._idle.pop() if self._idle else await self.open()
+                sent = session.alive
                 return await session.exchange(*messages)
             except ServerError as error:
                 raise _meaning(error) from None
@@ -159,6 +163,8 @@ class Control:
                     self._idle.append(session)
                 elif session is not None:
                     self._all.discard(session)
+                    if sent and on_doubt is not None:
+                        on_doubt()
 
     def close(self) -> None:
         """Close every session at once."""
@@ -178,19 +184,22 @@ class PostgresStore:
         self.wakes_at: float | None = None
         """When the next parked instance is due, in the event loop's time, as far as is known."""
 
+    async def settle(self, claim: Claim, token: bytes) -> None:
+        """See `ports.Store`."""
+        await self._ask_for(claim, _SETTLE, _bytea(token))
+
     # What lasts: ports.Store
 
     async def history(self, claim: Claim, plan: Plan) -> list[Record]:
         """See `ports.Store`."""
         kept = array_literal(sorted(kept_nodes(plan)))
-        answer = await self._ask(
-            query("history"), claim.instance, _bytea(claim.token), kept, str(limits.KEPT_BYTES_MAX)
-        )
+        values = (claim.instance, _bytea(claim.token), kept, str(limits.KEPT_BYTES_MAX))
+        answer = await self._ask(query("history"), *values, claim=claim)
         return [answers.record(answer, row) for row in range(len(answer))]
 
     async def record_of(self, claim: Claim, path: str) -> Recorded | None:
         """See `ports.Store`."""
-        answer = await self._ask(query("record_of"), claim.instance, _bytea(claim.token), path)
+        answer = await self._ask(query("record_of"), claim.instance, _bytea(claim.token), path, claim=claim)
         return answers.recorded(answer, 0) if len(answer) else None
 
     async def result_of(self, claim: Claim, shape: Shape) -> Result:
@@ -395,10 +404,11 @@ class PostgresStore:
 
     async def _ask_for(self, claim: Claim, text: str, *values: str | None) -> Answered:
         """The answer to a statement whose first parameters are the fence's token and the instance."""
-        return await self._ask(text, _bytea(claim.token), claim.instance, *values)
+        return await self._ask(text, _bytea(claim.token), claim.instance, *values, claim=claim)
 
-    async def _ask(self, text: str, *values: str | None) -> Answered:
-        [answer] = await self._control.ask(Message(text, values, prepare=True))
+    async def _ask(self, text: str, *values: str | None, claim: Claim | None = None) -> Answered:
+        message = Message(text, values, prepare=True)
+        [answer] = await self._control.ask(message, on_doubt=None if claim is None else claim.doubt)
         return answer
 
 

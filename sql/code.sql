@@ -32,6 +32,7 @@
 \ir functions/claim.sql
 \ir functions/next_wake.sql
 \ir functions/park.sql
+\ir functions/settle.sql
 \ir functions/cancels.sql
 \ir functions/store_plan.sql
 \ir functions/history.sql

@@ -16,13 +16,13 @@ from dfc.executor import retry
 from dfc.executor.actions import RunSql
 from dfc.executor.bind import Bound, Mode
 from dfc.executor.compose import compose_checkpoint
-from dfc.executor.ports import Answer, Transient, Unreachable
+from dfc.executor.ports import Answer, FenceLost, Transient, Unreachable
 from dfc.executor.runners.answers import answer_of
 from dfc.executor.runners.around import Around, guard, outside, statement_limit
 from dfc.executor.runners.hygiene import ATTEMPTS_MAX, Replace, cleaned, exchange
 from dfc.executor.runners.meaning import meaning
 from dfc.executor.runners.statements import Statements, inside
-from dfc.executor.runners.step import Limit, Step
+from dfc.executor.runners.step import Limit, Step, sql_step
 from dfc.executor.session import ConnectionLost, Message, ServerError, Session
 from dfc.executor.sqlstates import LOST
 
@@ -76,8 +76,14 @@ class Autocommit:
         step = self._step
         attempts = 0
         while True:
+            token = step.claim.token
             try:
                 return await on_session(self._run_on)
+            except FenceLost:
+                # The driver may have changed the token since: the statement has run all the same.
+                if self._affected is None or not await step.claim.moved(token):
+                    raise
+                continue
             except Transient as error:
                 attempts += 1
                 if self._affected is None:
@@ -132,7 +138,7 @@ class Autocommit:
     async def _write_checkpoint(self, session: Session) -> Answer:
         step = self._step
         composed = compose_checkpoint()
-        values = (str(self._affected), *step.values)
+        values = (str(self._affected), *sql_step(step.claim, self._action).values)
         message = Message(composed.text, values, composed.types, prepare=True)
         around = Around((guard(step.claim),), guard=0)
         attempts = 0

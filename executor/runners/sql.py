@@ -82,7 +82,7 @@ class PostgresSql:
             try:
                 async with self._connections.acquire(claim.submitted_by, claim.database) as session:
                     connected = True
-                    return await work(session)
+                    return await _noting_loss(claim, session, work)
             except Replace:
                 continue
             except ConnectionLost as error:
@@ -138,3 +138,15 @@ class PostgresSql:
                 position=position,
                 kind=step.body.kind,
             )
+
+
+async def _noting_loss(claim: Claim, session: Session, work: Callable[[Session], Awaitable[_T]]) -> _T:
+    """Do the work; where the session is lost over it, the claim knows that the outcome is open."""
+    try:
+        return await work(session)
+    except Replace:
+        raise  # nothing has happened there
+    except BaseException:
+        if not session.alive:
+            claim.doubt()
+        raise

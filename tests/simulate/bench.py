@@ -105,6 +105,9 @@ class ModelBench:
 
     # Store
 
+    async def settle(self, claim: Claim, token: bytes) -> None:
+        self.database.settle(claim, token)
+
     async def history(self, claim: Claim, plan: Plan) -> list[Record]:
         self.database.check(claim)
         kept = {node.id for node in plan.nodes if getattr(node, "used", False)}

@@ -67,8 +67,6 @@ class Rules:
     atomic: bool = True
     parked_wake: bool = True
     attempts_last: bool = True
-    settled: bool = True
-    """What a worker had lost an answer of is served before the next thing that he sends, or never."""
 
 
 class Database:
@@ -168,6 +166,12 @@ class Database:
     def cancels(self, worker: int) -> list[tuple[str, str]]:
         held = (i for i in self.instances.values() if i.worker == worker and not i.ended)
         return [(i.id, i.cancel) for i in held if i.cancel is not None]
+
+    def settle(self, claim: Claim, token: bytes) -> None:
+        instance = self.instances[claim.instance]
+        if instance.token != token:
+            self.check(claim)
+            instance.token = token
 
     def check(self, claim: Claim) -> Instance:
         """The instance, if the fence is this claim's."""

@@ -11,10 +11,11 @@ import asyncio
 import contextvars
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any, Generic, TypeVar
 
-from dfc.executor.ports import Transient
+from dfc.executor.ports import Claim, Transient
 from tests.simulate.database import Database
 from tests.simulate.loop import Loop
 from tests.simulate.shapes import Broken
@@ -32,7 +33,6 @@ class Network:
         self.faults = faults
         self.fired: Counter[str] = Counter()
         self.away = False
-        self._late: dict[object, list[_Call[Any]]] = {}
         self._pending: dict[_Call[Any], None] = {}
 
     def strikes(self, fault: str, chance: float) -> bool:
@@ -56,60 +56,81 @@ class Network:
         for row in self.database.workers.values():
             if self.random.random() < 0.5:
                 row.locked = False
-        for call in [*self._pending, *(call for calls in self._late.values() for call in calls)]:
+        for call in self._pending:
             # What runs has died with its session; of what has committed nobody is told.
             call.drop()
             if not call.answer.done():
-                call.answer.set_exception(Transient("terminating connection", "57P01"))
+                call.answer.set_exception(_Lost("terminating connection", "57P01"))
+                call.answer.exception()
+        self._pending.clear()
+
+    def forget(self, call: _Call[Any]) -> None:
+        """The database has done it, and nobody waits for the answer."""
+        self._pending.pop(call, None)
 
     def _back(self) -> None:
         self.away = False
 
-    async def call(
-        self, work: Callable[[], _T], seconds: float = 0.0, *, sender: object = None, statement: bool = False
+    async def call_for(
+        self, claim: Claim, work: Callable[[Claim], _T], seconds: float = 0.0, *, statement: bool = False
     ) -> _T:
-        """Have the database do something atomic that takes it a while, and bring the answer back.
+        """`call` with something that takes a while, for whoever has a claim.
 
-        A `statement` that is cancelled is cancelled in time, or has come to its end when this raises.
+        It goes out with the token of the moment, and a loss is noted.
         """
+        sent = replace(claim)
+        try:
+            return await self._ask(lambda: work(sent), seconds, statement=statement)
+        except _Lost:
+            claim.doubt()
+            raise
+        except _Abandoned:
+            claim.doubt()
+            raise asyncio.CancelledError from None
+
+    async def call(self, work: Callable[[], _T]) -> _T:
+        """Have the database do something atomic, and bring the answer back."""
+        try:
+            return await self._ask(work, 0.0, statement=False)
+        except _Abandoned:
+            raise asyncio.CancelledError from None
+
+    async def _ask(self, work: Callable[[], _T], seconds: float, *, statement: bool) -> _T:
+        """A `statement` that is cancelled is cancelled in time, or has come to its end when this raises."""
         call: _Call[_T] = _Call(self, work, self.loop.create_future())
         if self.strikes("request lost", 0.05):
             self.later(self.delay(), call.lose)
             return await call.answer
         late = self.strikes("served late", 0.04)
         seconds += 2.0 * self.random.random() if late else 0.0
-        call.serving = self.later(self.delay() + seconds, self._serve, call, sender)
-        if late:
-            self._late.setdefault(sender, []).append(call)
-            self.later(self.delay(), call.lose)
+        call.serving = self.later(self.delay() + seconds, call.serve)
         self._pending[call] = None
+        if late:
+            self.later(self.delay(), call.lose)
         try:
             return await asyncio.shield(call.answer)
         except asyncio.CancelledError:
-            # The server is asked to cancel: in time, or too late.
+            # The server is asked to cancel: in time, or too late, or it cannot be reached any more.
             if not call.served and self.random.random() < 0.5:
                 call.drop()
             elif statement and not call.answer.done():
                 await asyncio.wait([call.answer])
+            if not call.served and not call.dropped:
+                raise _Abandoned from None
             raise
         finally:
-            self._pending.pop(call, None)
+            if call.served or call.dropped:
+                self._pending.pop(call, None)
             if call.answer.done() and not call.answer.cancelled():
                 call.answer.exception()
 
-    def _serve(self, call: _Call[Any], sender: object) -> None:
-        if sender is not None and self.database.rules.settled:
-            self._settle(sender, call)
-        call.serve()
 
-    def _settle(self, sender: object, now: _Call[Any]) -> None:
-        """Whoever sends something has made sure that what he had lost before is served by now, or never."""
-        for call in self._late.pop(sender, ()):
-            if call is now or call.served:
-                continue
-            call.drop()
-            if self.random.random() < 0.5:
-                call.serve()
+class _Lost(Transient):
+    """The connection is gone, and nobody knows what becomes of the request."""
+
+
+class _Abandoned(Exception):
+    """A call was cancelled, and the server may do it all the same."""
 
 
 class _Call(Generic[_T]):
@@ -121,16 +142,18 @@ class _Call(Generic[_T]):
         self.answer = answer
         self.serving: asyncio.TimerHandle | None = None
         self.served = False
+        self.dropped = False
 
     def drop(self) -> None:
         """It will not be served."""
+        self.dropped = True
         if self.serving is not None:
             self.serving.cancel()
 
     def lose(self) -> None:
         """The caller is told that the connection is gone."""
         if not self.answer.done():
-            self.answer.set_exception(Transient("connection lost", "08006"))
+            self.answer.set_exception(_Lost("connection lost", "08006"))
 
     def deliver(self, result: _T | None, problem: Exception | None) -> None:
         """The answer arrives."""
@@ -145,6 +168,8 @@ class _Call(Generic[_T]):
         """The database does it."""
         network = self.network
         self.served = True
+        if self.answer.done():
+            network.forget(self)
         if network.away:
             network.later(0.0, self.deliver, None, Transient("the database system is starting up", "57P03"))
             return

@@ -41,7 +41,16 @@ from dfc.executor.journal import (
     StepError,
     Timed,
 )
-from dfc.executor.ports import AlreadyRecorded, Answer, Claim, StepFailed, Transaction, Transient, Unreachable
+from dfc.executor.ports import (
+    AlreadyRecorded,
+    Answer,
+    Claim,
+    FenceLost,
+    StepFailed,
+    Transaction,
+    Transient,
+    Unreachable,
+)
 from tests.simulate.fates import error_of, http_result, sql_result
 from tests.simulate.network import Network
 from tests.simulate.places import where
@@ -70,84 +79,88 @@ class Ports:
 
     # Store
 
+    async def settle(self, claim: Claim, token: bytes) -> None:
+        await self._call(claim, lambda sent: self.database.settle(sent, token))
+        self.network.fired["settled"] += 1
+
     async def history(self, claim: Claim, plan: Plan) -> list[Record]:
-        records = await self._call(lambda: self.database.history(claim, self.kept))
+        records = await self._call(claim, lambda sent: self.database.history(sent, self.kept))
         self.watch.note(records)
         self.network.random.shuffle(records)
         return records
 
     async def record_of(self, claim: Claim, path: str) -> Recorded | None:
-        record = await self._call(lambda: self.database.record_of(claim, path))
+        record = await self._call(claim, lambda sent: self.database.record_of(sent, path))
         if record is not None:
             self.watch.note([record])
         return record
 
     async def result_of(self, claim: Claim, shape: Shape) -> Result:
-        return await self._call(lambda: self.database.result_of(claim, shape))
+        return await self._call(claim, lambda sent: self.database.result_of(sent, shape))
 
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
-        answer = await self._call(lambda: self.database.record_failure(claim, action))
+        answer = await self._call(claim, lambda sent: self.database.record_failure(sent, action))
         return self.watch.answer(answer)
 
     async def record_decision(self, claim: Claim, action: RecordDecision) -> Decided:
-        decided = await self._call(lambda: self.database.record_decision(claim, action))
+        decided = await self._call(claim, lambda sent: self.database.record_decision(sent, action))
         self.watch.note([decided])
         return decided
 
     async def record_beginning(self, claim: Claim, action: RecordBeginning) -> Begun:
-        return await self._call(lambda: self.database.record_beginning(claim, action.path))
+        return await self._call(claim, lambda sent: self.database.record_beginning(sent, action.path))
 
     async def record_attempt(self, claim: Claim, action: RecordAttempt) -> Retrying:
         self.watch.counts(action.path, action.attempts)
-        noted = await self._call(lambda: self.database.record_attempt(claim, action))
+        noted = await self._call(claim, lambda sent: self.database.record_attempt(sent, action))
         self.watch.note([noted])
         return noted
 
     async def start_timer(self, claim: Claim, action: StartTimer) -> Timed:
-        return await self._call(lambda: self.database.start_timer(claim, action))
+        return await self._call(claim, lambda sent: self.database.start_timer(sent, action))
 
     async def position(self, claim: Claim, action: Position) -> Positioned:
         self.watch.stands(action.path, action.round)
-        return await self._call(lambda: self.database.position(claim, action))
+        return await self._call(claim, lambda sent: self.database.position(sent, action))
 
     async def store_items(self, claim: Claim, action: StoreItems) -> Answer:
         instance = self.instance
 
-        def serve() -> Answer:
-            self.database.check(claim)
+        def serve(sent: Claim) -> Answer:
+            self.database.check(sent)
             given = to_store(instance, action.source)
             values = batches(given, action.batch_size, action.path)
-            return self.database.store_items(claim, action.path, values, seen={"": plain(given)})
+            return self.database.store_items(sent, action.path, values, seen={"": plain(given)})
 
         self.watch.starts(action.path, 1)
-        return await self._guarded(action.path, serve)
+        return await self._guarded(claim, action.path, serve)
 
     async def fetch_items(self, claim: Claim, action: FetchItems) -> ItemsFetched:
-        return await self._call(lambda: self.database.fetch_items(claim, action))
+        return await self._call(claim, lambda sent: self.database.fetch_items(sent, action))
 
     async def end_item(self, claim: Claim, action: EndItem) -> ItemEnded:
-        ended = await self._call(lambda: self.database.end_item(claim, action))
+        ended = await self._call(claim, lambda sent: self.database.end_item(sent, action))
         self.watch.note([ended])
         return ended
 
     async def end_map(self, claim: Claim, action: EndMap) -> Answer:
-        answer = await self._call(lambda: self.database.end_map(claim, action))
+        answer = await self._call(claim, lambda sent: self.database.end_map(sent, action))
         return self._brought(self.watch.answer(answer), action.keep)
 
     async def take_turn(self, claim: Claim, key: str, count: int, seconds: int) -> float:
-        wait = await self._call(lambda: self.database.take_turn(claim, key, count, seconds))
+        wait = await self._call(claim, lambda sent: self.database.take_turn(sent, key, count, seconds))
         self.network.fired["turn"] += 1
         return wait
 
     async def park(self, claim: Claim, seconds: float, waiting_for: str) -> None:
         if self.watch.running:
             raise self.watch.say(f"it is parked while {sorted(self.watch.running)} run")
-        await self._call(lambda: self.database.park(claim, seconds))
+        await self._call(claim, lambda sent: self.database.park(sent, seconds))
         self.network.fired["parked"] += 1
 
     async def finish(self, claim: Claim, finish: Finish) -> None:
         self.watch.finishes(finish)
-        await self._call(lambda: self.database.finish(claim, finish))
+        await self._call(claim, lambda sent: self.database.finish(sent, finish))
 
     async def wait(self, seconds: float) -> None:
         if seconds < 0:
@@ -162,49 +175,49 @@ class Ports:
         self.watch.starts(path, action.attempt)
         seconds = self._seconds(action)
 
-        def serve() -> Answer:
-            self.database.check(claim)
+        def serve(sent: Claim) -> Answer:
+            self.database.check(sent)
             result, seen = self.executed(action, {})
-            answer = self.database.checkpoint(claim, path, result, rider=action.rider, seen=seen)
+            answer = self.database.checkpoint(sent, path, result, rider=action.rider, seen=seen)
             instance.history.effects[path] += 1
             return answer
 
         if action.body.form is Form.AUTOCOMMIT:
             return self._brought(await self._autocommit(claim, action, seconds), action.keep)
-        return self._brought(await self._guarded(path, serve, seconds), action.keep)
+        return self._brought(await self._guarded(claim, path, serve, seconds), action.keep)
 
     async def _autocommit(self, claim: Claim, action: RunSql, seconds: float) -> Answer:
         """The effect first, then the record: a transaction each."""
 
-        def affect() -> tuple[Rows, dict[str, Any]]:
-            self.database.check(claim)
+        def affect(sent: Claim) -> tuple[Rows, dict[str, Any]]:
+            self.database.check(sent)
             done = self.executed(action, {})
             self.instance.history.effects[action.path] += 1
             return done
 
-        result, seen = await self._guarded(action.path, affect, seconds)
+        result, seen = await self._guarded(claim, action.path, affect, seconds)
 
-        def record() -> Answer:
-            return self.database.checkpoint(claim, action.path, result, rider=action.rider, seen=seen)
+        def record(sent: Claim) -> Answer:
+            return self.database.checkpoint(sent, action.path, result, rider=action.rider, seen=seen)
 
-        return await self._under(action.path, record)
+        return await self._recorded(claim, action.path, record)
 
     async def run_items(self, claim: Claim, action: RunItems) -> Answer:
         self.watch.starts(action.path, action.attempt)
         instance = self.instance
 
-        def serve() -> Answer:
-            self.database.check(claim)
+        def serve(sent: Claim) -> Answer:
+            self.database.check(sent)
             self._fate(action.path)
             seen = {key: plain(resolved(instance, source)) for key, source in action.sources.items()}
             rows = instance.fates.number("items", action.path) % 6
             result = sql_result(instance.fates, action.path, action.body, seen, self.nonce(), rows)
             values = batches(result, action.batch_size, action.path)
-            answer = self.database.store_items(claim, action.path, values, seen=seen)
+            answer = self.database.store_items(sent, action.path, values, seen=seen)
             instance.history.effects[action.path] += 1
             return answer
 
-        return await self._guarded(action.path, serve, instance.fates.of(action.path).seconds)
+        return await self._guarded(claim, action.path, serve, instance.fates.of(action.path).seconds)
 
     async def run_atomic(
         self, claim: Claim, action: RunAtomic, work: Callable[[Transaction], Awaitable[None]]
@@ -215,7 +228,9 @@ class Ports:
         self.watch.running.add(action.path)
         try:
             await work(transaction)
-            records = await self.call_statement(lambda: self.database.commit(claim, transaction.steps))
+            records = await self.call_statement(
+                claim, lambda sent: self.database.commit(sent, transaction.steps)
+            )
         finally:
             self.watch.running.discard(action.path)
         done = AtomicDone(path=action.path, records=records)
@@ -250,18 +265,18 @@ class Ports:
             self.watch.running.discard(path)
         result = http_result(instance.fates, path, action.request, action.many)
 
-        def record() -> Answer:
-            return self.database.checkpoint(claim, path, result, rider=action.rider)
+        def record(sent: Claim) -> Answer:
+            return self.database.checkpoint(sent, path, result, rider=action.rider)
 
-        return self._brought(await self._under(path, record), action.keep)
+        return self._brought(await self._recorded(claim, path, record), action.keep)
 
     # What they share
 
-    async def _call(self, work: Callable[[], _T]) -> _T:
-        return await self.network.call(work, sender=self.watch.claim.token)
+    async def _call(self, claim: Claim, work: Callable[[Claim], _T]) -> _T:
+        return await self.network.call_for(claim, work)
 
-    async def call_statement(self, work: Callable[[], _T], seconds: float = 0.0) -> _T:
-        return await self.network.call(work, seconds, sender=self.watch.claim.token, statement=True)
+    async def call_statement(self, claim: Claim, work: Callable[[Claim], _T], seconds: float = 0.0) -> _T:
+        return await self.network.call_for(claim, work, seconds, statement=True)
 
     def nonce(self) -> str:
         return f"{self.network.random.getrandbits(32):08x}"
@@ -294,14 +309,26 @@ class Ports:
             self.refusals[path] -= 1
             raise Unreachable("too many connections", "53300")
 
-    async def _guarded(self, path: str, serve: Callable[[], _T], seconds: float = 0.0) -> _T:
+    async def _guarded(
+        self, claim: Claim, path: str, serve: Callable[[Claim], _T], seconds: float = 0.0
+    ) -> _T:
         self._refuse(path)
-        return await self._under(path, serve, seconds)
+        return await self._under(claim, path, serve, seconds)
 
-    async def _under(self, path: str, serve: Callable[[], _T], seconds: float = 0.0) -> _T:
+    async def _recorded(self, claim: Claim, path: str, record: Callable[[Claim], Answer]) -> Answer:
+        """The record of what has been done already: a token that has changed since must not cost it."""
+        while True:
+            token = claim.token
+            try:
+                return await self._under(claim, path, record)
+            except FenceLost:
+                if not await claim.moved(token):
+                    raise
+
+    async def _under(self, claim: Claim, path: str, serve: Callable[[Claim], _T], seconds: float = 0.0) -> _T:
         self.watch.running.add(path)
         try:
-            answer = await self.call_statement(serve, seconds)
+            answer = await self.call_statement(claim, serve, seconds)
         except (Transient, AlreadyRecorded):
             self.watch.should_know(path)
             raise
@@ -359,13 +386,13 @@ class ModelTransaction:
         assert not self.lost, "a transaction goes on after its connection was lost"
         fresh = {path: Completed(number=0, path=path, result=result) for path, result, _ in self.steps}
 
-        def serve() -> tuple[Rows, Mapping[str, Any]]:
-            ports.database.check(self.claim)
+        def serve(sent: Claim) -> tuple[Rows, Mapping[str, Any]]:
+            ports.database.check(sent)
             return ports.executed(action, fresh)
 
         self.lost = True
         seconds = ports.instance.fates.of(action.path).seconds
-        result, seen = await ports.call_statement(serve, seconds)
+        result, seen = await ports.call_statement(self.claim, serve, seconds)
         self.lost = False
         self.steps.append((action.path, result, seen))
         number = ports.database.journal + len(self.steps)

@@ -223,8 +223,8 @@ class Run:
         if instance.token != taken.claim.token:
             return
         others = [other for other in self.world.drivings if other.claim.instance == instance.id]
-        earlier = [other for other in others if other.claim.token < taken.claim.token]
-        last = max(earlier, key=lambda other: other.claim.token, default=None)
+        earlier = [other for other in others if other.token < taken.token]
+        last = max(earlier, key=lambda other: other.token, default=None)
         if last is None or (state := last.driver.state) is None:
             return
         gone = last.owner.dead or (last.task is not None and last.task.done())

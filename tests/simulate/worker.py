@@ -20,13 +20,14 @@ from tests.simulate.shapes import Broken
 
 @dataclass(slots=True)
 class Driving:
-    """A driver, what it drives, and for whom."""
+    """A driver, what it drives, and for whom. `token` is that of the claim as it was made."""
 
     claim: Claim
     plan: Plan
     driver: Driver
     ports: Ports
     owner: Owner
+    token: bytes
     task: asyncio.Task[None] | None = None
 
 
@@ -160,7 +161,7 @@ class Worker:
             lanes_max=self.lanes_max,
             park_seconds=self.park_seconds,
         )
-        driving = Driving(claim, plan, driver, ports, self.owner)
+        driving = Driving(claim, plan, driver, ports, self.owner, claim.token)
         if claim.resumed:
             self.world.on_takeover(driving)
         self.world.drivings.append(driving)
