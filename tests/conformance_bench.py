@@ -247,6 +247,7 @@ async def everything_is_lost(bench: Bench, claim: Claim) -> None:
         store.end_map(claim, EndMap(path="m", keep=True, rider=None)),
         store.take_turn(claim, "key", 1, 60),
         store.park(claim, 0.0, "nothing"),
+        store.settle(claim, bytes(15) + b"x"),
         store.finish(claim, Finish(status="completed", shape="a")),
     )
     try:

@@ -13,7 +13,7 @@ import pytest
 from dfc.compiler.plan import JoinNode, Plan, SqlNode
 from dfc.executor.actions import Finish
 from dfc.executor.journal import Completed, Failed
-from dfc.executor.ports import AlreadyRecorded, Answer, StepFailed
+from dfc.executor.ports import AlreadyRecorded, Answer, FenceLost, StepFailed
 from tests import conformance_flow, conformance_maps
 from tests.conformance_bench import (
     BAD,
@@ -258,6 +258,37 @@ async def check_wrong_token_is_no_fence(make: MakeBench) -> None:
         assert await bench.store.history(claim, CHAIN) == []
 
 
+async def check_what_comes_after_the_settling_is_refused(make: MakeBench) -> None:
+    async with make() as bench:
+        await bench.start(CHAIN)
+        claim = await claimed(bench)
+        old, token = replace(claim), bytes(range(16))
+        await bench.sql.run(old, run("a"))
+        for _ in range(2):
+            await bench.store.settle(old, token)
+        claim.token = token
+        await everything_is_lost(bench, old)
+        record = await bench.store.record_of(claim, "a")
+        assert record is not None
+        await bench.sql.run(claim, run("b"))
+        # A call of the first settling that comes late does not bring its token back.
+        await bench.store.settle(claim, bytes(16))
+        with pytest.raises(FenceLost):
+            await bench.store.settle(old, token)
+        assert await bench.store.history(replace(claim, token=bytes(16)), CHAIN) != []
+
+
+async def check_whoever_is_shut_out_settles_nothing(make: MakeBench) -> None:
+    async with make() as bench:
+        await bench.start(CHAIN)
+        claim = await claimed(bench)
+        await bench.kill(claim)
+        newer = await claimed(bench)
+        with pytest.raises(FenceLost):
+            await bench.store.settle(claim, bytes(16))
+        await bench.sql.run(newer, run("a"))
+
+
 CHECKS: tuple[Check, ...] = (
     check_new_instance_has_no_history,
     check_input_is_given_to_whoever_claims,
@@ -277,6 +308,8 @@ CHECKS: tuple[Check, ...] = (
     check_takeover_shuts_the_old_worker_out,
     check_takeover_is_told_of_the_cancel,
     check_wrong_token_is_no_fence,
+    check_what_comes_after_the_settling_is_refused,
+    check_whoever_is_shut_out_settles_nothing,
     *conformance_flow.CHECKS,
     *conformance_maps.CHECKS,
 )

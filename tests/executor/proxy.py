@@ -18,11 +18,13 @@ _SOCKET = ".s.PGSQL.5432"
 
 class Cut(Enum):
     """Where a connection is lost: before PostgreSQL gets a message, after it has answered (the answer is not
-    delivered), or with the message under way, and with all other connections at the same moment."""
+    delivered), with the message under way and all other connections at the same moment, or with the message
+    under way on the client's side alone: PostgreSQL is not told, and goes on."""
 
     BEFORE = "before"
     AFTER = "after"
     ALL = "all"
+    UNSEEN = "unseen"
 
 
 class Proxy:
@@ -39,6 +41,7 @@ class Proxy:
         self.cuts = 0
         self._left: int | None = None
         self._cut = Cut.BEFORE
+        self._texts: tuple[bytes, ...] = ()
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -58,9 +61,9 @@ class Proxy:
         self._loop.close()
         shutil.rmtree(self.folder)
 
-    def arm(self, message: int, cut: Cut) -> None:
-        """Lose the connection on which the `message`-th message from now on comes (from 0)."""
-        self._cut, self._left = cut, message
+    def arm(self, message: int, cut: Cut, *texts: bytes) -> None:
+        """Lose the connection on which the `message`-th message with all these texts comes (from 0)."""
+        self._cut, self._left, self._texts = cut, message, texts
 
     async def _serve(self) -> None:
         server = await asyncio.start_unix_server(self._client, str(self.folder / _SOCKET))
@@ -78,7 +81,7 @@ class Proxy:
         back = asyncio.create_task(self._back(upstream, writer, downstream, muted))
         try:
             while chunk := await reader.read(1 << 20):
-                match self._due():
+                match self._due(chunk):
                     case None:
                         downstream.write(chunk)
                     case Cut.BEFORE:
@@ -90,6 +93,10 @@ class Proxy:
                         downstream.write(chunk)
                         await downstream.drain()
                         self._drop(*self._writers)
+                    case Cut.UNSEEN:
+                        downstream.write(chunk)
+                        self._drop(writer)
+                        await self._stop.wait()
         except OSError:
             pass
         finally:
@@ -114,8 +121,8 @@ class Proxy:
             pass
         self._drop(writer, downstream)
 
-    def _due(self) -> Cut | None:
-        if self._left is None:
+    def _due(self, chunk: bytes) -> Cut | None:
+        if self._left is None or not all(text in chunk for text in self._texts):
             return None
         self._left -= 1
         if self._left >= 0:
