@@ -177,6 +177,16 @@ def test_what_is_due_is_claimed_the_longest_due_first(worker: Connection) -> Non
     assert claim(worker, me) == []
 
 
+def test_what_becomes_due_behind_the_claim_is_not_forgotten(run: Run) -> None:
+    _park(run)
+    with run.worker.transaction():
+        claimed = claim(run.worker, register(run.worker))
+        run.worker.execute("UPDATE df.fences SET wake_at = clock_timestamp()")
+        left = value(run.worker, "SELECT df._next_wake()")
+    assert claimed == []
+    assert isinstance(left, float) and left < 0
+
+
 def test_only_who_can_run_it_claims_what_is_parked(run: Run) -> None:
     me = register(run.worker)
     other = submit(run.worker)
