@@ -206,6 +206,7 @@ class _Life:
             plan_formats=FORMATS,
             lease_seconds=settings.lease_seconds,
             slots=settings.slots,
+            roles=tuple(self._steps.roles),
         )
         self._heartbeat = Heartbeat(settings.database, registration, self._on_lost_elsewhere)
         self._worker = await asyncio.to_thread(self._heartbeat.start)

@@ -72,4 +72,4 @@ def _start_text(conn: Connection, text: str, label: str | None) -> str:
 
 def _notice(notice: Diagnostic) -> None:
     hint = f" ({notice.message_hint})" if notice.message_hint else ""
-    say(f"note: {notice.message_primary}{hint}")
+    say(f"{'warning' if notice.severity == 'WARNING' else 'note'}: {notice.message_primary}{hint}")
