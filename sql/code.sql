@@ -76,6 +76,7 @@
 \ir functions/version.sql
 \ir functions/plan_nodes.sql
 \ir functions/map_results.sql
+\ir views/attempts.sql
 \ir views/nodes.sql
 \ir functions/grant_usage.sql
 \ir functions/doctor.sql

@@ -9,7 +9,7 @@ from dfc.cli.queries import query
 
 
 def why_unserved(conn: Connection) -> list[str]:
-    """Why workflows wait for a worker that is not there: a line a reason, with what to do; none if all is well.
+    """Why workflows wait for a worker that is not there: a line a reason, with what to do.
 
     Of other roles than one's own only the owner of the schema learns.
     """

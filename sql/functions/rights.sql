@@ -28,6 +28,6 @@ BEGIN
         FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) AS a
         WHERE c.oid = 'df.checkpoints'::regclass AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
     LOOP
-        EXECUTE 'GRANT SELECT ON df.marks, df.attempts, df.maps, df.map_items, df.nodes TO ' || f.who;
+        EXECUTE 'GRANT SELECT ON df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes TO ' || f.who;
     END LOOP;
 END $do$;

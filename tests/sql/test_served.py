@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -18,7 +18,7 @@ FINDINGS = "SELECT status, detail, hint FROM df.doctor() WHERE \"check\" = 'subm
 
 
 @contextmanager
-def heard(connection: Connection) -> Iterator[list[tuple[str, str, str]]]:
+def heard(connection: Connection) -> Generator[list[tuple[str, str, str]]]:
     """What the server says meanwhile: severity, message, hint."""
     said: list[tuple[str, str, str]] = []
 

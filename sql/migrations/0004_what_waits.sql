@@ -9,3 +9,6 @@ BEGIN
         DROP FUNCTION df._register_worker(text, integer, text, integer, integer[], double precision, integer);
     END IF;
 END $$;
+
+-- df.attempts becomes a view: an attempt that is due is one only while its step has no record.
+ALTER TABLE df.attempts RENAME TO attempts_made;
