@@ -1,9 +1,9 @@
 """A limited number of places, shared fairly by those who want many of them.
 
 First come, first served would serve statements, not instances: the hundred items of one map would keep
-everybody else waiting for as long as they take. Here a place goes to who holds the fewest, of those to who has
-waited longest; and some are kept free for who holds none, because a place that is taken by a long statement
-comes back late.
+everybody else waiting for as long as they take. Here a place goes to who holds the fewest, of those to
+who has waited longest; and some are kept free for who holds none, because a place that is taken by a
+long statement comes back late.
 """
 
 from __future__ import annotations
