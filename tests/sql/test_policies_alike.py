@@ -33,7 +33,7 @@ DOORS = {
     "atomic": "'SELECT 1'",
     "retry": "'SELECT 1'",
     "http": "'http://x'",
-    "http_multipart": "'http://x', parts => '[{\"name\": \"a\", \"data_b64\": \"aGk=\"}]'",
+    "http_multipart": '\'http://x\', parts => \'[{"name": "a", "data_b64": "aGk="}]\'',
 }
 TYPES = """
     SELECT p.proname, a.name, a.type::regtype::text
