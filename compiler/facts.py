@@ -53,13 +53,17 @@ class Facts:
         )
 
     def is_count(self, unit: int) -> bool:
-        """Whether the result of the unit is surely the number of rows of a statement that returns none."""
+        """Whether the result of the unit is surely the number of rows of a statement that returns none.
+
+        A CALL may give a row, and only a server knows whether it does.
+        """
         giver = self.giver(unit)
         analysis = None if giver is None else self.analyses.get(giver)
         if giver is None or analysis is None or analysis.problems or self.is_http(giver):
             return False
         tree = self.outline.units[giver].tree
-        return not isinstance(tree, Map) and analysis.returns is Returns.COUNT
+        counts = analysis.returns is Returns.COUNT and analysis.kind != "call"
+        return counts and not isinstance(tree, Map)
 
     def giver(self, unit: int) -> int | None:
         """The unit without parts, group or map whose result a unit has; None where it is one of several."""

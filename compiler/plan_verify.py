@@ -230,6 +230,9 @@ def _fitting(node: Node, parameter: Parameter, source: Node, *, alone: bool) -> 
         fits = goes_on and source.policy.on_error is OnError.CONTINUE
     else:
         match source:
+            case SqlNode(body=SqlBody(kind="call")):
+                # It gives a row where the procedure has OUT parameters, which only a server knows.
+                fits = True
             case SqlNode(body=SqlBody(returns=Returns.COUNT)):
                 # Where another node may be meant too, what the value is shows when it is there.
                 fits = use is Use.ROW_COUNT or (not alone and use is Use.VALUE and column is None)

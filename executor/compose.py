@@ -122,10 +122,12 @@ def compose_execute() -> Composed:
 
 
 def compose_checkpoint() -> Composed:
-    """The checkpoint alone, of a statement that has run; the number of rows affected is a parameter."""
-    return Composed(
-        fill(query("step_checkpoint"), {"count": "$1", **_own(1, _RECORD)}), (BIGINT, *_RECORD.values()), None
-    )
+    """The checkpoint alone, of a statement that has run; its result is in the first four parameters."""
+    result = {"count": BIGINT, "columns": TEXT_ARRAY, "types": TEXT_ARRAY, "cells": TEXT_ARRAY}
+    places = {name: f"${number}" for number, name in enumerate(result, 1)}
+    places["types"] += "::pg_catalog.oid[]"
+    text = fill(query("step_checkpoint"), {**places, **_own(len(result), _RECORD)})
+    return Composed(text, (*result.values(), *_RECORD.values()), None)
 
 
 def compose_items_rows(bound: Bound, described: Description) -> Composed:

@@ -16,6 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dfc.executor.limits import CONNECTIONS_MAX
+from dfc.executor.places import Places
 from dfc.executor.session import ConnectionLost, Message, ServerError, Session
 
 PINNED: Final = {
@@ -46,6 +47,9 @@ _PoolKey = tuple[str, str]
 
 TIDY_SECONDS: Final = 0.05
 """A session that nobody has taken for this long is tidied: no lock of an ended step outlives that."""
+
+TIDYING: Final = "tidying"
+"""Who holds a place for that. No instance has this id."""
 
 
 class RoleUnavailable(Exception):
@@ -82,7 +86,7 @@ class StepConnections:
         self._conninfo = conninfo
         self._role = role
         self._database = database
-        self._places = asyncio.Semaphore(connections_max)
+        self._places = Places(connections_max)
         self._connections_max = connections_max
         self._open = 0
         self._idle: OrderedDict[Session, _PoolKey] = OrderedDict()
@@ -97,15 +101,17 @@ class StepConnections:
         return [self._role]
 
     @asynccontextmanager
-    async def acquire(self, role: str, database: str | None) -> AsyncGenerator[Session]:
+    async def acquire(self, role: str, database: str | None, instance: str) -> AsyncGenerator[Session]:
         """A session of `role` for the time of one step; waits while `connections_max` are in use.
+
+        Instances share them fairly (`places`), however many steps each of them wants to run at once.
 
         Raises RoleUnavailable, psycopg.OperationalError when it cannot be opened.
         """
         if role != self._role:
             raise RoleUnavailable(f"this worker logs in as `{self._role}` only, not as `{role}`")
         key = (role, database or self._database)
-        async with self._places:
+        async with self._places.hold(instance):
             session = self._take(key) or await self._connect(key)
             self._busy.add(session)
             try:
@@ -177,9 +183,9 @@ class StepConnections:
             del self._untidy[session]
         for session, at in list(self._untidy.items()):
             # A place that is free is taken without waiting, so nobody takes the session in between.
-            if session not in self._idle or loop.time() - at < TIDY_SECONDS or self._places.locked():
+            if session not in self._idle or loop.time() - at < TIDY_SECONDS or self._places.free == 0:
                 continue
-            async with self._places:
+            async with self._places.hold(TIDYING):
                 key = self._idle.pop(session)
                 del self._untidy[session]
                 self._busy.add(session)

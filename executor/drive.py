@@ -68,11 +68,6 @@ class _Waiting:
     held: bool
 
 
-async def drive(claim: Claim, plan: Plan, store: Store, sql: SqlRunner, http: HttpRunner) -> Outcome:
-    """Run an instance that can be neither cancelled nor released from here. For that, keep a `Driver`."""
-    return await Driver(claim=claim, plan=plan, store=store, sql=sql, http=http).run()
-
-
 class Driver:
     """Runs one claimed instance. `run` once; `cancel` and `release` at any time, from the same event loop."""
 

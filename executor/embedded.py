@@ -144,11 +144,6 @@ class EmbeddedServer:
         except FileNotFoundError:
             return  # somebody removed the directory; its server notices and stops by itself
 
-    def crash(self) -> None:
-        """Kill the postmaster with SIGKILL, for tests."""
-        if (pid := self.pid) is not None:
-            os.kill(pid, signal.SIGKILL)
-
     def _ensure_running(self) -> None:
         if self._ping() == pq.Ping.OK:
             return

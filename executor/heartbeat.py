@@ -32,6 +32,7 @@ class Registration:
     plan_formats: tuple[int, ...]
     lease_seconds: float
     slots: int
+    roles: tuple[str, ...]
 
 
 class Heartbeat:
@@ -100,7 +101,7 @@ class Heartbeat:
     def _register(self, connection: psycopg.Connection[Any]) -> int:
         said = self._registration
         row = connection.execute(
-            "SELECT df._register_worker(%s, %s, %s, %s, %s, %s, %s)",
+            "SELECT df._register_worker(%s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 said.host,
                 said.pid,
@@ -109,6 +110,7 @@ class Heartbeat:
                 list(said.plan_formats),
                 said.lease_seconds,
                 said.slots,
+                list(said.roles),
             ],
         ).fetchone()
         assert row is not None

@@ -8,7 +8,6 @@ see to it that nothing of the old one can still commit.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -16,24 +15,22 @@ import socket
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 
 from dfc.compiler.plan import COMPILER_VERSION, Plan
-from dfc.compiler.plan_json import PlanFormatError, from_json
-from dfc.executor import limits, migrate, retry
-from dfc.executor.actions import Finish
-from dfc.executor.compilation import CompiledReply, CompilerProcess
-from dfc.executor.compiler_child import CompilerUnavailable
+from dfc.executor import limits, retry
+from dfc.executor.admission import Refused, admit
+from dfc.executor.compilation import CompilerProcess
 from dfc.executor.connections import StepConnections
 from dfc.executor.drive import Driver, Outcome
 from dfc.executor.heartbeat import Heartbeat, Registration
-from dfc.executor.ports import Claim, FenceLost, Transient
-from dfc.executor.queries import query
+from dfc.executor.plans import Plans, fail, one_line
+from dfc.executor.ports import FenceLost, Transient
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
-from dfc.executor.session import ConnectionLost, Message, ServerError, Session
+from dfc.executor.session import ConnectionLost, Message, ServerError
 from dfc.executor.store import FORMATS, ClaimedInstance, Control, PostgresStore, StoreError
 
 FOLLOW_UP_SECONDS: Final = 0.03
@@ -41,10 +38,6 @@ FOLLOW_UP_SECONDS: Final = 0.03
 
 INTERRUPT_SECONDS_MAX: Final = 6.0
 _log = logging.getLogger("dfc.worker")
-
-
-class Refused(Exception):
-    """This worker must not run here; the message is one line that says what to do."""
 
 
 class _Lost(Exception):
@@ -76,22 +69,6 @@ class _Active:
     driver: Driver | None = None
 
 
-def run_worker(settings: WorkerSettings) -> int:
-    """Run until SIGTERM or SIGINT; the process's exit code. Logs through `logging`, to standard error."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    return asyncio.run(_main(settings))
-
-
-async def _main(settings: WorkerSettings) -> int:
-    try:
-        await run_until_signal(Worker(settings))
-    except Refused as refusal:
-        _log.error("%s", refusal)
-        return 1
-    return 0
-
-
 async def run_until_signal(worker: Worker) -> None:
     """Run a worker until SIGTERM or SIGINT. Raises Refused."""
     loop = asyncio.get_running_loop()
@@ -110,7 +87,7 @@ class Worker:
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
         self._stopping = asyncio.Event()
-        self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._known: OrderedDict[str, Plan] = OrderedDict()
         self.ready = asyncio.Event()
         self.worker_id: int | None = None
 
@@ -124,7 +101,7 @@ class Worker:
         failures = 0
         try:
             while not self._stopping.is_set():
-                life = _Life(self._settings, compiler, self._plans, self._stopping)
+                life = _Life(self._settings, compiler, self._known, self._stopping)
                 try:
                     self.worker_id = await life.begin()
                     self.ready.set()
@@ -132,9 +109,9 @@ class Worker:
                     await life.live()
                 except (psycopg.Error, OSError, ConnectionLost, ServerError, _Lost) as error:
                     if not self.ready.is_set():
-                        raise Refused(f"no connection to the database: {_one_line(error)}") from None
+                        raise Refused(f"no connection to the database: {one_line(error)}") from None
                     failures += 1
-                    _log.warning("database lost reason=%s", _one_line(error))
+                    _log.warning("database lost reason=%s", one_line(error))
                 finally:
                     await life.end()
                 if failures:
@@ -157,18 +134,15 @@ class _Life:
         self,
         settings: WorkerSettings,
         compiler: CompilerProcess,
-        plans: OrderedDict[str, Plan],
+        known: OrderedDict[str, Plan],
         stopping: asyncio.Event,
     ) -> None:
         self._settings = settings
-        self._compiler = compiler
-        self._plans = plans
         self._stopping = stopping
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._lost: str | None = None
         self._active: dict[str, _Active] = {}
-        self._compiling: dict[tuple[bytes, str | None], asyncio.Task[CompiledReply]] = {}
         self._backlog = False
         self._look_until = 0.0
         self._alarm: asyncio.TimerHandle | None = None
@@ -176,6 +150,7 @@ class _Life:
         self._heartbeat: Heartbeat | None = None
         self._control = Control(settings.database, on_lost=self._on_lost)
         self._store = PostgresStore(self._control)
+        self._plans = Plans(self._store, compiler, known)
         self._steps: StepConnections | None = None
         self._sql: PostgresSql | None = None
         self._http: HttpSender | None = None
@@ -189,7 +164,7 @@ class _Life:
         """
         settings = self._settings
         listener = await self._control.open()
-        role, database = await _admit(listener)
+        role, database = await admit(listener)
         listener.on_notify = self._on_notify
         await listener.exchange(Message("LISTEN df_work"))
         self._steps = StepConnections(
@@ -206,6 +181,7 @@ class _Life:
             plan_formats=FORMATS,
             lease_seconds=settings.lease_seconds,
             slots=settings.slots,
+            roles=tuple(self._steps.roles),
         )
         self._heartbeat = Heartbeat(settings.database, registration, self._on_lost_elsewhere)
         self._worker = await asyncio.to_thread(self._heartbeat.start)
@@ -234,13 +210,11 @@ class _Life:
         for active in list(self._active.values()):
             if active.task is not None:
                 active.task.cancel()
-        for task in self._compiling.values():
-            task.cancel()
         self._control.close()
         if self._steps is not None:
             self._steps.close()
         tasks = [active.task for active in self._active.values() if active.task is not None]
-        await asyncio.gather(*tasks, *self._compiling.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, self._plans.close(), return_exceptions=True)
         if self._http is not None:
             await self._http.close()
         if self._heartbeat is not None:
@@ -312,7 +286,7 @@ class _Life:
         except (Transient, StoreError) as error:
             if isinstance(error, Transient) and not retry.is_lost(error.sqlstate):
                 # Rolled back (a lock, a deadlock): nothing was claimed, and what runs is not concerned.
-                _log.warning("claiming failed reason=%s", _one_line(error))
+                _log.warning("claiming failed reason=%s", one_line(error))
                 return True
             raise _Lost(f"claiming failed: {error}") from None
         if free:
@@ -358,7 +332,7 @@ class _Life:
     async def _drive(self, active: _Active) -> None:
         claim = active.claimed.claim
         try:
-            plan = await self._insist_on_plan(active)
+            plan = await self._plans.plan_of(active.claimed, lambda: active.cancel_reason)
             if plan is None:
                 return
             assert self._sql is not None and self._http is not None
@@ -370,138 +344,16 @@ class _Life:
             if outcome is Outcome.LOST:
                 _log.info("fence lost instance=%s", claim.instance)
         except (FenceLost, Transient) as error:
-            _log.info("dropped instance=%s reason=%s", claim.instance, _one_line(error))
+            _log.info("dropped instance=%s reason=%s", claim.instance, one_line(error))
         except Exception as error:
             _log.exception("broken instance=%s", claim.instance)
-            await self._fail(
-                claim, {"message": f"dfc could not run this instance: {error}", "sqlstate": "XX000"}
+            await fail(
+                self._store,
+                claim,
+                {"message": f"dfc could not run this instance: {error}", "sqlstate": "XX000"},
             )
         finally:
             self._ended(active)
-
-    async def _insist_on_plan(self, active: _Active) -> Plan | None:
-        """`_plan`, again and again while the compiler or the database is not well: the fence is ours."""
-        claimed = active.claimed
-        failures = 0
-        while True:
-            try:
-                if claimed.plan_hash is None and active.cancel_reason is not None:
-                    # Nothing has run yet, so there is nothing that a plan would be needed for.
-                    ending = Finish(status="cancelled", reason=active.cancel_reason)
-                    await self._store.finish(claimed.claim, ending)
-                    return None
-                return await self._plan(claimed)
-            except CompilerUnavailable as error:
-                failures += 1
-                _log.error("compiler unavailable instance=%s reason=%s", claimed.claim.instance, error)
-            except Transient:
-                failures += 1
-            await self._store.wait(retry.delay(claimed.claim.instance, "", failures))
-
-    async def _plan(self, claimed: ClaimedInstance) -> Plan | None:
-        """The plan of an instance; None when it has none and was ended with the reasons."""
-        if claimed.plan_hash is None:
-            return await self._compile(claimed)
-        if (known := self._plans.get(claimed.plan_hash)) is not None:
-            self._plans.move_to_end(claimed.plan_hash)
-            return known
-        text = await self._store.plan_text(claimed.claim.instance)
-        plan = await asyncio.to_thread(_read_plan, text or "null")
-        self._keep(claimed.plan_hash, plan)
-        return plan
-
-    async def _compile(self, claimed: ClaimedInstance) -> Plan | None:
-        # Many instances of one expression, started before its plan was known, are compiled once.
-        key = (claimed.expression_hash, claimed.variables)
-        task = self._compiling.get(key)
-        if task is None:
-            task = self._loop.create_task(self._compiler.compile_wire(claimed.expression, claimed.variables))
-            self._compiling[key] = task
-            task.add_done_callback(lambda _: self._compiling.pop(key, None))
-        reply = await asyncio.shield(task)
-        if reply.plan is None:
-            await self._fail(claimed.claim, _diagnosed(reply))
-            return None
-        await self._store.store_plan(claimed.claim, COMPILER_VERSION, reply.plan_json, reply.plan_hash)
-        self._keep(reply.plan_hash, reply.plan)
-        _log.info("compiled instance=%s plan=%s", claimed.claim.instance, reply.plan_hash[:12])
-        return reply.plan
-
-    def _keep(self, plan_hash: str, plan: Plan) -> None:
-        self._plans[plan_hash] = plan
-        while len(self._plans) > limits.PLANS_CACHED_MAX:
-            self._plans.popitem(last=False)
-
-    async def _fail(self, claim: Claim, error: dict[str, Any]) -> None:
-        """End an instance as failed, however long it takes: the fence is ours, nobody else would end it."""
-        failures = 0
-        while True:
-            try:
-                await self._store.fail(claim, error)
-                return
-            except FenceLost as problem:
-                _log.info("dropped instance=%s reason=%s", claim.instance, _one_line(problem))
-                return
-            except Transient as problem:
-                _log.warning("could not end instance=%s reason=%s", claim.instance, _one_line(problem))
-            except StoreError as problem:
-                # Perhaps what is to be said is at fault: say less.
-                _log.error("could not end instance=%s reason=%s", claim.instance, _one_line(problem))
-                error = {"message": "dfc could not run this instance", "sqlstate": problem.sqlstate}
-            failures += 1
-            await self._store.wait(retry.delay(claim.instance, "", failures))
-
-
-def _read_plan(text: str) -> Plan:
-    try:
-        return from_json(json.loads(text))
-    except PlanFormatError as error:
-        raise ValueError(f"the stored plan cannot be read: {error}") from None
-
-
-def _diagnosed(reply: CompiledReply) -> dict[str, Any]:
-    empty: dict[str, Any] = {}
-    first = next((found for found in reply.diagnostics if found.get("severity") == "error"), empty)
-    return {
-        "code": first.get("code", "DF590"),
-        "sqlstate": first.get("code", "DF590"),
-        "message": first.get("message", "the workflow does not compile"),
-        "rendered": reply.rendered,
-        "diagnostics": list(reply.diagnostics),
-    }
-
-
-async def _admit(session: Session) -> tuple[str, str]:
-    """Role and database of the session. Raises Refused where a worker must not run."""
-    try:
-        [who] = await session.exchange(Message(query("session")))
-        if int(who.text(0, 0) or 0) != session.backend_pid:
-            raise Refused(
-                "this connection goes through a transaction pooler (PgBouncer): connect the worker directly"
-            )
-        role, database = who.text(0, 1) or "", who.text(0, 2) or ""
-        if who.raw(0, 3) != b"t":
-            raise Refused(f"database `{database}` has no df schema: run `dfc init` first")
-        [meta] = await session.exchange(Message(query("meta")))
-        if len(meta) != 1:
-            raise Refused(f"the df schema of database `{database}` is not complete: run `dfc init`")
-        installed, wanted = int(meta.text(0, 0) or 0), migrate.schema_version()
-        if installed < wanted:
-            raise Refused(
-                f"the df schema has version {installed}, this program needs {wanted}: run `dfc init`"
-            )
-        if installed > wanted:
-            raise Refused(f"the df schema has version {installed}, this program knows {wanted}: upgrade dfc")
-        if meta.raw(0, 2) != meta.raw(0, 3) or (
-            meta.raw(0, 1) is not None
-            and (await session.exchange(Message(query("cluster"))))[0].raw(0, 0) != meta.raw(0, 1)
-        ):
-            raise Refused("this database is a copy: dfc adopt")
-    except ServerError as error:
-        if retry.is_transient(error.fields.sqlstate):
-            raise
-        raise Refused(f"the df schema cannot be used: {error.fields.message}") from None
-    return role, database
 
 
 def _version() -> str:
@@ -509,7 +361,3 @@ def _version() -> str:
         return version("dfc")
     except PackageNotFoundError:
         return "unknown"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -5,7 +5,6 @@
 \ir functions/new_id.sql
 \ir functions/new_token.sql
 \ir functions/variables.sql
-\ir functions/before_instance.sql
 \ir functions/after_delete.sql
 \ir functions/json_composite.sql
 \ir functions/json_array.sql
@@ -23,6 +22,8 @@
 \ir functions/ride.sql
 \ir functions/wake.sql
 \ir functions/worker_alive.sql
+\ir functions/served.sql
+\ir functions/before_instance.sql
 \ir functions/register_worker.sql
 \ir functions/heartbeat.sql
 \ir functions/forget_requests.sql
@@ -76,6 +77,7 @@
 \ir functions/version.sql
 \ir functions/plan_nodes.sql
 \ir functions/map_results.sql
+\ir views/attempts.sql
 \ir views/nodes.sql
 \ir functions/grant_usage.sql
 \ir functions/doctor.sql

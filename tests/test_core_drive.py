@@ -11,7 +11,7 @@ import pytest
 from dfc.compiler.plan import Form, JoinNode, Plan, Returns, SqlBody, SqlNode
 from dfc.executor import retry
 from dfc.executor.actions import Finish, RecordFailure, Rider, RunSql, SendHttp
-from dfc.executor.drive import Driver, Outcome, drive
+from dfc.executor.drive import Driver, Outcome
 from dfc.executor.journal import Completed, Failed, Recorded, StepError
 from dfc.executor.ports import Answer, Claim, FenceLost, StepFailed, Transient
 
@@ -145,7 +145,7 @@ def scenario(test: Callable[[Memory], Coroutine[Any, Any, None]]) -> Callable[[]
 
 @scenario
 async def test_chain_runs_in_the_callers_task(memory: Memory) -> None:
-    assert await drive(CLAIM, chain(5), *memory.ports) is Outcome.ENDED
+    assert await memory.driver(chain(5)).run() is Outcome.ENDED
     assert memory.paths() == [f"s{n}" for n in range(5)]
     assert memory.tasks == {asyncio.current_task()}
     assert memory.ended == Finish(status="completed", shape="s4")
@@ -259,11 +259,11 @@ async def test_lost_fence_stops_all_branches(memory: Memory) -> None:
 @scenario
 async def test_a_step_that_says_its_fence_is_lost_is_not_believed(memory: Memory) -> None:
     memory.raising = {"s1": [FenceLost(), FenceLost()]}
-    assert await drive(CLAIM, chain(3), *memory.ports) is Outcome.ENDED
+    assert await memory.driver(chain(3)).run() is Outcome.ENDED
     assert memory.paths() == ["s0", "s1", "s2"]
     memory.raising = {"s0": [FenceLost() for _ in range(5)]}
     memory.records.clear()
-    assert await drive(CLAIM, chain(1), *memory.ports) is Outcome.ENDED
+    assert await memory.driver(chain(1)).run() is Outcome.ENDED
     assert memory.ended is not None and memory.ended.status == "failed"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dfc.cli.database import connection, database_option
+from dfc.cli.database import connection, database_option, say_notice
 from dfc.cli.queries import query
 from dfc.cli.show import resolve
 
@@ -18,6 +18,7 @@ from dfc.cli.show import resolve
 def command(id: str, reason: str, database: str | None) -> int:
     """Cancel the workflow ID (a unique prefix is enough): what runs is rolled back, what committed stays."""
     with connection(database) as conn:
+        conn.add_notice_handler(say_notice)
         row = conn.execute(query("cancel"), {"id": resolve(conn, id), "reason": reason}).fetchone()
     click.echo(row[0] if row else "")
     return 0

@@ -12,6 +12,7 @@ from typing import Any
 import click
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import Diagnostic
 
 from dfc.cli.errors import CliError
 from dfc.executor.embedded import EmbeddedServer
@@ -48,6 +49,13 @@ class Target:
 def say(message: str) -> None:
     """A line for people that is not part of the answer."""
     click.echo(message, err=True)
+
+
+def say_notice(notice: Diagnostic) -> None:
+    """What the server says besides its answer."""
+    hint = f" ({notice.message_hint})" if notice.message_hint else ""
+    word = "warning" if notice.severity_nonlocalized == "WARNING" else "note"
+    say(f"{word}: {notice.message_primary}{hint}")
 
 
 @contextlib.contextmanager

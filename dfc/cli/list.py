@@ -11,7 +11,7 @@ import click
 from dfc.cli import present
 from dfc.cli.database import connection, database_option
 from dfc.cli.queries import query
-from dfc.cli.work import workers_alive
+from dfc.cli.work import why_unserved
 
 STATUSES = ("pending", "running", "completed", "failed", "cancelled", "compensated")
 
@@ -28,14 +28,14 @@ def command(database: str | None, status: str | None, label: str | None, limit: 
     """List workflows, newest first."""
     with connection(database) as conn:
         rows = conn.execute(query("list"), {"status": status, "label": label, "limit": limit}).fetchall()
-        alive = workers_alive(conn)
+        reasons = why_unserved(conn)
     if as_json:
         names = ("id", "label", "status", "submitted_by", "created_at", "completed_at", "seconds")
         found = [dict(zip(names, map(_json, row), strict=True)) for row in rows]
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return 0
-    if not alive:
-        click.echo("no worker is alive on this database: start one with `dfc worker` (embedded: `dfc up`)\n")
+    if reasons:
+        click.echo("\n".join(reasons) + "\n")
     if not rows:
         click.echo("no workflows")
         return 0

@@ -37,7 +37,7 @@ from dfc.cli.runbook import Run, open_run
 from dfc.cli.script import execute, is_session_setting, is_transaction_control
 from dfc.cli.sources import UNREADABLE, Compiled, Server, Workflow
 from dfc.cli.supervise import WorkerChild
-from dfc.cli.work import allow_host_option, workers_alive
+from dfc.cli.work import allow_host_option, why_unserved
 from dfc.compiler.plan_json import from_json
 from dfc.executor.migrate import install
 
@@ -218,9 +218,9 @@ class Session:
     def _watch(self, now: Progress) -> None:
         if self.worker is not None:
             self.worker.check()
-        elif now.status == "pending" and not self.warned and not workers_alive(self.conn):
+        elif now.status == "pending" and not self.warned and (reasons := why_unserved(self.conn)):
             self.warned = True
-            say("no worker is alive on this database: start one with `dfc worker`; waiting")
+            say("\n".join((*reasons, "waiting")))
 
     def _report(self, workflow: Workflow, end: Progress) -> None:
         result = None if end.result is None else present.Verbatim(end.result)

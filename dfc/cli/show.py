@@ -29,7 +29,7 @@ def command(id: str, database: str | None, as_json: bool) -> int:
         now = progress(conn, full)
     if row is None:
         raise CliError(f"there is no workflow `{id}`, or it is not yours")
-    _, label, status, role, created, started, completed, plan, seconds = row
+    _, label, status, role, created, started, completed, plan, waiting_for, seconds = row
     if as_json:
         answer = {
             "id": full,
@@ -38,6 +38,7 @@ def command(id: str, database: str | None, as_json: bool) -> int:
             "submitted_by": role,
             "created_at": created.isoformat(),
             "started_at": started.isoformat() if started else None,
+            "waiting_for": waiting_for,
             "completed_at": completed.isoformat() if completed else None,
             "result": present.Verbatim(now.result) if now.result else None,
             "error": dict(now.error) or None,
@@ -47,6 +48,8 @@ def command(id: str, database: str | None, as_json: bool) -> int:
         return 0
     head = f"{label or 'workflow'} {full}\n{status}, by {role}, {created:%Y-%m-%d %H:%M:%S}, {seconds:.1f} s"
     click.echo(head)
+    if waiting_for is not None:
+        click.echo(f"waits for {waiting_for}")
     if plan is not None:
         click.echo()
         try:

@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 
 import click
-from psycopg.errors import Diagnostic
 
 from dfc.cli.compile import submission
 from dfc.cli.compiling import compile_path, pick
-from dfc.cli.database import Connection, connection, database_option, say
+from dfc.cli.database import Connection, connection, database_option, say_notice
 from dfc.cli.errors import CliError
 from dfc.cli.queries import query
 from dfc.cli.sources import Workflow
@@ -42,7 +41,7 @@ def command(
         raise CliError(f"--sql takes SQL; for a file write `dfc start {text}`")
     started: list[dict[str, object]] = []
     with connection(database) as conn:
-        conn.add_notice_handler(_notice)
+        conn.add_notice_handler(say_notice)
         with conn.transaction():
             if text is not None:
                 started.append({"id": _start_text(conn, text, label), "label": label})
@@ -68,8 +67,3 @@ def _start_text(conn: Connection, text: str, label: str | None) -> str:
     row = conn.execute(query("start_text"), {"text": text, "label": label}).fetchone()
     assert row is not None
     return str(row[0])
-
-
-def _notice(notice: Diagnostic) -> None:
-    hint = f" ({notice.message_hint})" if notice.message_hint else ""
-    say(f"note: {notice.message_primary}{hint}")

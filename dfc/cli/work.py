@@ -8,10 +8,18 @@ from dfc.cli.database import Connection
 from dfc.cli.queries import query
 
 
-def workers_alive(conn: Connection) -> bool:
-    """Whether a worker is at work on this database."""
+def why_unserved(conn: Connection) -> list[str]:
+    """Why workflows wait for a worker that is not there: a line a reason, with what to do.
+
+    Of other roles than one's own only the owner of the schema learns.
+    """
     row = conn.execute(query("workers_alive")).fetchone()
-    return row is not None and row[0] is True
+    if row is None or row[0] is not True:
+        return ["no worker is alive on this database: start one with `dfc worker` (embedded: `dfc up`)"]
+    return [
+        f"no worker serves role {role}: {waiting} waiting, the oldest is {oldest}. {hint}"
+        for role, waiting, oldest, hint in conn.execute(query("unserved")).fetchall()
+    ]
 
 
 def _hosts(context: click.Context, parameter: click.Parameter, hosts: tuple[str, ...]) -> tuple[str, ...]:

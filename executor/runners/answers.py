@@ -11,8 +11,11 @@ from dfc.executor.session import Answered, Session
 from dfc.executor.sqlstates import LOST
 
 
-def answer_of(session: Session, action: RunSql, sent: Sent | None, answer: Answered) -> Answer:
-    """The answer to a step. Raises Transient, and closes the session, when it cannot be read."""
+def answer_of(session: Session, action: RunSql, sent: Sent | Rows, answer: Answered) -> Answer:
+    """The answer to a step; `sent` is its result where that is known.
+
+    Raises Transient, and closes the session, when it cannot be read.
+    """
     if isinstance(action.rider, EndItem):
         # Its result is in the row of the item.
         event = Completed(number=int(answer.raw(0, 0) or 0), path=action.path, result=None)
@@ -33,7 +36,7 @@ def answer_of_items(session: Session, action: RunItems, sent: Sent, answer: Answ
     return Answer(event=Completed(number=int(answer.raw(0, 0) or 0), path=action.path, result=result))
 
 
-def completed(session: Session, action: RunSql, sent: Sent | None, answer: Answered) -> Completed:
+def completed(session: Session, action: RunSql, sent: Sent | Rows, answer: Answered) -> Completed:
     """The record of a step, with its result if that is wanted. Raises as `answer_of`."""
     try:
         result = _result(answer, sent) if action.keep else None
@@ -44,8 +47,10 @@ def completed(session: Session, action: RunSql, sent: Sent | None, answer: Answe
     return Completed(number=int(answer.raw(0, 0) or 0), path=action.path, result=result)
 
 
-def _result(answer: Answered, sent: Sent | None) -> Rows:
-    if sent is None or sent.described is None:
+def _result(answer: Answered, sent: Sent | Rows) -> Rows:
+    if isinstance(sent, Rows):
+        return sent
+    if sent.described is None:
         return Rows(columns=(), types=(), cells=(), row_count=int(answer.raw(0, 3) or 0))
     return Rows(
         columns=sent.described.columns,

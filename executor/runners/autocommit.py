@@ -14,8 +14,9 @@ from typing import Final
 
 from dfc.executor import retry
 from dfc.executor.actions import RunSql
-from dfc.executor.bind import Bound, Mode
+from dfc.executor.bind import Bound, Mode, array_literal
 from dfc.executor.compose import compose_checkpoint
+from dfc.executor.journal import Rows
 from dfc.executor.ports import Answer, FenceLost, Transient, Unreachable
 from dfc.executor.runners.answers import answer_of
 from dfc.executor.runners.around import Around, guard, outside, statement_limit
@@ -23,7 +24,7 @@ from dfc.executor.runners.hygiene import ATTEMPTS_MAX, Replace, cleaned, exchang
 from dfc.executor.runners.meaning import meaning
 from dfc.executor.runners.statements import Statements, inside
 from dfc.executor.runners.step import Limit, Step, sql_step
-from dfc.executor.session import ConnectionLost, Message, ServerError, Session
+from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session
 from dfc.executor.sqlstates import LOST
 
 CHECKPOINT_ATTEMPTS_MAX: Final = 5
@@ -39,9 +40,9 @@ class Autocommit:
         self._statements = statements
         self._step = step
         self._action = action
-        # Where the statement is running; how many rows it has affected, when it has run.
+        # Where the statement is running; what has come of it, when it has run.
         self._running: Session | None = None
-        self._affected: int | None = None
+        self._result: Rows | None = None
         self._cancelled = False
 
     async def run(self, on_session: OnSession) -> Answer:
@@ -61,7 +62,7 @@ class Autocommit:
         try:
             if self._running is not None:
                 await self._running.interrupt()
-            elif self._affected is None:
+            elif self._result is None:
                 task.cancel()
             await asyncio.wait({task})
         except asyncio.CancelledError:
@@ -81,12 +82,12 @@ class Autocommit:
                 return await on_session(self._run_on)
             except FenceLost:
                 # The driver may have changed the token since: the statement has run all the same.
-                if self._affected is None or not await step.claim.moved(token):
+                if self._result is None or not await step.claim.moved(token):
                     raise
                 continue
             except Transient as error:
                 attempts += 1
-                if self._affected is None:
+                if self._result is None:
                     raise
                 if self._cancelled or attempts >= CHECKPOINT_ATTEMPTS_MAX:
                     message = f"the statement has run, but its checkpoint could not be written: {error}"
@@ -94,11 +95,10 @@ class Autocommit:
             await asyncio.sleep(retry.delay(step.claim.instance, step.path, attempts))
 
     async def _run_on(self, session: Session) -> Answer:
-        if self._affected is None:
-            await self._run_statement(session)
-        return await self._write_checkpoint(session)
+        result = self._result or await self._run_statement(session)
+        return await self._write_checkpoint(session, result)
 
-    async def _run_statement(self, session: Session) -> None:
+    async def _run_statement(self, session: Session) -> Rows:
         step = self._step
         now = asyncio.get_running_loop().time
         limit = statement_limit(step, now())
@@ -110,7 +110,9 @@ class Autocommit:
         self._running = session
         try:
             [answer] = await session.exchange(Message(bound.text))
-            self._affected = answer.affected
+            # At once, so that a cancel that comes now finds that it has run.
+            self._result = _result(answer)
+            return self._result
         except ServerError as error:
             position = error.fields.position
             where = None if position is None else inside(bound, position - 1)
@@ -135,10 +137,13 @@ class Autocommit:
                 if attempts >= ATTEMPTS_MAX or not await cleaned(session, around, error):
                     raise meaning(step.path, error, around=around, limit=limit, now=now()) from None
 
-    async def _write_checkpoint(self, session: Session) -> Answer:
+    async def _write_checkpoint(self, session: Session, result: Rows) -> Answer:
         step = self._step
         composed = compose_checkpoint()
-        values = (str(self._affected), *sql_step(step.claim, self._action).values)
+        oids = [str(oid) for oid in result.types]
+        given = (str(result.row_count), *map(array_literal, (result.columns, oids, result.cells)))
+        # Not the step's own values: the token may have changed since.
+        values = (*given, *sql_step(step.claim, self._action).values)
         message = Message(composed.text, values, composed.types, prepare=True)
         around = Around((guard(step.claim),), guard=0)
         attempts = 0
@@ -148,7 +153,20 @@ class Autocommit:
                 raise Replace
             try:
                 answer = await exchange(session, around, message)
-                return answer_of(session, self._action, None, answer)
+                return answer_of(session, self._action, result, answer)
             except ServerError as error:
                 if attempts >= ATTEMPTS_MAX or not await cleaned(session, around, error):
                     raise meaning(step.path, error, around=around) from None
+
+
+def _result(answer: Answered) -> Rows:
+    """What a statement has answered: the row of a CALL, or how many rows were affected."""
+    rows, width = range(len(answer)), range(len(answer.column_types()))
+    try:
+        columns = answer.columns()
+        cells = tuple(answer.text(row, column) for row in rows for column in width)
+    except ValueError:
+        # The statement has changed client_encoding for its own answer. It has run: this must not fail.
+        return Rows(columns=(), types=(), cells=(), row_count=len(rows))
+    count = len(rows) if width else answer.affected
+    return Rows(columns=columns, types=answer.column_types(), cells=cells, row_count=count)

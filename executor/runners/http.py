@@ -22,6 +22,7 @@ from dfc.compiler.plan import Policy, Request
 from dfc.executor import limits, retry, retry_http
 from dfc.executor.actions import Rider, SendHttp
 from dfc.executor.journal import Rows, StepError
+from dfc.executor.places import Places
 from dfc.executor.ports import Answer, Claim, FenceLost, StepFailed, Transient
 from dfc.executor.retry_http import Loss, Outcome, Verdict
 from dfc.executor.runners.http_policy import Denied, OutboundPolicy, guarded_transport
@@ -203,7 +204,7 @@ class HttpSender:
             for reuse in (True, False)
         )
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
-        self._places = asyncio.Semaphore(limits.HTTP_WORKER_REQUESTS_MAX)
+        self._places = Places(limits.HTTP_WORKER_REQUESTS_MAX)
         self._loopback_said = False
         for name in ("httpx", "httpcore", "hpack"):
             # They would log URLs and headers, with the secrets in them.
@@ -310,7 +311,7 @@ class HttpSender:
         whole = asyncio.timeout_at(attempt.deadline(policy))
         try:
             outgoing = filled(request, attempt.secrets)
-            async with whole, attempt.places, self._places:
+            async with whole, attempt.places, self._places.hold(attempt.claim.instance):
                 if attempt.hopeless:
                     return
                 attempt.require_room()

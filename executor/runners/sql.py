@@ -80,7 +80,9 @@ class PostgresSql:
         for _ in range(REPLACED_MAX):
             connected = False
             try:
-                async with self._connections.acquire(claim.submitted_by, claim.database) as session:
+                async with self._connections.acquire(
+                    claim.submitted_by, claim.database, claim.instance
+                ) as session:
                     connected = True
                     return await _noting_loss(claim, session, work)
             except Replace:

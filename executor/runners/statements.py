@@ -36,6 +36,8 @@ CACHED_MAX: Final = 2048
 
 WITHOUT_PARAMETERS: Final = frozenset({"select", "values", "table", "insert", "update", "delete", "merge"})
 
+CALL: Final = "call"
+
 DRIFT: Final = frozenset({"0A000", "42601", "42703", "42702", "42804", "42P10", "42P18"})
 """What PostgreSQL may answer when a statement has other columns by now than were described."""
 
@@ -89,6 +91,7 @@ class Statements:
         self._type_names: OrderedDict[int, str | None] = OrderedDict()
         # Statements that turned out not to fit the form that the plan names.
         self._forms: OrderedDict[str, Form] = OrderedDict()
+        self._refused: OrderedDict[str, Description] = OrderedDict()
         self._proven: OrderedDict[str, None] = OrderedDict()
 
     async def compose(self, session: Session, step: Step, describing: Callable[[], Around]) -> Sent:
@@ -104,9 +107,11 @@ class Statements:
         body = step.body
         form = self._form(body)
         bound = await self.bound(session, step, _mode(body, form))
-        if body.returns is Returns.COUNT:
+        if body.returns is Returns.COUNT and not self._may_have_a_row(body):
             return self._counting(step, form, bound)
         described = await self._describe(session, step, bound, describing)
+        if body.returns is Returns.COUNT and (not described.columns or needs_with(described)):
+            return self._counting(step, form, bound)
         if form is not Form.WITH and needs_with(described) and body.form is Form.QUERY:
             self._learn_form(body, Form.WITH)
             return await self.compose(session, step, describing)
@@ -153,6 +158,13 @@ class Statements:
             return True
         if sent.described is None or sent.position(fields) is not None:
             return False
+        if body.kind == CALL and self._refused.get(body.sql) == sent.described:
+            # The same once more: parameters of a domain, which df._rows cannot declare. They are not read.
+            self._learn_form(body, form)
+            return True
+        if body.kind == CALL:
+            self._refused[body.sql] = sent.described
+            _trim(self._refused)
         if self._descriptions.pop(_key(step, sent.bound), None) is None:
             # Described a moment ago already: a domain column, which df._rows cannot declare.
             return False
@@ -176,6 +188,10 @@ class Statements:
         self._proven.clear()
 
     # What is known
+
+    def _may_have_a_row(self, body: SqlBody) -> bool:
+        """Whether this is a CALL: it gives its OUT and INOUT parameters, if the server knows of any."""
+        return body.kind == CALL and body.sql not in self._forms
 
     def _form(self, body: SqlBody) -> Form:
         return self._forms.get(body.sql, body.form)

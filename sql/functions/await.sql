@@ -17,6 +17,8 @@ CREATE OR REPLACE FUNCTION df._check_await(instance_id text, timeout_seconds int
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     own boolean;
+    submitter name;
+    served boolean;
 BEGIN
     IF instance_id IS NULL OR (timeout_seconds > 0) IS NOT TRUE THEN
         RAISE EXCEPTION '%', CASE WHEN instance_id IS NULL THEN 'Instance not found: NULL' ELSE 'Timeout must be positive' END
@@ -26,7 +28,8 @@ BEGIN
             DETAIL = 'A step that waits would hold its connection and block its worker.',
             HINT = 'Chain the steps with ~> instead.';
     END IF;
-    SELECT i.status = 'pending' AND df._is_own(i.xmin) INTO own FROM df.instances i WHERE i.id = instance_id;
+    SELECT i.status = 'pending' AND df._is_own(i.xmin), pg_catalog.pg_get_userbyid(i.submitted_by::oid) INTO own, submitter
+    FROM df.instances i WHERE i.id = instance_id;
     IF own IS NULL THEN
         RAISE EXCEPTION 'Instance not found: %', instance_id USING ERRCODE = 'P0002',
             HINT = 'SELECT id, label FROM df.instances shows yours.';
@@ -34,20 +37,28 @@ BEGIN
         RAISE EXCEPTION 'instance % was started in this transaction', instance_id USING ERRCODE = '55000',
             DETAIL = 'No worker sees it before this transaction commits.', HINT = 'COMMIT first, then wait.';
     END IF;
-    IF NOT df._worker_alive() THEN
+    served := df._is_served(submitter);
+    IF served IS NULL THEN
         RAISE NOTICE 'no worker is alive: instance % cannot get on', instance_id
             USING HINT = 'Start one: dfc worker --database ...';
+    ELSIF NOT served THEN
+        RAISE WARNING 'no worker serves role %: instance % cannot get on', pg_catalog.quote_ident(submitter), instance_id
+            USING HINT = df._way_to_be_served(submitter);
     END IF;
 END $$;
 
 CREATE OR REPLACE FUNCTION df._await_timed_out(instance_id text, timeout_seconds integer) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    submitter constant name := (SELECT pg_catalog.pg_get_userbyid(i.submitted_by::oid) FROM df.instances i WHERE i.id = $1);
+    served constant boolean := df._is_served(submitter);
 BEGIN
     RAISE EXCEPTION 'Timeout after %s waiting for instance % (status: %). Check if background worker is running.',
         timeout_seconds, instance_id, df.status(instance_id) USING ERRCODE = 'P0001',
-        DETAIL = CASE WHEN df._worker_alive() THEN 'A worker is alive.' ELSE 'No worker has been seen.' END,
-        HINT = CASE WHEN df._worker_alive() THEN 'Wait longer, or look at df.nodes.'
-                    ELSE 'Start one: dfc worker --database ...' END;
+        DETAIL = CASE WHEN served THEN 'A worker is alive.' WHEN served IS NULL THEN 'No worker has been seen.'
+                      ELSE 'No worker serves role ' || pg_catalog.quote_ident(submitter) || '.' END,
+        HINT = CASE WHEN served THEN 'Wait longer, or look at df.nodes.'
+                    WHEN served IS NULL THEN 'Start one: dfc worker --database ...' ELSE df._way_to_be_served(submitter) END;
 END $$;
 
 -- Waits and gives the status it ended with. It holds a snapshot of the caller's transaction only while it looks,

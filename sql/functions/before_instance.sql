@@ -2,10 +2,10 @@
 --
 -- What df.start refuses because no version runs it yet is refused here too (0A000).
 -- The id, the hash of the expression, the variables that it mentions and, when this expression has been compiled
--- before with the same values, its plan. The
+-- before with the same values, its plan; and what it waits for where nobody is there to run it. The
 -- defaults (submitted_by, search_path, time_zone) have been computed in the submitter's own context before;
 -- the submitter has no right to name those columns, and the policy checks submitted_by once more afterwards.
--- Locks: none (reads df.meta, df.vars and df.plans).
+-- Locks: none (reads df.meta, df.vars, df.plans and df.workers).
 CREATE OR REPLACE FUNCTION df._before_instance() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
@@ -32,7 +32,8 @@ BEGIN
     NEW.error := NULL;
     NEW.attempt := 0;
     NEW.next_attempt_at := NULL;
-    NEW.waiting_for := NULL;
+    NEW.waiting_for := CASE df._is_served(pg_get_userbyid(NEW.submitted_by::oid)) WHEN true THEN NULL
+                            WHEN false THEN 'a worker that serves role ' || NEW.submitted_by ELSE 'a worker' END;
     NEW.current_steps := NULL;
     NEW.created_at := clock_timestamp();
     NEW.started_at := NULL;

@@ -116,7 +116,7 @@ BEGIN
     RETURN QUERY
     WITH begun AS (
         UPDATE df.instances i
-        SET status = 'running', attempt = i.attempt + 1, started_at = now, updated_at = now
+        SET status = 'running', attempt = i.attempt + 1, waiting_for = NULL, started_at = now, updated_at = now
         WHERE i.id = ANY (free)
         RETURNING i.id, i.expression, i.expression_hash, i.plan_hash, i.submitted_by, i.database, i.search_path,
                   i.time_zone, i.input, i.variables

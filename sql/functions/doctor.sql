@@ -48,6 +48,15 @@ BEGIN
     detail := facts.workers_alive || ' alive';
     hint := CASE WHEN facts.workers_alive = 0 THEN 'Start one: dfc worker --database ...' END;
     RETURN NEXT;
+    "check" := 'submitters'; status := 'ok'; detail := 'nobody waits for a worker of their own'; hint := NULL;
+    FOR o IN SELECT * FROM df._unserved() LOOP
+        status := 'error'; hint := o.hint;
+        detail := pg_catalog.format('no worker serves role %I: %s waiting, the oldest is %s', o.role, o.waiting, o.oldest);
+        RETURN NEXT;
+    END LOOP;
+    IF status = 'ok' THEN
+        RETURN NEXT;
+    END IF;
     "check" := 'rights';
     detail := 'role ' || CURRENT_USER || ' may start workflows'; status := 'ok'; hint := NULL;
     IF NOT (pg_catalog.has_column_privilege('df.instances', 'expression', 'INSERT')

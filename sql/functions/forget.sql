@@ -7,7 +7,7 @@ DECLARE
     unneeded bigint[];
 BEGIN
     DELETE FROM df.checkpoints c WHERE c.instance_id = instance AND c.path = ANY (paths);
-    DELETE FROM df.attempts a WHERE a.instance_id = instance AND a.path = ANY (paths);
+    DELETE FROM df.attempts_made a WHERE a.instance_id = instance AND a.path = ANY (paths);
     DELETE FROM df.marks k WHERE k.instance_id = instance AND k.path = ANY (paths);
     IF EXISTS (SELECT FROM df.maps m WHERE m.instance_id = instance) THEN
         WITH gone AS (

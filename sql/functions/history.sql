@@ -32,7 +32,7 @@ BEGIN
     FROM df.marks m WHERE m.instance_id = $1
     UNION ALL
     SELECT a.path, NULL, s.kind, NULL, NULL, NULL, NULL, NULL, a.last_error, a.attempts, date_part('epoch', a.next_attempt_at - now)
-    FROM df.attempts a
+    FROM df.attempts_made a
     JOIN (VALUES ('attempt'), ('begun')) AS s(kind)
       ON CASE s.kind WHEN 'attempt' THEN a.attempts > 0 ELSE a.begun_at IS NOT NULL END
     WHERE a.instance_id = $1

@@ -17,7 +17,7 @@ BEGIN
         current_steps = w.steps
     FROM (
         SELECT max(d.attempt) AS attempt, array_agg(d.path ORDER BY d.due_at, d.path) AS steps FROM (
-            SELECT a.path, a.next_attempt_at AS due_at, a.attempts + 1 AS attempt FROM df.attempts a
+            SELECT a.path, a.next_attempt_at AS due_at, a.attempts + 1 AS attempt FROM df.attempts_made a
             WHERE a.instance_id = $2 AND a.next_attempt_at > now
               AND NOT EXISTS (SELECT FROM df.checkpoints c WHERE c.instance_id = $2 AND c.path = a.path)
             UNION ALL

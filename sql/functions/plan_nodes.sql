@@ -5,6 +5,7 @@
 -- has failed), a map when <id> has one. What has no record of its own is done when all that it waits for is (a join),
 -- when something behind it has begun, or when the part whose result it has is done. Of parts of which one is chosen
 -- (`then`, `else`, `catch`, `finally`, `undo`) nothing runs before a record in it says which.
+-- When the instance has ended, `cancelled` is what would be running, `skipped` what would be pending.
 -- Nothing here knows more than plan_json writes. Locks: none. SECURITY INVOKER: the caller's policies hold.
 CREATE OR REPLACE FUNCTION df._plan_nodes(instance text, plan jsonb, instance_status text) RETURNS TABLE (
     number bigint, id text, node_type text, query text, result_name text, left_node text, right_node text,
@@ -102,7 +103,11 @@ LANGUAGE sql STABLE AS $$
           AND (node.part IS NULL OR chosen.part IS NOT NULL OR node.part IN ('condition', 'body')
                OR pg_catalog.starts_with(node.part, 'branch ') OR (node.part = 'while' AND last.outcome = 'completed'))
     ), running (id) AS (
-        SELECT ready.id FROM ready WHERE ready.parent IS NULL AND instance_status = 'running'
+        SELECT ready.id FROM ready JOIN node ON node.id = ready.id LEFT JOIN state ON state.id = ready.parent
+        WHERE CASE WHEN ready.parent IS NULL THEN instance_status <> 'pending'
+                   -- An arm that was stopped, in a group that has come to its end.
+                   ELSE state.outcome IS NOT NULL AND pg_catalog.starts_with(node.part, 'branch ')
+                        AND instance_status NOT IN ('pending', 'running') END
         UNION
         SELECT ready.id FROM running JOIN ready ON ready.parent = running.id
     )
@@ -121,7 +126,9 @@ LANGUAGE sql STABLE AS $$
            CASE WHEN node.has_parts THEN (SELECT last.id FROM last
                 WHERE last.parent = node.id AND last.part IN ('else', 'catch', 'undo', 'branch 2')) ELSE node.after[2] END,
            node.after, node.parent, node.part, own.path,
-           coalesce(state.outcome, CASE WHEN running.id IS NOT NULL THEN 'running' ELSE 'pending' END)
+           coalesce(state.outcome, CASE
+               WHEN instance_status IN ('pending', 'running') THEN CASE WHEN running.id IS NULL THEN 'pending' ELSE 'running' END
+               WHEN running.id IS NULL THEN 'skipped' ELSE 'cancelled' END)
     FROM node JOIN state ON state.id = node.id LEFT JOIN own ON own.id = node.id LEFT JOIN running ON running.id = node.id
 $$;
 

@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM df._lock_fence($1, $2);
-    INSERT INTO df.attempts (instance_id, path, attempts, last_error, next_attempt_at)
+    INSERT INTO df.attempts_made (instance_id, path, attempts, last_error, next_attempt_at)
     VALUES ($2, $3, $4, $6, clock_timestamp() + make_interval(secs => $5))
     ON CONFLICT (instance_id, path) DO UPDATE
     SET attempts = excluded.attempts, last_error = excluded.last_error, next_attempt_at = excluded.next_attempt_at,
@@ -22,6 +22,6 @@ SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM df._lock_fence($1, $2);
-    INSERT INTO df.attempts AS a (instance_id, path, begun_at) VALUES ($2, $3, clock_timestamp())
+    INSERT INTO df.attempts_made AS a (instance_id, path, begun_at) VALUES ($2, $3, clock_timestamp())
     ON CONFLICT (instance_id, path) DO UPDATE SET begun_at = coalesce(a.begun_at, excluded.begun_at);
 END $$;

@@ -1,9 +1,12 @@
--- How an instance stands; NULL where there is none that the caller may see. A pending cancel request counts.
+-- How an instance stands; NULL where there is none that the caller may see. A pending cancel request
+-- counts, unless it came too late: the undo steps of a failure are running.
 -- Locks: none.
 CREATE OR REPLACE FUNCTION df.status(instance_id text) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN i.completed_at IS NULL AND EXISTS (
                     SELECT FROM df.requests r WHERE r.instance_id = i.id AND r.kind = 'cancel')
+                 AND NOT EXISTS (SELECT FROM df.marks k
+                                 WHERE k.instance_id = i.id AND k.path = '/decision' AND k.value ->> 'status' <> 'cancelled')
                 THEN 'cancelled' ELSE i.status END
     FROM df.instances i WHERE i.id = $1
 $$;

@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from dfc.cli.errors import BY_SQLSTATE
 from dfc.executor.embedded import EmbeddedServer, programs
@@ -123,7 +125,9 @@ def test_explain_draws(dfc: Run, tmp_path: Path) -> None:
     assert "a: SELECT 1 AS n" in drawn and "b: SELECT $a + 1 AS n" in drawn
 
 
-def test_start_list_show_cancel_and_a_worker(dfc: Run, tmp_path: Path, database: str) -> None:
+def test_start_list_show_cancel_and_a_worker(
+    dfc: Run, tmp_path: Path, database: str, roles: Callable[..., str]
+) -> None:
     (tmp_path / "hello.dfsql").write_text(HELLO)
     at = ("--database", database)
     id = dfc("start", "hello.dfsql", *at).stdout.strip()
@@ -137,6 +141,13 @@ def test_start_list_show_cancel_and_a_worker(dfc: Run, tmp_path: Path, database:
         assert "is ready" in worker.log.read_text()
         assert "no worker" not in dfc("list", *at).stdout
         assert dfc("doctor", *at).returncode == 0
+        anna = roles("anna")
+        connection.execute("SELECT df.grant_usage(%s)", [anna])
+        unserved = dfc("start", "--sql", "SELECT 1", "--database", make_conninfo(database, user=anna))
+        assert f"no worker serves role {anna}" in unserved.stderr
+        assert dfc("list", *at).stdout.startswith(f"no worker serves role {anna}: 1 waiting")
+        assert f"serves role {anna}" in dfc("show", unserved.stdout.strip(), *at).stdout
+        assert dfc("doctor", *at).returncode == 1
         assert dfc("cancel", doomed[0]["id"], "--reason", "enough", *at).returncode == 0
         wait_until(lambda: _status(connection, doomed[0]["id"]) == "cancelled", 30, "the end")
         assert worker.terminate() == 0

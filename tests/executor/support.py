@@ -146,7 +146,8 @@ class WorkerProcess:
     def __init__(self, database: str, *, prelude: str = "", **settings: object) -> None:
         given = "".join(f", {name}={value!r}" for name, value in settings.items())
         program = (
-            f"{prelude}\nimport sys; from dfc.executor.worker import WorkerSettings, run_worker;"
+            f"{prelude}\nimport sys; from dfc.executor.worker import WorkerSettings;"
+            "from tests.executor.run_worker import run_worker;"
             f"sys.exit(run_worker(WorkerSettings(database={database!r}{given})))"
         )
         self.process = subprocess.Popen(

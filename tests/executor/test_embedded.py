@@ -64,12 +64,18 @@ def test_a_user_that_was_killed_does_not_keep_it(tmp_path: Path) -> None:
         assert not alive(pid)
 
 
+def crash(server: EmbeddedServer) -> None:
+    """Kill the postmaster with SIGKILL."""
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+
+
 def test_recovers_from_sigkill(tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path) as server:
         with psycopg.connect(server.conninfo, autocommit=True) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 1 AS a")
         killed = server.pid
-        server.crash()
+        crash(server)
         until(lambda: not alive(killed), "the postmaster to be gone")
         with EmbeddedServer(tmp_path) as again, psycopg.connect(again.conninfo) as connection:
             assert connection.execute("SELECT a FROM kept").fetchone() == (1,)
@@ -85,7 +91,7 @@ def test_a_backend_that_outlives_its_postmaster_is_waited_for(tmp_path: Path) ->
         thread.start()
         until(lambda: _running(server), "the loop to run")
         killed = server.pid
-        server.crash()
+        crash(server)
         until(lambda: not alive(killed), "the postmaster to be gone")
 
         def say(line: str) -> None:

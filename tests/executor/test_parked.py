@@ -84,7 +84,7 @@ def test_it_outlives_its_worker(database: str, connection: Connection) -> None:
         [instance] = submit(connection, flaky(3600))
         parked(connection)
     connection.execute("UPDATE gate SET open = 1")
-    connection.execute("UPDATE df.attempts SET next_attempt_at = now() + interval '1 s'")
+    connection.execute("UPDATE df.attempts_made SET next_attempt_at = now() + interval '1 s'")
     connection.execute("UPDATE df.fences SET wake_at = now() + interval '1 s'")
     with WorkerProcess(database, poll_seconds=60.0) as second:
         second.registered()

@@ -28,7 +28,7 @@ STATEMENTS = [
     ("CREATE INDEX CONCURRENTLY t_a ON t (a)", "create index"),
     ("REINDEX TABLE CONCURRENTLY t", "reindex"),
     ("DROP INDEX CONCURRENTLY t_b", "drop index"),
-    ("CALL commits(5, NULL)", "call"),
+    ("CALL commits_only(5)", "call"),
     ("DO 'BEGIN INSERT INTO t VALUES (9); COMMIT; END'", "do"),
     ("ALTER SYSTEM RESET work_mem", "alter system"),
 ]
@@ -40,7 +40,9 @@ def filled(database: str) -> str:
         database,
         "CREATE TABLE t (a int); INSERT INTO t VALUES (1), (2); CREATE INDEX t_b ON t (a);"
         "CREATE PROCEDURE commits(n int, OUT m int) LANGUAGE plpgsql AS $$ BEGIN"
-        " FOR i IN 1..n LOOP INSERT INTO t VALUES (i); COMMIT; END LOOP; m := n; END $$",
+        " FOR i IN 1..n LOOP INSERT INTO t VALUES (i); COMMIT; END LOOP; m := n; END $$;"
+        "CREATE PROCEDURE commits_only(n int) LANGUAGE plpgsql AS"
+        " $$ DECLARE m int; BEGIN CALL commits(n, m); END $$",
     )
     return database
 
@@ -56,6 +58,26 @@ def test_what_cannot_run_in_a_transaction_runs_alone(filled: str, sql: str, kind
 
     run(filled, work)
     assert ask(filled, "SELECT path, kind, row_count FROM df.checkpoints") == [("s", "completed", 0)]
+
+
+def test_a_call_gives_its_row(filled: str) -> None:
+    ask(filled, "CREATE PROCEDURE odd(INOUT a text, OUT b numeric[]) LANGUAGE plpgsql AS $$ BEGIN"
+        " COMMIT; a := a || '\"'; b := ARRAY[1.50, NULL]; END $$")  # fmt: skip
+
+    async def work(on: Bench) -> None:
+        found = await on.step(alone("CALL commits(5, NULL)"), name="s")
+        assert found == Rows(columns=("m",), types=(23,), cells=("5",), row_count=1)
+        found = await on.step(alone("CALL odd('it''s', NULL)"), name="o")
+        assert found == Rows(
+            columns=("a", "b"), types=(25, 1231), cells=("it's\"", "{1.50,NULL}"), row_count=1
+        )
+        sql = "SELECT $o.b[1] + $s AS n"
+        assert (await on.step(rows_of(sql, reference(sql, "$o.b"), reference(sql, "$s")))).cells == ("6.50",)
+
+    run(filled, work)
+    assert ask(filled, "SELECT columns, cells, row_count FROM df.checkpoints WHERE path = 's'") == [
+        (["m"], ["5"], 1)
+    ]
 
 
 def test_the_number_of_rows_is_that_of_the_command(filled: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from dfc.compiler.plan import Form, Plan, Request
+from dfc.compiler.plan import Form, JoinNode, Plan, Request, SqlNode
 from tests.executor.support import WorkerProcess, chain, count_of, ended, reference, rows_of, submit, until
 from tests.postgres import DURABLE, Server
 
@@ -318,3 +318,23 @@ def test_what_is_cancelled_before_it_is_compiled_is_not_compiled(database: str) 
             worker.registered()
             found = ended(connection, row[0])
     assert (found["status"], found["error"]["reason"]) == ("cancelled", "a mistake")
+
+
+def test_a_broad_instance_does_not_keep_others_waiting(database: str, connection: Connection) -> None:
+    """It has steps enough for all connections, and none of them ends before the others have ended."""
+    branches = [f"b{n}" for n in range(60)]
+    wait = "WITH open AS (SELECT * FROM gate WHERE name = 'broad' FOR SHARE) SELECT count(*) FROM open"
+    nodes = (
+        *(SqlNode(id=name, after=(), body=rows_of(wait)) for name in branches),
+        JoinNode(id="all", after=tuple(branches)),
+    )
+    connection.execute("CREATE TABLE gate (name text); INSERT INTO gate VALUES ('broad')")
+    with WorkerProcess(database) as worker, psycopg.connect(database) as locker:
+        worker.registered()
+        locker.execute("SELECT * FROM gate FOR UPDATE")
+        [broad] = submit(connection, Plan(nodes=nodes, result="all"))
+        until(lambda: len(waiting(connection)) > 10, "its steps to wait")
+        for instance in submit(connection, writes("a", "b", "c"), times=5):
+            assert ended(connection, instance)["status"] == "completed"
+        locker.rollback()
+        assert ended(connection, broad)["status"] == "completed"

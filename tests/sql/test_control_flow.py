@@ -281,7 +281,8 @@ def test_an_old_token_is_good_for_nothing(database: str, run: Run) -> None:
 
 
 ROWS = (
-    "df.instances", "df.maps", "df.map_items", "df.checkpoints", "df.marks", "df.attempts", "df.rate_limits",
+    "df.instances", "df.maps", "df.map_items", "df.checkpoints", "df.marks", "df.attempts_made",
+    "df.rate_limits",
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -200,3 +200,105 @@ def test_many_nodes(session: Connection) -> None:
         checkpoint(session, token, instance, f"s{number}")
     rows = session.execute("SELECT status, count(*) FROM df.nodes GROUP BY status ORDER BY status").fetchall()
     assert rows == [("completed", 5), ("pending", 2_994), ("running", 1)]
+
+
+def begun(session: Connection, plan: Plan) -> tuple[str, bytes, Callable[..., str]]:
+    """A claimed instance with this plan; how its nodes stand."""
+    # One expression has one plan.
+    wire = json.dumps({"sql": f"SELECT '{plan.result}'"}, separators=(",", ":"))
+    instance = submit(session, f"/*dfc:1:{len(wire)}*/{wire}")
+    [(_, token, _)] = claim(session, register(session))
+    text = json.dumps(to_json(plan))
+    session.execute("SELECT df._store_plan(%s, %s, 1, %s, 'h')", [instance, token, text])
+
+    def states(*ids: str) -> str:
+        rows = session.execute("SELECT id, status FROM df.nodes WHERE instance_id = %s", [instance])
+        known = {str(id): str(status) for id, status in rows.fetchall()}
+        return " ".join(known[id] for id in ids)
+
+    return instance, token, states
+
+
+END = "SELECT df._finish(%s, %s, %s)"
+
+
+def test_nodes_of_what_was_cancelled(session: Connection) -> None:
+    instance, token, states = begun(session, PLAN)
+    checkpoint(session, token, instance, "load")
+    checkpoint(session, token, instance, "left")
+    session.execute(END, [token, instance, '{"status": "cancelled", "reason": "enough"}'])
+    assert states("load", "left", "right", "join1", "last") == "completed completed cancelled skipped skipped"
+    # Cancelled inside of a loop, in its second round.
+    instance, token, states = begun(session, STRUCTURED)
+    checkpoint(session, token, instance, "poll[1]/fetch")
+    checkpoint(session, token, instance, "poll[1]/work")
+    session.execute(END, [token, instance, '{"status": "cancelled"}'])
+    assert states("poll", "fetch", "stop", "either", "one") == "cancelled completed skipped skipped skipped"
+
+
+def test_nodes_of_what_failed_and_of_what_was_not_needed(session: Connection) -> None:
+    instance, token, states = begun(session, PLAN)
+    failure = '{"message": "no", "sqlstate": "22012"}'
+    end = json.dumps({"status": "failed", "error": json.loads(failure)})
+    session.execute(RECORD, [token, instance, "load", "failed", None, failure, end])
+    assert states("load", "left", "right", "join1", "last") == "failed skipped skipped skipped skipped"
+    # The arm that lost was stopped; a catch, a branch and the body of a map over nothing never ran.
+    instance, token, states = begun(session, STRUCTURED)
+    for path in ("poll[1]/fetch", "two", "three", "docs", "risky"):
+        checkpoint(session, token, instance, path)
+    session.execute(END, [token, instance, '{"status": "completed", "shape": "risky"}'])
+    assert states("either", "one", "three") == "completed cancelled completed"
+    assert states("work", "embed", "risky", "amends") == "skipped skipped completed skipped"
+
+
+RECORD = "SELECT df._record(%s, %s, %s, %s, %s, %s, %s)"
+ATTEMPT = "SELECT df._record_attempt(%s, %s, %s, 2, 60, %s)"
+ATTEMPTS = "SELECT status, attempts, last_error ->> 'message', next_attempt_at > now() FROM df."
+
+
+def test_attempts_of_what_has_come_to_its_end(session: Connection) -> None:
+    """Who looks sees that a step was tried again; only one that waits looks like one that waits."""
+
+    def shown(path: str) -> tuple[object, object]:
+        id = path.split("/")[0]
+        return (
+            session.execute(ATTEMPTS.encode() + b"attempts WHERE path = %s", [path]).fetchone(),
+            session.execute(ATTEMPTS.encode() + b"nodes WHERE id = %s", [id]).fetchone(),
+        )
+
+    instance, token, _ = begun(session, PLAN)
+    error = '{"message": "again", "sqlstate": "40001"}'
+    session.execute(ATTEMPT, [token, instance, "load", error])
+    waiting = (2, "again", True)
+    assert shown("load") == (("waiting", *waiting), ("running", *waiting))
+    checkpoint(session, token, instance, "load")
+    done = ("completed", 2, "again", None)
+    assert shown("load") == (done, done)
+    for path in ("left", "right/response"):
+        session.execute(ATTEMPT, [token, instance, path, error])
+    session.execute(RECORD, [token, instance, "left", "failed", None, error, None])
+    failed = ("failed", 2, "again", None)
+    assert shown("left") == (failed, failed)
+    assert shown("right/response") == (("waiting", *waiting), ("running", *waiting))
+    session.execute(END, [token, instance, '{"status": "cancelled"}'])
+    assert shown("right/response") == (("stopped", 2, "again", None), ("cancelled", 2, "again", None))
+    assert session.execute(ATTEMPTS.encode() + b"nodes WHERE id = 'last'").fetchone() == (
+        "skipped",
+        None,
+        None,
+        None,
+    )
+
+
+def test_attempts_in_rounds(session: Connection) -> None:
+    """The last round has its record; one that waits counts more than the record of the round before."""
+    instance, token, _ = begun(session, STRUCTURED)
+    error = '{"message": "again", "sqlstate": "40001"}'
+    look = "SELECT attempts FROM df.nodes WHERE id = 'fetch'"
+    session.execute(ATTEMPT, [token, instance, "poll[1]/fetch", error])
+    checkpoint(session, token, instance, "poll[1]/fetch")
+    assert session.execute(look).fetchone() == (2,)
+    checkpoint(session, token, instance, "poll[2]/fetch")
+    assert session.execute(look).fetchone() == (None,)
+    session.execute(ATTEMPT, [token, instance, "poll[3]/fetch", error])
+    assert session.execute(look).fetchone() == (2,)

@@ -153,11 +153,27 @@ def test_cancel(session: Connection) -> None:
     me = register(session)
     [(_, token, _)] = claim(session, me)
     session.execute('SELECT df._finish(%s, %s, \'{"status": "cancelled"}\')', [token, instance])
+    said: list[str] = []
+    session.add_notice_handler(lambda notice: said.append(str(notice.message_primary)))
     assert (
         value(session, "SELECT df.cancel(%s)", instance)
         == f"Instance {instance} cancelled: Cancelled by user"
     )
+    assert said == [f"instance {instance} had ended already: cancelled"]
     assert value(session, "SELECT count(*) FROM df.requests") == 0
+
+
+def test_a_cancel_that_comes_while_undo_steps_run(session: Connection) -> None:
+    """It changes nothing, and neither says that it does."""
+    instance = value(session, "SELECT df.start('SELECT 1')")
+    [(_, token, _)] = claim(session, register(session))
+    decide = "SELECT df._record_decision(%s, %s, '/decision', '{\"status\": \"failed\"}')"
+    session.execute(decide.encode(), [token, instance])
+    said: list[str] = []
+    session.add_notice_handler(lambda notice: said.append(str(notice.message_primary)))
+    value(session, "SELECT df.cancel(%s)", instance)
+    assert said == [f"instance {instance} is about to end already: failed"]
+    assert value(session, "SELECT df.status(%s)", instance) == "running"
 
 
 def test_requests_of_ended_instances_do_not_stay(session: Connection, roles: Callable[..., str]) -> None:
