@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, NoReturn, cast
 
 from dfc.compiler.plan import Parameter, Use
+from dfc.executor.failures import StepFailed
 from dfc.executor.journal import Rows, StepError, Value
-from dfc.executor.ports import StepFailed
 from dfc.executor.quoting import Number, read_json, write_json
 
 BOOL: Final = 16
