@@ -68,7 +68,7 @@ class History:
             self.by_path[entry.path] = [entry]
         else:
             known.append(entry)
-        if entry.kind == "started":
+        if entry.kind in ("started", "begun"):
             self._begin(entry.path)
         if entry.kind in ("completed", "failed", "decided", "item"):
             self.touch(entry.path)
