@@ -171,6 +171,9 @@ def arms(walk: Walk, node: Node, here: Here) -> Outcome:
     if any(out.end is End.LEFT for out in outs):
         left = next(number for number, out in enumerate(outs) if out.end is End.LEFT)
         others = [replace(out, undos=beside(out.undos)) for n, out in enumerate(outs) if n != left]
+        if number is not None and outs[number - 1].done:
+            # That it was won was about to be recorded when the break was.
+            here.env.put(node.id, outs[number - 1].given, soft=True)
         return outs[left].behind(*others) if others else outs[left]
     if decided is not None and number is not None:
         if decided.at <= here.since:
