@@ -48,11 +48,18 @@ END = "/decision"
 
 
 def unwind(state: State, scope: Scope, reason: Reason) -> None:
-    """End a scope before its work is done: stop what runs, let nothing begin."""
+    """End a scope before its work is done: stop what runs, let nothing begin.
+
+    What was decided about a scope counts, whether it is unwound from outside already or not: who takes over
+    does not know which came first.
+    """
+    if scope.origin:
+        return
+    before = scope.reason
     todo: list[tuple[Scope, bool]] = [(scope, True)]
     while todo:
         here, origin = todo.pop()
-        if here.ended or here.reason is not None or (here.shielded and not origin):
+        if here.ended or here.reason is not before or here.origin or (here.shielded and not origin):
             continue
         here.reason, here.origin = reason, origin
         for task in here.tasks:
