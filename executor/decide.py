@@ -299,7 +299,7 @@ def _record(state: State, event: Completed | Failed) -> None:
     job = state.jobs.get(event.path)
     if job is not None and job.rider and isinstance(event, Completed):
         if maps.carries_end(job.task):
-            maps.ridden(job.task)
+            maps.ridden(job)
         elif job.task.scope.role is Role.ARM:
             # Its decision is in the same transaction, whoever told us of the record.
             arms.won(state, job.task, event.number)

@@ -142,12 +142,16 @@ class Positioned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrying:
-    """`attempts` of an activation have ended without effect; `seconds` are left until the next one."""
+    """`attempts` of an activation have ended without effect; `seconds` are left until the next one.
+
+    Of `losses` further ones nothing is known.
+    """
 
     path: str
     attempts: int
     seconds: float
     error: StepError
+    losses: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,12 +50,18 @@ def action_of(state: State, job: Job) -> Action:
     """The action for a job that the shell is to be at work on, or to wait for."""
     match job.state:
         case JobState.RETRYING:
-            return Wait(path=job.path, seconds=job.seconds, held=job.lost)
+            return Wait(path=job.path, seconds=job.seconds)
         case JobState.BEGINNING:
             return RecordBeginning(path=job.path)
         case JobState.NOTING:
             assert job.error is not None
-            return RecordAttempt(path=job.path, attempts=job.attempts, seconds=job.seconds, error=job.error)
+            return RecordAttempt(
+                path=job.path,
+                attempts=job.attempts,
+                losses=job.losses,
+                seconds=job.seconds,
+                error=job.error,
+            )
         case JobState.RECORDING:
             assert job.error is not None
             goes_on = policy_of(job.task.node).on_error is OnError.CONTINUE
@@ -133,7 +139,9 @@ def _rider(state: State, job: Job) -> Rider | None:
     if maps.carries_end(task):
         owner = task.scope.owner
         assert owner is not None
-        return EndItem(path=owner.path, item=task.scope.number, shape=job.path, error=None, forget=())
+        # Its attempts may be recorded.
+        forget = (job.path,) if job.attempts or job.losses else ()
+        return EndItem(path=owner.path, item=task.scope.number, shape=job.path, error=None, forget=forget)
     decision = arms.carries_decision(state, task)
     if decision is not None:
         owner = task.scope.owner

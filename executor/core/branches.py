@@ -27,6 +27,7 @@ from dfc.executor.core.tree import (
     add_job,
     boundary_of,
     drop_job,
+    frame_of,
     hand_up,
     marked,
     open_scope,
@@ -35,7 +36,7 @@ from dfc.executor.core.tree import (
     settle,
     take_over,
 )
-from dfc.executor.core.truth import truth, truth_of_shape
+from dfc.executor.core.truth import truth, truth_of
 from dfc.executor.core.values import Unreadable, error_json, look_up, needs_result, value_of
 from dfc.executor.journal import NOTHING, AtomicDone, Constant, Result, StepError, Value
 from dfc.executor.states import TaskState
@@ -71,7 +72,8 @@ def was_read(state: State, job: Job, result: Result) -> None:
     """A result has been brought back."""
     given = job.detail
     assert isinstance(given, Given)
-    given.result = result
+    if given.result is None:
+        given.result = result
     task = job.task
     drop_job(state, job)
     if isinstance(task.node, ValueNode):
@@ -101,7 +103,7 @@ def close_if(state: State, task: Task, scope: Scope) -> None:
     take_over(task, scope)
     given = scope.result.given
     assert given is not None
-    known = truth(given.result) if given.result is not None else truth_of_shape(given.shape)
+    known = truth_of(given)
     if known is None:
         read(state, task, given)
     else:
@@ -225,6 +227,8 @@ def begin_atomic(state: State, task: Task) -> None:
     assert isinstance(node, AtomicNode)
     frame = task.scope.frame
     if any(frame + inner.id in state.records for inner in every_node(node.body.nodes)):
+        if task.path in state.retrying:
+            frame_of(task.scope).records.append(task.path)
         _open_atomic(state, task)
         return
     activations.ask(state, task, Kind.ATOMIC, task.path)
@@ -239,6 +243,8 @@ def atomic_done(state: State, event: AtomicDone) -> None:
     """The transaction has committed: go through its steps."""
     job = state.jobs[event.path]
     drop_job(state, job)
+    if job.attempts or job.losses:
+        frame_of(job.task.scope).records.append(job.path)
     for record in event.records:
         state.records[record.path] = record
     _open_atomic(state, job.task)

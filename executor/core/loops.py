@@ -32,7 +32,7 @@ from dfc.executor.core.tree import (
     pass_on,
     settle,
 )
-from dfc.executor.core.truth import truth, truth_of_shape
+from dfc.executor.core.truth import truth_of
 from dfc.executor.core.unwinding import unwind
 from dfc.executor.journal import (
     Cell,
@@ -172,7 +172,7 @@ def close_loop(state: State, task: Task, scope: Scope) -> None:
 def _look_at_condition(state: State, task: Task, work: Rounds, scope: Scope) -> None:
     given = scope.result.given
     assert given is not None
-    known = truth(given.result) if given.result is not None else truth_of_shape(given.shape)
+    known = truth_of(given)
     if known is None:
         read(state, task, given)
     else:

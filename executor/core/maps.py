@@ -232,11 +232,14 @@ def carries_end(task: Task) -> bool:
     )
 
 
-def ridden(task: Task) -> None:
+def ridden(job: Job) -> None:
     """The statement of an item has carried its end along."""
-    owner = task.scope.owner
-    assert owner is not None
-    items_of(owner).ridden.add(task.scope.number)
+    scope = job.task.scope
+    assert scope.owner is not None
+    items_of(scope.owner).ridden.add(scope.number)
+    if job.losses:
+        # Where it was an earlier attempt that has, what is recorded of this one stays.
+        frame_of(scope.owner.scope).records.append(job.path)
 
 
 def close_map(state: State, task: Task, scope: Scope) -> None:

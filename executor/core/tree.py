@@ -161,8 +161,6 @@ class Job:
     state: JobState
     attempts: int = 0
     losses: int = 0
-    lost: bool = False
-    """Whether the last attempt was a loss: how many there were lasts in no record."""
     seconds: float = 0.0
     error: StepError | None = None
     value: str = ""

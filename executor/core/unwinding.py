@@ -144,6 +144,7 @@ def _left_round(scope: Scope) -> Scope:
 def _leads_to_break(round: Scope, undo: Undo) -> bool:
     """Whether a compensation stands on the way to the break that ended the round, and not beside it."""
     on_the_way: set[int] = set()
+    holds: dict[int, Scope] = {}
     here = _break_of(round)
     while here is not None:
         layout, stack = here.scope.layout, [here.index]
@@ -153,12 +154,17 @@ def _leads_to_break(round: Scope, undo: Undo) -> bool:
             if id(task) not in on_the_way:
                 on_the_way.add(id(task))
                 stack.extend(layout.after[index])
-        here = None if here.scope is round else here.scope.owner
+        part, here = here.scope, None if here.scope is round else here.scope.owner
+        if here is not None:
+            holds[id(here)] = part
     task: Task | None = undo.task
+    part = None
     while task is not None:
         if id(task) in on_the_way:
-            return True
-        task = None if task.scope is round else task.scope.owner
+            # In what holds the break, too, there are parts before it, and beside it.
+            held = holds.get(id(task))
+            return held is None or (part is not held and not isinstance(task.node, ArmsNode | MapNode))
+        part, task = task.scope, None if task.scope is round else task.scope.owner
     return False
 
 

@@ -78,7 +78,8 @@ class Fates:
         if kind == "losses":
             return Fate(transients=tuple(random.choices(LOSSES, k=random.randint(1, 7))), seconds=seconds)
         if kind == "for ever":
-            return Fate(error=random.choice(CONFLICTS), for_ever=True, seconds=seconds)
+            states = LOSSES if random.random() < 0.3 else CONFLICTS
+            return Fate(error=random.choice(states), for_ever=True, seconds=seconds)
         transients = tuple(random.choices(CONFLICTS, k=random.randint(0, 1)))
         errors = None if kind == "error" else random.randint(1, 3)
         return Fate(transients=transients, error=random.choice(ERRORS), errors=errors, seconds=seconds)
