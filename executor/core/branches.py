@@ -191,7 +191,8 @@ def _after_finally(state: State, task: Task, scope: Scope) -> None:
     if before.role is Role.CATCH and before.parent is not None:
         body = before.parent.result.error
         first = body if first is None else _caused(first, body)
-    settle(state, task, TaskState.FAILED, error=_caused(error, first))
+    # It is not lost where a break or a time limit leaves the try.
+    settle(state, task, TaskState.FAILED, error=replace(_caused(error, first), final=True))
 
 
 def _caused(error: StepError, cause: StepError | None) -> StepError:

@@ -37,6 +37,10 @@ def loop(walk: Walk, node: Node, here: Here) -> Outcome:
         inside = leaving if leaving is not None and leaving.startswith(frame) else None
         round = Here(frame=frame, env=env, since=at, cut=here.cut, leaving=inside, soft=here.soft)
         out, goes_on = _round(walk, node, round)
+        if out.end is End.LEFT and out.late is not None:
+            at = walk.undo([undo for undo in out.undos if undo.beside], out.at)
+            kept = tuple(undo for undo in out.undos if not undo.beside)
+            out = replace(out, end=End.ERROR, error=out.late, late=None, given=None, at=at, undos=kept)
         if goes_on or out.end in (End.DONE, End.LEFT):
             out = _end_round(walk, node, out)
         if goes_on:
@@ -220,6 +224,6 @@ def _end(
         assert error is not None
         if not error.fits(record.error):
             raise walk.say(f"`{path}` has failed with {record.error}, not {error}")
-        return replace(all, end=End.ERROR, given=None, error=error)
+        return replace(all, end=End.ERROR, given=None, error=replace(error, final=False))
     assert isinstance(record.result, Value)
     return replace(all, given=record.result)
