@@ -14,7 +14,9 @@ from dfc.compiler.plan import (
     Parameter,
     SqlBody,
     SqlNode,
+    Use,
     ValueNode,
+    error_source,
     every_node,
 )
 from dfc.executor.actions import (
@@ -40,8 +42,8 @@ from dfc.executor.actions import (
 from dfc.executor.core import arms, ending, maps
 from dfc.executor.core.activations import policy_of, request_of
 from dfc.executor.core.tree import CorruptJournal, Given, Job, Kind, Scope, State
-from dfc.executor.core.values import look_up, sources_of, wanted
-from dfc.executor.journal import NOTHING, Result, Shape
+from dfc.executor.core.values import error_json, look_up, sources_of, wanted
+from dfc.executor.journal import NOTHING, Result, Shape, Value
 from dfc.executor.secret_text import names_in
 from dfc.executor.states import JobState
 
@@ -176,7 +178,10 @@ def _atomic(state: State, job: Job) -> RunAtomic:
         sources.update(sources_of(state, scope, body))
     for parameter in _lone(node.body):
         given = look_up(state, scope, parameter)
-        if given is not None and given.error is None:
+        if parameter.use is Use.ERROR:
+            error = None if given is None else given.error
+            sources[error_source(parameter.key)] = Value(json="null" if error is None else error_json(error))
+        elif given is not None and given.error is None:
             sources[parameter.key] = wanted(parameter, given)
     return RunAtomic(
         path=job.path,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import Any
 
 from dfc.compiler.plan import (
     AtomicNode,
@@ -238,6 +240,24 @@ def begin_atomic(state: State, task: Task) -> None:
 def _open_atomic(state: State, task: Task) -> None:
     assert isinstance(task.node, AtomicNode)
     _part(state, task, task.node.body, Role.BODY, task.scope)
+
+
+def read_error(text: str) -> StepError | None:
+    """An error as `values.error_json` writes it."""
+    return _read_error(json.loads(text))
+
+
+def _read_error(fields: dict[str, Any] | None) -> StepError | None:
+    if fields is None:
+        return None
+    return StepError(
+        step=fields["step"],
+        message=fields["message"],
+        sqlstate=fields["sqlstate"],
+        detail=fields["detail"],
+        hint=fields["hint"],
+        cause=_read_error(fields["cause"]),
+    )
 
 
 def atomic_done(state: State, event: AtomicDone) -> None:

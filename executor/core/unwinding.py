@@ -110,8 +110,7 @@ def _to_undo(scope: Scope) -> list[Undo]:
             # All may have completed before a cancel request that counts all the same.
             runs = outcome is not TaskState.COMPLETED or scope.reason is not None
         case Role.BODY, TryNode() if scope.reason is Reason.BREAK:
-            round = _left_round(scope)
-            return [undo for undo in scope.undos if not _leads_to_break(round, undo)]
+            runs = True
         case (Role.UNDO, _) | (Role.BODY, TryNode()):
             runs = outcome is not TaskState.COMPLETED
         case Role.BODY, RetryNode():
@@ -125,11 +124,14 @@ def _to_undo(scope: Scope) -> list[Undo]:
             runs = scope.origin and outcome is not TaskState.COMPLETED
         case Role.ITEM, MapNode(on_error=OnError.CONTINUE):
             runs = outcome is TaskState.FAILED
-        case Role.BODY, LoopNode() if scope.origin and scope.reason is Reason.BREAK:
-            return [undo for undo in scope.undos if not _leads_to_break(scope, undo)]
+        case Role.BODY, LoopNode():
+            runs = scope.origin and scope.reason is Reason.BREAK
         case _:
             runs = False
-    return list(scope.undos) if runs else []
+    if not runs or scope.reason is not Reason.BREAK:
+        return list(scope.undos) if runs else []
+    round = _left_round(scope)
+    return [undo for undo in scope.undos if not _leads_to_break(round, undo)]
 
 
 def _left_round(scope: Scope) -> Scope:

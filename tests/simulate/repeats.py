@@ -151,7 +151,8 @@ def map(walk: Walk, node: Node, here: Here) -> Outcome:
         env = Env(here.env)
         env.put(item_source(node.id), value, soft=False)
         cut = here.cut or (in_map and inside is None)
-        if not cut and not walk.item_begun(path, number):
+        # Of one that was stopped and has left nothing, nobody knows whether it had begun.
+        if inside is None and not walk.item_begun(path, number):
             outs[number] = Outcome(end=End.STOPPED, at=out.at)
             continue
         item = Here(frame=frame, env=env, since=out.at, cut=cut, leaving=inside, alone=False)
