@@ -158,10 +158,11 @@ class RecordBeginning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordAttempt:
-    """Record a failed attempt and when the next one is due. Answered by Retrying."""
+    """Record a failed or lost attempt and when the next one is due. Answered by Retrying."""
 
     path: str
     attempts: int
+    losses: int
     seconds: float
     error: StepError
 
@@ -221,14 +222,10 @@ class ReadResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Answer `Due` after this many seconds. Holds no connection.
-
-    `held`: the instance is not to be given up meanwhile, because the core alone knows what it waits for.
-    """
+    """Answer `Due` after this many seconds. Holds no connection."""
 
     path: str
     seconds: float
-    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

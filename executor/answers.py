@@ -57,6 +57,7 @@ def record(answer: Answered, row: int) -> Record:
             return Retrying(
                 path=path,
                 attempts=integer(answer, row, 9),
+                losses=integer(answer, row, 11),
                 seconds=number(answer, row, 10),
                 error=error(path, answer.text(row, 8)),
             )

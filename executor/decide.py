@@ -37,6 +37,7 @@ from dfc.compiler.plan import (
     TryNode,
     ValueNode,
     blocks_of,
+    error_source,
     every_node,
 )
 from dfc.executor.actions import Action, Finish, RunAtomic
@@ -156,6 +157,10 @@ def begin_atomic(action: RunAtomic, sources: Mapping[str, Result]) -> State:
     outside = Scope(Layout((), [], [], 0), action.frame, Role.ROOT, None, None)
     for source, result in sources.items():
         outside.values[source] = Given(NOTHING, result)
+        step = source.removesuffix("!")
+        if source == error_source(step) and isinstance(result, Value):
+            error = branches.read_error(result.json)
+            outside.values.setdefault(step, Given(NOTHING, Value(json="null"), error))
     state.root = open_scope(
         state,
         action.block,
@@ -299,7 +304,7 @@ def _record(state: State, event: Completed | Failed) -> None:
     job = state.jobs.get(event.path)
     if job is not None and job.rider and isinstance(event, Completed):
         if maps.carries_end(job.task):
-            maps.ridden(job.task)
+            maps.ridden(job)
         elif job.task.scope.role is Role.ARM:
             # Its decision is in the same transaction, whoever told us of the record.
             arms.won(state, job.task, event.number)

@@ -65,7 +65,6 @@ class _Waiting:
 
     task: asyncio.Task[None]
     until: float
-    held: bool
 
 
 class Driver:
@@ -193,10 +192,11 @@ class Driver:
         now = asyncio.get_running_loop().time()
         path, next_one = min(self._waiting.items(), key=lambda item: item[1].until)
         seconds = next_one.until - now
-        if seconds < self._park_seconds or any(waiting.held for waiting in self._waiting.values()):
+        if seconds < self._park_seconds or self._state is None:
             return False
+        cancel_known = self._state.cancel_reason is not None
         try:
-            await self._store.park(self._claim, seconds, path)
+            await self._store.park(self._claim, seconds, path, cancel_known=cancel_known)
         except Transient:
             await self._performer.settled()
             await self._pause(min(1.0, self._park_seconds))
@@ -269,7 +269,7 @@ class Driver:
     def _wait(self, action: Wait) -> None:
         loop = asyncio.get_running_loop()
         task = loop.create_task(self._waits(action))
-        self._waiting[action.path] = _Waiting(task, loop.time() + action.seconds, action.held)
+        self._waiting[action.path] = _Waiting(task, loop.time() + action.seconds)
 
     async def _waits(self, action: Wait) -> None:
         await self._store.wait(action.seconds)

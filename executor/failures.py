@@ -1,4 +1,4 @@
-"""How a call of a port can fail (ports.py), for whoever has to tell the failures apart without calling any."""
+"""How a call of a port can fail (ports.py), for whoever tells the failures apart without calling any."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class AlreadyRecorded(Exception):
 
 
 class Beaten(Exception):
-    """The decision that a step carried along came too late: its transaction is rolled back, a rival has won."""
+    """The decision that a step carried along came too late: it is rolled back, a rival has won."""
 
 
 class StepFailed(Exception):

@@ -71,7 +71,7 @@ class StepError:
     """Why a step failed. `position` is a code point of the node's SQL, from 0, where PostgreSQL gave one.
 
     `cause` is the error that this one took the place of (in a catch or finally). `undone`: on its way out,
-    undo steps have run; the core alone knows that.
+    undo steps have run. `final`: a `finally` has failed. The core alone knows these two.
     """
 
     step: str
@@ -82,6 +82,7 @@ class StepError:
     position: int | None = None
     cause: StepError | None = None
     undone: bool = field(default=False, compare=False)
+    final: bool = field(default=False, compare=False)
 
 
 # What lasts
@@ -142,12 +143,16 @@ class Positioned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrying:
-    """`attempts` of an activation have ended without effect; `seconds` are left until the next one."""
+    """`attempts` of an activation have ended without effect; `seconds` are left until the next one.
+
+    Of `losses` further ones nothing is known.
+    """
 
     path: str
     attempts: int
     seconds: float
     error: StepError
+    losses: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -196,8 +196,11 @@ class Store(Protocol):
         """Take a place under a rate limit of the submitter; how many seconds to wait before it is there."""
         ...
 
-    async def park(self, claim: Claim, seconds: float, waiting_for: str) -> None:
-        """Give the instance up until `seconds` have passed or a request comes; anybody may claim it then."""
+    async def park(self, claim: Claim, seconds: float, waiting_for: str, *, cancel_known: bool) -> None:
+        """Give the instance up until `seconds` have passed or a request comes; anybody may claim it then.
+
+        `cancel_known`: the driver knows of a cancel request, so that one does not count.
+        """
         ...
 
     async def finish(self, claim: Claim, finish: Finish) -> None:

@@ -13,8 +13,9 @@ Two kinds of transient errors are told apart:
   attempt counted for which there was no connection (`ports.Unreachable`).
 
 A wait of `RECORDED_SECONDS` or more is recorded with its attempt, so that it survives the worker; shorter
-ones are known to the worker alone, and one that takes over begins anew. So are losses: the instance is not
-parked while it waits after one, which it does for `BACKOFF_SECONDS_MAX` at most.
+ones are known to the worker alone, and one that takes over begins anew. Losses are always recorded, so that
+they are counted whoever drives the instance: what takes the worker down may be the statement itself. One
+waits `BACKOFF_SECONDS_MAX` after a loss at most.
 """
 
 from __future__ import annotations

@@ -78,13 +78,13 @@ _NEXT_WAKE: Final = "SELECT df._next_wake()"
 _RECORD: Final = "SELECT * FROM df._record($1, $2, $3, $4, $5, $6, $7)"
 _RECORD_DECISION: Final = "SELECT value, journal FROM df._record_decision($1, $2, $3, $4)"
 _RECORD_BEGINNING: Final = "SELECT df._record_beginning($1, $2, $3)"
-_RECORD_ATTEMPT: Final = "SELECT df._record_attempt($1, $2, $3, $4, $5, $6)"
+_RECORD_ATTEMPT: Final = "SELECT df._record_attempt($1, $2, $3, $4, $5, $6, $7)"
 _RECORD_POSITION: Final = "SELECT df._record_position($1, $2, $3, $4, $5, $6, $7, $8)"
 _START_TIMER: Final = "SELECT df._start_timer($1, $2, $3, $4)"
 _END_ITEM: Final = "SELECT df._end_item($1, $2, $3, $4, $5, $6, $7)"
 _END_MAP: Final = "SELECT journal, finished, cancel_reason, value FROM df._end_map($1, $2, $3, $4, $5)"
 _TAKE_TURN: Final = "SELECT df._take_turn($1, $2, $3, $4, $5)"
-_PARK: Final = "SELECT df._park($1, $2, $3, $4)"
+_PARK: Final = "SELECT df._park($1, $2, $3, $4, $5)"
 _FINISH: Final = "SELECT df._finish($1, $2, $3)"
 _STORE_PLAN: Final = "SELECT df._store_plan($1, $2, $3, $4, $5)"
 
@@ -243,11 +243,14 @@ class PostgresStore:
     async def record_attempt(self, claim: Claim, action: RecordAttempt) -> Retrying:
         """See `ports.Store`."""
         error = json_text(error_object(action.error))
-        await self._ask_for(
-            claim, _RECORD_ATTEMPT, action.path, str(action.attempts), str(action.seconds), error
-        )
+        counts = (str(action.attempts), str(action.losses))
+        await self._ask_for(claim, _RECORD_ATTEMPT, action.path, *counts, str(action.seconds), error)
         return Retrying(
-            path=action.path, attempts=action.attempts, seconds=action.seconds, error=action.error
+            path=action.path,
+            attempts=action.attempts,
+            losses=action.losses,
+            seconds=action.seconds,
+            error=action.error,
         )
 
     async def start_timer(self, claim: Claim, action: StartTimer) -> Timed:
@@ -329,9 +332,9 @@ class PostgresStore:
         answer = await self._ask_for(claim, _TAKE_TURN, key, str(count), str(seconds))
         return answers.number(answer, 0, 0)
 
-    async def park(self, claim: Claim, seconds: float, waiting_for: str) -> None:
+    async def park(self, claim: Claim, seconds: float, waiting_for: str, *, cancel_known: bool) -> None:
         """See `ports.Store`."""
-        await self._ask_for(claim, _PARK, str(seconds), waiting_for)
+        await self._ask_for(claim, _PARK, str(seconds), waiting_for, "true" if cancel_known else "false")
         due = asyncio.get_running_loop().time() + max(seconds, 0.0)
         self.wakes_at = due if self.wakes_at is None else min(self.wakes_at, due)
 

@@ -198,8 +198,9 @@ def decision(path: str, value: str) -> RecordDecision:
     return RecordDecision(path=path, value=value)
 
 
-def attempt(path: str, attempts: int, seconds: float) -> RecordAttempt:
-    return RecordAttempt(path=path, attempts=attempts, seconds=seconds, error=error_of(path, error_of("x")))
+def attempt(path: str, attempts: int, seconds: float, losses: int = 0) -> RecordAttempt:
+    error = error_of(path, error_of("x"))
+    return RecordAttempt(path=path, attempts=attempts, losses=losses, seconds=seconds, error=error)
 
 
 def position(
@@ -246,7 +247,7 @@ async def everything_is_lost(bench: Bench, claim: Claim) -> None:
         store.end_item(claim, end_item(1, "a", "a")),
         store.end_map(claim, EndMap(path="m", keep=True, rider=None)),
         store.take_turn(claim, "key", 1, 60),
-        store.park(claim, 0.0, "nothing"),
+        store.park(claim, 0.0, "nothing", cancel_known=False),
         store.settle(claim, bytes(15) + b"x"),
         store.finish(claim, Finish(status="completed", shape="a")),
     )

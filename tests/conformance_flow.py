@@ -110,9 +110,16 @@ async def check_attempts_are_counted_and_wait(make: MakeBench) -> None:
         await bench.kill(claim)
         claim = await claimed(bench)
         assert (await lasting(bench, claim, Retrying))["a"].attempts == 2
+        # Lost ones are counted beside them, and may be all that there is.
+        for path, attempts, losses in (("a", 2, 1), ("b", 0, 1), ("b", 0, 2)):
+            said = await bench.store.record_attempt(claim, attempt(path, attempts, 0.01, losses))
+            found = (await lasting(bench, claim, Retrying))[path]
+            for one_of in (said, found):
+                assert (one_of.attempts, one_of.losses, one_of.error) == (attempts, losses, said.error)
+        await bench.sql.run(claim, run("b"))
         # What has its record is not retried any more.
         await bench.sql.run(claim, run("a"))
-        assert await paths(bench, claim) == ["a"]
+        assert await paths(bench, claim) == ["a", "b"]
         assert await lasting(bench, claim, Retrying) == {}
 
 
@@ -224,7 +231,7 @@ async def check_parked_instance_is_claimed_when_it_is_due(make: MakeBench) -> No
     async with make() as bench:
         old = await begin(bench)
         await bench.sql.run(old, run("a"))
-        await bench.store.park(old, 0.3, "the retry of `b`")
+        await bench.store.park(old, 0.3, "the retry of `b`", cancel_known=False)
         assert (await bench.look(old.instance)).status == "running"
         assert await bench.claim() is None
         await everything_is_lost(bench, old)
@@ -235,7 +242,7 @@ async def check_parked_instance_is_claimed_when_it_is_due(make: MakeBench) -> No
         assert (new.instance, new.resumed, new.cancel_reason) == (old.instance, True, None)
         assert new.token != old.token
         assert [record.path for record in await recorded(bench, new)] == ["a"]
-        await bench.store.park(new, 0.0, "nothing")
+        await bench.store.park(new, 0.0, "nothing", cancel_known=False)
         newest = await claimed(bench)
         assert newest.instance == old.instance
         # Whoever dies with it leaves it to be taken over as ever.
@@ -246,9 +253,9 @@ async def check_parked_instance_is_claimed_when_it_is_due(make: MakeBench) -> No
 async def check_request_wakes_a_parked_instance(make: MakeBench) -> None:
     async with make() as bench:
         early = await begin(bench)
-        await bench.store.park(early, 3600.0, "a timer")
+        await bench.store.park(early, 3600.0, "a timer", cancel_known=False)
         late = await begin(bench)
-        await bench.store.park(late, 3600.0, "a timer")
+        await bench.store.park(late, 3600.0, "a timer", cancel_known=False)
         assert await bench.claim() is None
         await bench.cancel(late.instance, "enough")
         woken = await claimed(bench)
@@ -258,8 +265,25 @@ async def check_request_wakes_a_parked_instance(make: MakeBench) -> None:
         # One that comes before the parking.
         await bench.cancel(early.instance, "enough")
         again = await claimed(bench)
-        await bench.store.park(again, 3600.0, "a timer")
+        await bench.store.park(again, 3600.0, "a timer", cancel_known=False)
         assert (await claimed(bench)).cancel_reason == "enough"
+
+
+async def check_request_that_was_known_does_not_wake(make: MakeBench) -> None:
+    async with make() as bench:
+        old = await begin(bench)
+        await bench.cancel(old.instance, "enough")
+        await bench.store.park(old, 0.3, "the retry of an undo", cancel_known=True)
+        assert await bench.claim() is None
+        await bench.cancel(old.instance, "enough, I said")
+        assert await bench.claim() is None
+        await bench.store.wait(0.35)
+        due = await claimed(bench)
+        assert (due.instance, due.cancel_reason) == (old.instance, "enough")
+        # It is known to whoever says so, and to nobody after him.
+        await bench.store.park(due, 3600.0, "a timer", cancel_known=False)
+        again = await claimed(bench)
+        assert (again.instance, again.cancel_reason) == (old.instance, "enough")
 
 
 CHECKS: tuple[Check, ...] = (
@@ -275,4 +299,5 @@ CHECKS: tuple[Check, ...] = (
     check_turns_under_a_rate_limit,
     check_parked_instance_is_claimed_when_it_is_due,
     check_request_wakes_a_parked_instance,
+    check_request_that_was_known_does_not_wake,
 )

@@ -199,8 +199,8 @@ class Shell:
             case RecordBeginning():
                 self.attempts[path] = Begun(path=path)
                 self.feed(self.attempts[path])
-            case RecordAttempt(attempts=attempts, seconds=seconds, error=error):
-                noted = Retrying(path=path, attempts=attempts, seconds=seconds, error=error)
+            case RecordAttempt(attempts=attempts, losses=losses, seconds=seconds, error=error):
+                noted = Retrying(path=path, attempts=attempts, losses=losses, seconds=seconds, error=error)
                 self.attempts[path] = noted
                 self.feed(noted)
             case StartTimer(seconds=seconds):

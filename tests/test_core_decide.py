@@ -24,7 +24,16 @@ from dfc.compiler.plan import (
 )
 from dfc.compiler.plan_verify import parameters_of, verify
 from dfc.executor import retry
-from dfc.executor.actions import Action, Finish, Interrupt, RecordFailure, RunSql, SendHttp, Wait
+from dfc.executor.actions import (
+    Action,
+    Finish,
+    Interrupt,
+    RecordAttempt,
+    RecordFailure,
+    RunSql,
+    SendHttp,
+    Wait,
+)
 from dfc.executor.core.truth import truth
 from dfc.executor.decide import (
     CorruptJournal,
@@ -46,6 +55,7 @@ from dfc.executor.journal import (
     Event,
     Failed,
     Recorded,
+    Retrying,
     Rows,
     StepError,
     Stopped,
@@ -176,6 +186,14 @@ def random_history(random: Random, plan: Plan) -> tuple[list[Event], State, dict
         match action:
             case Wait(path=path):
                 event = Due(path=path)
+            case RecordAttempt(path=path):
+                event = Retrying(
+                    path=path,
+                    attempts=action.attempts,
+                    losses=action.losses,
+                    seconds=action.seconds,
+                    error=action.error,
+                )
             case RecordFailure(path=path):
                 event = Failed(number=len(events), path=path, error=action.error)
             case RunSql(path=path) | SendHttp(path=path):
@@ -361,8 +379,14 @@ def test_conflicts_use_up_attempts() -> None:
 
 def test_losses_do_not_use_up_attempts_but_have_a_limit() -> None:
     state = begin(plan(sql("a")))
-    for _ in range(1, retry.LOST_ATTEMPTS_MAX):
-        assert isinstance(step(state, attempted("a", "57P01"))[0], Wait)
+    for losses in range(1, retry.LOST_ATTEMPTS_MAX):
+        (noted,) = step(state, attempted("a", "57P01"))
+        assert isinstance(noted, RecordAttempt) and (noted.attempts, noted.losses) == (0, losses)
+        lost = Retrying(path="a", attempts=0, losses=losses, seconds=noted.seconds, error=noted.error)
+        assert isinstance(step(state, lost)[0], Wait)
+        if losses % 2:
+            # They are counted on by whoever takes over.
+            state = begin(plan(sql("a")), [lost])
         step(state, Due(path="a"))
     assert isinstance(step(state, attempted("a", "40001"))[0], Wait)
     step(state, Due(path="a"))

@@ -10,9 +10,9 @@ import pytest
 
 from dfc.compiler.plan import Form, JoinNode, Plan, Returns, SqlBody, SqlNode
 from dfc.executor import retry
-from dfc.executor.actions import Finish, RecordFailure, Rider, RunSql, SendHttp
+from dfc.executor.actions import Finish, RecordAttempt, RecordFailure, Rider, RunSql, SendHttp
 from dfc.executor.drive import Driver, Outcome
-from dfc.executor.journal import Completed, Failed, Recorded, StepError
+from dfc.executor.journal import Completed, Failed, Recorded, Retrying, StepError
 from dfc.executor.ports import Answer, Claim, FenceLost, StepFailed, Transient
 
 CLAIM = Claim(
@@ -55,6 +55,7 @@ class Memory:
         self.tasks: set[asyncio.Task[Any] | None] = set()
         self.most = 0
         self.interrupted: list[str] = []
+        self.noted: list[RecordAttempt] = []
         self.changed = asyncio.Condition()
 
     async def history(self, claim: Claim, plan: Plan) -> list[Recorded]:
@@ -69,6 +70,16 @@ class Memory:
 
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:
         return self._record(Failed(number=0, path=action.path, error=action.error), action.finish)
+
+    async def record_attempt(self, claim: Claim, action: RecordAttempt) -> Retrying:
+        self.noted.append(action)
+        return Retrying(
+            path=action.path,
+            attempts=action.attempts,
+            losses=action.losses,
+            seconds=action.seconds,
+            error=action.error,
+        )
 
     async def finish(self, claim: Claim, finish: Finish) -> None:
         self.ended = finish
@@ -294,11 +305,12 @@ async def test_failure_names_the_node_and_is_recorded(memory: Memory) -> None:
 
 
 @scenario
-async def test_an_instance_that_has_lost_a_connection_is_not_parked(memory: Memory) -> None:
-    """How often it has lost one is known here only; `Memory` cannot park."""
+async def test_losses_are_recorded_one_by_one(memory: Memory) -> None:
     lost = [Transient("gone", "08006") for _ in range(retry.LOST_ATTEMPTS_MAX)]
     memory.raising = {"s0": [*lost]}
-    assert await memory.driver(chain(1), park_seconds=0.0).run() is Outcome.ENDED
+    assert await memory.driver(chain(1)).run() is Outcome.ENDED
     [failed] = memory.records
     assert isinstance(failed, Failed) and failed.error.sqlstate == "08006"
-    assert memory.raising == {"s0": []}
+    assert [(noted.attempts, noted.losses) for noted in memory.noted] == [
+        (0, losses) for losses in range(1, retry.LOST_ATTEMPTS_MAX)
+    ]

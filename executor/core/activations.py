@@ -88,7 +88,8 @@ def ask(state: State, task: Task, kind: Kind, path: str, detail: object = None) 
         job.state = JobState.RECORDING
         job.error = _ambiguous(task)
     elif (before := state.retrying.pop(path, None)) is not None:
-        job.attempts, job.seconds, job.error = before.attempts, max(0.0, before.seconds), before.error
+        job.attempts, job.losses = before.attempts, before.losses
+        job.seconds, job.error = max(0.0, before.seconds), before.error
         job.state = JobState.RETRYING
     elif _happens_once(job):
         job.state = JobState.BEGINNING
@@ -121,14 +122,14 @@ def attempted(state: State, event: Attempted) -> None:
         raise CorruptJournal(f"`{event.path}` is no activation that could be attempted")
     error = job.error = event.error
     seconds = _seconds_to_wait(state, job, event)
-    lost = job.lost = event.transient and retry.is_lost(error.sqlstate)
+    lost = event.transient and retry.is_lost(error.sqlstate)
     if seconds is None:
         move_job(state, job, JobState.RECORDING)
         return
     if event.retry_after_seconds is not None:
         seconds = max(seconds, event.retry_after_seconds)
     job.seconds = seconds
-    noted = _happens_once(job) or (seconds >= retry.RECORDED_SECONDS and not lost)
+    noted = lost or _happens_once(job) or seconds >= retry.RECORDED_SECONDS
     move_job(state, job, JobState.NOTING if noted else JobState.RETRYING)
 
 
@@ -146,7 +147,7 @@ def _seconds_to_wait(state: State, job: Job, event: Attempted) -> float | None:
             hint = f"The connection was lost in {job.losses} attempts: the step itself may be the cause."
             job.error = replace(event.error, hint=event.error.hint or hint)
             return None
-        # The worker keeps the instance meanwhile, so a long `backoff` is not for losses.
+        # It has to do with the server and not with the step, so a long `backoff` is not for losses.
         seconds = retry.delay(state.instance, job.path, job.losses, policy)
         return min(seconds, retry.BACKOFF_SECONDS_MAX)
     job.attempts += 1

@@ -328,6 +328,10 @@ def close_timeout(state: State, task: Task, scope: Scope) -> None:
         pass_on(state, task, scope)
         return
     take_over(task, scope)
+    error = scope.result.error
+    if error is not None and error.final:
+        settle(state, task, TaskState.FAILED, error=marked(error, scope))
+        return
     if node.otherwise is not None:
         open_scope(
             state,

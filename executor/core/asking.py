@@ -14,7 +14,9 @@ from dfc.compiler.plan import (
     Parameter,
     SqlBody,
     SqlNode,
+    Use,
     ValueNode,
+    error_source,
     every_node,
 )
 from dfc.executor.actions import (
@@ -40,8 +42,8 @@ from dfc.executor.actions import (
 from dfc.executor.core import arms, ending, maps
 from dfc.executor.core.activations import policy_of, request_of
 from dfc.executor.core.tree import CorruptJournal, Given, Job, Kind, Scope, State
-from dfc.executor.core.values import look_up, sources_of, wanted
-from dfc.executor.journal import NOTHING, Result, Shape
+from dfc.executor.core.values import error_json, look_up, sources_of, wanted
+from dfc.executor.journal import NOTHING, Result, Shape, Value
 from dfc.executor.secret_text import names_in
 from dfc.executor.states import JobState
 
@@ -50,12 +52,18 @@ def action_of(state: State, job: Job) -> Action:
     """The action for a job that the shell is to be at work on, or to wait for."""
     match job.state:
         case JobState.RETRYING:
-            return Wait(path=job.path, seconds=job.seconds, held=job.lost)
+            return Wait(path=job.path, seconds=job.seconds)
         case JobState.BEGINNING:
             return RecordBeginning(path=job.path)
         case JobState.NOTING:
             assert job.error is not None
-            return RecordAttempt(path=job.path, attempts=job.attempts, seconds=job.seconds, error=job.error)
+            return RecordAttempt(
+                path=job.path,
+                attempts=job.attempts,
+                losses=job.losses,
+                seconds=job.seconds,
+                error=job.error,
+            )
         case JobState.RECORDING:
             assert job.error is not None
             goes_on = policy_of(job.task.node).on_error is OnError.CONTINUE
@@ -133,7 +141,9 @@ def _rider(state: State, job: Job) -> Rider | None:
     if maps.carries_end(task):
         owner = task.scope.owner
         assert owner is not None
-        return EndItem(path=owner.path, item=task.scope.number, shape=job.path, error=None, forget=())
+        # Its attempts may be recorded.
+        forget = (job.path,) if job.attempts or job.losses else ()
+        return EndItem(path=owner.path, item=task.scope.number, shape=job.path, error=None, forget=forget)
     decision = arms.carries_decision(state, task)
     if decision is not None:
         owner = task.scope.owner
@@ -168,7 +178,10 @@ def _atomic(state: State, job: Job) -> RunAtomic:
         sources.update(sources_of(state, scope, body))
     for parameter in _lone(node.body):
         given = look_up(state, scope, parameter)
-        if given is not None and given.error is None:
+        if parameter.use is Use.ERROR:
+            error = None if given is None else given.error
+            sources[error_source(parameter.key)] = Value(json="null" if error is None else error_json(error))
+        elif given is not None and given.error is None:
             sources[parameter.key] = wanted(parameter, given)
     return RunAtomic(
         path=job.path,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import Any
 
 from dfc.compiler.plan import (
     AtomicNode,
@@ -27,6 +29,7 @@ from dfc.executor.core.tree import (
     add_job,
     boundary_of,
     drop_job,
+    frame_of,
     hand_up,
     marked,
     open_scope,
@@ -35,7 +38,7 @@ from dfc.executor.core.tree import (
     settle,
     take_over,
 )
-from dfc.executor.core.truth import truth, truth_of_shape
+from dfc.executor.core.truth import truth, truth_of
 from dfc.executor.core.values import Unreadable, error_json, look_up, needs_result, value_of
 from dfc.executor.journal import NOTHING, AtomicDone, Constant, Result, StepError, Value
 from dfc.executor.states import TaskState
@@ -71,7 +74,8 @@ def was_read(state: State, job: Job, result: Result) -> None:
     """A result has been brought back."""
     given = job.detail
     assert isinstance(given, Given)
-    given.result = result
+    if given.result is None:
+        given.result = result
     task = job.task
     drop_job(state, job)
     if isinstance(task.node, ValueNode):
@@ -101,7 +105,7 @@ def close_if(state: State, task: Task, scope: Scope) -> None:
     take_over(task, scope)
     given = scope.result.given
     assert given is not None
-    known = truth(given.result) if given.result is not None else truth_of_shape(given.shape)
+    known = truth_of(given)
     if known is None:
         read(state, task, given)
     else:
@@ -189,7 +193,8 @@ def _after_finally(state: State, task: Task, scope: Scope) -> None:
     if before.role is Role.CATCH and before.parent is not None:
         body = before.parent.result.error
         first = body if first is None else _caused(first, body)
-    settle(state, task, TaskState.FAILED, error=_caused(error, first))
+    # It is not lost where a break or a time limit leaves the try.
+    settle(state, task, TaskState.FAILED, error=replace(_caused(error, first), final=True))
 
 
 def _caused(error: StepError, cause: StepError | None) -> StepError:
@@ -225,6 +230,8 @@ def begin_atomic(state: State, task: Task) -> None:
     assert isinstance(node, AtomicNode)
     frame = task.scope.frame
     if any(frame + inner.id in state.records for inner in every_node(node.body.nodes)):
+        if task.path in state.retrying:
+            frame_of(task.scope).records.append(task.path)
         _open_atomic(state, task)
         return
     activations.ask(state, task, Kind.ATOMIC, task.path)
@@ -235,10 +242,30 @@ def _open_atomic(state: State, task: Task) -> None:
     _part(state, task, task.node.body, Role.BODY, task.scope)
 
 
+def read_error(text: str) -> StepError | None:
+    """An error as `values.error_json` writes it."""
+    return _read_error(json.loads(text))
+
+
+def _read_error(fields: dict[str, Any] | None) -> StepError | None:
+    if fields is None:
+        return None
+    return StepError(
+        step=fields["step"],
+        message=fields["message"],
+        sqlstate=fields["sqlstate"],
+        detail=fields["detail"],
+        hint=fields["hint"],
+        cause=_read_error(fields["cause"]),
+    )
+
+
 def atomic_done(state: State, event: AtomicDone) -> None:
     """The transaction has committed: go through its steps."""
     job = state.jobs[event.path]
     drop_job(state, job)
+    if job.attempts or job.losses:
+        frame_of(job.task.scope).records.append(job.path)
     for record in event.records:
         state.records[record.path] = record
     _open_atomic(state, job.task)

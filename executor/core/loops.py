@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from dfc.compiler.plan import BreakNode, LoopNode, RetryNode, SqlBody
+from dfc.compiler.plan import BreakNode, LoopNode, RetryNode, SqlBody, TryNode
 from dfc.executor import retry
 from dfc.executor.actions import Position
 from dfc.executor.core import activations
@@ -32,7 +32,7 @@ from dfc.executor.core.tree import (
     pass_on,
     settle,
 )
-from dfc.executor.core.truth import truth, truth_of_shape
+from dfc.executor.core.truth import truth_of
 from dfc.executor.core.unwinding import unwind
 from dfc.executor.journal import (
     Cell,
@@ -146,6 +146,7 @@ def close_loop(state: State, task: Task, scope: Scope) -> None:
     assert body is not None
     outcome = outcome_of(scope)
     broken = _is_broken(work)
+    error = _left_in_error(task, work) if broken else None
     if scope is not body:
         body.values.update(scope.values)  # what the condition has given is of the round, too
     if outcome is TaskState.COMPLETED and scope.role is Role.BODY and not broken:
@@ -156,7 +157,7 @@ def close_loop(state: State, task: Task, scope: Scope) -> None:
         _next_round(state, task, work)
     elif outcome is TaskState.COMPLETED and not broken:
         _look_at_condition(state, task, work, scope)
-    elif broken:
+    elif broken and error is None:
         _leave(state, task, work)
     else:
         hand_up(task, body)
@@ -166,13 +167,24 @@ def close_loop(state: State, task: Task, scope: Scope) -> None:
         task.number = max(task.number, body.commits, scope.commits)
         work.forgettable += body.records
         _end(state, task, work)
-        settle(state, task, outcome, error=scope.result.error)
+        settle(state, task, TaskState.FAILED if broken else outcome, error=error or scope.result.error)
+
+
+def _left_in_error(loop: Task, work: Rounds) -> StepError | None:
+    """The error of a `finally` on the way from the break out of the loop, the outermost one's."""
+    found: StepError | None = None
+    here = None if work.break_task is None else work.break_task.scope.owner
+    while here is not None and here is not loop:
+        if isinstance(here.node, TryNode) and here.error is not None and here.error.final:
+            found = here.error
+        here = here.scope.owner
+    return found
 
 
 def _look_at_condition(state: State, task: Task, work: Rounds, scope: Scope) -> None:
     given = scope.result.given
     assert given is not None
-    known = truth(given.result) if given.result is not None else truth_of_shape(given.shape)
+    known = truth_of(given)
     if known is None:
         read(state, task, given)
     else:
@@ -345,11 +357,22 @@ def begin_retry(state: State, task: Task) -> None:
         _open_attempt(state, task, work)
         return
     work.round, work.error = position.round, position.error
+    if task.scope.reason is not None and not _has_begun(state, f"{task.path}[{work.round}]/"):
+        _end(state, task, work)
+        settle(state, task, TaskState.STOPPED)
+        return
     if position.seconds > 0 and task.scope.reason is None:
         job = add_job(state, task, Kind.POSITION, f"{task.path}/round", JobState.RETRYING)
         job.seconds = position.seconds
     else:
         _open_attempt(state, task, work)
+
+
+def _has_begun(state: State, frame: str) -> bool:
+    """Whether anything is recorded under a frame."""
+    return any(
+        path.startswith(frame) for known in (state.records, state.retrying, state.begun) for path in known
+    )
 
 
 def _open_attempt(state: State, task: Task, work: Rounds) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dfc.compiler.plan import (
     Block,
@@ -108,9 +108,10 @@ def _has_undos(block: Block) -> bool:
 
 def _recorded_items(state: State, path: str) -> frozenset[int]:
     found: set[int] = set()
-    for known in state.records:
-        if known.startswith(path) and (frame := _FRAME.match(known, len(path))) is not None:
-            found.add(int(frame[1]))
+    for paths in (state.records, state.retrying, state.begun):
+        for known in paths:
+            if known.startswith(path) and (frame := _FRAME.match(known, len(path))) is not None:
+                found.add(int(frame[1]))
     return frozenset(found)
 
 
@@ -175,7 +176,7 @@ def _fail(state: State, task: Task, work: Items) -> None:
         state.agenda.append(Reach(task, Kind.END_MAP, record, False))
         return
     job = add_job(state, task, Kind.END_MAP, task.path, JobState.RECORDING)
-    job.error = work.errors[min(work.errors)]
+    job.error = replace(work.errors[min(work.errors)], final=False)
 
 
 def _begin_item(state: State, task: Task, work: Items, item: Item) -> None:
@@ -232,11 +233,14 @@ def carries_end(task: Task) -> bool:
     )
 
 
-def ridden(task: Task) -> None:
+def ridden(job: Job) -> None:
     """The statement of an item has carried its end along."""
-    owner = task.scope.owner
-    assert owner is not None
-    items_of(owner).ridden.add(task.scope.number)
+    scope = job.task.scope
+    assert scope.owner is not None
+    items_of(scope.owner).ridden.add(scope.number)
+    if job.losses:
+        # Where it was an earlier attempt that has, what is recorded of this one stays.
+        frame_of(scope.owner.scope).records.append(job.path)
 
 
 def close_map(state: State, task: Task, scope: Scope) -> None:

@@ -161,8 +161,6 @@ class Job:
     state: JobState
     attempts: int = 0
     losses: int = 0
-    lost: bool = False
-    """Whether the last attempt was a loss: how many there were lasts in no record."""
     seconds: float = 0.0
     error: StepError | None = None
     value: str = ""
@@ -337,7 +335,10 @@ def open_scope(
     shielded: bool = False,
     reason: Reason | None = None,
 ) -> Scope:
-    """Begin a block. It inherits the unwinding of what it stands in, unless it is shielded."""
+    """Begin a block. It inherits the unwinding of what it stands in, unless it is shielded.
+
+    `reason`: that it is to end has been decided, which goes before what it inherits.
+    """
     layout = state.layouts.get(id(block))
     if layout is None:
         layout = state.layouts[id(block)] = lay_out(block)
@@ -351,8 +352,8 @@ def open_scope(
         number=number,
         boundary=boundary,
         shielded=shielded,
-        reason=inherited or reason,
-        origin=inherited is None and reason is not None,
+        reason=reason or inherited,
+        origin=reason is not None,
     )
     scope.tasks = [
         Task(scope, index, node, len(layout.after[index])) for index, node in enumerate(layout.nodes)

@@ -9,6 +9,7 @@ import re
 from decimal import Decimal
 from typing import Any, Final, assert_never, cast
 
+from dfc.executor.core.tree import Given
 from dfc.executor.journal import Constant, Items, Result, Rows, Shape, Value
 
 _BOOL: Final = 16
@@ -32,9 +33,16 @@ def truth(result: Result) -> bool:
         case Value():
             return _json(_read(result.json))
         case Items():
-            return True
+            raise AssertionError("of a map its value counts")
         case _:
             assert_never(result)
+
+
+def truth_of(given: Given) -> bool | None:
+    """The truth of what a node has given; None where its result has to be brought back first."""
+    if given.result is None or isinstance(given.result, Items):
+        return truth_of_shape(given.shape)
+    return truth(given.result)
 
 
 def truth_of_shape(shape: Shape) -> bool | None:

@@ -48,11 +48,18 @@ END = "/decision"
 
 
 def unwind(state: State, scope: Scope, reason: Reason) -> None:
-    """End a scope before its work is done: stop what runs, let nothing begin."""
+    """End a scope before its work is done: stop what runs, let nothing begin.
+
+    What was decided about a scope counts, whether it is unwound from outside already or not: who takes over
+    does not know which came first.
+    """
+    if scope.origin:
+        return
+    before = scope.reason
     todo: list[tuple[Scope, bool]] = [(scope, True)]
     while todo:
         here, origin = todo.pop()
-        if here.ended or here.reason is not None or (here.shielded and not origin):
+        if here.ended or here.reason is not before or here.origin or (here.shielded and not origin):
             continue
         here.reason, here.origin = reason, origin
         for task in here.tasks:
@@ -103,8 +110,7 @@ def _to_undo(scope: Scope) -> list[Undo]:
             # All may have completed before a cancel request that counts all the same.
             runs = outcome is not TaskState.COMPLETED or scope.reason is not None
         case Role.BODY, TryNode() if scope.reason is Reason.BREAK:
-            round = _left_round(scope)
-            return [undo for undo in scope.undos if not _leads_to_break(round, undo)]
+            runs = True
         case (Role.UNDO, _) | (Role.BODY, TryNode()):
             runs = outcome is not TaskState.COMPLETED
         case Role.BODY, RetryNode():
@@ -118,11 +124,14 @@ def _to_undo(scope: Scope) -> list[Undo]:
             runs = scope.origin and outcome is not TaskState.COMPLETED
         case Role.ITEM, MapNode(on_error=OnError.CONTINUE):
             runs = outcome is TaskState.FAILED
-        case Role.BODY, LoopNode() if scope.origin and scope.reason is Reason.BREAK:
-            return [undo for undo in scope.undos if not _leads_to_break(scope, undo)]
+        case Role.BODY, LoopNode():
+            runs = scope.origin and scope.reason is Reason.BREAK
         case _:
             runs = False
-    return list(scope.undos) if runs else []
+    if not runs or scope.reason is not Reason.BREAK:
+        return list(scope.undos) if runs else []
+    round = _left_round(scope)
+    return [undo for undo in scope.undos if not _leads_to_break(round, undo)]
 
 
 def _left_round(scope: Scope) -> Scope:
@@ -137,6 +146,7 @@ def _left_round(scope: Scope) -> Scope:
 def _leads_to_break(round: Scope, undo: Undo) -> bool:
     """Whether a compensation stands on the way to the break that ended the round, and not beside it."""
     on_the_way: set[int] = set()
+    holds: dict[int, Scope] = {}
     here = _break_of(round)
     while here is not None:
         layout, stack = here.scope.layout, [here.index]
@@ -146,12 +156,17 @@ def _leads_to_break(round: Scope, undo: Undo) -> bool:
             if id(task) not in on_the_way:
                 on_the_way.add(id(task))
                 stack.extend(layout.after[index])
-        here = None if here.scope is round else here.scope.owner
+        part, here = here.scope, None if here.scope is round else here.scope.owner
+        if here is not None:
+            holds[id(here)] = part
     task: Task | None = undo.task
+    part = None
     while task is not None:
         if id(task) in on_the_way:
-            return True
-        task = None if task.scope is round else task.scope.owner
+            # In what holds the break, too, there are parts before it, and beside it.
+            held = holds.get(id(task))
+            return held is None or (part is not held and not isinstance(task.node, ArmsNode | MapNode))
+        part, task = task.scope, None if task.scope is round else task.scope.owner
     return False
 
 

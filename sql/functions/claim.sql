@@ -6,7 +6,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Gives a worker up to `max` instances: first those whose worker has gone, then the parked ones for which a request
--- has come, then those whose time has come, the longest due first; then new ones by priority (the higher
+-- has come that nobody knew of, then those whose time has come, the longest due first; then new ones by priority (the higher
 -- first), then age. A fence that is taken over gets a new token, so that the old worker's steps no longer commit.
 --
 -- Only plans of a format in `formats`, only submitters in `roles` (null: all). A fence that a step of the dead
@@ -62,7 +62,7 @@ BEGIN
             FOR NO KEY UPDATE OF f SKIP LOCKED) AS handed_over
         UNION ALL SELECT * FROM (
             SELECT f.instance_id FROM df.fences f
-            WHERE cardinality(asked) > 0 AND f.instance_id = ANY (asked) AND f.wake_at > now
+            WHERE cardinality(asked) > 0 AND f.instance_id = ANY (asked) AND f.wake_at > now AND NOT f.cancel_known
               AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
               AND df._is_readable(f.instance_id, formats)
             LIMIT quota
@@ -79,7 +79,7 @@ BEGIN
     IF taken > 0 THEN
         RETURN QUERY
         WITH taken_over AS (
-            UPDATE df.fences f SET worker = me, token = df._new_token(), claimed_at = now, wake_at = NULL
+            UPDATE df.fences f SET worker = me, token = df._new_token(), claimed_at = now, wake_at = NULL, cancel_known = false
             WHERE f.instance_id = ANY (free) RETURNING f.instance_id, f.token
         ), awake AS (
             UPDATE df.instances i

@@ -3,12 +3,12 @@
 -- front, and without what it does behind it); how many items a map has comes always.
 --
 -- kind is completed, failed, decided (value), timer (seconds), position (round, value, error, seconds), attempt
--- (round attempts have failed, error, seconds) or begun. seconds are those from now on. Attempts of what has its
+-- (round attempts have failed, and losses were lost; error, seconds) or begun. seconds are those from now on. Attempts of what has its
 -- record do not count any more.
 -- Locks: the fence, so that nothing is being added meanwhile.
 CREATE OR REPLACE FUNCTION df._history(instance text, token bytea, kept text[], kept_bytes integer)
 RETURNS TABLE (path text, journal bigint, kind text, row_count bigint, columns text[], types oid[], cells text[],
-               value json, error json, round bigint, seconds double precision)
+               value json, error json, round bigint, seconds double precision, losses integer)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -19,7 +19,7 @@ BEGIN
     RETURN QUERY
     SELECT c.path, c.journal, c.kind, CASE WHEN w.whole THEN c.row_count END, CASE WHEN w.whole THEN c.columns END,
            CASE WHEN w.whole THEN c.types END, CASE WHEN w.whole THEN c.cells END, CASE WHEN w.whole THEN c.value END,
-           c.error, NULL::bigint, NULL::double precision
+           c.error, NULL::bigint, NULL::double precision, NULL::integer
     FROM df.checkpoints c
     CROSS JOIN LATERAL (SELECT split_part(c.path, ']/', -1) AS inside) AS p
     LEFT JOIN unnest($3) AS k(node) ON k.node = split_part(p.inside, '/', 1)
@@ -28,13 +28,15 @@ BEGIN
            AND coalesce(pg_column_size(c.cells), 0) + coalesce(pg_column_size(c.value), 0) < $4) AS w(whole)
     WHERE c.instance_id = $1
     UNION ALL
-    SELECT m.path, m.journal, m.kind, NULL, NULL, NULL, NULL, m.value, m.error, m.round, date_part('epoch', m.due_at - now)
+    SELECT m.path, m.journal, m.kind, NULL, NULL, NULL, NULL, m.value, m.error, m.round, date_part('epoch', m.due_at - now),
+           NULL
     FROM df.marks m WHERE m.instance_id = $1
     UNION ALL
-    SELECT a.path, NULL, s.kind, NULL, NULL, NULL, NULL, NULL, a.last_error, a.attempts, date_part('epoch', a.next_attempt_at - now)
+    SELECT a.path, NULL, s.kind, NULL, NULL, NULL, NULL, NULL, a.last_error, a.attempts,
+            date_part('epoch', a.next_attempt_at - now), a.losses
     FROM df.attempts_made a
     JOIN (VALUES ('attempt'), ('begun')) AS s(kind)
-      ON CASE s.kind WHEN 'attempt' THEN a.attempts > 0 ELSE a.begun_at IS NOT NULL END
+      ON CASE s.kind WHEN 'attempt' THEN a.attempts + a.losses > 0 ELSE a.begun_at IS NOT NULL END
     WHERE a.instance_id = $1
       AND NOT EXISTS (SELECT FROM df.checkpoints c WHERE c.instance_id = $1 AND c.path = a.path)
     ORDER BY 2;

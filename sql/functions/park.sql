@@ -1,8 +1,10 @@
--- Gives an instance up until `seconds` have passed or a request for it comes: its fence stays, without a worker and
+-- Gives an instance up until `seconds` have passed or a request for it comes (cancel_known: the driver knows of the
+-- cancel request, which does not wake it any more): its fence stays, without a worker and
 -- with a token that nobody has. Here, where nothing of the instance runs, its row says what it waits for, and for people
 -- that is enough: the attempt that comes next, when, and which steps and timers are waited for.
 -- Raises DX001 for a lost fence. Locks: the fence, then the instance's row.
-CREATE OR REPLACE FUNCTION df._park(token bytea, instance text, seconds double precision, waiting_for text) RETURNS void
+CREATE OR REPLACE FUNCTION df._park(
+    token bytea, instance text, seconds double precision, waiting_for text, cancel_known boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -11,7 +13,8 @@ DECLARE
     wake constant timestamptz := now + make_interval(secs => greatest($3, 0));
 BEGIN
     PERFORM df._lock_fence($1, $2);
-    UPDATE df.fences f SET worker = NULL, token = df._new_token(), wake_at = wake WHERE f.instance_id = $2;
+    UPDATE df.fences f SET worker = NULL, token = df._new_token(), wake_at = wake, cancel_known = $5
+    WHERE f.instance_id = $2;
     UPDATE df.instances i
     SET waiting_for = $4, next_attempt_at = wake, updated_at = now, attempt = coalesce(w.attempt, i.attempt),
         current_steps = w.steps

@@ -166,6 +166,20 @@ HAPPENINGS = (
         cause="22012",
     ),
     Happening(
+        when="a finally fails while a break leaves the loop around",
+        workflow=f"df.loop(df.try(put('a') ~> df.break(), put('catch'), put('finally') ~> {FAIL})) ~> put('b')",
+        status="failed",
+        ledger="a finally",
+        sqlstate="22012",
+    ),
+    Happening(
+        when="a finally fails in what a time limit stops",
+        workflow=f"df.timeout(df.try(put('a') ~> {HANG}, put('catch'), put('finally') ~> {FAIL}), 0.5, put('else'))",
+        status="failed",
+        ledger="a finally",
+        sqlstate="22012",
+    ),
+    Happening(
         when="an attempt of `df.retry` fails",
         workflow="df.retry(undoable('a') ~> 'SELECT 1 / (2 - count(*)) FROM ledger WHERE what = ''a''' "
         "~> 'SELECT 1 / (count(*) - 1) FROM ledger WHERE what = ''a''', 3, backoff => 0.05)",

@@ -162,8 +162,8 @@ class ModelBench:
     async def take_turn(self, claim: Claim, key: str, count: int, seconds: int) -> float:
         return self.database.take_turn(claim, key, count, seconds)
 
-    async def park(self, claim: Claim, seconds: float, waiting_for: str) -> None:
-        self.database.park(claim, seconds)
+    async def park(self, claim: Claim, seconds: float, waiting_for: str, *, cancel_known: bool) -> None:
+        self.database.park(claim, seconds, cancel_known=cancel_known)
 
     async def finish(self, claim: Claim, finish: Finish) -> None:
         self.database.finish(claim, finish)

@@ -131,7 +131,7 @@ class Database:
     def _to_be_taken(self, instance: Instance) -> bool:
         if instance.parked_until is None:
             return self._dead(instance.worker)
-        if instance.cancel is not None:
+        if instance.cancel is not None and not instance.cancel_known:
             return True
         return self.rules.parked_wake and instance.parked_until <= self.now()
 
@@ -141,6 +141,7 @@ class Database:
         instance.status = "running"
         instance.worker = worker
         instance.parked_until = None
+        instance.cancel_known = False
         instance.token = self.tokens.to_bytes(16, "big")
         return Claim(
             instance=instance.id,
@@ -220,7 +221,13 @@ class Database:
             for path, row in instance.positions.items()
         ]
         found += [
-            Retrying(path=path, attempts=row.attempts, seconds=max(0.0, row.due - now), error=row.error)
+            Retrying(
+                path=path,
+                attempts=row.attempts,
+                losses=row.losses,
+                seconds=max(0.0, row.due - now),
+                error=row.error,
+            )
             for path, row in instance.attempts.items()
             if path not in instance.records
         ]
@@ -334,14 +341,20 @@ class Database:
     def record_attempt(self, claim: Claim, action: RecordAttempt) -> Retrying:
         instance = self.check(claim)
         self.begin()
-        self.note(instance, "retrying", action.path, number=action.attempts, error=action.error)
+        self.note(
+            instance, "retrying", action.path, number=action.attempts + action.losses, error=action.error
+        )
         instance.begun.pop(action.path, None)
         due = self.now() + action.seconds
-        instance.attempts[action.path] = AttemptRow(action.attempts, due, action.error)
+        instance.attempts[action.path] = AttemptRow(action.attempts, action.losses, due, action.error)
         if not self.rules.attempts_last:
             del instance.attempts[action.path]
         return Retrying(
-            path=action.path, attempts=action.attempts, seconds=action.seconds, error=action.error
+            path=action.path,
+            attempts=action.attempts,
+            losses=action.losses,
+            seconds=action.seconds,
+            error=action.error,
         )
 
     def start_timer(self, claim: Claim, action: StartTimer) -> Timed:
@@ -449,8 +462,9 @@ class Database:
         self.turns[key] = max(self.turns.get(key, now), now) + seconds / count
         return max(0.0, self.turns[key] - now - seconds)
 
-    def park(self, claim: Claim, seconds: float) -> None:
+    def park(self, claim: Claim, seconds: float, *, cancel_known: bool) -> None:
         instance = self.check(claim)
+        instance.cancel_known = cancel_known
         instance.parked_until = self.now() + seconds
         instance.worker = None
         instance.token = None

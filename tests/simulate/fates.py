@@ -78,7 +78,8 @@ class Fates:
         if kind == "losses":
             return Fate(transients=tuple(random.choices(LOSSES, k=random.randint(1, 7))), seconds=seconds)
         if kind == "for ever":
-            return Fate(error=random.choice(CONFLICTS), for_ever=True, seconds=seconds)
+            states = LOSSES if random.random() < 0.3 else CONFLICTS
+            return Fate(error=random.choice(states), for_ever=True, seconds=seconds)
         transients = tuple(random.choices(CONFLICTS, k=random.randint(0, 1)))
         errors = None if kind == "error" else random.randint(1, 3)
         return Fate(transients=transients, error=random.choice(ERRORS), errors=errors, seconds=seconds)
@@ -116,10 +117,18 @@ def sql_result(
         rows = 0 if type == 0 else 1
     cells: list[str | None] = []
     for row in range(rows):
-        cells += (cell if row == 0 and cell != "" else f"v{text}:{row}", f"{text}:{row}", nonce)
+        first = row == 0 and cell != ""
+        cells += (cell if first else _further(type, f"v{text}:{row}", row), f"{text}:{row}", nonce)
     return Rows(
         columns=("v", "h", NONCE), types=(type or TEXT, TEXT, TEXT), cells=tuple(cells), row_count=rows
     )
+
+
+def _further(type: int, text: str, row: int) -> str:
+    """A cell of the first column that is not the first one."""
+    if type == BOOL:
+        return "tf"[row % 2]
+    return str(row) if type == INT else text
 
 
 _TRUE: Sequence[tuple[int, str | None]] = ((TEXT, ""), (TEXT, ""), (BOOL, "t"), (INT, "7"), (TEXT, "on"))

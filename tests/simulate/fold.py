@@ -167,9 +167,19 @@ def _ridden(instance: Instance, job: Job) -> tuple[Event, ...]:
 
 def _attempts(instance: Instance, job: Job, now: float) -> tuple[Event, ...]:
     row = instance.attempts.get(job.path)
-    if job.state is JobState.NOTING and row is not None and row.attempts == job.attempts:
+    if (
+        job.state is JobState.NOTING
+        and row is not None
+        and (row.attempts, row.losses) == (job.attempts, job.losses)
+    ):
         return (
-            Retrying(path=job.path, attempts=row.attempts, seconds=max(0.0, row.due - now), error=row.error),
+            Retrying(
+                path=job.path,
+                attempts=row.attempts,
+                losses=row.losses,
+                seconds=max(0.0, row.due - now),
+                error=row.error,
+            ),
         )
     if job.state is JobState.BEGINNING and job.path in instance.begun:
         return (Begun(path=job.path),)

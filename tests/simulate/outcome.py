@@ -51,6 +51,8 @@ class Outcome:
     given: Given | None = None
     error: Trouble | None = None
     undos: tuple[Undo, ...] = field(default=())
+    late: Trouble | None = None
+    """The error of a `finally` that the break has gone through."""
 
     @property
     def done(self) -> bool:

@@ -16,8 +16,8 @@ from dfc.compiler.plan import (
     ValueNode,
 )
 from dfc.executor.journal import StepError
-from tests.simulate.fates import Fate
-from tests.simulate.places import nodes_in
+from tests.simulate.fates import LOSSES, Fate
+from tests.simulate.places import nodes_in, where
 from tests.simulate.rows import Instance
 
 NO_VALUE = ("P0002", "22004", "42703", "42809")
@@ -33,9 +33,7 @@ def plausible(instance: Instance, path: str, node: Node, error: StepError) -> st
         frame = path.removesuffix(node.id)
         # Its attempts are those of all its steps together.
         policy = replace(node.policy, max_attempts=1)
-        reasons = [
-            _step(instance, frame + inner.id, policy, inner, error, node.id) for inner in _inside(node)
-        ]
+        reasons = [_step(instance, frame + inner.id, policy, inner, error, path) for inner in _inside(node)]
         if any(isinstance(inner, ValueNode) for inner in nodes_in(node.body)):
             reasons.append(None if error.sqlstate in NO_VALUE else "no value is missing")
         return None if None in reasons else "; ".join(str(reason) for reason in reasons)
@@ -53,9 +51,10 @@ def _inside(node: AtomicNode) -> list[SqlNode]:
 def _step(
     instance: Instance, path: str, policy: Policy, node: Node, error: StepError, outer: str = ""
 ) -> str | None:
+    """`outer` is the path of the transaction that the step is in."""
     fate = instance.fates.of(path)
     ran = instance.executions.get(path, 0)
-    if error.step not in (node.id, outer):
+    if error.step not in (node.id, where(outer).node):
         return f"it is not of `{node.id}`"
     if error.sqlstate == "ambiguous":
         return None if policy.delivery is Delivery.AT_MOST_ONCE else "it may be repeated"
@@ -65,6 +64,8 @@ def _step(
     attempts = policy.max_attempts or ATTEMPTS_MAX
     if path.endswith("/response") and error.sqlstate == HTTP_TROUBLE:
         return _often(fate, ran, attempts)
+    if fate.for_ever and error.sqlstate in LOSSES:
+        return _lost(instance, outer or path)
     if error.sqlstate in fate.transients or (fate.for_ever and error.sqlstate == fate.error):
         return _often(fate, ran, attempts)
     if error.sqlstate == fate.error and not fate.for_ever:
@@ -73,6 +74,12 @@ def _step(
         again = policy.retry_on is not None and matches(policy, error.sqlstate)
         return _often(fate, ran, attempts, fate.errors) if again else None
     return f"its fate is {fate}"
+
+
+def _lost(instance: Instance, path: str) -> str | None:
+    """Losses are counted one by one, whoever drives the instance; the last one is the failure."""
+    known = max((entry.number for entry in instance.history.all(path, "retrying")), default=0)
+    return None if known >= LOST_ATTEMPTS_MAX - 1 else f"it was lost {known} times only"
 
 
 def _often(fate: Fate, ran: int, attempts: int, errors: int | None = 0) -> str | None:

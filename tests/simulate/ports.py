@@ -111,7 +111,7 @@ class Ports:
         return await self._call(claim, lambda sent: self.database.record_beginning(sent, action.path))
 
     async def record_attempt(self, claim: Claim, action: RecordAttempt) -> Retrying:
-        self.watch.counts(action.path, action.attempts)
+        self.watch.counts(action.path, action.attempts + action.losses)
         noted = await self._call(claim, lambda sent: self.database.record_attempt(sent, action))
         self.watch.note([noted])
         return noted
@@ -152,10 +152,10 @@ class Ports:
         self.network.fired["turn"] += 1
         return wait
 
-    async def park(self, claim: Claim, seconds: float, waiting_for: str) -> None:
+    async def park(self, claim: Claim, seconds: float, waiting_for: str, *, cancel_known: bool) -> None:
         if self.watch.running:
             raise self.watch.say(f"it is parked while {sorted(self.watch.running)} run")
-        await self._call(claim, lambda sent: self.database.park(sent, seconds))
+        await self._call(claim, lambda sent: self.database.park(sent, seconds, cancel_known=cancel_known))
         self.network.fired["parked"] += 1
 
     async def finish(self, claim: Claim, finish: Finish) -> None:

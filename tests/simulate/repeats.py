@@ -37,6 +37,10 @@ def loop(walk: Walk, node: Node, here: Here) -> Outcome:
         inside = leaving if leaving is not None and leaving.startswith(frame) else None
         round = Here(frame=frame, env=env, since=at, cut=here.cut, leaving=inside, soft=here.soft)
         out, goes_on = _round(walk, node, round)
+        if out.end is End.LEFT and out.late is not None:
+            at = walk.undo([undo for undo in out.undos if undo.beside], out.at)
+            kept = tuple(undo for undo in out.undos if not undo.beside)
+            out = replace(out, end=End.ERROR, error=out.late, late=None, given=None, at=at, undos=kept)
         if goes_on or out.end in (End.DONE, End.LEFT):
             out = _end_round(walk, node, out)
         if goes_on:
@@ -147,7 +151,8 @@ def map(walk: Walk, node: Node, here: Here) -> Outcome:
         env = Env(here.env)
         env.put(item_source(node.id), value, soft=False)
         cut = here.cut or (in_map and inside is None)
-        if not cut and not walk.item_begun(path, number):
+        # Of one that was stopped and has left nothing, nobody knows whether it had begun.
+        if inside is None and not walk.item_begun(path, number):
             outs[number] = Outcome(end=End.STOPPED, at=out.at)
             continue
         item = Here(frame=frame, env=env, since=out.at, cut=cut, leaving=inside, alone=False)
@@ -220,6 +225,6 @@ def _end(
         assert error is not None
         if not error.fits(record.error):
             raise walk.say(f"`{path}` has failed with {record.error}, not {error}")
-        return replace(all, end=End.ERROR, given=None, error=error)
+        return replace(all, end=End.ERROR, given=None, error=replace(error, final=False))
     assert isinstance(record.result, Value)
     return replace(all, given=record.result)

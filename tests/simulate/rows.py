@@ -44,9 +44,10 @@ class PositionRow:
 
 @dataclass(slots=True)
 class AttemptRow:
-    """How many attempts of an activation have ended without effect."""
+    """How many attempts of an activation have ended without effect, and how many were lost."""
 
     attempts: int
+    losses: int
     due: float
     error: StepError
 
@@ -64,6 +65,7 @@ class Instance:
     token: bytes | None = None
     worker: int | None = None
     parked_until: float | None = None
+    cancel_known: bool = False
     cancel: str | None = None
     finish: Finish | None = None
     result: Given | None = None

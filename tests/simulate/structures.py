@@ -71,9 +71,12 @@ def attempt(walk: Walk, node: Node, here: Here) -> Outcome:
             return out
     whole = replace(here.at(out.at), cut=False, leaving=None, alone=False, soft=here.cut or here.soft)
     final = walk.block(node.final, whole)
-    if final.end is End.ERROR and out.end is not End.LEFT:
+    if final.end is End.ERROR:
         assert final.error is not None
-        return replace(final, error=final.error.because(out.error or first)).behind(out)
+        error = replace(final.error.because(out.late or out.error or first), final=True)
+        if out.end is not End.LEFT:
+            return replace(final, error=error).behind(out)
+        out = replace(out, late=error)
     return replace(out, undos=()).behind(replace(final, undos=(*out.undos, *final.undos)))
 
 
@@ -104,6 +107,8 @@ def timeout(walk: Walk, node: Node, here: Here) -> Outcome:
         raise walk.say(f"`{path}` timed out before it began")
     at = walk.undo(out.undos, max(out.at, decided.at))
     out = replace(out, at=at, undos=())
+    if out.end is End.ERROR and out.error is not None and out.error.final:
+        return out
     if node.otherwise is not None:
         return walk.block(node.otherwise, here.at(at)).behind(out)
     trouble = Trouble(step=node.id, sqlstate="timeout")
@@ -171,6 +176,9 @@ def arms(walk: Walk, node: Node, here: Here) -> Outcome:
     if any(out.end is End.LEFT for out in outs):
         left = next(number for number, out in enumerate(outs) if out.end is End.LEFT)
         others = [replace(out, undos=beside(out.undos)) for n, out in enumerate(outs) if n != left]
+        if number is not None and outs[number - 1].done:
+            # That it was won was about to be recorded when the break was.
+            here.env.put(node.id, outs[number - 1].given, soft=True)
         return outs[left].behind(*others) if others else outs[left]
     if decided is not None and number is not None:
         if decided.at <= here.since:

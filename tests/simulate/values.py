@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, assert_never, cast
 
 from dfc.compiler.plan import Parameter, Use
@@ -105,6 +105,8 @@ class Trouble:
     sqlstate: str
     message: str | None = None
     cause: Trouble | None = None
+    final: bool = field(default=False, compare=False)
+    """A `finally` has failed."""
 
     def because(self, cause: Trouble | None) -> Trouble:
         """This one, in the place of another."""

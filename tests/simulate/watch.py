@@ -173,9 +173,9 @@ class Watch:
             self.known.add(path)
 
     def counts(self, path: str, attempts: int) -> None:
-        """It records that so many attempts have failed."""
+        """It records that so many attempts have failed or were lost."""
         row = self.instance.attempts.get(path)
-        before = 0 if row is None else row.attempts
+        before = 0 if row is None else row.attempts + row.losses
         if self.instance.token == self.claim.token and attempts < before:
             raise self.say(f"{attempts} attempts of `{path}` are recorded after {before}")
 

@@ -252,7 +252,7 @@ def test_nodes_of_what_failed_and_of_what_was_not_needed(session: Connection) ->
 
 
 RECORD = "SELECT df._record(%s, %s, %s, %s, %s, %s, %s)"
-ATTEMPT = "SELECT df._record_attempt(%s, %s, %s, 2, 60, %s)"
+ATTEMPT = "SELECT df._record_attempt(%s, %s, %s, 2, 0, 60, %s)"
 ATTEMPTS = "SELECT status, attempts, last_error ->> 'message', next_attempt_at > now() FROM df."
 
 
