@@ -34,6 +34,13 @@ def _newer_first(one: Known, other: Known) -> int:
     return other.ended[1] - one.ended[1]
 
 
+def _over(known: Known, before: Known | None) -> Known:
+    """The first, and the second where that does not count."""
+    if before is None or not known.soft:
+        return known
+    return replace(known, before=before if known.before is None else _over(known.before, before))
+
+
 @dataclass(slots=True, eq=False)
 class Env:
     """The values of a round, an attempt, an item, or the workflow; `carry` are those of earlier rounds."""
@@ -50,7 +57,7 @@ class Env:
         """The next round: what has run so far is what has run before."""
         for id, known in self.values.items():
             before = self.carry.pop(id, None)
-            self.carry[id] = replace(known, soft=soft or known.soft, before=before)
+            self.carry[id] = _over(replace(known, soft=soft or known.soft), before)
         self.carry = {
             id: replace(known, ended=(hash(self), place))
             for place, (id, known) in enumerate(self.carry.items())
@@ -62,11 +69,13 @@ class Env:
         assert self.parent is not None
         last = self.values
         if carried:
-            last = {id: known for id, known in self.carry.items() if id not in self.values} | self.values
+            last = {id: known for id, known in self.carry.items() if id not in self.values}
+            last |= {id: _over(known, self.carry.get(id)) for id, known in self.values.items()}
         for place, (id, known) in enumerate(last.items()):
-            before = self.parent.values.pop(id, known.before)
+            before = self.parent.values.pop(id, None)
             ended = (hash(self), place) if carried else known.ended
-            self.parent.values[id] = replace(known, soft=soft or known.soft, ended=ended, before=before)
+            given = replace(known, soft=soft or known.soft, ended=ended)
+            self.parent.values[id] = _over(given, before)
 
     def snapshot(self) -> Env:
         """As it is now."""
