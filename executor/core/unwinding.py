@@ -19,6 +19,7 @@ from dfc.compiler.plan import (
     RetryNode,
     TimeoutNode,
     TryNode,
+    every_node,
 )
 from dfc.executor.actions import Interrupt
 from dfc.executor.core import activations
@@ -144,37 +145,53 @@ def _left_round(scope: Scope) -> Scope:
 
 
 def _leads_to_break(round: Scope, undo: Undo) -> bool:
-    """Whether a compensation stands on the way to the break that ended the round, and not beside it."""
-    on_the_way: set[int] = set()
-    holds: dict[int, Scope] = {}
-    here = _break_of(round)
-    while here is not None:
-        layout, stack = here.scope.layout, [here.index]
-        while stack:
-            index = stack.pop()
-            task = here.scope.tasks[index]
-            if id(task) not in on_the_way:
-                on_the_way.add(id(task))
-                stack.extend(layout.after[index])
-        part, here = here.scope, None if here.scope is round else here.scope.owner
-        if here is not None:
-            holds[id(here)] = part
-    task: Task | None = undo.task
-    part = None
-    while task is not None:
-        if id(task) in on_the_way:
-            # In what holds the break, too, there are parts before it, and beside it.
-            held = holds.get(id(task))
-            return held is None or (part is not held and not isinstance(task.node, ArmsNode | MapNode))
-        part, task = task.scope, None if task.scope is round else task.scope.owner
+    """Whether a compensation stands on the way to the break that ended the round, and not beside it.
+
+    The break may not have been reached yet: where it stands is in the decision.
+    """
+    path = _break_of(round)
+    id = path.rpartition("]/")[2]
+    line: list[Task] = [undo.task]
+    while line[-1].scope is not round:
+        owner = line[-1].scope.owner
+        assert owner is not None
+        line.append(owner)
+    line.reverse()
+    for task, inside in zip(line, [*line[1:], None], strict=True):
+        holder = _holder(task.scope, id)
+        if holder != task.index:
+            return holder is not None and _is_before(task.scope, task.index, holder)
+        if inside is None or not path.startswith(inside.scope.frame) or _holder(inside.scope, id) is None:
+            # Another part of what holds the break: one that came before it, or one that runs beside it.
+            return not isinstance(task.node, ArmsNode | MapNode)
     return False
 
 
-def _break_of(round: Scope) -> Task | None:
+def _holder(scope: Scope, id: str) -> int | None:
+    """The place of the node of a block that is, or holds, the one with this id."""
+    for index, node in enumerate(scope.layout.nodes):
+        if any(inner.id == id for inner in every_node((node,))):
+            return index
+    return None
+
+
+def _is_before(scope: Scope, index: int, other: int) -> bool:
+    """Whether a node of a block comes before another one."""
+    stack, seen = [other], {other}
+    while stack:
+        for before in scope.layout.after[stack.pop()]:
+            if before not in seen:
+                seen.add(before)
+                stack.append(before)
+    return index in seen
+
+
+def _break_of(round: Scope) -> str:
+    """The path of the break that ended a round."""
     assert round.owner is not None
-    work = round.owner.work
-    found = getattr(work, "break_task", None)
-    return found if isinstance(found, Task) else None
+    broken = getattr(round.owner.work, "broken", None)
+    assert isinstance(broken, Decided), "a round is left when that is decided"
+    return str(json.loads(broken.value)["node"])
 
 
 def undo_next(state: State, scope: Scope) -> None:

@@ -8,21 +8,23 @@ from functools import cmp_to_key
 from typing import Any
 
 from dfc.compiler.plan import Parameter
-from tests.simulate.values import MISSING, Given, Trouble, plain
+from tests.simulate.values import MISSING, Given, Trouble, plain, same_state
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """What a node has given, or the error of one whose failure has no consequence.
 
-    `soft`: it ran in a part that was stopped; whether it counts is left open. `ended`: the loop that it is
-    carried on by, or seen from outside of, and its place in the order in which things ran there.
+    `soft`: it ran in a part that was stopped; whether it counts is left open, and `before` is what counts if
+    it does not. `ended`: the loop that it is carried on by, or seen from outside of, and its place in the
+    order in which things ran there.
     """
 
     given: Given | None
     error: Trouble | None = None
     soft: bool = False
     ended: tuple[int, int] | None = None
+    before: Known | None = None
 
 
 def _newer_first(one: Known, other: Known) -> int:
@@ -30,6 +32,13 @@ def _newer_first(one: Known, other: Known) -> int:
     if one.ended is None or other.ended is None or one.ended[0] != other.ended[0]:
         return 0
     return other.ended[1] - one.ended[1]
+
+
+def _over(known: Known, before: Known | None) -> Known:
+    """The first, and the second where that does not count."""
+    if before is None or not known.soft:
+        return known
+    return replace(known, before=before if known.before is None else _over(known.before, before))
 
 
 @dataclass(slots=True, eq=False)
@@ -47,8 +56,8 @@ class Env:
     def turn(self, *, soft: bool) -> None:
         """The next round: what has run so far is what has run before."""
         for id, known in self.values.items():
-            self.carry.pop(id, None)
-            self.carry[id] = replace(known, soft=soft or known.soft)
+            before = self.carry.pop(id, None)
+            self.carry[id] = _over(replace(known, soft=soft or known.soft), before)
         self.carry = {
             id: replace(known, ended=(hash(self), place))
             for place, (id, known) in enumerate(self.carry.items())
@@ -60,11 +69,13 @@ class Env:
         assert self.parent is not None
         last = self.values
         if carried:
-            last = {id: known for id, known in self.carry.items() if id not in self.values} | self.values
+            last = {id: known for id, known in self.carry.items() if id not in self.values}
+            last |= {id: _over(known, self.carry.get(id)) for id, known in self.values.items()}
         for place, (id, known) in enumerate(last.items()):
-            self.parent.values.pop(id, None)
+            before = self.parent.values.pop(id, None)
             ended = (hash(self), place) if carried else known.ended
-            self.parent.values[id] = replace(known, soft=soft or known.soft, ended=ended)
+            given = replace(known, soft=soft or known.soft, ended=ended)
+            self.parent.values[id] = _over(given, before)
 
     def snapshot(self) -> Env:
         """As it is now."""
@@ -78,10 +89,13 @@ class Env:
             for values in (here.values, here.carry):
                 sources = (parameter.source, *parameter.otherwise)
                 found = [values[source] for source in sources if source in values]
-                for known in sorted(found, key=cmp_to_key(_newer_first)):
-                    yield known
-                    if not known.soft:
-                        return
+                for last in sorted(found, key=cmp_to_key(_newer_first)):
+                    known: Known | None = last
+                    while known is not None:
+                        yield known
+                        if not known.soft:
+                            return
+                        known = known.before
             here = here.parent
         yield None
 
@@ -106,6 +120,6 @@ class Env:
             if known is None or known.error is None:
                 if seen is None:
                     return True
-            elif seen is not None and seen["sqlstate"] == known.error.sqlstate:
+            elif seen is not None and same_state(seen["sqlstate"], known.error.sqlstate):
                 return True
         return False

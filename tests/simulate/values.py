@@ -118,12 +118,16 @@ class Trouble:
         """Whether this is it."""
         if error is None or error.step != self.step:
             return False
-        # Null or missing: of what a failure without consequence has left, both can be said.
-        if error.sqlstate != self.sqlstate and {error.sqlstate, self.sqlstate} != {"P0002", "22004"}:
+        if not same_state(error.sqlstate, self.sqlstate):
             return False
         if self.message is not None and self.message != error.message:
             return False
         return self.cause is None or self.cause.fits(error.cause)
+
+
+def same_state(one: str, other: str) -> bool:
+    """Null or missing: of what a failure without consequence has left, both can be said."""
+    return one == other or {one, other} == {"P0002", "22004"}
 
 
 def is_error(parameter: Parameter) -> bool:
