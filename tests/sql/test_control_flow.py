@@ -227,7 +227,7 @@ def _calls(run: Run) -> dict[str, Call]:
         "_end_item": "SELECT df._end_item(%(t)s, %(i)s, 'm', 1, '\"a\"', NULL, '{a}')",
         "_end_map": "SELECT df._end_map(%(t)s, %(i)s, 'm', true, NULL)",
         "_park": "SELECT df._park(%(t)s, %(i)s, 1, 'x', false)",
-        "_settle": "SELECT df._settle(%(t)s, %(i)s, 'another token')",
+        "_settle": "SELECT df._settle(%(t)s, %(i)s, 'sixteen bytes ok')",
         "_store_plan": "SELECT df._store_plan(%(i)s, %(t)s, 1, '{}', 'h')",
     }
 
