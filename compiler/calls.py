@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Final
 
 from dfc.compiler.constants import (
     INT4_MAX,
@@ -81,6 +82,22 @@ class Bound:
         return self.value(name) is not None and found is not None and found.name in (name, None)
 
 
+_SYNONYMS: Final = {
+    "retries": "max_attempts",
+    "max_retries": "max_attempts",
+    "attempts": "max_attempts",
+    "delay": "backoff",
+    "retry_delay": "backoff",
+    "pause": "backoff",
+    "concurrency": "max_parallel",
+    "workers": "max_parallel",
+    "chunk_size": "batch_size",
+    "timeout_ms": "timeout",
+    "isolation_level": "isolation",
+}
+"""What others call arguments of ours."""
+
+
 def nearest(word: str, known: Sequence[str], prefix: str = "") -> str:
     """A help line that names the known word that a misspelt one is like; empty when there is none."""
     close = closest(word, known)
@@ -111,6 +128,7 @@ def bind(function: str, signature: Signature, given: Sequence[Argument], span: S
                     f"`{function}` has no argument `{argument.name}`",
                     argument.span,
                     help=_misplaced_policy(argument.name, signature)
+                    or _synonym(argument.name, named)
                     or nearest(argument.name, tuple(named))
                     or _arguments(function, signature),
                 )
@@ -126,6 +144,11 @@ def bind(function: str, signature: Signature, given: Sequence[Argument], span: S
     if not bound.complete:
         _guess(bound, signature, positional, misnamed)
     return bound
+
+
+def _synonym(name: str, named: Mapping[str, Parameter]) -> str:
+    meant = _SYNONYMS.get(name.lower(), "")
+    return f"did you mean `{meant}`?" if meant in named else ""
 
 
 def _misplaced_policy(name: str, signature: Signature) -> str:

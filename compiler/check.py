@@ -23,6 +23,8 @@ from dfc.compiler.rules.df201_mixed_operators import mixed_operators
 from dfc.compiler.rules.df202_parallel_conflict import parallel_conflict
 from dfc.compiler.rules.df203_near_name_in_literal import near_name_in_literal
 from dfc.compiler.rules.df204_reference_in_constant import reference_in_constant
+from dfc.compiler.rules.df205_size_of_a_map import size_of_a_map
+from dfc.compiler.rules.df300_session_state import session_state
 from dfc.compiler.rules.df310_race_effects import race_effects
 from dfc.compiler.rules.df311_failing_reference import failing_reference
 from dfc.compiler.rules.df511_nesting_levels import nesting_levels
@@ -48,6 +50,8 @@ RULES: tuple[Rule, ...] = (
     parallel_conflict,
     near_name_in_literal,
     reference_in_constant,
+    size_of_a_map,
+    session_state,
     race_effects,
     failing_reference,
 )

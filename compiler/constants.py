@@ -19,6 +19,7 @@ from dfc.compiler.json_text import (
     write_jsonb,
 )
 from dfc.compiler.span import Span
+from dfc.compiler.strings import quoted
 from dfc.compiler.values import (
     Array,
     Document,
@@ -139,8 +140,8 @@ def array_of(written: str, span: Span) -> Array:
     items: list[Value] = []
     position = 1 if text.startswith("{") else len(text)
     while (element := _ELEMENT.match(text, position)) is not None:
-        quoted, bare = element["quoted"], element["bare"]
-        value = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) if bare is None else bare
+        inside, bare = element["quoted"], element["bare"]
+        value = re.sub(r"\\(.)", r"\1", inside, flags=re.DOTALL) if bare is None else bare
         null = bare is not None and bare.lower() == "null"
         items.append(Null(span=span) if null else String(text=Text(value=value, span=span), span=span))
         position = element.end()
@@ -152,7 +153,7 @@ def array_of(written: str, span: Span) -> Array:
             "DF165" if readable else "DF159",
             "this text cannot be read as an array of texts" if readable else "this text is not an array",
             span,
-            "write it as `ARRAY['a', 'b']`",
+            "write it as `ARRAY['a', 'b']`" if readable or not text else f"write `ARRAY[{quoted(text)}]`",
         )
     return Array(items=tuple(items), typed=True, span=span)
 

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dfc.compiler.ast import Atomic, Compensate, FanOut, Http, Join, Map, Ref, Retry, Text, Timeout, Unordered
+from dfc.compiler.ast import (
+    Atomic,
+    Compensate,
+    FanOut,
+    Http,
+    IfRows,
+    Join,
+    Map,
+    Ref,
+    Retry,
+    Text,
+    Timeout,
+    Unordered,
+)
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.outline import Branch, Fork, Outline, Role
 from dfc.compiler.plan import Returns
@@ -13,6 +26,7 @@ from dfc.compiler.policies import NO_POLICING, Policing
 from dfc.compiler.scope import Scope
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis
+from dfc.compiler.sql.references import Reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +58,14 @@ class Facts:
     def locate(self, unit: int, start: int, end: int) -> Span:
         """Where `start` to `end` of a unit's text stands in the source."""
         return self.text(unit).locate(start, end)
+
+    def with_question_mark(self, unit: int, reference: Reference) -> str:
+        """What to write where the reference may have no value; `df.if_rows` takes a name and nothing else."""
+        written = f"{self.text(unit).value[reference.start : reference.end]}?"
+        around = next(self.outline.around(self.outline.units[unit].branch), None)
+        if around is not None and isinstance(around[1].tree, IfRows) and around[0].role is Role.CONDITION:
+            return f"df.if('${reference.name}.row_count?', ...)"
+        return written
 
     def is_http(self, unit: int) -> bool:
         """Whether the unit sends HTTP requests."""

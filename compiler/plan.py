@@ -68,6 +68,11 @@ def error_source(try_id: str) -> str:
     return f"{try_id}!"
 
 
+def rows_source(key: str) -> str:
+    """What the items of a map go under where a reference wants them as rows; its value is under the key."""
+    return f"{key}*"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duration:
     """An interval as PostgreSQL keeps it. In seconds a month has 30 days, as in `extract(epoch ...)`."""

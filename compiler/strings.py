@@ -234,3 +234,9 @@ def _add_run(value: _Value, run: list[tuple[str, int, int]]) -> None:
         if broken or run[index - 1][2] - run[index - 1][1] > 1:
             value.add("".join(c for c, _, _ in run[first:index]), run[first][1], run[index - 1][2])
             first = index
+
+
+def quoted(value: str) -> str:
+    """A literal with this value, whatever standard_conforming_strings is."""
+    doubled = value.replace("'", "''")
+    return "E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in doubled else f"'{doubled}'"

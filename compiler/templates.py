@@ -21,6 +21,7 @@ from dfc.compiler.ast import Http, Piece, Text
 from dfc.compiler.json_text import Json, JsonArray, JsonFault, JsonObject, quote_json, read_json, write_jsonb
 from dfc.compiler.span import Span
 from dfc.compiler.sql.http_arguments import literal_arguments
+from dfc.compiler.strings import quoted
 from dfc.grammar.lexer import IN_TEXT, reference_of
 
 Known = Callable[[str], bool]
@@ -42,7 +43,7 @@ def request_statement(tree: Http, known: Known) -> Text | None:
     """The statement that computes a request; None where nothing in it refers to anything."""
     headers = _headers(tree)
     arguments = [("url", _url(tree.url, known))]
-    arguments.append(("method", _Fragment(_quoted(tree.method))))
+    arguments.append(("method", _Fragment(quoted(tree.method))))
     if tree.parts is None:
         is_json = _is_json(headers, tree.body)
         arguments.append(("body", _NULL if tree.body is None else _body(tree.body, known, is_json=is_json)))
@@ -183,18 +184,13 @@ def _copied(text: Text, start: int, end: int) -> _Fragment:
     return _Fragment(text.value[start:end], tuple(pieces))
 
 
-def _quoted(value: str) -> str:
-    doubled = value.replace("'", "''")
-    return "E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in doubled else f"'{doubled}'"
-
-
 def _constant(value: str, known: Known) -> list[_Fragment]:
     """A text that is no template as literals; cut where one would refer to something."""
     cuts = [
         found.start() + 1 for found in IN_TEXT.finditer(value) if known(found["escaped"] or found["name"])
     ]
     ends = [*cuts, len(value)]
-    return [_Fragment(_quoted(value[start:end])) for start, end in zip([0, *cuts], ends, strict=True)]
+    return [_Fragment(quoted(value[start:end])) for start, end in zip([0, *cuts], ends, strict=True)]
 
 
 def _json_constant(value: str, known: Known) -> _Fragment:
@@ -411,14 +407,14 @@ def _parts(written: str, known: Known) -> _Fragment:
     parts = read_json(written, _NESTING_MAX)
     elements: list[_Fragment] = []
     for part in parts.items if isinstance(parts, JsonArray) else ():
-        elements.append(_Fragment(_quoted(", " if elements else "[")))
+        elements.append(_Fragment(quoted(", " if elements else "[")))
         if isinstance(part, JsonObject):
             elements += _object(part.pairs, _TEMPLATES_OF_A_PART, known, _data_text, data=_data_bytes)
         else:
             elements += _constant(write_jsonb(part), known)
     if not any(element.computed for element in elements):
         return _json_constant(written, known)
-    elements.append(_Fragment(_quoted("]")))
+    elements.append(_Fragment(quoted("]")))
     return _joined((_concatenated(elements), _Fragment("::pg_catalog.jsonb")))
 
 
@@ -446,7 +442,7 @@ def _object(
         else:
             text = _concatenated(_in_text(runs, write))
             elements += (*_constant(head, known), _called("df._json_text", text))
-    elements.append(_Fragment(_quoted("}" if pairs else "{}")))
+    elements.append(_Fragment(quoted("}" if pairs else "{}")))
     return elements
 
 

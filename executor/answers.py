@@ -11,7 +11,6 @@ from typing import Any, Final
 from dfc.executor.actions import EndItem, RecordDecision, Rider
 from dfc.executor.journal import (
     Begun,
-    Cell,
     Completed,
     Constant,
     Decided,
@@ -32,6 +31,7 @@ from dfc.executor.journal import (
 )
 from dfc.executor.ports import Answer
 from dfc.executor.session import Answered
+from dfc.executor.shapes import read_part
 
 _DECODER: Final = json.JSONDecoder()
 _BLANK: Final = " \t\r\n"
@@ -186,7 +186,7 @@ def _shape(written: str, at: int) -> tuple[Shape, int]:
         case "{":
             value, end = _DECODER.raw_decode(written, at)
             if "value" not in value:
-                return Cell(path=value["path"], column=value["column"]), end
+                return read_part(value), end
             _, at = _DECODER.raw_decode(written, _skip(written, at, "{"))
             at = _skip(written, at, ":")
             _, last = _DECODER.raw_decode(written, at)

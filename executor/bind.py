@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from dfc.compiler.plan import Literal, Parameter, SqlBody, Use, error_source
+from dfc.compiler.plan import Literal, Parameter, SqlBody, Use, error_source, rows_source
 from dfc.executor import spliced
-from dfc.executor.journal import Items, Result, Rows, Value
+from dfc.executor.journal import Batch, Items, Result, Rows, Value
 from dfc.executor.quoting import array_literal, quote_identifier, quote_literal
 from dfc.executor.values import (
     BIGINT,
@@ -28,6 +28,7 @@ from dfc.executor.values import (
     Scalar,
     column_keys,
     elements,
+    missing,
     scalar,
 )
 
@@ -91,25 +92,48 @@ class Bound:
 
 class Mode(Enum):
     """How values get into the statement: as parameters with their types, as text parameters that are cast in
-    the statement (df._rows, df._execute), or as quoted literals."""
+    the statement (df._rows, df._execute), as elements of one array of texts where those are too many, or as
+    quoted literals."""
 
     TYPED = "typed"
     CAST = "cast"
+    ELEMENTS = "elements"
     LITERAL = "literal"
+
+
+CAST_MAX: Final = 100
+"""So many parameters df._rows and df._execute pass on one by one; of more they pass on the array."""
 
 
 def needed_types(body: SqlBody, sources: Mapping[str, Result], mode: Mode) -> set[int]:
     """The OIDs whose names `bind` will ask for."""
     needed: set[int] = set()
     for parameter in body.parameters:
-        source = sources.get(parameter.key)
-        whole = parameter.use is Use.ROWS or parameter.use is Use.JSON
+        source = _source_of(sources, parameter)
+        whole = parameter.use is Use.ROWS or parameter.use is Use.JSON or isinstance(source, Batch)
+        if isinstance(source, Batch):
+            source = source.rows
         if isinstance(source, Rows):
             all_named = mode is not Mode.TYPED or whole
             needed.update([oid for oid in source.types if all_named or oid >= FIRST_USER_OID])
     if mode is not Mode.TYPED and body.parameters:
         needed |= {BOOL, BIGINT, TEXT, NUMERIC, JSONB}
     return needed - WITHOUT_INPUT
+
+
+def types_in(sources: Mapping[str, Result]) -> set[int]:
+    """The OIDs of all columns of what rows there are."""
+    rows = [source.rows if isinstance(source, Batch) else source for source in sources.values()]
+    return {oid for source in rows if isinstance(source, Rows) for oid in source.types}
+
+
+def _source_of(sources: Mapping[str, Result], parameter: Parameter) -> Result | None:
+    """What a reference stands for; of a map its items, where they and not their value are wanted."""
+    key = parameter.key
+    if parameter.use is Use.ERROR:
+        return sources.get(error_source(key))
+    items = None if parameter.use is Use.VALUE else sources.get(rows_source(key))
+    return sources.get(key) if items is None else items
 
 
 def bind(
@@ -119,12 +143,27 @@ def bind(
     type_names: Mapping[int, str],
     mode: Mode = Mode.TYPED,
 ) -> Bound:
+    """Replace the references of `body`, as `_bind` does; where one by one they are too many, as an array."""
+    bound = _bind(step, body, sources, type_names, mode)
+    if mode is Mode.CAST and len(bound.values) > CAST_MAX:
+        return _bind(step, body, sources, type_names, Mode.ELEMENTS)
+    return bound
+
+
+def _bind(
+    step: str,
+    body: SqlBody,
+    sources: Mapping[str, Result],
+    type_names: Mapping[int, str],
+    mode: Mode,
+) -> Bound:
     """Replace the references of `body`.
 
     Args:
         step: the path of the step that refers, for messages.
         sources: results by the `source` of the parameters that want them, and under `error_source(source)`
-            the errors (a Value, null when there is none) for those that want a part of one.
+            the errors (a Value, null when there is none) for those that want a part of one, or where a step
+            has failed and the workflow goes on; under `rows_source(source)` the items of a map.
         type_names: quoted, qualified names of the OIDs of `needed_types`; a type that is not there any more
             is missing, and its values go on as text.
         mode: how values get into the statement.
@@ -137,6 +176,7 @@ def bind(
         return Bound(text=sql, types=(), values=(), pieces=(whole,))
     writer = _Writer(
         asker=Asker(step, sql),
+        sql=sql,
         sources=sources,
         type_names=type_names,
         mode=mode,
@@ -197,6 +237,7 @@ class _Writer:
     """
 
     asker: Asker
+    sql: str
     sources: Mapping[str, Result]
     type_names: Mapping[int, str]
     mode: Mode
@@ -208,7 +249,10 @@ class _Writer:
     def write(self, parameter: Parameter) -> str:
         """The SQL text that stands for a reference in code; adds its parameter to `types` and `values`."""
         if parameter.use is Use.ROWS:
-            written = self._rows(parameter, self.sources.get(parameter.key))
+            source = self._source(parameter)
+            if source is None:
+                missing(self.asker, parameter, self._error(parameter))
+            written = self._rows(parameter, source)
             return written if parameter.aliased else f"{written} AS {quote_identifier(parameter.name)}"
         if parameter.identifier:
             return spliced.name(self.asker, parameter, self._scalar(parameter))
@@ -216,7 +260,7 @@ class _Writer:
 
     def literal(self, literal: Literal, inside: Sequence[Parameter]) -> tuple[int, int, str]:
         """What stands for a literal, and for which run of the statement."""
-        raw = spliced.Raw.of(self.asker.sql, literal)
+        raw = spliced.Raw.of(self.sql, literal)
         if not inside:
             return literal.start, literal.end, raw.without_references()
         if self.constants:
@@ -233,14 +277,19 @@ class _Writer:
 
     def _scalar(self, parameter: Parameter) -> Scalar:
         source = self._source(parameter)
-        if isinstance(source, Items) or parameter.use in (Use.ROWS, Use.JSON):
+        if isinstance(source, Items | Batch) or parameter.use in (Use.ROWS, Use.JSON):
             why = f"PostgreSQL takes only one value here, and step `{parameter.source}` gives many"
-            self.asker.fail(parameter, WRONG_KIND, why)
-        return scalar(self.asker, parameter, source)
+            hint = "Have a step in front of it compute the one value, and refer to that step."
+            self.asker.fail(parameter, WRONG_KIND, why, hint)
+        return scalar(self.asker, parameter, source, self._error(parameter))
 
     def _source(self, parameter: Parameter) -> Result | None:
-        wanted = parameter.key
-        return self.sources.get(error_source(wanted) if parameter.use is Use.ERROR else wanted)
+        return _source_of(self.sources, parameter)
+
+    def _error(self, parameter: Parameter) -> Value | None:
+        """The error of a step that has failed while the workflow goes on."""
+        error = self.sources.get(error_source(parameter.key))
+        return error if isinstance(error, Value) else None
 
     def _text(self, parameter: Parameter) -> str:
         """A reference as a part of a text."""
@@ -253,20 +302,34 @@ class _Writer:
             source = self._source(parameter)
             if isinstance(source, Items):
                 written = self._of_items(parameter, source)
+            elif isinstance(source, Batch):
+                written = self._of_batch(parameter, source)
             elif parameter.use is Use.JSON:
+                if source is None:
+                    missing(self.asker, parameter, self._error(parameter))
                 written = self._array_of_objects(parameter, source)
             else:
-                written = self._typed(scalar(self.asker, parameter, source))
+                written = self._typed(scalar(self.asker, parameter, source, self._error(parameter)))
             self._written[key] = written
         return self._written[key]
 
-    def _array_of_objects(self, parameter: Parameter, source: Rows | Value | None) -> str:
+    def _of_batch(self, parameter: Parameter, source: Batch) -> str:
+        """Rows that are one value, an array of objects."""
+        if parameter.column is not None:
+            why = f"`{parameter.name}` is an array of rows"
+            hint = f"Read the rows with `FROM ${parameter.name}.*`."
+            self.asker.fail(parameter, WRONG_KIND, why, hint)
+        if parameter.use is Use.ROW_COUNT:
+            return self._typed(Scalar(str(source.rows.row_count), BIGINT))
+        return self._array_of_objects(parameter, source.rows)
+
+    def _array_of_objects(self, parameter: Parameter, source: Rows | Value) -> str:
         if isinstance(source, Value):
             elements(self.asker, parameter, source)
             return self._typed(Scalar(source.json, JSONB))
         rows = self._rows(parameter, source)
-        alias, columns = "r", source.columns if source is not None else ()
-        while alias in columns:
+        alias = "r"
+        while alias in source.columns:
             alias += "_"
         return (
             f"(SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb({alias})), '[]'::pg_catalog.jsonb)"
@@ -276,7 +339,8 @@ class _Writer:
     def _of_items(self, parameter: Parameter, source: Items) -> str:
         """The result of a map in one value: how many items, or the array of what they gave."""
         if parameter.column is not None:
-            self.asker.fail(parameter, WRONG_KIND, f"the result of map `{parameter.source}` is an array")
+            why = f"the result of map `{parameter.source}` is an array"
+            self.asker.fail(parameter, WRONG_KIND, why, f"Read its items with `FROM ${parameter.name}.*`.")
         of = "pg_catalog.to_jsonb(m)" if parameter.use is Use.JSON else "m.result"
         what = f"coalesce(pg_catalog.jsonb_agg({of} ORDER BY m.item), '[]'::pg_catalog.jsonb)"
         if parameter.use is Use.ROW_COUNT:
@@ -287,13 +351,12 @@ class _Writer:
         instance, path = (self._typed(Scalar(text, TEXT)) for text in (source.instance, source.path))
         return f"(SELECT item, status, result, error FROM df.map_results({instance}, {path}))"
 
-    def _rows(self, parameter: Parameter, source: Result | None) -> str:
+    def _rows(self, parameter: Parameter, source: Result) -> str:
         match source:
-            case None:
-                why = f"the result of step `{parameter.source}` is not a row set"
-                self.asker.fail(parameter, WRONG_KIND, why)
             case Items():
                 written = self._items(source)
+            case Batch(rows=rows):
+                written = self._rows(parameter, rows)
             case Value():
                 elements(self.asker, parameter, source)
                 array = self._typed(Scalar(source.json, JSONB))
@@ -323,7 +386,12 @@ class _Writer:
             return quote_literal(array_literal(cells)) + "::pg_catalog.text[]"
         self.types.append(TEXT_ARRAY)
         self.values.append(array_literal(cells))
-        return f"${len(self.types)}" + ("::pg_catalog.text[]" if self.mode is Mode.CAST else "")
+        return self._number() + ("" if self.mode is Mode.TYPED else "::pg_catalog.text[]")
+
+    def _number(self) -> str:
+        """What stands for the last parameter."""
+        number = len(self.types)
+        return f"$1[{number}]" if self.mode is Mode.ELEMENTS else f"${number}"
 
     def _typed(self, value: Scalar) -> str:
         if value.oid is None:
@@ -335,8 +403,8 @@ class _Writer:
         gone = value.oid >= FIRST_USER_OID and value.oid not in self.type_names
         self.types.append(TEXT if gone or value.oid in WITHOUT_INPUT else value.oid)
         self.values.append(value.text)
-        number = f"${len(self.types)}"
-        return f"({_cast(number, value.oid, type_name)})" if self.mode is Mode.CAST else number
+        number = self._number()
+        return number if self.mode is Mode.TYPED else f"({_cast(number, value.oid, type_name)})"
 
 
 def _cast(text: str, oid: int, type_name: str) -> str:

@@ -160,7 +160,8 @@ def begin_atomic(action: RunAtomic, sources: Mapping[str, Result]) -> State:
         step = source.removesuffix("!")
         if source == error_source(step) and isinstance(result, Value):
             error = branches.read_error(result.json)
-            outside.values.setdefault(step, Given(NOTHING, Value(json="null"), error))
+            if error is not None:
+                outside.values.setdefault(step, Given(NOTHING, Value(json="null"), error))
     state.root = open_scope(
         state,
         action.block,

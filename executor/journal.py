@@ -39,7 +39,17 @@ class Items:
     path: str
 
 
-Result = Rows | Value | Items
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Several rows of a map's item as one value, the JSON array of its rows; no record holds them.
+
+    It is a result and a shape: the server writes the array, since it knows how to write the types.
+    """
+
+    rows: Rows
+
+
+Result = Rows | Value | Items | Batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +70,15 @@ class Cell:
     column: str | None
 
 
-Shape = str | Constant | Cell | tuple["Shape", ...]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loose:
+    """A cell of a row that no record holds (an item of a map): its text, and the OID of its type."""
+
+    type: int
+    cell: str | None
+
+
+Shape = str | Constant | Cell | Loose | Batch | tuple["Shape", ...]
 """Where a result comes from: the path of a record, one of the above, or the array of several."""
 
 NOTHING = Constant(json="null")

@@ -40,9 +40,9 @@ from dfc.executor.decide import begin_atomic, pending, step
 from dfc.executor.journal import (
     AtomicDone,
     Attempted,
+    Batch,
     CancelRequested,
     Completed,
-    Constant,
     Decided,
     Event,
     ItemEnded,
@@ -70,6 +70,7 @@ from dfc.executor.ports import (
     Transient,
     Unreachable,
 )
+from dfc.executor.shapes import held
 
 Activation = RunSql | RunAtomic | RunItems | StoreItems | SendHttp | EndMap
 Recording = (
@@ -272,12 +273,11 @@ class Performer:
 
     async def _result(self, value: Result | Shape) -> Result:
         match value:
-            case Rows() | Value() | Items():
+            case Rows() | Value() | Items() | Batch():
                 return value
-            case Constant():
-                return Value(json=value.json)
             case _:
-                return await self.insist(lambda: self._store.result_of(self._claim, value))
+                known = held(value)
+                return known or await self.insist(lambda: self._store.result_of(self._claim, value))
 
     async def _run_atomic(self, action: RunAtomic) -> AtomicDone:
         sources = await self._at_hand(action.sources)

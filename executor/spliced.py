@@ -52,7 +52,8 @@ _UNLIMITED: Final = {
 def name(asker: Asker, parameter: Parameter, value: Scalar) -> str:
     """The name that a value is, quoted."""
     if value.text is None:
-        asker.fail(parameter, IS_NULL, "NULL is no name")
+        hint = f"Let step `{parameter.source}` give a name, or run this step only where there is one."
+        asker.fail(parameter, IS_NULL, "NULL is no name", hint)
     if value.oid in _QUOTED:
         return value.text
     try:
@@ -60,7 +61,8 @@ def name(asker: Asker, parameter: Parameter, value: Scalar) -> str:
             return quote_name(value.text)
         return quote_part(value.text)
     except ValueError:
-        asker.fail(parameter, NOT_A_NAME, f"{value.text[:80]!r} is no name of an object")
+        hint = "Give `table` or `schema.table`, each part of at most 63 bytes; `quote_ident` quotes odd ones."
+        asker.fail(parameter, NOT_A_NAME, f"{value.text[:80]!r} is no name of an object", hint)
 
 
 def text_of(value: Scalar) -> str:

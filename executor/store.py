@@ -39,6 +39,7 @@ from dfc.executor.compose import (
 from dfc.executor.connections import conninfo_for
 from dfc.executor.decide import kept_nodes
 from dfc.executor.journal import (
+    Batch,
     Begun,
     Completed,
     Decided,
@@ -444,6 +445,8 @@ def _source(source: Result | Shape) -> tuple[str | None, ...]:
             )
         case Value(json=value):
             return (None, None, None, None, None, value)
+        case Batch(rows=rows):
+            return _source(rows)
         case Items(path=path):
             return (shape_json(path), None, None, None, None, None)
         case _:

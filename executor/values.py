@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Final, NamedTuple, NoReturn, cast
 
 from dfc.compiler.plan import Parameter, Use
@@ -35,16 +36,22 @@ NULL: Final = Scalar(None, None)
 
 
 class Asker(NamedTuple):
-    """Who refers: the path of the step, and its statement."""
+    """Who refers: the path of the step, and its statement; None where a reference stands alone."""
 
     step: str
-    sql: str
+    sql: str | None = None
 
-    def fail(self, parameter: Parameter, sqlstate: str, why: str) -> NoReturn:
-        """The step fails because of a reference."""
-        written = self.sql[parameter.start : parameter.end].replace("?", "")
-        hint = None
-        if sqlstate in (NO_ROWS, IS_NULL) and not parameter.optional:
+    def written(self, parameter: Parameter) -> str:
+        """The reference as it is written, without a question mark."""
+        if self.sql is not None:
+            return self.sql[parameter.start : parameter.end].replace("?", "")
+        part = ".row_count" if parameter.use is Use.ROW_COUNT else ""
+        return f"${parameter.name}" + (f".{parameter.column}" if parameter.column else part)
+
+    def fail(self, parameter: Parameter, sqlstate: str, why: str, hint: str | None = None) -> NoReturn:
+        """The step fails because of a reference. `hint` stands for the one that its SQLSTATE has."""
+        written = self.written(parameter)
+        if hint is None and sqlstate in (NO_ROWS, IS_NULL) and not parameter.optional:
             hint = f"Write `{written}?` where NULL is a valid value."
         raise StepFailed(
             StepError(
@@ -52,24 +59,37 @@ class Asker(NamedTuple):
                 message=f"step `{self.step}` needs `{written}`, but {why}",
                 sqlstate=sqlstate,
                 hint=hint,
-                position=parameter.start,
+                position=None if self.sql is None else parameter.start,
             )
         )
 
 
-def scalar(asker: Asker, parameter: Parameter, source: Rows | Value | None) -> Scalar:
-    """The one value that a reference wants; None: the source has not run."""
+def scalar(
+    asker: Asker, parameter: Parameter, source: Rows | Value | None, error: Value | None = None
+) -> Scalar:
+    """The one value that a reference wants; None: the source has not run, or has failed with `error`."""
     if parameter.use is Use.ERROR:
         return _error(parameter, source)
     if source is None:
         if not parameter.optional:
-            asker.fail(parameter, NO_ROWS, f"step `{parameter.source}` has not run")
+            missing(asker, parameter, error)
         return NULL
     if isinstance(source, Value):
         return _json(asker, parameter, source)
     if parameter.use is Use.ROW_COUNT:
         return Scalar(str(source.row_count), BIGINT)
     return _cell(asker, parameter, source)
+
+
+def missing(asker: Asker, parameter: Parameter, error: Value | None) -> NoReturn:
+    """The step fails because what it refers to has not run, or has failed and the workflow goes on."""
+    message = _error(parameter, error, "message").text
+    if message is None:
+        asker.fail(parameter, NO_ROWS, f"step `{parameter.source}` has not run")
+    hint = (
+        f"Write `${parameter.name}?` for NULL in this case; `${parameter.name}.error.message` is its error."
+    )
+    asker.fail(parameter, NO_ROWS, f"step `{parameter.source}` has failed: {message}", hint)
 
 
 def column_keys(columns: Sequence[str]) -> tuple[str, ...]:
@@ -88,14 +108,17 @@ def _cell(asker: Asker, parameter: Parameter, source: Rows) -> Scalar:
     if not source.columns:
         if parameter.column is None:
             return Scalar(str(source.row_count), BIGINT)
-        asker.fail(parameter, NO_COLUMN, f"step `{parameter.source}` returns no columns")
+        hint = (
+            f"Write `${parameter.name}.row_count`, or let step `{parameter.source}` return rows (RETURNING)."
+        )
+        asker.fail(parameter, NO_COLUMN, f"step `{parameter.source}` returns no columns", hint)
     index = 0
     if parameter.column is not None:
         keys = column_keys(source.columns)
         if parameter.column not in keys:
             names = ", ".join(f"`{key}`" for key in keys)
             why = f"step `{parameter.source}` has no column `{parameter.column}`; its columns are {names}"
-            asker.fail(parameter, NO_COLUMN, why)
+            asker.fail(parameter, NO_COLUMN, why, _did_you_mean(parameter, keys))
         index = keys.index(parameter.column)
     if not source.cells:
         if not parameter.optional:
@@ -121,22 +144,31 @@ def _json(asker: Asker, parameter: Parameter, source: Value) -> Scalar:
         return NULL
     if not isinstance(value, dict):
         why = f"the result of step `{parameter.source}` is not an object with a field `{parameter.column}`"
-        asker.fail(parameter, WRONG_KIND, why)
+        hint = f"Write `${parameter.name}` for all of it, and take it apart in SQL."
+        asker.fail(parameter, WRONG_KIND, why, hint)
     fields = cast(dict[str, object], value)
     if parameter.column not in fields:
         if parameter.optional:
             return NULL
         names = ", ".join(f"`{name}`" for name in fields)
         why = f"the result of step `{parameter.source}` has no field `{parameter.column}`; it has {names}"
-        asker.fail(parameter, NO_COLUMN, why)
+        asker.fail(parameter, NO_COLUMN, why, _did_you_mean(parameter, list(fields)))
     return _field(asker, parameter, fields[parameter.column])
+
+
+def _did_you_mean(parameter: Parameter, names: Sequence[str]) -> str:
+    assert parameter.column is not None
+    near = get_close_matches(parameter.column, names, n=1)
+    return f"Did you mean `${parameter.name}.{near[0]}`?" if near else "Write one of those that there are."
 
 
 def elements(asker: Asker, parameter: Parameter, source: Value) -> list[object]:
     """The elements of a JSON array, where a row set is wanted."""
     value = _read(asker, parameter, source)
     if not isinstance(value, list):
-        asker.fail(parameter, WRONG_KIND, f"the result of step `{parameter.source}` is not a row set")
+        why = f"the result of step `{parameter.source}` is not a row set"
+        hint = f"Rows are what a query or a JSON array gives; write `${parameter.name}` for the value."
+        asker.fail(parameter, WRONG_KIND, why, hint)
     return cast(list[object], value)
 
 
@@ -144,7 +176,8 @@ def _read(asker: Asker, parameter: Parameter, source: Value) -> object:
     try:
         return read_json(source.json)
     except ValueError as error:
-        asker.fail(parameter, NOT_TEXT, f"the result of step `{parameter.source}` cannot be read: {error}")
+        why = f"the result of step `{parameter.source}` cannot be read: {error}"
+        asker.fail(parameter, NOT_TEXT, why, f"Write `${parameter.name}`, and take it apart in SQL.")
 
 
 def _field(asker: Asker, parameter: Parameter, found: object) -> Scalar:
@@ -158,7 +191,8 @@ def _field(asker: Asker, parameter: Parameter, found: object) -> Scalar:
         case str():
             if "\0" in found or any("\ud800" <= character <= "\udfff" for character in found):
                 why = f"`{parameter.column}` of step `{parameter.source}` holds what PostgreSQL cannot store"
-                asker.fail(parameter, NOT_TEXT, why)
+                hint = f"Write `${parameter.name}` for the whole value, in which such characters are escapes."
+                asker.fail(parameter, NOT_TEXT, why, hint)
             return Scalar(found, TEXT)
         case _:
             return Scalar(write_json(found), JSONB)
@@ -171,12 +205,12 @@ def _null(asker: Asker, parameter: Parameter) -> Scalar:
     return NULL
 
 
-def _error(parameter: Parameter, source: Rows | Value | None) -> Scalar:
+def _error(parameter: Parameter, source: Rows | Value | None, name: str | None = None) -> Scalar:
     """A part of a step's error, NULL when it has not failed."""
     value = read_json(source.json) if isinstance(source, Value) else None
     if not isinstance(value, dict):
         return Scalar(None, TEXT)
-    name = (parameter.column or "message").removeprefix("error.")
+    name = name or (parameter.column or "message").removeprefix("error.")
     found = cast(dict[str, object], value).get(name)
     if found is None or isinstance(found, str):
         return Scalar(found, TEXT)

@@ -7,13 +7,16 @@ import pytest
 from dfc.executor.actions import Finish, RecordBeginning, StartTimer
 from dfc.executor.journal import (
     NOTHING,
+    Batch,
     Begun,
     Cell,
     Completed,
     Constant,
     Decided,
+    Loose,
     Positioned,
     Retrying,
+    Rows,
     Shape,
     Timed,
 )
@@ -156,6 +159,8 @@ async def check_position_takes_the_place_of_the_one_before(make: MakeBench) -> N
             "b": Constant(json='{"x": 1.50, "y": [1e400, "]}\\\\u0000"]}'),
             "c": Cell(path="l[1]/a", column=None),
             "d": ("l[1]/a", (NOTHING, Cell(path="l[1]/a", column="answer"), ())),
+            "e": (Loose(type=25, cell='t\u00e9"x'), Loose(type=16, cell=None)),
+            "f": Batch(rows=Rows(columns=("n", "n"), types=(23, 25), cells=("1", None), row_count=1)),
         }
         forget = ("l[1]/b", "l[1]/c", "l[1]/r/decision", "l[1]/t/timer", "l[1]/inner/round", "l[1]/none")
         for _ in range(2):
@@ -199,6 +204,7 @@ async def check_results_of_shapes(make: MakeBench) -> None:
         assert await value(NOTHING) is None
         assert await value(Cell(path="l[2]/b", column="answer")) == 2
         assert await value(Cell(path="l[2]/b", column=None)) == 2
+        assert await value(Loose(type=23, cell="7")) == 7
         assert await value(()) == []
         assert await value(("a", ("l[2]/b", (), NOTHING), Cell(path="a", column=None))) == [
             shown(1),

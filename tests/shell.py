@@ -35,6 +35,7 @@ from dfc.executor.decide import State, begin, begin_atomic, pending, step, view
 from dfc.executor.journal import (
     AtomicDone,
     Attempted,
+    Batch,
     Begun,
     CancelRequested,
     Completed,
@@ -315,7 +316,7 @@ class Shell:
 
     def result(self, shape: Result | Shape) -> Result:
         match shape:
-            case Rows() | Value() | Items():
+            case Rows() | Value() | Items() | Batch():
                 return shape
             case Constant(json=text):
                 return Value(json=text)

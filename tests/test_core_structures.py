@@ -224,6 +224,7 @@ def test_a_round_without_a_step_ends_a_loop_that_would_never_end() -> None:
     shell = run(plan(sql("s"), loop(chain(never), None, "s")), {"s": FALSE})
     assert shell.finish is not None and shell.finish.error is not None
     assert shell.finish.error.sqlstate == "DF519"
+    assert shell.finish.error.hint is not None
 
 
 @pytest.mark.parametrize("seed", SEEDS)

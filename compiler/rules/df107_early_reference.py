@@ -8,7 +8,7 @@ from dfc.compiler.ast import If, IfRows, Loop, Map, Race
 from dfc.compiler.diagnostics import Diagnostic, Note, error
 from dfc.compiler.facts import Facts
 from dfc.compiler.links import Loose, Why
-from dfc.compiler.outline import Name, Role
+from dfc.compiler.outline import Name
 
 
 def early_reference(facts: Facts) -> Iterator[Diagnostic]:
@@ -87,9 +87,5 @@ def _reason(facts: Facts, loose: Loose, named: Name) -> str:
 
 
 def _help(facts: Facts, loose: Loose) -> str:
-    text = facts.text(loose.unit)
-    written = f"{text.value[loose.reference.start : loose.reference.end]}?"
-    around = next(facts.outline.around(facts.outline.units[loose.unit].branch), None)
-    if around is not None and isinstance(around[1].tree, IfRows) and around[0].role is Role.CONDITION:
-        written = f"df.if('{written}', ...)"
+    written = facts.with_question_mark(loose.unit, loose.reference)
     return f"write `{written}`, which is NULL where it has not run"

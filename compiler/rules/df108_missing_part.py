@@ -153,11 +153,13 @@ def _count(reference: Reference, asks_for_items: bool) -> Fault:
 
 def _response(facts: Facts, reference: Reference, giver: int) -> Fault:
     name = reference.name
-    if reference.use is not Use.VALUE:
-        return (f"`{name}` is an HTTP response, not rows", f"write `${name}` or `${name}.body`")
     analysis = facts.analyses.get(giver)
     if analysis is not None and analysis.http is not None and analysis.http.many:
-        return _array(reference, "HTTP responses")
+        message, _ = _array(reference, "HTTP responses") or ("", "")
+        help = f"write `FROM jsonb_array_elements(${name}) AS response`: one response for each row"
+        return (message, help) if message else None
+    if reference.use is not Use.VALUE:
+        return (f"`{name}` is an HTTP response, not rows", f"write `${name}` or `${name}.body`")
     return _field(reference, "an HTTP response", RESPONSE_FIELDS)
 
 

@@ -26,5 +26,5 @@ def failing_reference(facts: Facts) -> Iterator[Diagnostic]:
                 facts.locate(unit, reference.start, reference.end),
                 label="the step goes on after an error",
                 notes=(Note(message="it is this", span=facts.outline.units[source.unit].tree.span),),
-                help=f"write `{written}?`, which is NULL then",
+                help=f"write `{facts.with_question_mark(unit, reference)}`, which is NULL then",
             )

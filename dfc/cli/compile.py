@@ -11,6 +11,7 @@ from dfc.cli.compiling import compile_path, pick
 from dfc.cli.copying import client_copy
 from dfc.cli.errors import CliError
 from dfc.cli.sources import Compiled, Server, Workflow
+from dfc.compiler.strings import quoted
 
 
 @click.command("compile")
@@ -65,14 +66,6 @@ def script(compilation: Compiled, only: tuple[Workflow, ...] | None) -> str:
             lines.append(statement.text.strip().rstrip(";") + "\n;\n")
             continue
         plan = json.dumps(submission(statement), ensure_ascii=False, separators=(",", ":"))
-        label = "" if statement.label is None else f", {literal(statement.label)}"
-        lines.append(f"SELECT df.start({literal(plan)}::jsonb{label});\n")
+        label = "" if statement.label is None else f", {quoted(statement.label)}"
+        lines.append(f"SELECT df.start({quoted(plan)}::jsonb{label});\n")
     return "".join(lines)
-
-
-def literal(text: str) -> str:
-    """A string as a literal that means the same whatever standard_conforming_strings is."""
-    doubled = text.replace("'", "''")
-    if "\\" not in doubled:
-        return f"'{doubled}'"
-    return "E'" + doubled.replace("\\", "\\\\") + "'"

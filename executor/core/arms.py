@@ -344,5 +344,6 @@ def close_timeout(state: State, task: Task, scope: Scope) -> None:
         return
     seconds = f"{node.duration.seconds:g}"
     message = f"`{node.id}` has not come to its end within {seconds} seconds"
-    error = StepError(step=node.id, message=message, sqlstate=retry.TIMEOUT)
+    hint = "Give `df.timeout` more time, or an `else` part that runs when the time is over."
+    error = StepError(step=node.id, message=message, sqlstate=retry.TIMEOUT, hint=hint)
     settle(state, task, TaskState.FAILED, error=marked(error, scope))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import assert_never
 
 from dfc.compiler.plan import (
@@ -14,9 +15,7 @@ from dfc.compiler.plan import (
     Parameter,
     SqlBody,
     SqlNode,
-    Use,
     ValueNode,
-    error_source,
     every_node,
 )
 from dfc.executor.actions import (
@@ -42,8 +41,8 @@ from dfc.executor.actions import (
 from dfc.executor.core import arms, ending, maps
 from dfc.executor.core.activations import policy_of, request_of
 from dfc.executor.core.tree import CorruptJournal, Given, Job, Kind, Scope, State
-from dfc.executor.core.values import error_json, look_up, sources_of, wanted
-from dfc.executor.journal import NOTHING, Result, Shape, Value
+from dfc.executor.core.values import look_up, sources_of
+from dfc.executor.journal import NOTHING, Result, Shape
 from dfc.executor.secret_text import names_in
 from dfc.executor.states import JobState
 
@@ -127,7 +126,7 @@ def _statement(state: State, job: Job) -> RunSql:
     return RunSql(
         path=job.path,
         body=body,
-        sources=sources_of(state, scope, body),
+        sources=sources_of(state, scope, body.parameters),
         rider=rider,
         keep=keep,
         policy=policy_of(node),
@@ -173,21 +172,11 @@ def _response(state: State, job: Job) -> SendHttp:
 def _atomic(state: State, job: Job) -> RunAtomic:
     node, scope = job.task.node, job.task.scope
     assert isinstance(node, AtomicNode)
-    sources: dict[str, Result | Shape] = {}
-    for body in _bodies(node.body):
-        sources.update(sources_of(state, scope, body))
-    for parameter in _lone(node.body):
-        given = look_up(state, scope, parameter)
-        if parameter.use is Use.ERROR:
-            error = None if given is None else given.error
-            sources[error_source(parameter.key)] = Value(json="null" if error is None else error_json(error))
-        elif given is not None and given.error is None:
-            sources[parameter.key] = wanted(parameter, given)
     return RunAtomic(
         path=job.path,
         frame=scope.frame,
         block=node.body,
-        sources=sources,
+        sources=sources_of(state, scope, _parameters(node.body)),
         policy=node.policy,
         attempt=job.attempts + 1,
     )
@@ -198,12 +187,13 @@ def statements_of(block: Block, frame: str) -> list[str]:
     return [frame + node.id for node in every_node(block.nodes) if isinstance(node, SqlNode)]
 
 
-def _bodies(block: Block) -> list[SqlBody]:
-    return [node.body for node in every_node(block.nodes) if isinstance(node, SqlNode)]
-
-
-def _lone(block: Block) -> list[Parameter]:
-    return [node.parameter for node in every_node(block.nodes) if isinstance(node, ValueNode)]
+def _parameters(block: Block) -> Iterator[Parameter]:
+    """The references of all statements and values of a block."""
+    for node in every_node(block.nodes):
+        if isinstance(node, SqlNode):
+            yield from node.body.parameters
+        elif isinstance(node, ValueNode):
+            yield node.parameter
 
 
 def _items(state: State, job: Job) -> RunItems | StoreItems:
@@ -213,7 +203,7 @@ def _items(state: State, job: Job) -> RunItems | StoreItems:
         return RunItems(
             path=job.path,
             body=node.items,
-            sources=sources_of(state, scope, node.items),
+            sources=sources_of(state, scope, node.items.parameters),
             batch_size=node.batch_size,
             attempt=job.attempts + 1,
         )

@@ -39,7 +39,8 @@ from dfc.executor.core.tree import (
     take_over,
 )
 from dfc.executor.core.truth import truth, truth_of
-from dfc.executor.core.values import Unreadable, error_json, look_up, needs_result, value_of
+from dfc.executor.core.values import error_json, lone_value, look_up, value_of
+from dfc.executor.failures import StepFailed
 from dfc.executor.journal import NOTHING, AtomicDone, Constant, Result, StepError, Value
 from dfc.executor.states import TaskState
 
@@ -49,19 +50,24 @@ from dfc.executor.states import TaskState
 def begin_value(state: State, task: Task) -> None:
     """Take the value; bring it back first where it is not at hand."""
     assert isinstance(task.node, ValueNode)
+    try:
+        value = lone_value(state, task.scope, task.node)
+    except StepFailed as problem:
+        settle(state, task, TaskState.FAILED, error=problem.error)
+        return
+    if value is not None:
+        settle(state, task, TaskState.COMPLETED, value)
+        return
     given = look_up(state, task.scope, task.node.parameter)
-    wanted = task.node.id in state.kept or (given is not None and isinstance(given.shape, str))
-    if given is not None and needs_result(given) and wanted:
-        read(state, task, given)
-    else:
-        _take(state, task, given)
+    assert given is not None
+    read(state, task, given)
 
 
-def _take(state: State, task: Task, given: Given | None) -> None:
+def _take(state: State, task: Task, given: Given) -> None:
     assert isinstance(task.node, ValueNode)
     try:
-        settle(state, task, TaskState.COMPLETED, value_of(task.node.id, task.node.parameter, given))
-    except Unreadable as problem:
+        settle(state, task, TaskState.COMPLETED, value_of(task.node, given))
+    except StepFailed as problem:
         settle(state, task, TaskState.FAILED, error=problem.error)
 
 
@@ -79,7 +85,7 @@ def was_read(state: State, job: Job, result: Result) -> None:
     task = job.task
     drop_job(state, job)
     if isinstance(task.node, ValueNode):
-        _take(state, task, given)
+        _take(state, task, replace(given, result=result))
     elif isinstance(task.node, IfNode):
         choose(state, task, truth(result))
 

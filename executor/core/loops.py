@@ -35,23 +35,28 @@ from dfc.executor.core.tree import (
 from dfc.executor.core.truth import truth_of
 from dfc.executor.core.unwinding import unwind
 from dfc.executor.journal import (
+    Batch,
     Cell,
     Completed,
     Constant,
     Decided,
+    Loose,
     Positioned,
     Shape,
     StepError,
-    Value,
 )
 from dfc.executor.quoting import read_json
-from dfc.executor.shapes import read_shape, shape_json
+from dfc.executor.shapes import held, read_shape, shape_json
 from dfc.executor.states import JobState, TaskState
 
 FOLDED_ROUNDS = 8
 """After so many rounds their records are forgotten, in one go."""
 
 EMPTY_ROUND = "DF519"
+EMPTY_ROUND_HINT = (
+    "Let a step of the body run in every round (a query that reads what the loop waits for), give the loop a "
+    "condition, or leave it with `df.break`."
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -97,7 +102,7 @@ def begin_loop(state: State, task: Task) -> None:
 
 def _carried(state: State, shape: Shape) -> Given:
     record = state.records.get(shape) if isinstance(shape, str) else None
-    return Given(shape, record.result if isinstance(record, Completed) else None)
+    return Given(shape, record.result if isinstance(record, Completed) else held(shape))
 
 
 def paths_in(shape: Shape) -> list[str]:
@@ -113,7 +118,7 @@ def paths_in(shape: Shape) -> list[str]:
                 found.append(path)
             case tuple():
                 todo.extend(part)
-            case Constant():
+            case Constant() | Loose() | Batch():
                 pass
     return found
 
@@ -207,7 +212,7 @@ def _next_round(state: State, task: Task, work: Rounds) -> None:
     assert body is not None
     if not body.records:
         message = f"loop `{task.node.id}` has had a round without any step, and would repeat it for ever"
-        error = StepError(step=task.node.id, message=message, sqlstate=EMPTY_ROUND)
+        error = StepError(step=task.node.id, message=message, sqlstate=EMPTY_ROUND, hint=EMPTY_ROUND_HINT)
         _end(state, task, work)
         settle(state, task, TaskState.FAILED, error=error)
         return
@@ -271,8 +276,7 @@ def _leave(state: State, task: Task, work: Rounds) -> None:
     decided = cast(dict[str, object], read_json(work.broken.value))
     value = read_shape(decided["value"])
     _end_round(state, task, work, work.body)
-    result = Value(json=value.json) if isinstance(value, Constant) else None
-    _finish(state, task, work, Given(value, result))
+    _finish(state, task, work, Given(value, held(value)))
 
 
 def _finish(state: State, task: Task, work: Rounds, given: Given | None) -> None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final, assert_never, cast
 
 from dfc.executor.core.tree import Given
-from dfc.executor.journal import Constant, Items, Result, Rows, Shape, Value
+from dfc.executor.journal import Batch, Constant, Items, Loose, Result, Rows, Shape, Value
 
 _BOOL: Final = 16
 _NUMBERS: Final = frozenset({20, 21, 23, 26, 700, 701, 790, 1700})
@@ -34,6 +34,8 @@ def truth(result: Result) -> bool:
             return _json(_read(result.json))
         case Items():
             raise AssertionError("of a map its value counts")
+        case Batch(rows=rows):
+            return rows.row_count > 0
         case _:
             assert_never(result)
 
@@ -52,6 +54,10 @@ def truth_of_shape(shape: Shape) -> bool | None:
             return _json(_read(shape.json))
         case tuple():
             return bool(shape)
+        case Loose(type=type, cell=cell):
+            return _cell(cell, type)
+        case Batch():
+            return truth(shape)
         case _:
             return None
 

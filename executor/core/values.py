@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, assert_never, cast
+from typing import assert_never
 
-from dfc.compiler.plan import INPUT, MapNode, Parameter, SqlBody, Use, error_source
+from dfc.compiler.plan import INPUT, MapNode, Parameter, Use, ValueNode, error_source, rows_source
 from dfc.executor.actions import Sources
 from dfc.executor.core.tree import Given, Scope, State
 from dfc.executor.journal import (
     NOTHING,
+    Batch,
     Cell,
     Constant,
     Items,
+    Loose,
     Result,
     Rows,
     Shape,
     StepError,
     Value,
 )
-from dfc.executor.quoting import read_json, write_json
-from dfc.executor.values import IS_NULL, NO_COLUMN, NO_ROWS, WRONG_KIND, column_keys
-
-
-class Unreadable(Exception):
-    """A reference that has to have a value has none; `error` says why."""
-
-    def __init__(self, error: StepError) -> None:
-        super().__init__(error.message)
-        self.error = error
+from dfc.executor.quoting import write_json
+from dfc.executor.values import TEXT, Asker, Scalar, column_keys, scalar
 
 
 def look_up(state: State, scope: Scope, parameter: Parameter) -> Given | None:
@@ -63,29 +58,48 @@ def _is_newer(given: Given, other: Given) -> bool:
     return loop == other_loop and place > other_place
 
 
-def sources_of(state: State, scope: Scope, body: SqlBody) -> Sources:
-    """What the references of a statement stand for, by source: results, or where they are."""
+def sources_of(state: State, scope: Scope, parameters: Iterable[Parameter]) -> Sources:
+    """What references stand for, by source: results, or where they are.
+
+    What wants the items of a map as rows has them under `rows_source`, beside the map's value.
+    """
     found: dict[str, Result | Shape] = {}
-    for parameter in body.parameters:
-        given = look_up(state, scope, parameter)
+    for parameter in parameters:
         if parameter.use is Use.ERROR:
-            key = error_source(parameter.key)
-            outside = look_up(state, scope, replace(parameter, source=key, otherwise=()))
-            if outside is not None and outside.result is not None:
-                found[key] = outside.result
-            else:
-                error = None if given is None else given.error
-                found[key] = Value(json="null" if error is None else error_json(error))
-        elif given is not None and given.error is None and not isinstance(found.get(parameter.key), Items):
-            found[parameter.key] = wanted(parameter, given)
+            found[error_source(parameter.key)] = error_of(state, scope, parameter)
+            continue
+        given = _items_of(state, scope, parameter)
+        if given is not None and given.result is not None:
+            found[rows_source(parameter.key)] = given.result
+            continue
+        given = look_up(state, scope, parameter)
+        if given is None:
+            continue
+        if given.error is not None:
+            found[error_source(parameter.key)] = Value(json=error_json(given.error))
+        elif isinstance(given.result, Items) or given.result is None:
+            found[parameter.key] = given.shape
+        else:
+            found[parameter.key] = given.result
     return found
 
 
-def wanted(parameter: Parameter, given: Given) -> Result | Shape:
-    """Of a map the items where a reference wants them as rows; the other ones make do with them."""
-    if isinstance(given.result, Items) and parameter.use not in (Use.ROWS, Use.JSON):
-        return given.shape
-    return given.shape if given.result is None else given.result
+def _items_of(state: State, scope: Scope, parameter: Parameter) -> Given | None:
+    """The items of a map, where a reference wants them and not their value."""
+    if parameter.use is Use.VALUE:
+        return None
+    outside = replace(parameter, source=rows_source(parameter.key), otherwise=())
+    given = look_up(state, scope, outside) or look_up(state, scope, parameter)
+    return given if given is not None and isinstance(given.result, Items) else None
+
+
+def error_of(state: State, scope: Scope, parameter: Parameter) -> Value:
+    """The error of a step that may fail, null where it has not."""
+    outside = look_up(state, scope, replace(parameter, source=error_source(parameter.key), otherwise=()))
+    if outside is not None and isinstance(outside.result, Value):
+        return outside.result
+    given = look_up(state, scope, parameter)
+    return Value(json="null" if given is None or given.error is None else error_json(given.error))
 
 
 def map_given(state: State, path: str, node: MapNode) -> Given:
@@ -106,102 +120,65 @@ def error_json(error: StepError) -> str:
     return json.dumps(fields, ensure_ascii=False)
 
 
-def value_of(step: str, parameter: Parameter, given: Given | None) -> Given:
-    """The value of a reference that stands alone. Its result must be at hand. Raises Unreadable."""
+def lone_value(state: State, scope: Scope, node: ValueNode) -> Given | None:
+    """What a reference that stands alone gives; None where its result has to be brought back first.
+
+    Raises StepFailed where it has to have a value and has none.
+    """
+    parameter = node.parameter
+    asker = Asker(node.id)
     if parameter.use is Use.ERROR:
-        error = None if given is None else given.error
-        text = "null" if error is None else error_json(error)
-        return _field(step, parameter, text, (parameter.column or "").removeprefix("error."))
+        return _of_scalar(NOTHING, parameter, scalar(asker, parameter, error_of(state, scope, parameter)))
+    given = look_up(state, scope, parameter)
+    whole = parameter.column is None and parameter.use in (Use.VALUE, Use.JSON)
     if given is None or given.error is not None:
-        if parameter.optional:
-            return Given(NOTHING, Value(json="null"))
-        raise _missing(step, parameter, NO_ROWS, f"step `{parameter.source}` has no result")
-    result = given.result
+        error = None if given is None or given.error is None else Value(json=error_json(given.error))
+        return _of_scalar(NOTHING, parameter, scalar(asker, parameter, None, error))
+    if isinstance(given.result, Items) and not whole:
+        return None
+    if given.result is None and (node.id in state.kept or isinstance(given.shape, str) or not whole):
+        return None
+    return value_of(node, given)
+
+
+def value_of(node: ValueNode, given: Given) -> Given:
+    """The value of a reference that stands alone, whose result is at hand or not needed.
+
+    Raises StepFailed where it has to have a value and has none.
+    """
+    parameter, result, shape = node.parameter, given.result, given.shape
     match result:
-        case None | Items():
-            return Given(given.shape, result)
-        case Rows() if parameter.use is Use.ROW_COUNT or not result.columns:
-            return _constant(str(result.row_count))
-        case Rows() if parameter.use is Use.VALUE:
-            return _cell(step, parameter, given.shape, result)
-        case Value() if parameter.use is Use.VALUE and parameter.column is not None:
-            return _field(step, parameter, result.json, parameter.column)
-        case Value() if parameter.use is Use.ROW_COUNT:
-            raise _missing(
-                step, parameter, WRONG_KIND, f"the result of step `{parameter.source}` has no rows"
-            )
-        case Value() if result.json == "null" and not parameter.optional:
-            raise _missing(step, parameter, IS_NULL, f"the result of step `{parameter.source}` is null")
+        case None | Items() | Batch():
+            return Given(shape if shape != NOTHING or result is None else _shape_of(result), result)
+        case Rows() if parameter.use is Use.JSON:
+            batch = Batch(rows=result)
+            return Given(batch, batch)
+        case Value() if parameter.column is None and parameter.use is not Use.ROW_COUNT:
+            scalar(Asker(node.id), parameter, result)
+            return Given(shape if shape != NOTHING else Constant(json=result.json), result)
         case Rows() | Value():
-            return Given(given.shape if given.shape != NOTHING else _shape(result), result)
+            return _of_scalar(shape, parameter, scalar(Asker(node.id), parameter, result), result)
         case _:
             assert_never(result)
 
 
-def needs_result(given: Given | None) -> bool:
-    """Whether a value that is not at hand has to be brought back before it can be looked at."""
-    return given is not None and given.error is None and given.result is None
+def _shape_of(result: Items | Batch) -> Shape:
+    return result.path if isinstance(result, Items) else result
 
 
-def _shape(result: Rows | Value) -> Shape:
-    """A shape for a value that no record holds (the input, the row of an item)."""
-    return Constant(json=result.json) if isinstance(result, Value) else NOTHING
-
-
-def _constant(text: str) -> Given:
-    return Given(Constant(json=text), Value(json=text))
-
-
-def _cell(step: str, parameter: Parameter, shape: Shape, rows: Rows) -> Given:
-    index = 0
-    if parameter.column is not None:
-        keys = column_keys(rows.columns)
-        if parameter.column not in keys:
-            names = ", ".join(f"`{key}`" for key in keys)
-            why = f"step `{parameter.source}` has no column `{parameter.column}`; its columns are {names}"
-            raise _missing(step, parameter, NO_COLUMN, why)
-        index = keys.index(parameter.column)
-    if not rows.cells or rows.cells[index] is None:
-        if parameter.optional:
-            return Given(NOTHING, Value(json="null"))
-        if not rows.cells:
-            why = f"step `{parameter.source}` has returned no rows"
-            raise _missing(step, parameter, NO_ROWS, why)
-        why = f"`{column_keys(rows.columns)[index]}` of the first row of step `{parameter.source}` is NULL"
-        raise _missing(step, parameter, IS_NULL, why)
-    one = Rows(
-        columns=(rows.columns[index],), types=(rows.types[index],), cells=(rows.cells[index],), row_count=1
-    )
-    if isinstance(shape, str):
-        return Given(Cell(path=shape, column=column_keys(rows.columns)[index]), one)
-    return Given(Constant(json=json.dumps(rows.cells[index], ensure_ascii=False)), one)
-
-
-def _field(step: str, parameter: Parameter, text: str, name: str) -> Given:
-    value: Any = read_json(text)
-    if not isinstance(value, dict):
-        if value is None and (parameter.optional or parameter.use is Use.ERROR):
-            return Given(NOTHING, Value(json="null"))
-        why = f"the result of step `{parameter.source}` is not an object with a field `{name}`"
-        raise _missing(step, parameter, WRONG_KIND, why)
-    fields = cast(dict[str, Any], value)
-    found = fields.get(name)
-    if found is None:
-        if parameter.optional or parameter.use is Use.ERROR:
-            return Given(NOTHING, Value(json="null"))
-        if name in fields:
-            raise _missing(step, parameter, IS_NULL, f"`{name}` of step `{parameter.source}` is null")
-        names = ", ".join(f"`{field}`" for field in fields)
-        why = f"the result of step `{parameter.source}` has no field `{name}`; it has {names}"
-        raise _missing(step, parameter, NO_COLUMN, why)
-    return _constant(write_json(found))
-
-
-def _missing(step: str, parameter: Parameter, sqlstate: str, why: str) -> Unreadable:
-    written = f"${parameter.name}" + (f".{parameter.column}" if parameter.column else "")
-    hint = f"Write `{written}?` where NULL is a valid value." if sqlstate in (NO_ROWS, IS_NULL) else None
-    return Unreadable(
-        StepError(
-            step=step, message=f"step `{step}` needs `{written}`, but {why}", sqlstate=sqlstate, hint=hint
+def _of_scalar(shape: Shape, parameter: Parameter, value: Scalar, source: Result | None = None) -> Given:
+    """One value as a result: a cell keeps its type, anything else is JSON."""
+    if value.text is None:
+        return Given(NOTHING, Value(json="null"))
+    if isinstance(source, Rows) and source.columns and parameter.use is not Use.ROW_COUNT:
+        assert value.oid is not None
+        keys = column_keys(source.columns)
+        name = parameter.column or keys[0]
+        one = Rows(
+            columns=(source.columns[keys.index(name)],), types=(value.oid,), cells=(value.text,), row_count=1
         )
-    )
+        if isinstance(shape, str):
+            return Given(Cell(path=shape, column=name), one)
+        return Given(Loose(type=value.oid, cell=value.text), one)
+    text = write_json(value.text) if value.oid == TEXT else value.text
+    return Given(Constant(json=text), Value(json=text))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from dfc.compiler.plan import Form, Returns, SqlBody
-from dfc.executor.bind import WRONG_KIND, Bound, Mode, array_literal, bind, needed_types
+from dfc.executor.bind import WRONG_KIND, Bound, Mode, array_literal, bind, needed_types, types_in
 from dfc.executor.compose import (
     Composed,
     Description,
@@ -25,7 +25,7 @@ from dfc.executor.compose import (
     compose_rows,
     needs_with,
 )
-from dfc.executor.journal import Rows, StepError
+from dfc.executor.journal import StepError
 from dfc.executor.ports import StepFailed
 from dfc.executor.queries import query
 from dfc.executor.runners.around import Around
@@ -129,8 +129,7 @@ class Statements:
         if not body.parameters:
             return bind(step.path, body, {}, {}, mode)
         await self._learn_types(session, needed_types(body, step.sources, mode))
-        oids = {oid for source in step.sources.values() if isinstance(source, Rows) for oid in source.types}
-        names = self._known_names(oids | {16, 20, 25, 1700, 3802})
+        names = self._known_names(types_in(step.sources) | {16, 20, 25, 1700, 3802})
         return bind(step.path, body, step.sources, names, mode)
 
     def forget_type(self, fields: Fields) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 from dfc.compiler.plan import DEFAULT_POLICY, Policy, SqlBody
 from dfc.executor.actions import RunItems, RunSql, Sources
 from dfc.executor.compose import WITHIN, rider_json
-from dfc.executor.journal import Items, Result, Rows, Value
+from dfc.executor.journal import Batch, Items, Result, Rows, Value
 from dfc.executor.limits import ITEMS_BLOCK_BYTES, ITEMS_BLOCK_ROWS
 from dfc.executor.ports import Claim
 
@@ -89,6 +89,6 @@ def _at_hand(sources: Sources) -> dict[str, Result]:
     """The results; the driver has fetched those that are only described."""
     found: dict[str, Result] = {}
     for name, source in sources.items():
-        assert isinstance(source, Rows | Value | Items), f"{name} is not at hand"
+        assert isinstance(source, Rows | Value | Items | Batch), f"{name} is not at hand"
         found[name] = source
     return found

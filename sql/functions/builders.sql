@@ -107,6 +107,29 @@ BEGIN
     RETURN df._wire('{"' || kind || '":[' || inner_json || ending);
 END $$;
 
+-- Refuses a group that one SQL expression of too many operators has made; `elements` is what stands between its brackets.
+-- The operators are counted in the text of the query, outside of its literals: a group of any number of elements may come
+-- from df.seq(VARIADIC ...), or from a loop. PostgreSQL's parser gives up at about twice as many (54001), before any function
+-- is called.
+CREATE OR REPLACE FUNCTION df._check_operators(elements text) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    operators integer;
+BEGIN
+    IF pg_catalog.json_array_length(('[' || elements || ']')::json) <= df._operators_max() THEN
+        RETURN;
+    END IF;
+    SELECT pg_catalog.count(*) INTO operators
+    FROM pg_catalog.regexp_matches(
+        pg_catalog.regexp_replace(pg_catalog.current_query(), $re$'(?:[^']|'')*'$re$, '', 'g'), '~>|[|]=>', 'g');
+    IF operators > df._operators_max() THEN
+        RAISE EXCEPTION 'one SQL expression has % operators, and the limit is %', operators, df._operators_max()
+            USING ERRCODE = 'DF514',
+            DETAIL = 'PostgreSQL keeps every operator of an expression on its stack, and takes time with the square of their number.',
+            HINT = 'Write df.seq(VARIADIC ARRAY[...]) or df.parallel(VARIADIC ARRAY[...]); a file takes chains of any length.';
+    END IF;
+END $$;
+
 -- The group `a` with one more element, or a new group of `a` and `more`. `opening` is its JSON up to the first
 -- element, `more` the JSON of the new one. Extending costs one pass over the text, so that an expression of
 -- thousands of operators is built in reasonable time.
@@ -117,6 +140,7 @@ DECLARE
     counted constant text := pg_catalog.split_part(pg_catalog.substr(head, 9), '*/', 1);
     shell constant integer := 10 + pg_catalog.length(counted) + pg_catalog.length(opening);
     inside text;
+    size integer;
 BEGIN
     IF pg_catalog.starts_with(head, '/*dfc:1:') AND counted ~ '^[0-9]{1,9}$'
        AND pg_catalog.starts_with(pg_catalog.substr(head, 11 + pg_catalog.length(counted)), opening)
@@ -124,7 +148,13 @@ BEGIN
        AND (opening = '{"chain":[' OR pg_catalog.right(a, 2) = ']}') THEN
         inside := pg_catalog.left(pg_catalog.right(a, -shell), counted::integer - pg_catalog.length(opening) - 2);
         IF pg_catalog.octet_length(a) = shell + pg_catalog.octet_length(inside) + 2 THEN
-            RETURN '/*dfc:1:' || (counted::integer + 1 + pg_catalog.length(more))::text || '*/'
+            size := counted::integer + 1 + pg_catalog.length(more);
+            -- So many elements have 12 characters each; looked at now and then, as the text grows.
+            IF size > 12 * df._operators_max()
+               AND pg_catalog.floor(16 * pg_catalog.ln(size)) > pg_catalog.floor(16 * pg_catalog.ln(counted::integer)) THEN
+                PERFORM df._check_operators(inside || ',' || more);
+            END IF;
+            RETURN '/*dfc:1:' || size::text || '*/'
                    || opening || inside || ',' || more || ']}';
         END IF;
     END IF;

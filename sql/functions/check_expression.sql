@@ -66,7 +66,8 @@ BEGIN
             RAISE EXCEPTION 'this is not an expression' USING ERRCODE = 'DF115', DETAIL = SQLERRM,
                 HINT = 'Build it with df functions and operators.';
         WHEN statement_too_complex THEN
-            RAISE EXCEPTION 'the workflow is nested too deep' USING ERRCODE = 'DF511',
+            RAISE EXCEPTION 'the workflow is nested deeper than % levels', df._nesting_levels_max() USING ERRCODE = 'DF511',
+                DETAIL = 'Every operator that is not a flat chain or fan-out is a level: a & b & c is (a & b) & c.',
                 HINT = 'Write long groups flat: df.seq(...), df.join(...), df.parallel(...), df.race(...).';
     END;
     -- The keys of a node: jsonb gives them by length, then by bytes.
@@ -88,6 +89,7 @@ BEGIN
     FROM fact;
     IF seen.levels > df._nesting_levels_max() THEN
         RAISE EXCEPTION 'the workflow is nested deeper than % levels', df._nesting_levels_max() USING ERRCODE = 'DF511',
+            DETAIL = 'Every operator that is not a flat chain or fan-out is a level: a & b & c is (a & b) & c.',
             HINT = 'Write long groups flat: df.seq(...), df.join(...), df.parallel(...), df.race(...).';
     ELSIF seen.odd THEN
         RAISE EXCEPTION 'this is not an expression' USING ERRCODE = 'DF115',

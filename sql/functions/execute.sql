@@ -1,6 +1,7 @@
 -- Runs a step's statement that returns no rows; gives the number of rows it affected.
 --
--- Parameters come as text and are cast in the statement's own text ($1::integer). At most 100 (54023).
+-- Parameters come as text and are cast in the statement's own text ($1::integer). Of more than 100 it gets the
+-- array: $1[101]::integer.
 -- Locks: those of the statement. SECURITY INVOKER: it is the step itself.
 CREATE OR REPLACE FUNCTION df._execute(q text, VARIADIC params text[] DEFAULT '{}') RETURNS bigint
 LANGUAGE plpgsql VOLATILE AS $$
@@ -25,8 +26,7 @@ BEGIN
             params[81], params[82], params[83], params[84], params[85], params[86], params[87], params[88], params[89], params[90],
             params[91], params[92], params[93], params[94], params[95], params[96], params[97], params[98], params[99], params[100];
     ELSE
-        RAISE EXCEPTION 'a step may refer to at most 100 values, this one refers to %', pg_catalog.cardinality(params)
-            USING ERRCODE = '54023', HINT = 'Take several columns from one row set: FROM $name.*';
+        EXECUTE q USING params;
     END IF;
     GET DIAGNOSTICS affected = ROW_COUNT;
     RETURN affected;

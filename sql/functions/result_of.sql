@@ -1,6 +1,8 @@
 -- The result that a shape describes, as JSON text. A text is the path of a record; an array stands for the array of
 -- its elements'; {"value": v} for v itself; {"path": p, "column": c} for that cell (null: the first) of the first
--- row of the record p, null where there is none. Raises XX000 for a path without a completed checkpoint.
+-- row of the record p, null where there is none. What no record holds (of the row of a map) is there itself: {"type": t,
+-- "cell": c} for the cell c, {"columns", "types", "cells", "row_count"} for the array of these rows as objects.
+-- Raises XX000 for a path without a completed checkpoint.
 -- Locks: none. Called from functions that pin search_path.
 CREATE OR REPLACE FUNCTION df._result_of(instance text, shape json) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
@@ -38,6 +40,14 @@ BEGIN
     IF json_typeof(part) = 'object' THEN
         IF part -> 'value' IS NOT NULL THEN
             RETURN part -> 'value';
+        ELSIF part -> 'type' IS NOT NULL THEN
+            RETURN df._json_value((part ->> 'type')::oid, part ->> 'cell');
+        ELSIF part -> 'cells' IS NOT NULL THEN
+            RETURN (df._result_json(
+                ARRAY(SELECT e.x FROM json_array_elements_text(part -> 'columns') WITH ORDINALITY AS e(x, n) ORDER BY n),
+                ARRAY(SELECT e.x::oid FROM json_array_elements_text(part -> 'types') WITH ORDINALITY AS e(x, n) ORDER BY n),
+                ARRAY(SELECT e.x FROM json_array_elements_text(part -> 'cells') WITH ORDINALITY AS e(x, n) ORDER BY n),
+                (part ->> 'row_count')::bigint)::json -> 'rows')::text;
         END IF;
         is_cell := true;
     END IF;

@@ -2,7 +2,7 @@
 --
 -- RETURN QUERY EXECUTE lets PostgreSQL run the query in parallel; a loop over EXECUTE never does. Parameters
 -- come as text and are cast in the query's own text ($1::integer). Columns that differ from the list that the
--- caller describes are an error of PostgreSQL's (42804). At most 100 parameters (54023).
+-- caller describes are an error of PostgreSQL's (42804). Of more than 100 parameters the query gets the array: $1[101]::integer.
 -- Locks: those of the query. SECURITY INVOKER: it is the step itself.
 CREATE OR REPLACE FUNCTION df._rows(q text, VARIADIC params text[] DEFAULT '{}') RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE AS $$
@@ -25,7 +25,6 @@ BEGIN
             params[81], params[82], params[83], params[84], params[85], params[86], params[87], params[88], params[89], params[90],
             params[91], params[92], params[93], params[94], params[95], params[96], params[97], params[98], params[99], params[100];
     ELSE
-        RAISE EXCEPTION 'a step may refer to at most 100 values, this one refers to %', pg_catalog.cardinality(params)
-            USING ERRCODE = '54023', HINT = 'Take several columns from one row set: FROM $name.*';
+        RETURN QUERY EXECUTE q USING params;
     END IF;
 END $$;

@@ -138,6 +138,13 @@ FAILURES: list[tuple[str, dict[str, Result], str, str]] = [
     ("SELECT $s.e", {"s": NUMBER}, "22004", "`$s.e`, but `e` of the first row of step `s` is NULL"),
     ("SELECT $s", {"s": value(None)}, "22004", "the result of step `s` is null"),
     ("SELECT $s.none", {"s": RESPONSE}, "22004", "`none` of step `s` is null"),
+    (
+        "SELECT $s",
+        {error_source("s"): value({"message": "division by zero", "sqlstate": "22012"})},
+        "P0002",
+        "but step `s` has failed: division by zero",
+    ),
+    ("SELECT * FROM $s.*", {}, "P0002", "has not run"),
     ("SELECT $s.x?", {"s": NUMBER}, "42703", "no column `x`; its columns are `n`, `d`, `e`"),
     ("SELECT $s.x", {"s": value({"a": 1})}, "42703", "no field `x`; it has `a`"),
     ("SELECT $s.x", {"s": value([1])}, "42809", "is not an object with a field `x`"),
@@ -161,7 +168,7 @@ def test_failures(sql: str, results: dict[str, Result], sqlstate: str, message: 
     assert error.sqlstate == sqlstate
     assert message in error.message and error.message.startswith("step `step` needs `$s")
     assert error.position == sql.index("$s")
-    assert (error.hint is not None) == (sqlstate in ("P0002", "22004") and "?" not in sql)
+    assert error.hint is not None and error.hint.endswith((".", "?"))
 
 
 # In literals

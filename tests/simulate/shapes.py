@@ -8,12 +8,14 @@ from typing import Any, cast
 
 from dfc.executor.actions import FetchItems
 from dfc.executor.journal import (
+    Batch,
     Cell,
     Completed,
     Constant,
     Item,
     Items,
     ItemsFetched,
+    Loose,
     Result,
     Rows,
     Shape,
@@ -44,6 +46,10 @@ def assembled(instance: Instance, shape: Shape, fresh: Mapping[str, Completed] =
             index = 0 if column is None else rows.columns.index(column)
             cell = rows.cells[index]
             return Rows(columns=("v",), types=(rows.types[index],), cells=(cell,), row_count=1)
+        case Loose(type=type, cell=cell):
+            return Rows(columns=("v",), types=(type,), cells=(cell,), row_count=1)
+        case Batch(rows=rows):
+            return rows
         case str():
             return _record(instance, shape, fresh)
         case tuple():
@@ -55,7 +61,7 @@ def _record(instance: Instance, path: str, fresh: Mapping[str, Completed]) -> Ro
     if not isinstance(record, Completed):
         raise Broken(f"{instance.id}: a result of `{path}` is wanted, and there is {record}")
     assert record.result is not None
-    assert not isinstance(record.result, Items)
+    assert not isinstance(record.result, Items | Batch)
     return record.result
 
 
@@ -74,7 +80,7 @@ def paths_in(shape: Shape) -> list[str]:
             return [path]
         case tuple():
             return [path for part in shape for path in paths_in(part)]
-        case Constant():
+        case Constant() | Loose() | Batch():
             return []
 
 

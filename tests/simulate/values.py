@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, assert_never, cast
 
 from dfc.compiler.plan import Parameter, Use
-from dfc.executor.journal import Items, Result, Rows, StepError, Value
+from dfc.executor.journal import Batch, Items, Result, Rows, StepError, Value
 
 NONCE = "nonce"
 """A column that differs from one execution to the next; left out where results are compared."""
@@ -49,6 +49,8 @@ def plain(given: Given | Result | _Missing) -> Any:
             return {"columns": list(columns), "cells": kept, "count": count}
         case list():
             return [plain(part) for part in given]
+        case Batch(rows=rows):
+            return plain(rows)
         case Items():
             return {"items": given.path}
         case _:

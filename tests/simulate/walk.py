@@ -20,7 +20,9 @@ from dfc.compiler.plan import (
     Parameter,
     SqlBody,
     SqlNode,
+    Use,
     ValueNode,
+    rows_source,
 )
 from dfc.executor.journal import Rows, Value
 from tests.simulate.decisions import left_at
@@ -251,7 +253,9 @@ class Walk:
                 key = parameter.key.removesuffix("!") + "!"
                 fits = here.env.allows_error(parameter, entry.seen.get(key))
             else:
-                fits = here.env.allows(parameter, entry.seen.get(parameter.key, missing))
+                key = parameter.key if parameter.use is Use.VALUE else rows_source(parameter.key)
+                seen = entry.seen.get(key, entry.seen.get(parameter.key, missing))
+                fits = here.env.allows(parameter, seen)
             if not fits:
                 allowed = [
                     plain(MISSING if k is None else k.given or MISSING) for k in here.env.found(parameter)

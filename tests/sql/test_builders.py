@@ -129,3 +129,23 @@ def test_a_thousand_operators(session: Connection) -> None:
 def test_operator_resolution_does_not_depend_on_literals(session: Connection) -> None:
     body = long('{"chain":[<A>,<B>]}')
     assert value(session, "SELECT 'SELECT 1'::varchar ~> 'SELECT 2'::name") == wire(body)
+
+
+@pytest.mark.parametrize(("operator", "function"), [("~>", "seq"), ("|=>", "parallel")])
+def test_so_many_operators_one_expression_may_have(session: Connection, operator: str, function: str) -> None:
+    def expression(operators: int) -> str:
+        return f" {operator} ".join(["'SELECT 1'"] * (operators + 1))
+
+    flat = f"df.{function}(VARIADIC array_fill('SELECT 1'::text, ARRAY[3001]))"
+    assert value(session, f"SELECT {expression(3000)}") == value(session, f"SELECT {flat}")
+    with pytest.raises(psycopg.Error) as caught:
+        session.execute(f"SELECT {expression(3300)}".encode())
+    found = caught.value.diag
+    assert (found.sqlstate, found.message_primary) == (
+        "DF514",
+        "one SQL expression has 3300 operators, and the limit is 3000",
+    )
+    assert found.message_hint and "VARIADIC" in found.message_hint and found.message_detail
+    # Elements that no operator has joined do not count.
+    longer = flat.replace("3001", "9000")
+    session.execute(f"SELECT {longer} {operator} df.sql('SELECT 1') {operator} 'SELECT 2'".encode())
