@@ -54,9 +54,8 @@ def say(message: str) -> None:
 def say_notice(notice: Diagnostic) -> None:
     """What the server says besides its answer."""
     hint = f" ({notice.message_hint})" if notice.message_hint else ""
-    say(
-        f"{'warning' if notice.severity_nonlocalized == 'WARNING' else 'note'}: {notice.message_primary}{hint}"
-    )
+    kind = "warning" if notice.severity_nonlocalized == "WARNING" else "note"
+    say(f"{kind}: {notice.message_primary}{hint}")
 
 
 @contextlib.contextmanager
