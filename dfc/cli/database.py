@@ -54,8 +54,8 @@ def say(message: str) -> None:
 def say_notice(notice: Diagnostic) -> None:
     """What the server says besides its answer."""
     hint = f" ({notice.message_hint})" if notice.message_hint else ""
-    kind = "warning" if notice.severity_nonlocalized == "WARNING" else "note"
-    say(f"{kind}: {notice.message_primary}{hint}")
+    word = "warning" if notice.severity_nonlocalized == "WARNING" else "note"
+    say(f"{word}: {notice.message_primary}{hint}")
 
 
 @contextlib.contextmanager
