@@ -6,11 +6,13 @@
 -- when something behind it has begun, or when the part whose result it has is done. Of parts of which one is chosen
 -- (`then`, `else`, `catch`, `finally`, `undo`) nothing runs before a record in it says which.
 -- When the instance has ended, `cancelled` is what would be running, `skipped` what would be pending.
--- Nothing here knows more than plan_json writes. Locks: none. SECURITY INVOKER: the caller's policies hold.
+-- Nothing here knows more than plan_json writes. Without JIT: what is estimated is far above what there is, and to
+-- compile it would take seconds. Locks: none. SECURITY INVOKER: the caller's policies hold.
 CREATE OR REPLACE FUNCTION df._plan_nodes(instance text, plan jsonb, instance_status text) RETURNS TABLE (
     number bigint, id text, node_type text, query text, result_name text, left_node text, right_node text,
     predecessors text[], parent text, part text, record text, status text)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE
+SET jit = off AS $$
     WITH RECURSIVE found (at, parent, part, n) AS (
         SELECT ARRAY[e.place], NULL::text, NULL::text, e.n
         FROM pg_catalog.jsonb_array_elements(plan -> 'nodes') WITH ORDINALITY AS e(n, place)

@@ -302,3 +302,13 @@ def test_attempts_in_rounds(session: Connection) -> None:
     assert session.execute(look).fetchone() == (None,)
     session.execute(ATTEMPT, [token, instance, "poll[3]/fetch", error])
     assert session.execute(look).fetchone() == (2,)
+
+
+def test_looking_at_nodes_is_not_compiled(session: Connection) -> None:
+    """Where a server has JIT, a plan that is estimated above `jit_above_cost` takes seconds to compile."""
+    instance, _, _ = begun(session, STRUCTURED)
+    look = "EXPLAIN (FORMAT JSON) SELECT * FROM df.nodes WHERE instance_id = %s"
+    [[plan]] = session.execute(look, [instance]).fetchall()
+    [[limit]] = session.execute("SELECT current_setting('jit_above_cost')::float8").fetchall()
+    assert isinstance(plan, list) and isinstance(limit, float)
+    assert plan[0]["Plan"]["Total Cost"] < limit
