@@ -248,8 +248,7 @@ class Performer:
                 await self._take_turn(action)
                 return await self._run_atomic(action)
             case StoreItems():
-                ready = replace(action, source=await self._result(action.source))
-                return await self._store.store_items(self._claim, ready)
+                return await self._store.store_items(self._claim, action)
             case SendHttp():
                 await self._take_turn(action)
                 return await self._http.send(self._claim, action)

@@ -42,7 +42,7 @@ from dfc.executor.core import arms, ending, maps
 from dfc.executor.core.activations import policy_of, request_of
 from dfc.executor.core.tree import CorruptJournal, Given, Job, Kind, Scope, State
 from dfc.executor.core.values import look_up, sources_of
-from dfc.executor.journal import NOTHING, Result, Shape
+from dfc.executor.journal import NOTHING, Cell, Loose, Result, Shape
 from dfc.executor.secret_text import names_in
 from dfc.executor.states import JobState
 
@@ -210,7 +210,9 @@ def _items(state: State, job: Job) -> RunItems | StoreItems:
     given = look_up(state, scope, node.items)
     source: Result | Shape = NOTHING
     if given is not None and given.error is None:
-        source = given.shape if given.result is None else given.result
+        # A cell is a value, and no row.
+        of_cell = isinstance(given.shape, Cell | Loose)
+        source = given.shape if given.result is None or of_cell else given.result
     return StoreItems(path=job.path, source=source, batch_size=node.batch_size)
 
 

@@ -1,3 +1,23 @@
+-- The names of columns as people see them: a repeated one is suffixed _2, _3. Locks: none.
+CREATE OR REPLACE FUNCTION df._column_keys(columns text[]) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    keys text[] := '{}';
+    key text;
+    suffix integer;
+BEGIN
+    FOR i IN 1..cardinality(columns) LOOP
+        key := columns[i];
+        suffix := 1;
+        WHILE key = ANY (keys) OR (suffix > 1 AND key = ANY (columns)) LOOP
+            suffix := suffix + 1;
+            key := columns[i] || '_' || suffix;
+        END LOOP;
+        keys := keys || key;
+    END LOOP;
+    RETURN keys;
+END $$;
+
 -- The rows of a step as people see them: {"rows": [{"answer": 42}], "row_count": 1}.
 --
 -- With the blanks that jsonb writes, columns in their order, and a repeated name suffixed _2, _3. Common types
@@ -7,26 +27,15 @@ CREATE OR REPLACE FUNCTION df._result_json(columns text[], types oid[], cells te
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     width constant integer := cardinality(columns);
-    names text[] := '{}';
-    keys text[] := '{}';
-    key text;
-    suffix integer;
+    keys text[];
     body text;
 BEGIN
     IF width = 0 THEN
         -- Rows without columns (SELECT FROM t) are empty objects; a count has none.
         RETURN '{"rows": [], "row_count": ' || row_count || '}';
     END IF;
-    FOR i IN 1..width LOOP
-        key := columns[i];
-        suffix := 1;
-        WHILE key = ANY (names) OR (suffix > 1 AND key = ANY (columns)) LOOP
-            suffix := suffix + 1;
-            key := columns[i] || '_' || suffix;
-        END LOOP;
-        names := names || key;
-        keys := keys || (to_json(key) || ': ');
-    END LOOP;
+    keys := ARRAY(SELECT to_json(k.key) || ': ' FROM unnest(df._column_keys(columns)) WITH ORDINALITY AS k(key, n)
+                  ORDER BY k.n);
     IF cardinality(cells) = width THEN
         FOR i IN 1..width LOOP
             body := concat(body, CASE WHEN i > 1 THEN ', ' END, keys[i], df._json_value(types[i], cells[i]));

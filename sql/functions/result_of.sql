@@ -64,7 +64,7 @@ BEGIN
         RETURN coalesce(CASE WHEN part ->> 'column' IS NULL THEN c.value
                              WHEN json_typeof(c.value) = 'object' THEN c.value -> (part ->> 'column') END::text, 'null');
     END IF;
-    place := CASE WHEN part ->> 'column' IS NULL THEN 1 ELSE array_position(c.columns, part ->> 'column') END;
+    place := CASE WHEN part ->> 'column' IS NULL THEN 1 ELSE array_position(df._column_keys(c.columns), part ->> 'column') END;
     IF cardinality(c.columns) = 0 AND coalesce(part ->> 'column', 'row_count') = 'row_count' THEN
         RETURN c.row_count;
     END IF;

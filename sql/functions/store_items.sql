@@ -14,7 +14,9 @@ DECLARE
     mine bigint;
 BEGIN
     PERFORM df._lock_fence($1, $2);
-    IF $5 IS NOT NULL THEN
+    IF json_typeof($5) = 'object' THEN
+        value := df._result_of($2, $5);  -- a cell is a value here, and no row
+    ELSIF $5 IS NOT NULL THEN
         SELECT f.row_count, f.columns, f.types, f.cells, f.value INTO row_count, columns, types, cells, value
         FROM df._result_for($1, $2, $5) AS f;
         IF json_typeof(value) = 'object' AND json_typeof($5) = 'string' THEN

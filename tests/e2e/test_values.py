@@ -116,3 +116,23 @@ def test_rows_of_any_width(session: Session, kept: str) -> None:
         kept,
     )
     assert found["row_count"] == 1
+
+
+def test_a_cell_keeps_its_type_when_its_loop_is_taken_over(session: Session) -> None:
+    """The place in the loop is read back in the ninth round; a repeated column has a name of its own."""
+    first = "SELECT ''no'' AS d, date ''2024-02-29'' AS d, ARRAY[1, 2] AS a"
+    step = "'SELECT coalesce($n?, 0) + 1 AS n' |=> 'n'"
+    bind = "df.if('SELECT $n = 1', df.as('$x.d_2', 'i') ~> df.as('$x.a', 'k'), 'SELECT 1')"
+    found = result(
+        session,
+        f"""df.step('x', '{first}') ~> df.loop({step} ~> {bind}, 'SELECT $n < 10')
+        ~> df.map('$k?', 'SELECT $i? + $item::int AS next')""",
+    )
+    assert [each["rows"] for each in found] == [[{"next": "2024-03-01"}], [{"next": "2024-03-02"}]]
+
+
+def test_a_map_over_a_cell_is_over_its_elements(session: Session) -> None:
+    query = "'SELECT ARRAY[4, 5] AS a'"
+    assert result(session, f"{query} |=> 'x' ~> df.as('$x.a', 'k') ~> df.map('$k', '$item')") == [4, 5]
+    nested = f"df.map({query}, df.as('$item.a', 'k') ~> df.map('$k', '$i', name => 'i'))"
+    assert result(session, nested) == [[4, 5]]
