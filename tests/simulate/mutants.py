@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dfc.executor import drive, perform, retry
-from dfc.executor.journal import Attempted, Failed, StepError, Stopped
-from dfc.executor.ports import FenceLost, Transient
+from dfc.executor.journal import Attempted, Failed, Stopped
+from dfc.executor.ports import Transient
 from dfc.executor.states import InstanceState
 from tests.simulate.database import Rules
 
@@ -106,17 +106,6 @@ def _takeover_forgets_cancel(recover: Any) -> Any:
     return mutated
 
 
-def _lost_fence_is_a_lost_connection(activate: Any) -> Any:
-    async def mutated(self: Any, action: Any, step_id: str) -> Any:
-        try:
-            return await activate(self, action, step_id)
-        except FenceLost:
-            error = StepError(step="", message="", sqlstate="08006")
-            return perform.Came((Attempted(path=action.path, error=error, transient=True),))
-
-    return mutated
-
-
 def _finish_is_not_repeated(finish: Any) -> Any:
     async def mutated(self: Any, how: Any) -> None:
         with suppress(Transient):
@@ -175,11 +164,6 @@ SHELL = (
         name="a lost answer is a failure",
         seed=1,
         active=changed(perform.Performer, "_activate", _lost_answer_is_a_failure),
-    ),
-    Mutant(
-        name="a lost fence is a lost connection",
-        seed=1,
-        active=changed(perform.Performer, "_activate", _lost_fence_is_a_lost_connection),
     ),
     Mutant(
         name="retry without reading the journal",

@@ -243,9 +243,9 @@ def _undos_are_not_handed_up(_: Any) -> Any:
 
 
 def _rounds_keep_their_undos(end_round: Any) -> Any:
-    def mutated(task: Any, work: Any, body: Any) -> None:
+    def mutated(state: Any, task: Any, work: Any, body: Any) -> None:
         tree.hand_up(task, body)
-        end_round(task, work, body)
+        end_round(state, task, work, body)
 
     return mutated
 
