@@ -376,6 +376,29 @@ def _takeover_forgets_attempts(remember: Any) -> Any:
     return mutated
 
 
+def _takeover_forgets_losses(remember: Any) -> Any:
+    def mutated(records: Any) -> Any:
+        memory = remember(records)
+        retrying = {path: replace(known, losses=0) for path, known in memory.retrying.items()}
+        return replace(memory, retrying=retrying)
+
+    return mutated
+
+
+def _finally_loses_to_a_break(_: Any) -> Any:
+    def mutated(loop: Any, work: Any) -> None:
+        return None
+
+    return mutated
+
+
+def _all_is_beside_the_break(_: Any) -> Any:
+    def mutated(round: Any, undo: Any) -> bool:
+        return False
+
+    return mutated
+
+
 CORE = (
     Mutant(
         name="join fires on the first branch",
@@ -517,5 +540,20 @@ CORE = (
         name="attempts begin at zero after a take-over",
         seed=2,
         active=changed(decide, "remember", _takeover_forgets_attempts),
+    ),
+    Mutant(
+        name="losses begin at zero after a take-over",
+        seed=2,
+        active=changed(decide, "remember", _takeover_forgets_losses),
+    ),
+    Mutant(
+        name="an error in a finally is lost to a break",
+        seed=4383,
+        active=changed(loops, "_left_in_error", _finally_loses_to_a_break),
+    ),
+    Mutant(
+        name="what leads to a break is undone",
+        seed=593,
+        active=changed(unwinding, "_leads_to_break", _all_is_beside_the_break),
     ),
 )
