@@ -134,11 +134,11 @@ def test_a_cell_of_what_is_no_row(run: Run) -> None:
 
 
 def _park(run: Run, seconds: float = 3600) -> None:
-    run.worker.execute("SELECT df._park(%s, %s, %s, 'a timer')", [run.token, run.instance, seconds])
+    run.worker.execute("SELECT df._park(%s, %s, %s, 'a timer', false)", [run.token, run.instance, seconds])
 
 
 def test_a_parked_instance_says_what_it_waits_for(run: Run) -> None:
-    attempt = 'SELECT df._record_attempt(%s, %s, %s, %s, %s, \'{"message": "no"}\')'
+    attempt = 'SELECT df._record_attempt(%s, %s, %s, %s, 0, %s, \'{"message": "no"}\')'
     for path, attempts, seconds in (("a", 3, 3000), ("b", 1, 2000), ("past", 9, 0), ("done", 7, 500)):
         run.worker.execute(attempt, [run.token, run.instance, path, attempts, seconds])
     run.step(run.worker, "done")
@@ -161,7 +161,7 @@ def test_what_is_due_is_claimed_the_longest_due_first(worker: Connection) -> Non
     instances = [submit(worker) for _ in range(5)]
     tokens = {instance: token for instance, token, _ in claim(worker, me)}
     for instance, seconds in zip(instances, (5000, 5000, 5000, 3600, 7200), strict=True):
-        worker.execute("SELECT df._park(%s, %s, %s, 'x')", [tokens[instance], instance, seconds])
+        worker.execute("SELECT df._park(%s, %s, %s, 'x', false)", [tokens[instance], instance, seconds])
     for instance, seconds in zip(instances, (1, 3, 2), strict=False):
         worker.execute(
             "UPDATE df.fences SET wake_at = now() - %s * interval '1 s' WHERE instance_id = %s",
@@ -183,7 +183,7 @@ def test_only_who_can_run_it_claims_what_is_parked(run: Run) -> None:
     # The first worker is another session, but here the same connection: it counts as dead.
     tokens = {instance: token for instance, token, _ in claim(run.worker, me)}
     for instance in (run.instance, other):
-        run.worker.execute("SELECT df._park(%s, %s, 0, 'x')", [tokens[instance], instance])
+        run.worker.execute("SELECT df._park(%s, %s, 0, 'x', false)", [tokens[instance], instance])
     assert claim(run.worker, me, roles=["pg_monitor"]) == []
     run.worker.execute("SELECT df.cancel(%s)", [other])
     run.worker.execute(
@@ -207,7 +207,7 @@ def _calls(run: Run) -> dict[str, Call]:
         "_record": "SELECT df._record(%(t)s, %(i)s, 'new', 'completed', '1', NULL, NULL)",
         "_finish": 'SELECT df._finish(%(t)s, %(i)s, \'{"status": "failed"}\')',
         "_record_decision": "SELECT df._record_decision(%(t)s, %(i)s, 'r/decision', '1')",
-        "_record_attempt": "SELECT df._record_attempt(%(t)s, %(i)s, 'b', 1, 1, '{}')",
+        "_record_attempt": "SELECT df._record_attempt(%(t)s, %(i)s, 'b', 1, 0, 1, '{}')",
         "_record_beginning": "SELECT df._record_beginning(%(t)s, %(i)s, 'b')",
         "_record_position": "SELECT df._record_position(%(t)s, %(i)s, 'l/round', 1, '{}', '{a,m}', 0, NULL)",
         "_start_timer": "SELECT df._start_timer(%(t)s, %(i)s, 't/timer', 1)",
@@ -216,7 +216,7 @@ def _calls(run: Run) -> dict[str, Call]:
         "_fetch_items": "SELECT df._fetch_items(%(t)s, %(i)s, 'm', 0, 1, false)",
         "_end_item": "SELECT df._end_item(%(t)s, %(i)s, 'm', 1, '\"a\"', NULL, '{a}')",
         "_end_map": "SELECT df._end_map(%(t)s, %(i)s, 'm', true, NULL)",
-        "_park": "SELECT df._park(%(t)s, %(i)s, 1, 'x')",
+        "_park": "SELECT df._park(%(t)s, %(i)s, 1, 'x', false)",
         "_store_plan": "SELECT df._store_plan(%(i)s, %(t)s, 1, '{}', 'h')",
     }
 
@@ -279,7 +279,7 @@ def test_the_fence_is_the_first_lock_of_all(database: str, run: Run) -> None:
     """While each waits for the fence, everything else can be had: then no two of them wait for each other."""
     _with_a_map(run)
     run.worker.execute("SELECT df._start_timer(%s, %s, 't/timer', 1)", [run.token, run.instance])
-    run.worker.execute("SELECT df._record_attempt(%s, %s, 'b', 1, 1, '{}')", [run.token, run.instance])
+    run.worker.execute("SELECT df._record_attempt(%s, %s, 'b', 1, 0, 1, '{}')", [run.token, run.instance])
     run.worker.execute("SELECT df._take_turn(%s, %s, 'key', 1, 1)", [run.token, run.instance])
     codes: list[str | None] = []
     with connect(database) as other:
@@ -320,7 +320,7 @@ def test_each_sees_their_own_control_flow(server: Server, database: str, roles: 
             run = Run(worker=owner, instance=instance, token=token)
             value(owner, STORE, token, instance, "m/items", "[1, 2]")
             owner.execute("SELECT df._start_timer(%s, %s, 't/timer', 1)", [token, instance])
-            owner.execute("SELECT df._record_attempt(%s, %s, 'b', 1, 1, '{}')", [token, instance])
+            owner.execute("SELECT df._record_attempt(%s, %s, 'b', 1, 0, 1, '{}')", [token, instance])
             owner.execute("SELECT df._take_turn(%s, %s, 'key', 1, 60)", [run.token, instance])
         # A rate limit's key is its submitter's.
         assert value(owner, "SELECT count(DISTINCT submitted_by) FROM df.rate_limits WHERE key = 'key'") == 2
@@ -339,7 +339,7 @@ def test_each_sees_their_own_control_flow(server: Server, database: str, roles: 
 def test_a_deleted_instance_leaves_nothing(run: Run) -> None:
     _with_a_map(run)
     run.worker.execute("SELECT df._start_timer(%s, %s, 't/timer', 1)", [run.token, run.instance])
-    run.worker.execute("SELECT df._record_attempt(%s, %s, 'b', 1, 1, '{}')", [run.token, run.instance])
+    run.worker.execute("SELECT df._record_attempt(%s, %s, 'b', 1, 0, 1, '{}')", [run.token, run.instance])
     run.worker.execute("SELECT df.cancel(%s)", [run.instance])
     kept = submit(run.worker)
     tokens = {instance: token for instance, token, _ in claim(run.worker, register(run.worker))}
