@@ -41,7 +41,7 @@ from dfc.compiler.plan import (
     every_node,
 )
 from dfc.executor.actions import Action, Finish, RunAtomic
-from dfc.executor.core import activations, arms, branches, ending, loops, maps, unwinding
+from dfc.executor.core import activations, arms, branches, ending, loops, maps, paths, unwinding
 from dfc.executor.core.asking import action_of
 from dfc.executor.core.tree import (
     Arrive,
@@ -291,7 +291,7 @@ def _take(state: State, event: Event) -> None:
         case AtomicDone():
             branches.atomic_done(state, event)
         case ItemsFetched():
-            if (job := state.jobs.get(f"{event.path}/fetch")) is not None:
+            if (job := state.jobs.get(paths.fetch(event.path))) is not None:
                 maps.fetched(state, job, event)
         case ItemEnded():
             _item_ended(state, event)
@@ -374,7 +374,7 @@ def _positioned(state: State, event: Positioned) -> None:
 
 
 def _item_ended(state: State, event: ItemEnded) -> None:
-    if f"{event.path}[{event.item}]" in state.jobs:
+    if paths.item(event.path, event.item) in state.jobs:
         maps.item_ended(state, event)
         return
     task = state.maps.get(event.path)
@@ -393,7 +393,7 @@ def _read(state: State, event: ResultRead) -> None:
     elif isinstance(task.node, HttpNode):
         drop_job(state, job)
         task.work = event.result
-        activations.ask(state, task, Kind.RESPONSE, f"{task.path}/response")
+        activations.ask(state, task, Kind.RESPONSE, paths.response(task.path))
     else:
         branches.was_read(state, job, event.result)
 

@@ -436,6 +436,18 @@ def test_an_error_in_catch_or_finally_keeps_the_first_as_its_cause(
     assert found == chain_of_causes
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_break_does_not_hide_an_error_in_a_finally_on_its_way(seed: int) -> None:
+    undo = CompensateNode(id="k", after=(), body=step("do"), undo=step("undo"))
+    leaves = chain(undo, BreakNode(id="b", after=("k",), loop="l"))
+    attempt = TryNode(id="t", after=(), body=leaves, catch=step("c"), final=step("f"))
+    shell = run(plan(loop(chain(attempt), None), sql("z", "l")), {"l[1]/f": "22012"}, seed=seed)
+    assert shell.finish is not None and shell.finish.error is not None
+    assert (shell.finish.status, shell.finish.error.step) == ("compensated", "l[1]/f")
+    # What stands on the way to the break is undone, since the loop has failed.
+    assert shell.log == ["l[1]/do", "l[1]/undo"]
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_finally_runs_on_cancel_and_catch_does_not(seed: int) -> None:
     undo = CompensateNode(id="k", after=(), body=step("do"), undo=step("undo"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -94,6 +95,11 @@ def _block(plan: Plan) -> Block:
 
 @pytest.mark.parametrize("mutant", (*SHELL, *CORE), ids=lambda mutant: mutant.name)
 def test_mutant_is_noticed(mutant: Mutant) -> None:
-    with mutant.active(), pytest.raises(Failure, match=r"replay: python -m tests\.simulate --seed \d+"):
+    with (
+        mutant.active(),
+        pytest.raises(Failure, match=r"replay: python -m tests\.simulate --seed \d+") as noticed,
+    ):
         for seed in (mutant.seed, *range(1, MUTANT_RUNS + 1)):
             Run(seed, mutant.rules()).execute()
+    # It was noticed by what it does, and not because it cannot run.
+    assert not re.search(r"\b(Type|Attribute|Key|Index|Name)Error\b", str(noticed.value))

@@ -18,6 +18,7 @@ from dfc.compiler.plan import (
     SqlNode,
 )
 from dfc.executor import retry
+from dfc.executor.core import paths
 from dfc.executor.core.tree import (
     ACTIVATIONS,
     INTERRUPTIBLE,
@@ -65,8 +66,10 @@ def begin_step(state: State, task: Task) -> None:
     node = task.node
     if isinstance(node, HttpNode):
         computed = not isinstance(node.request, Request)
-        kind, suffix = (Kind.REQUEST, "/request") if computed else (Kind.RESPONSE, "/response")
-        ask(state, task, kind, task.path + suffix)
+        if computed:
+            ask(state, task, Kind.REQUEST, paths.request(task.path))
+        else:
+            ask(state, task, Kind.RESPONSE, paths.response(task.path))
     else:
         ask(state, task, Kind.STATEMENT, task.path)
 
@@ -246,7 +249,7 @@ def reach(state: State, turn: Reach) -> None:
         fail(state, task, record.error)
     elif turn.kind is Kind.REQUEST:
         task.work = record.result
-        ask(state, task, Kind.RESPONSE, f"{task.path}/response")
+        ask(state, task, Kind.RESPONSE, paths.response(task.path))
     else:
         keep = task.node.id in state.kept
         settle(state, task, TaskState.COMPLETED, Given(record.path, record.result if keep else None))

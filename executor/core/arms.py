@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from dfc.compiler.plan import ArmsMode, ArmsNode, Form, OnError, SqlNode, TimeoutNode
 from dfc.executor import retry
 from dfc.executor.actions import Interrupt
+from dfc.executor.core import paths
 from dfc.executor.core.tree import (
     Ended,
     Given,
@@ -74,7 +75,7 @@ def begin_arms(state: State, task: Task) -> None:
     node = task.node
     assert isinstance(node, ArmsNode)
     work = task.work = Arms()
-    path = f"{task.path}/decision"
+    path = paths.decision(task.path)
     state.deciders[path] = task
     decided = state.records.pop(path, None)
     if isinstance(decided, Decided):
@@ -121,7 +122,7 @@ def won(state: State, task: Task, number: int) -> None:
     assert owner is not None
     if arms_of(owner).decided is None:
         value = json.dumps({"arm": task.scope.number})
-        arms_decided(state, owner, Decided(number=number, path=f"{owner.path}/decision", value=value))
+        arms_decided(state, owner, Decided(number=number, path=paths.decision(owner.path), value=value))
 
 
 def arm_ended(state: State, scope: Scope) -> bool:
@@ -134,7 +135,7 @@ def arm_ended(state: State, scope: Scope) -> bool:
     if work.decided is not None or outcome is not deciding or scope.reason is not None:
         return False
     work.held.append(scope)
-    path = f"{task.path}/decision"
+    path = paths.decision(task.path)
     if path not in state.jobs:
         job = add_job(state, task, Kind.DECISION, path)
         job.value = json.dumps({"arm": scope.number})
@@ -167,9 +168,9 @@ def close_arms(state: State, task: Task, scope: Scope) -> None:
     node, work = task.node, arms_of(task)
     assert isinstance(node, ArmsNode)
     hand_up(task, scope)
-    if any(not arm.ended for arm in work.scopes) or f"{task.path}/decision" in task.jobs:
+    if any(not arm.ended for arm in work.scopes) or paths.decision(task.path) in task.jobs:
         return
-    state.deciders.pop(f"{task.path}/decision", None)
+    state.deciders.pop(paths.decision(task.path), None)
     if node.mode is ArmsMode.RACE:
         _end_race(state, task, work)
     else:
@@ -215,7 +216,7 @@ def begin_timeout(state: State, task: Task) -> None:
     node = task.node
     assert isinstance(node, TimeoutNode)
     work = task.work = Limit()
-    decision, timer = f"{task.path}/decision", f"{task.path}/timer"
+    decision, timer = paths.decision(task.path), paths.timer(task.path)
     state.deciders[decision] = task
     work.decided = isinstance(state.records.pop(decision, None), Decided)
     timed = state.records.pop(timer, None)
@@ -280,7 +281,7 @@ def time_is_up(state: State, job: Job) -> None:
         state.changed[job.path] = job
         return
     drop_job(state, job)
-    decision = add_job(state, task, Kind.DECISION, f"{task.path}/decision")
+    decision = add_job(state, task, Kind.DECISION, paths.decision(task.path))
     decision.value = json.dumps({"timed_out": True})
 
 
@@ -290,7 +291,7 @@ def body_ended(state: State, scope: Scope) -> bool:
     assert task is not None
     work = task.work
     assert isinstance(work, Limit)
-    if f"{task.path}/decision" not in state.jobs:
+    if paths.decision(task.path) not in state.jobs:
         return False
     work.held = scope
     return True
@@ -320,11 +321,11 @@ def close_timeout(state: State, task: Task, scope: Scope) -> None:
     assert isinstance(node, TimeoutNode) and isinstance(work, Limit)
     hand_up(task, scope)
     if scope.role is Role.ELSE or not work.decided:
-        timer = task.jobs.get(f"{task.path}/timer")
+        timer = task.jobs.get(paths.timer(task.path))
         if timer is not None and timer.state is JobState.RETRYING:
             state.interrupts.append(Interrupt(path=timer.path))
             drop_job(state, timer)
-        state.deciders.pop(f"{task.path}/decision", None)
+        state.deciders.pop(paths.decision(task.path), None)
         pass_on(state, task, scope)
         return
     take_over(task, scope)

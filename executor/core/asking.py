@@ -38,7 +38,7 @@ from dfc.executor.actions import (
     StoreItems,
     Wait,
 )
-from dfc.executor.core import arms, ending, maps
+from dfc.executor.core import arms, ending, maps, paths
 from dfc.executor.core.activations import policy_of, request_of
 from dfc.executor.core.tree import CorruptJournal, Given, Job, Kind, Scope, State
 from dfc.executor.core.values import look_up, sources_of
@@ -147,7 +147,7 @@ def _rider(state: State, job: Job) -> Rider | None:
     if decision is not None:
         owner = task.scope.owner
         assert owner is not None
-        return RecordDecision(path=f"{owner.path}/decision", value=decision)
+        return RecordDecision(path=paths.decision(owner.path), value=decision)
     return ending.finish_if_completed(state, job, job.path)
 
 

@@ -16,7 +16,7 @@ from dfc.compiler.plan import (
     error_source,
     every_node,
 )
-from dfc.executor.core import activations
+from dfc.executor.core import activations, paths
 from dfc.executor.core.tree import (
     Given,
     Job,
@@ -73,7 +73,7 @@ def _take(state: State, task: Task, given: Given) -> None:
 
 def read(state: State, task: Task, given: Given) -> None:
     """Ask for a result that is not at hand; `was_read` goes on with it."""
-    add_job(state, task, Kind.READ, f"{task.path}/read", detail=given)
+    add_job(state, task, Kind.READ, paths.read(task.path), detail=given)
 
 
 def was_read(state: State, job: Job, result: Result) -> None:

@@ -10,7 +10,7 @@ from typing import cast
 from dfc.compiler.plan import BreakNode, LoopNode, RetryNode, SqlBody, TryNode
 from dfc.executor import retry
 from dfc.executor.actions import Position
-from dfc.executor.core import activations
+from dfc.executor.core import activations, paths
 from dfc.executor.core.branches import read
 from dfc.executor.core.tree import (
     CorruptJournal,
@@ -86,13 +86,13 @@ def rounds_of(task: Task) -> Rounds:
 def begin_loop(state: State, task: Task) -> None:
     """Begin, or go on in the round that the records show."""
     work = task.work = Rounds()
-    position = state.records.pop(f"{task.path}/round", None)
+    position = state.records.pop(paths.round(task.path), None)
     if isinstance(position, Positioned):
         work.round = position.round
         carry = {node: _carried(state, shape) for node, shape in position.carry.items()}
         work.carry = _numbered(task, carry)
         work.forgettable = [path for shape in position.carry.values() for path in paths_in(shape)]
-    decision = f"{task.path}/decision"
+    decision = paths.decision(task.path)
     state.deciders[decision] = task
     decided = state.records.pop(decision, None)
     if isinstance(decided, Decided):
@@ -136,7 +136,7 @@ def _open_round(state: State, task: Task, work: Rounds) -> None:
         role=Role.BODY,
         owner=task,
         parent=task.scope,
-        frame=f"{task.path}[{work.round}]/",
+        frame=paths.frame(task.path, work.round),
         number=work.round,
         boundary=True,
         reason=Reason.BREAK if _is_broken(work) else None,
@@ -258,7 +258,7 @@ def _numbered(task: Task, carry: Mapping[str, Given]) -> dict[str, Given]:
 
 def _fold(state: State, task: Task, work: Rounds) -> None:
     """Now and then, have the records of rounds that are over forgotten, but for what is carried on."""
-    path = f"{task.path}/round"
+    path = paths.round(task.path)
     if work.over < FOLDED_ROUNDS or path in state.jobs:
         return
     carry = {node: given.shape for node, given in work.carry.items() if given.error is None}
@@ -288,8 +288,8 @@ def _finish(state: State, task: Task, work: Rounds, given: Given | None) -> None
 
 def _end(state: State, task: Task, work: Rounds) -> None:
     """What is left of the rounds is forgotten with the frame around the loop."""
-    state.deciders.pop(f"{task.path}/decision", None)
-    frame_of(task.scope).records += [*work.forgettable, f"{task.path}/round", f"{task.path}/decision"]
+    state.deciders.pop(paths.decision(task.path), None)
+    frame_of(task.scope).records += [*work.forgettable, paths.round(task.path), paths.decision(task.path)]
 
 
 # Breaks
@@ -325,7 +325,7 @@ def _break(state: State, task: Task, value: Shape) -> None:
     if task.scope.reason is not None:
         settle(state, task, TaskState.STOPPED)
         return
-    path = f"{loop.path}/decision"
+    path = paths.decision(loop.path)
     if path in state.jobs:
         # Another break of the same round is about to win; what is unwound then ends this one.
         return
@@ -356,17 +356,17 @@ def broken(state: State, loop: Task, decided: Decided) -> None:
 def begin_retry(state: State, task: Task) -> None:
     """Begin, or go on with the attempt that the records show."""
     work = task.work = Rounds()
-    position = state.records.pop(f"{task.path}/round", None)
+    position = state.records.pop(paths.round(task.path), None)
     if not isinstance(position, Positioned):
         _open_attempt(state, task, work)
         return
     work.round, work.error = position.round, position.error
-    if task.scope.reason is not None and not _has_begun(state, f"{task.path}[{work.round}]/"):
+    if task.scope.reason is not None and not _has_begun(state, paths.frame(task.path, work.round)):
         _end(state, task, work)
         settle(state, task, TaskState.STOPPED)
         return
     if position.seconds > 0 and task.scope.reason is None:
-        job = add_job(state, task, Kind.POSITION, f"{task.path}/round", JobState.RETRYING)
+        job = add_job(state, task, Kind.POSITION, paths.round(task.path), JobState.RETRYING)
         job.seconds = position.seconds
     else:
         _open_attempt(state, task, work)
@@ -387,7 +387,7 @@ def _open_attempt(state: State, task: Task, work: Rounds) -> None:
         role=Role.BODY,
         owner=task,
         parent=task.scope,
-        frame=f"{task.path}[{work.round}]/",
+        frame=paths.frame(task.path, work.round),
         number=work.round,
         boundary=True,
     )
@@ -403,7 +403,7 @@ def close_retry(state: State, task: Task, scope: Scope) -> None:
         _end(state, task, work)
         pass_on(state, task, scope)
         return
-    path = f"{task.path}/round"
+    path = paths.round(task.path)
     seconds = retry.delay(state.instance, path, work.round, node.policy)
     work.round += 1
     work.error = error

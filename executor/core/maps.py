@@ -20,7 +20,7 @@ from dfc.compiler.plan import (
     every_node,
     item_source,
 )
-from dfc.executor.core import activations
+from dfc.executor.core import activations, paths
 from dfc.executor.core.tree import (
     Given,
     Job,
@@ -95,11 +95,11 @@ def begin_map(state: State, task: Task) -> None:
     )
     task.work = Items(_has_undos(node.body), cleans, recorded=_recorded_items(state, task.path))
     if isinstance(state.records.get(task.path), Completed | Failed) and not items_of(task).undos:
-        if state.records.pop(f"{task.path}/items", None) is not None:
-            frame_of(task.scope).records.append(f"{task.path}/items")
+        if state.records.pop(paths.items(task.path), None) is not None:
+            frame_of(task.scope).records.append(paths.items(task.path))
         activations.ask(state, task, Kind.END_MAP, task.path)
     else:
-        activations.ask(state, task, Kind.ITEMS, f"{task.path}/items")
+        activations.ask(state, task, Kind.ITEMS, paths.items(task.path))
 
 
 def _has_undos(block: Block) -> bool:
@@ -108,8 +108,8 @@ def _has_undos(block: Block) -> bool:
 
 def _recorded_items(state: State, path: str) -> frozenset[int]:
     found: set[int] = set()
-    for paths in (state.records, state.retrying, state.begun):
-        for known in paths:
+    for kind in (state.records, state.retrying, state.begun):
+        for known in kind:
             if known.startswith(path) and (frame := _FRAME.match(known, len(path))) is not None:
                 found.add(int(frame[1]))
     return frozenset(found)
@@ -142,7 +142,7 @@ def pump(state: State, task: Task) -> None:
         item = work.waiting.popleft()
         if item.number in work.recorded or not (unwinding or work.stopping):
             _begin_item(state, task, work, item)
-    fetch = f"{task.path}/fetch"
+    fetch = paths.fetch(task.path)
     wanted = not work.exhausted and not work.waiting and fetch not in state.jobs
     if wanted and (not (unwinding or work.stopping) or _has_more_recorded(work, unwinding)):
         add_job(state, task, Kind.FETCH, fetch)
@@ -188,7 +188,7 @@ def _begin_item(state: State, task: Task, work: Items, item: Item) -> None:
         role=Role.ITEM,
         owner=task,
         parent=task.scope,
-        frame=f"{task.path}[{item.number}]/",
+        frame=paths.frame(task.path, item.number),
         number=item.number,
         boundary=True,
     )
@@ -259,12 +259,12 @@ def close_map(state: State, task: Task, scope: Scope) -> None:
         work.errors[scope.number] = scope.result.error
         work.stopping = work.stopping or task.node.on_error is OnError.FAIL
     if scope.number not in work.ridden:
-        add_job(state, task, Kind.END_ITEM, f"{task.path}[{scope.number}]", detail=scope)
+        add_job(state, task, Kind.END_ITEM, paths.item(task.path, scope.number), detail=scope)
 
 
 def item_ended(state: State, event: ItemEnded) -> None:
     """The outcome of an item is in its row."""
-    job = state.jobs.get(f"{event.path}[{event.item}]")
+    job = state.jobs.get(paths.item(event.path, event.item))
     if job is not None:
         task = job.task
         drop_job(state, job)

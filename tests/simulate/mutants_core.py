@@ -243,9 +243,9 @@ def _undos_are_not_handed_up(_: Any) -> Any:
 
 
 def _rounds_keep_their_undos(end_round: Any) -> Any:
-    def mutated(task: Any, work: Any, body: Any) -> None:
+    def mutated(state: Any, task: Any, work: Any, body: Any) -> None:
         tree.hand_up(task, body)
-        end_round(task, work, body)
+        end_round(state, task, work, body)
 
     return mutated
 
@@ -376,146 +376,184 @@ def _takeover_forgets_attempts(remember: Any) -> Any:
     return mutated
 
 
+def _takeover_forgets_losses(remember: Any) -> Any:
+    def mutated(records: Any) -> Any:
+        memory = remember(records)
+        retrying = {path: replace(known, losses=0) for path, known in memory.retrying.items()}
+        return replace(memory, retrying=retrying)
+
+    return mutated
+
+
+def _finally_loses_to_a_break(_: Any) -> Any:
+    def mutated(loop: Any, work: Any) -> None:
+        return None
+
+    return mutated
+
+
+def _all_is_beside_the_break(_: Any) -> Any:
+    def mutated(round: Any, undo: Any) -> bool:
+        return False
+
+    return mutated
+
+
 CORE = (
     Mutant(
         name="join fires on the first branch",
-        seed=1,
+        seed=29,
         active=_everywhere("open_scope", _first_branch_is_enough),
     ),
     Mutant(
         name="error of the last branch instead of the first",
-        seed=1,
+        seed=84,
         active=changed(decide, "_arrive", _last_branch_is_blamed),
     ),
     Mutant(
         name="a chain goes on after a failure",
-        seed=1,
+        seed=8,
         active=changed(decide, "_arrive", _failure_does_not_stop_the_chain),
     ),
     Mutant(
         name="finish rides while others run",
-        seed=1,
+        seed=70,
         active=changed(ending, "finish_if_completed", _finish_rides_while_others_run),
     ),
     Mutant(
         name="on_error continue is ignored",
-        seed=1,
+        seed=5,
         active=changed(activations, "fail", _continue_is_ignored),
     ),
-    Mutant(name="every condition holds", seed=1, active=changed(branches, "truth", _every_condition_holds)),
+    Mutant(name="every condition holds", seed=102, active=changed(branches, "truth", _every_condition_holds)),
     Mutant(
         name="race decided without a record",
-        seed=1,
+        seed=6,
         active=changed(arms, "arm_ended", _race_is_decided_in_memory),
     ),
-    Mutant(name="all or cancel waits", seed=1, active=changed(arms, "arm_ended", _group_waits)),
+    Mutant(name="all or cancel waits", seed=55, active=changed(arms, "arm_ended", _group_waits)),
     Mutant(
         name="time limit acts before it is recorded",
-        seed=1,
+        seed=17,
         active=changed(arms, "time_is_up", _time_is_up_in_memory),
     ),
-    Mutant(name="siblings ignore a break", seed=1, active=changed(loops, "unwind", _not_unwound)),
-    Mutant(name="losers of a race run on", seed=1, active=changed(arms, "unwind", _not_unwound)),
+    Mutant(name="siblings ignore a break", seed=513, active=changed(loops, "unwind", _not_unwound)),
+    Mutant(name="losers of a race run on", seed=13, active=changed(arms, "unwind", _not_unwound)),
     Mutant(
         name="a loser has committed and is not undone",
-        seed=1,
+        seed=173,
         active=changed(unwinding, "_to_undo", _losers_keep_what_they_did),
     ),
     Mutant(
         name="a decision counts though a rival was first",
-        seed=1,
+        seed=340,
         active=changed(decide, "_decided", _own_decision_counts),
     ),
     Mutant(
         name="undone in the order of commits",
-        seed=1,
+        seed=16,
         active=changed(unwinding, "undo_next", _undone_in_order_of_commit),
     ),
     Mutant(
         name="what has not completed is undone",
-        seed=1,
+        seed=17,
         active=_closing(CompensateNode, _incomplete_is_undone),
     ),
-    Mutant(name="nothing is undone", seed=1, active=_closing(CompensateNode, _nothing_is_undone)),
+    Mutant(name="nothing is undone", seed=9, active=_closing(CompensateNode, _nothing_is_undone)),
     Mutant(
         name="an undo can be stopped",
-        seed=1,
+        seed=46,
         active=changed(unwinding, "open_scope", _an_undo_can_be_stopped),
     ),
     Mutant(
         name="take-over forgets undos",
-        seed=1,
+        seed=42,
         active=changed(drive, "begin", _takeover_forgets_undos),
     ),
     Mutant(
         name="undos end with their part",
-        seed=1,
+        seed=25,
         active=_everywhere("hand_up", _undos_are_not_handed_up),
     ),
     Mutant(
         name="undos of a round outlive it",
-        seed=1,
+        seed=161,
         active=changed(loops, "_end_round", _rounds_keep_their_undos),
     ),
     Mutant(
         name="a failed attempt is not undone",
-        seed=1,
+        seed=37,
         active=changed(unwinding, "_to_undo", _attempts_are_not_undone),
     ),
     Mutant(
         name="a failed undo stops the others",
-        seed=1,
+        seed=241,
         active=changed(unwinding, "undone", _failed_undo_stops_the_others),
     ),
     Mutant(
         name="cancel stops undos",
-        seed=1,
+        seed=313,
         active=changed(decide, "_cancel", _cancel_stops_undos),
     ),
     Mutant(
         name="no finally on cancel",
-        seed=1,
+        seed=59,
         active=_closing(TryNode, _no_finally_on_cancel),
     ),
     Mutant(
         name="cancel is caught",
-        seed=1,
+        seed=73,
         active=_closing(TryNode, _cancel_is_caught),
     ),
     Mutant(
         name="what is carried on is forgotten",
-        seed=1,
+        seed=513,
         active=changed(loops, "_fold", _carried_rows_are_forgotten),
     ),
-    Mutant(name="old rounds stay", seed=1, active=changed(loops, "_fold", _old_rounds_stay)),
+    Mutant(name="old rounds stay", seed=23, active=changed(loops, "_fold", _old_rounds_stay)),
     Mutant(
         name="a round is counted twice after a take-over",
-        seed=1,
+        seed=23,
         active=changed(loops, "begin_loop", _takeover_counts_a_round_twice),
     ),
     Mutant(
         name="items run again after a take-over",
-        seed=1,
+        seed=12,
         active=changed(asking, "FetchItems", _ended_items_run_again),
     ),
     Mutant(
         name="an item is skipped",
-        seed=1,
+        seed=16,
         active=changed(asking, "FetchItems", _an_item_is_skipped),
     ),
     Mutant(
         name="items begin after one has failed",
-        seed=1,
+        seed=7,
         active=_closing(MapNode, _items_begin_after_a_failure),
     ),
     Mutant(
         name="an attempt that may happen once is repeated",
-        seed=1,
+        seed=58,
         active=changed(decide, "remember", _takeover_forgets_beginnings),
     ),
     Mutant(
         name="attempts begin at zero after a take-over",
-        seed=1,
+        seed=2,
         active=changed(decide, "remember", _takeover_forgets_attempts),
+    ),
+    Mutant(
+        name="losses begin at zero after a take-over",
+        seed=2,
+        active=changed(decide, "remember", _takeover_forgets_losses),
+    ),
+    Mutant(
+        name="an error in a finally is lost to a break",
+        seed=4383,
+        active=changed(loops, "_left_in_error", _finally_loses_to_a_break),
+    ),
+    Mutant(
+        name="what leads to a break is undone",
+        seed=593,
+        active=changed(unwinding, "_leads_to_break", _all_is_beside_the_break),
     ),
 )
