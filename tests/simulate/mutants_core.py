@@ -451,7 +451,7 @@ CORE = (
     ),
     Mutant(
         name="undone in the order of commits",
-        seed=16,
+        seed=127,
         active=changed(unwinding, "undo_next", _undone_in_order_of_commit),
     ),
     Mutant(
@@ -467,7 +467,7 @@ CORE = (
     ),
     Mutant(
         name="take-over forgets undos",
-        seed=42,
+        seed=69,
         active=changed(drive, "begin", _takeover_forgets_undos),
     ),
     Mutant(
@@ -487,7 +487,7 @@ CORE = (
     ),
     Mutant(
         name="a failed undo stops the others",
-        seed=241,
+        seed=201,
         active=changed(unwinding, "undone", _failed_undo_stops_the_others),
     ),
     Mutant(
@@ -502,7 +502,7 @@ CORE = (
     ),
     Mutant(
         name="cancel is caught",
-        seed=73,
+        seed=102,
         active=_closing(TryNode, _cancel_is_caught),
     ),
     Mutant(
@@ -518,7 +518,7 @@ CORE = (
     ),
     Mutant(
         name="items run again after a take-over",
-        seed=12,
+        seed=203,
         active=changed(asking, "FetchItems", _ended_items_run_again),
     ),
     Mutant(
@@ -528,12 +528,12 @@ CORE = (
     ),
     Mutant(
         name="items begin after one has failed",
-        seed=7,
+        seed=43,
         active=_closing(MapNode, _items_begin_after_a_failure),
     ),
     Mutant(
         name="an attempt that may happen once is repeated",
-        seed=58,
+        seed=69,
         active=changed(decide, "remember", _takeover_forgets_beginnings),
     ),
     Mutant(
@@ -553,7 +553,7 @@ CORE = (
     ),
     Mutant(
         name="what leads to a break is undone",
-        seed=593,
+        seed=337,
         active=changed(unwinding, "_leads_to_break", _all_is_beside_the_break),
     ),
 )
