@@ -72,7 +72,8 @@ def _attempts(instance: Instance) -> None:
         before, again = 0, False
         for entry in entries:
             if entry.kind == "started":
-                again = True
+                # What somebody begins who has lost the fence comes to nothing.
+                again = again or bool(entry.number)
             elif entry.kind == "retrying":
                 if entry.number < before or (again and entry.number == before):
                     raise Broken(f"`{path}` has failed {entry.number} times after {before} times")

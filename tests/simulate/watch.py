@@ -105,9 +105,10 @@ class Watch:
         if (reason := self._forbidden(path)) is not None:
             raise self.say(f"`{path}` starts {reason}")
         self._attempt(path, attempt)
-        if self.instance.token == self.claim.token:
+        holds = self.instance.token == self.claim.token
+        if holds:
             self._rounds(path)
-        self.database.note(self.instance, "started", path)
+        self.database.note(self.instance, "started", path, number=int(holds))
 
     def _attempt(self, path: str, attempt: int) -> None:
         if attempt <= self.attempts.get(path, 0):
