@@ -188,10 +188,7 @@ class Performer:
         while True:
             token = claim.token
             try:
-                came = self._answered(await self._attempt(action))
-                if not came.finished:
-                    await self.settled()
-                return came
+                return self._answered(await self._attempt(action))
             except StepFailed as failure:
                 return Came(
                     (
