@@ -7,6 +7,7 @@ the rows show of that, has to be the one that is rebuilt from the rows alone.
 from __future__ import annotations
 
 from dfc.executor.actions import FetchItems
+from dfc.executor.core.arms import Arms
 from dfc.executor.core.asking import action_of
 from dfc.executor.core.tree import Given, Job, Kind, Reason, Role, Scope, State
 from dfc.executor.decide import begin, step, view
@@ -43,6 +44,8 @@ def check_fold(database: Database, instance: Instance, state: State) -> bool:
         step(state, CancelRequested(reason=instance.cancel))
         _catch_up(database, instance, state)
     if any(_is_only_meant(job) for job in state.jobs.values()):
+        return False
+    if instance.cancel is not None and _lost_after_its_end(state):
         return False
     rebuilt = begin(
         instance.plan,
@@ -87,6 +90,24 @@ def _unwinding(state: State) -> bool:
         if scope.reason not in (None, Reason.CANCEL) or (scope.origin and scope is not state.top):
             return True
         todo += [child for task in scope.tasks for child in task.children]
+    return False
+
+
+def _lost_after_its_end(state: State) -> bool:
+    """Whether an arm that the request had ended already has lost its race afterwards.
+
+    Its undos run with those of the whole then. Who takes over sees the decision first, and runs them in front
+    of the end of the race: the same ones, in the same order among themselves.
+    """
+    todo = [state.top]
+    while todo:
+        for task in todo.pop().tasks:
+            work = task.work
+            if isinstance(work, Arms) and work.decided is not None:
+                losers = [scope for scope in work.scopes if scope.number != work.decided]
+                if any(scope.ended and scope.reason is Reason.CANCEL for scope in losers):
+                    return True
+            todo += task.children
     return False
 
 
