@@ -23,7 +23,7 @@ from dfc.executor import limits, retry, retry_http
 from dfc.executor.actions import Rider, SendHttp
 from dfc.executor.journal import Rows, StepError
 from dfc.executor.places import Places
-from dfc.executor.ports import Answer, Claim, FenceLost, StepFailed, Transient
+from dfc.executor.ports import Answer, Claim, StepFailed, Transient
 from dfc.executor.retry_http import Loss, Outcome, Verdict
 from dfc.executor.runners.http_policy import Denied, OutboundPolicy, guarded_transport
 from dfc.executor.runners.http_request import (
@@ -247,17 +247,14 @@ class HttpSender:
         """Record; while the database is away, wait: what was sent must not be sent again for that."""
         failures = 0
         while True:
-            token = claim.token
             try:
-                return await self._store.record_value(
-                    claim, action.path, value, action.rider, keep=action.keep
+                return await claim.under_its_token(
+                    lambda: self._store.record_value(
+                        claim, action.path, value, action.rider, keep=action.keep
+                    )
                 )
             except Transient:
                 failures += 1
-            except FenceLost:
-                if not await claim.moved(token):
-                    raise
-                continue
             await asyncio.sleep(retry.delay(claim.instance, action.path, failures))
 
     async def _value(self, attempt: _Attempt) -> str:

@@ -45,7 +45,6 @@ from dfc.executor.ports import (
     AlreadyRecorded,
     Answer,
     Claim,
-    FenceLost,
     StepFailed,
     Transaction,
     Transient,
@@ -317,13 +316,7 @@ class Ports:
 
     async def _recorded(self, claim: Claim, path: str, record: Callable[[Claim], Answer]) -> Answer:
         """The record of what has been done already: a token that has changed since must not cost it."""
-        while True:
-            token = claim.token
-            try:
-                return await self._under(claim, path, record)
-            except FenceLost:
-                if not await claim.moved(token):
-                    raise
+        return await claim.under_its_token(lambda: self._under(claim, path, record))
 
     async def _under(self, claim: Claim, path: str, serve: Callable[[Claim], _T], seconds: float = 0.0) -> _T:
         self.watch.running.add(path)
