@@ -11,6 +11,10 @@ from bench.measure import Connection, Figure, Setup, connect, until
 MAP: LiteralString = """SELECT df.start(df.map(
   df.sql(format('SELECT g FROM generate_series(1, %%s) AS g', %(count)s::text)),
   'INSERT INTO mapped VALUES ($item.g)'))"""
+BATCHES: LiteralString = """SELECT df.start(df.map(
+  df.sql(format('SELECT g FROM generate_series(1, %%s) AS g', %(count)s::text)),
+  'INSERT INTO batched SELECT g FROM $item.*', batch_size => 50))"""
+BATCH = 50
 LOOP: LiteralString = """SELECT df.start(df.loop(
   df.step('count', 'INSERT INTO rounds SELECT coalesce($count?, 0) + 1 RETURNING n'),
   df.sql(format('SELECT $count < %%s', %(count)s::text))))"""
@@ -26,6 +30,19 @@ def map_of_many(setup: Setup) -> list[Figure]:
         written = _number(connection, "SELECT count(*) FROM mapped")
         once = _number(connection, "SELECT count(DISTINCT n) FROM mapped")
     assert written == once == setup.items, (written, once)
+    return [*figures, Figure(name="  checkpoints at most meanwhile", value=f"{most}", number=most)]
+
+
+def map_in_batches(setup: Setup) -> list[Figure]:
+    """A map of 50 times `--items` rows, an INSERT for 50 of them each: a million rows by default."""
+    rows = setup.items * BATCH
+    with connect(setup.server.conninfo) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS batched (n int)")
+        seconds, memory, most = _run(setup, connection, BATCHES, rows)
+        figures = _figures("map in batches of 50", rows, "rows", seconds, memory)
+        written = _number(connection, "SELECT count(*) FROM batched")
+        once = _number(connection, "SELECT count(DISTINCT n) FROM batched")
+    assert written == once == rows, (written, once)
     return [*figures, Figure(name="  checkpoints at most meanwhile", value=f"{most}", number=most)]
 
 
