@@ -12,21 +12,13 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from dfc.executor.actions import EndItem, Finish, RecordDecision, Rider
-from dfc.executor.bind import (
-    BIGINT,
-    TEXT,
-    TEXT_ARRAY,
-    WITHOUT_INPUT,
-    Bound,
-    array_literal,
-    quote_identifier,
-    quote_literal,
-)
+from dfc.executor.bind import TEXT_ARRAY, WITHOUT_INPUT, Bound
 from dfc.executor.journal import Shape, StepError
 from dfc.executor.limits import RESULT_ROWS_MAX
 from dfc.executor.queries import fill, query
-from dfc.executor.quoting import storable
+from dfc.executor.quoting import array_literal, quote_identifier, quote_literal, storable
 from dfc.executor.shapes import shape_json
+from dfc.executor.values import BIGINT, TEXT
 
 BYTEA: Final = 17
 INTEGER: Final = 23

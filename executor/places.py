@@ -25,11 +25,16 @@ class Places:
     """`count` places. Who takes several at a time takes them under one name. For one event loop."""
 
     def __init__(self, count: int) -> None:
-        self.free = count
+        self._free = count
         self._kept = count // KEPT_SHARE
         self._held: dict[str, int] = {}
         self._waiting: dict[str, deque[_Waiter]] = {}
         self._arrivals = itertools.count()
+
+    @property
+    def free(self) -> int:
+        """How many places nobody has, those that are kept included."""
+        return self._free
 
     @asynccontextmanager
     async def hold(self, who: str) -> AsyncGenerator[None]:
@@ -58,14 +63,14 @@ class Places:
             raise
 
     def _may(self, who: str) -> bool:
-        return self.free > (self._kept if who in self._held else 0)
+        return self._free > (self._kept if who in self._held else 0)
 
     def _take(self, who: str) -> None:
-        self.free -= 1
+        self._free -= 1
         self._held[who] = self._held.get(who, 0) + 1
 
     def _release(self, who: str) -> None:
-        self.free += 1
+        self._free += 1
         self._held[who] -= 1
         if self._held[who] == 0:
             del self._held[who]

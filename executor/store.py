@@ -28,7 +28,6 @@ from dfc.executor.actions import (
     StartTimer,
     StoreItems,
 )
-from dfc.executor.bind import array_literal
 from dfc.executor.compose import (
     carry_json,
     error_object,
@@ -60,7 +59,7 @@ from dfc.executor.journal import (
 )
 from dfc.executor.ports import AlreadyRecorded, Answer, Beaten, Claim, FenceLost, StepFailed, Transient
 from dfc.executor.queries import query
-from dfc.executor.quoting import storable
+from dfc.executor.quoting import array_literal, storable
 from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session
 from dfc.executor.shapes import shape_json
 

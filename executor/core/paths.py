@@ -13,7 +13,7 @@ def timer(path: str) -> str:
     return f"{path}/timer"
 
 
-def round(path: str) -> str:
+def position(path: str) -> str:
     """Of where a loop or retry stands."""
     return f"{path}/round"
 

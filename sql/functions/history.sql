@@ -3,8 +3,8 @@
 -- front, and without what it does behind it); how many items a map has comes always.
 --
 -- kind is completed, failed, decided (value), timer (seconds), position (round, value, error, seconds), attempt
--- (round attempts have failed, and losses were lost; error, seconds) or begun. seconds are those from now on. Attempts of what has its
--- record do not count any more.
+-- (round attempts have failed, and losses were lost; error, seconds) or begun. seconds are those from now on.
+-- Attempts of what has its record do not count any more.
 -- Locks: the fence, so that nothing is being added meanwhile.
 CREATE OR REPLACE FUNCTION df._history(instance text, token bytea, kept text[], kept_bytes integer)
 RETURNS TABLE (path text, journal bigint, kind text, row_count bigint, columns text[], types oid[], cells text[],
@@ -33,7 +33,7 @@ BEGIN
     FROM df.marks m WHERE m.instance_id = $1
     UNION ALL
     SELECT a.path, NULL, s.kind, NULL, NULL, NULL, NULL, NULL, a.last_error, a.attempts,
-            date_part('epoch', a.next_attempt_at - now), a.losses
+           date_part('epoch', a.next_attempt_at - now), a.losses
     FROM df.attempts_made a
     JOIN (VALUES ('attempt'), ('begun')) AS s(kind)
       ON CASE s.kind WHEN 'attempt' THEN a.attempts + a.losses > 0 ELSE a.begun_at IS NOT NULL END

@@ -1,5 +1,6 @@
 -- The result that a shape describes, for the worker that holds the instance: a record's own columns where the shape is
--- its path, the one column of a cell, so that it keeps its type, else the value. Raises DX001 for a lost fence, XX000 for a path without a completed checkpoint.
+-- its path, the one column of a cell, so that it keeps its type, else the value. Raises DX001 for a lost fence, XX000
+-- for a path without a completed checkpoint.
 -- Locks: the fence.
 CREATE OR REPLACE FUNCTION df._result_for(
     token bytea, instance text, shape json,

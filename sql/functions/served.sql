@@ -15,7 +15,8 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('Start a worker that logs in as %I: dfc worker --database ...', role)
            || CASE WHEN pg_has_role(role, o.owner, 'USAGE') THEN ''
-                   ELSE format(' (as a member of the role that owns the schema df: GRANT %I TO %I, if it may have the rights of that)', o.owner, role) END
+                   ELSE format(' (as a member of the role that owns the schema df: GRANT %I TO %I, if it may have the rights of that)',
+                               o.owner, role) END
            || '. Or SET ROLE in front of df.start, to a role that is served: '
            || (SELECT string_agg(DISTINCT quote_ident(r), ', ') FROM df.workers w, unnest(w.roles) AS r
                WHERE w.heartbeat_at > clock_timestamp() - w.lease_seconds * interval '1 second') || '.'

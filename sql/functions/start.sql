@@ -45,7 +45,7 @@ BEGIN
         RAISE EXCEPTION 'the workflow has % bytes, and the limit is %', pg_catalog.octet_length(wire), df._expression_bytes_max()
             USING ERRCODE = 'DF513', HINT = 'Keep data in tables and let the steps read it.';
     END IF;
-    INSERT INTO df.instances AS i (expression, label, input) VALUES (wire, label, input) 
+    INSERT INTO df.instances AS i (expression, label, input) VALUES (wire, label, input)
     RETURNING i.id, i.plan_hash, i.waiting_for INTO started, known, waits;
     IF known IS NULL THEN
         PERFORM df._check_expression(wire);

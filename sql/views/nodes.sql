@@ -1,7 +1,8 @@
 -- One row a node of each instance's plan, with its latest checkpoint. `running` is derived: the instance runs and what
 -- the node waits for has been done. `parent` is the node around it, and `part` what it stands in there (`then`,
 -- `branch 2`). When the instance has ended, what never ran is `skipped`, what was under way is `cancelled`. attempts,
--- last_error and next_attempt_at are those of df.attempts, of steps of which an attempt has failed. An instance that waits to be compiled has no rows yet.
+-- last_error and next_attempt_at are those of df.attempts, of steps of which an attempt has failed. An instance that
+-- waits to be compiled has no rows yet.
 -- Locks: none. security_invoker: everybody sees the nodes of their own instances.
 CREATE OR REPLACE VIEW df.nodes WITH (security_invoker = true) AS
 SELECT n.id,
