@@ -33,10 +33,11 @@ from dfc.executor.actions import (
     key_of,
 )
 from dfc.executor.decide import State, begin, pending, step, step_of
+from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.journal import CancelRequested, Due, Event, Record, Stopped
 from dfc.executor.limits import PARK_SECONDS
 from dfc.executor.perform import Came, Performer, Work
-from dfc.executor.ports import Claim, FenceLost, HttpRunner, SqlRunner, Store, Transient
+from dfc.executor.ports import Claim, HttpRunner, SqlRunner, Store
 
 LANES_MAX = 64
 

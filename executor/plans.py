@@ -15,7 +15,8 @@ from dfc.executor import limits, retry
 from dfc.executor.actions import Finish
 from dfc.executor.compilation import CompiledReply, CompilerProcess
 from dfc.executor.compiler_child import CompilerUnavailable
-from dfc.executor.ports import Claim, FenceLost, Transient
+from dfc.executor.failures import FenceLost, Transient
+from dfc.executor.ports import Claim
 from dfc.executor.store import ClaimedInstance, PostgresStore, StoreError
 
 _log = logging.getLogger("dfc.worker")

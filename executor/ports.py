@@ -25,14 +25,6 @@ from dfc.executor.actions import (
     StartTimer,
     StoreItems,
 )
-from dfc.executor.failures import (
-    AlreadyRecorded,
-    Beaten,
-    FenceLost,
-    StepFailed,
-    Transient,
-    Unreachable,
-)
 from dfc.executor.journal import (
     AtomicDone,
     Begun,
@@ -48,21 +40,6 @@ from dfc.executor.journal import (
     Shape,
     Timed,
 )
-
-__all__ = [
-    "AlreadyRecorded",
-    "Answer",
-    "Beaten",
-    "Claim",
-    "FenceLost",
-    "HttpRunner",
-    "SqlRunner",
-    "StepFailed",
-    "Store",
-    "Transaction",
-    "Transient",
-    "Unreachable",
-]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -37,6 +37,7 @@ from dfc.executor.compose import (
 )
 from dfc.executor.connections import conninfo_for
 from dfc.executor.decide import kept_nodes
+from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost, StepFailed, Transient
 from dfc.executor.journal import (
     Batch,
     Begun,
@@ -57,7 +58,7 @@ from dfc.executor.journal import (
     Timed,
     Value,
 )
-from dfc.executor.ports import AlreadyRecorded, Answer, Beaten, Claim, FenceLost, StepFailed, Transient
+from dfc.executor.ports import Answer, Claim
 from dfc.executor.queries import query
 from dfc.executor.quoting import array_literal, storable
 from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session

@@ -25,8 +25,8 @@ from dfc.executor.compose import (
     compose_rows,
     needs_with,
 )
+from dfc.executor.failures import StepFailed
 from dfc.executor.journal import StepError
-from dfc.executor.ports import StepFailed
 from dfc.executor.queries import query
 from dfc.executor.quoting import array_literal
 from dfc.executor.runners.around import Around

@@ -9,8 +9,8 @@ import pytest
 
 from dfc.compiler.plan import INPUT, Form, Literal, Parameter, Returns, SqlBody, Use, error_source
 from dfc.executor.bind import Mode, bind
+from dfc.executor.failures import StepFailed
 from dfc.executor.journal import Items, Result, Rows, Value
-from dfc.executor.ports import StepFailed
 from dfc.executor.quoting import quote_name
 from tests.executor.bed import Bed
 from tests.executor.statements import statement

@@ -24,6 +24,7 @@ from dfc.executor.actions import (
     StartTimer,
     StoreItems,
 )
+from dfc.executor.failures import AlreadyRecorded, FenceLost, StepFailed, Transient, Unreachable
 from dfc.executor.journal import (
     AtomicDone,
     Begun,
@@ -41,16 +42,7 @@ from dfc.executor.journal import (
     StepError,
     Timed,
 )
-from dfc.executor.ports import (
-    AlreadyRecorded,
-    Answer,
-    Claim,
-    FenceLost,
-    StepFailed,
-    Transaction,
-    Transient,
-    Unreachable,
-)
+from dfc.executor.ports import Answer, Claim, Transaction
 from tests.simulate.fates import error_of, http_result, sql_result
 from tests.simulate.network import Network
 from tests.simulate.places import where
