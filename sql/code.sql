@@ -10,6 +10,7 @@
 \ir functions/json_array.sql
 \ir functions/json_value.sql
 \ir functions/result_json.sql
+\ir functions/cell_of.sql
 \ir functions/result_of.sql
 \ir functions/outcome_of.sql
 \ir functions/cancel_reason.sql
@@ -21,6 +22,7 @@
 \ir functions/put_outcome.sql
 \ir functions/ride.sql
 \ir functions/wake.sql
+\ir functions/within_lease.sql
 \ir functions/worker_alive.sql
 \ir functions/served.sql
 \ir functions/before_instance.sql
