@@ -16,6 +16,7 @@ from typing import Final
 from dfc.compiler.plan import Literal, Parameter, SqlBody, Use, error_source, rows_source
 from dfc.executor import spliced
 from dfc.executor.journal import Batch, Items, Result, Rows, Value
+from dfc.executor.limits import CAST_PARAMETERS_MAX
 from dfc.executor.quoting import array_literal, quote_identifier, quote_literal
 from dfc.executor.values import (
     BIGINT,
@@ -101,10 +102,6 @@ class Mode(Enum):
     LITERAL = "literal"
 
 
-CAST_MAX: Final = 100
-"""So many parameters df._rows and df._execute pass on one by one; of more they pass on the array."""
-
-
 def needed_types(body: SqlBody, sources: Mapping[str, Result], mode: Mode) -> set[int]:
     """The OIDs whose names `bind` will ask for."""
     needed: set[int] = set()
@@ -145,7 +142,7 @@ def bind(
 ) -> Bound:
     """Replace the references of `body`, as `_bind` does; where one by one they are too many, as an array."""
     bound = _bind(step, body, sources, type_names, mode)
-    if mode is Mode.CAST and len(bound.values) > CAST_MAX:
+    if mode is Mode.CAST and len(bound.values) > CAST_PARAMETERS_MAX:
         return _bind(step, body, sources, type_names, Mode.ELEMENTS)
     return bound
 

@@ -14,11 +14,10 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from dfc.executor.limits import PLACES_PER_KEPT_PLACE
+
 _Waiter = tuple[int, asyncio.Future[None]]
 """When it came, in numbers; done when it has its place."""
-
-KEPT_SHARE = 8
-"""One place in so many is kept for who holds none: 2 of 16, none of less than 8."""
 
 
 class Places:
@@ -26,7 +25,7 @@ class Places:
 
     def __init__(self, count: int) -> None:
         self._free = count
-        self._kept = count // KEPT_SHARE
+        self._kept = count // PLACES_PER_KEPT_PLACE
         self._held: dict[str, int] = {}
         self._waiting: dict[str, deque[_Waiter]] = {}
         self._arrivals = itertools.count()
