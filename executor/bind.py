@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from dfc.compiler.plan import Literal, Parameter, SqlBody, Use, error_source, rows_source
+from dfc.compiler.plan import WITH_EXPRESSIONS, Literal, Parameter, SqlBody, Use, error_source, rows_source
 from dfc.executor import spliced
 from dfc.executor.journal import Batch, Items, Result, Rows, Value
 from dfc.executor.limits import CAST_PARAMETERS_MAX
@@ -44,23 +44,6 @@ WITHOUT_INPUT: Final = frozenset(
 )
 """Types that no text can be cast to: pseudo-types (`record`, `void`, `unknown`, `anyarray`, ...) and the
 planner's internal ones. A value of such a type goes on as text."""
-
-_EXPRESSIONS: Final = frozenset(
-    {
-        "select",
-        "values",
-        "insert",
-        "update",
-        "delete",
-        "merge",
-        "create table as",
-        "explain",
-        "call",
-        "execute",
-    }
-    | {"declare cursor"}
-)
-"""Commands in which an expression can stand for a literal; in others PostgreSQL may want a constant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +160,7 @@ def _bind(
         sources=sources,
         type_names=type_names,
         mode=mode,
-        constants=mode is Mode.LITERAL and body.kind not in _EXPRESSIONS,
+        constants=mode is Mode.LITERAL and body.kind not in WITH_EXPRESSIONS,
     )
     parts: list[str] = []
     pieces: list[Piece] = []

@@ -30,13 +30,13 @@ from dfc.executor.actions import (
 )
 from dfc.executor.compose import (
     carry_json,
-    error_object,
     finish_json,
     json_text,
     rider_json,
 )
 from dfc.executor.connections import conninfo_for
 from dfc.executor.decide import kept_nodes
+from dfc.executor.errors import error_object
 from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost, StepFailed, Transient
 from dfc.executor.journal import (
     Batch,
