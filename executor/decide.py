@@ -40,8 +40,9 @@ from dfc.compiler.plan import (
     every_node,
     step_of_error,
 )
+from dfc.executor import paths
 from dfc.executor.actions import Action, Finish, RunAtomic
-from dfc.executor.core import activations, arms, branches, ending, loops, maps, paths, unwinding
+from dfc.executor.core import activations, arms, branches, ending, loops, maps, unwinding
 from dfc.executor.core.asking import action_of
 from dfc.executor.core.tree import (
     Arrive,

@@ -14,7 +14,8 @@ from dfc.compiler.plan import (
     error_source,
     every_node,
 )
-from dfc.executor.core import activations, paths
+from dfc.executor import paths
+from dfc.executor.core import activations
 from dfc.executor.core.tree import (
     Given,
     Job,

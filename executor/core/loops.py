@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from dfc.compiler.plan import BreakNode, LoopNode, RetryNode, SqlBody, TryNode
-from dfc.executor import retry
+from dfc.executor import paths, retry
 from dfc.executor.actions import Position
-from dfc.executor.core import activations, paths
+from dfc.executor.core import activations
 from dfc.executor.core.branches import read
 from dfc.executor.core.tree import (
     CorruptJournal,

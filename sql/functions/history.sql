@@ -21,8 +21,8 @@ BEGIN
            CASE WHEN w.whole THEN c.types END, CASE WHEN w.whole THEN c.cells END, CASE WHEN w.whole THEN c.value END,
            c.error, NULL::bigint, NULL::double precision, NULL::integer
     FROM df.checkpoints c
-    CROSS JOIN LATERAL (SELECT split_part(c.path, ']/', -1) AS inside) AS p
-    LEFT JOIN unnest($3) AS k(node) ON k.node = split_part(p.inside, '/', 1)
+    CROSS JOIN LATERAL (SELECT df._inside(c.path) AS inside) AS p
+    LEFT JOIN unnest($3) AS k(node) ON k.node = df._node_of(c.path)
     CROSS JOIN LATERAL (
         SELECT (k.node IS NOT NULL OR p.inside LIKE '%/items')
            AND coalesce(pg_column_size(c.cells), 0) + coalesce(pg_column_size(c.value), 0) < $4) AS w(whole)

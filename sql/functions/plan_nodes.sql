@@ -37,9 +37,9 @@ SET jit = off AS $$
                found.n ?| '{arms,condition}' OR pg_catalog.jsonb_typeof(found.n -> 'body') IS NOT DISTINCT FROM 'array' AS has_parts
         FROM found
     ), record AS (
-        SELECT c.path, c.kind, c.journal, pg_catalog.split_part(place.rest, '/', 1) AS id,
-               c.kind = 'failed' OR place.rest !~ '/(request|items)$' AS ends
-        FROM df.checkpoints c, pg_catalog.regexp_replace(c.path, '^.*\]/', '') AS place(rest)
+        SELECT c.path, c.kind, c.journal, df._node_of(c.path) AS id,
+               c.kind = 'failed' OR df._inside(c.path) !~ '/(request|items)$' AS ends
+        FROM df.checkpoints c
         WHERE c.instance_id = instance
     ), own AS MATERIALIZED (
         SELECT DISTINCT ON (record.id) record.id, record.path, record.kind AS outcome

@@ -17,7 +17,7 @@ BEGIN
                     '_as_jsonb', '_quick_jsonb', '_nesting_levels_max', '_expression_bytes_max', '_result_rows_max', '_result_bytes_max',
                     '_doctor_facts', '_text_part', '_json_part', '_rows_part', '_json_text', '_json_inside', '_url_part',
                     '_data_part', '_no_secret',
-                    '_within_lease'))) AS closed
+                    '_within_lease', '_inside', '_node_of'))) AS closed
         FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'df'::regnamespace
     LOOP
         EXECUTE CASE WHEN f.closed THEN 'REVOKE EXECUTE ON ROUTINE ' || f.signature || ' FROM PUBLIC'

@@ -35,7 +35,7 @@ LEFT JOIN df.checkpoints c ON c.instance_id = i.id AND c.path = n.record
 LEFT JOIN (
     -- The latest of each node, whatever rounds and items stand in front of its path.
     SELECT DISTINCT ON (t.instance_id, t.node) t.instance_id, t.node, t.path, t.status, t.attempts, t.last_error, t.next_attempt_at
-    FROM (SELECT pg_catalog.split_part(pg_catalog.regexp_replace(a.path, '^.*\]/', ''), '/', 1) AS node, a.* FROM df.attempts a) AS t
+    FROM (SELECT df._node_of(a.path) AS node, a.* FROM df.attempts a) AS t
     WHERE t.attempts > 0
     ORDER BY t.instance_id, t.node, t.status = 'waiting' DESC, t.path DESC
 ) AS a ON a.instance_id = i.id AND a.node = n.id AND (a.path = c.path OR c.path IS NULL OR a.status = 'waiting');
