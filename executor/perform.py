@@ -6,7 +6,6 @@ answers, no attempt is counted: a database that is away fails nothing.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -130,15 +129,10 @@ class Performer:
         """The store's answer, however long it takes to get one. Raises FenceLost."""
         failures = 0
         while True:
-            token = self._claim.token
             try:
-                return await ask()
+                return await self._claim.under_its_token(ask)
             except Transient:
                 failures += 1
-            except FenceLost:
-                if not await self._claim.moved(token):
-                    raise
-                continue
             await self.settled()
             await self._pause(retry.delay(self._claim.instance, path, failures))
 
@@ -153,8 +147,7 @@ class Performer:
         if not claim.in_doubt:
             return
         async with claim.settling:
-            # Derived, not random: a call whose answer is lost can be repeated.
-            token = hashlib.sha256(claim.token + b"settled").digest()[: len(claim.token)]
+            token = claim.next_token()
             failures = 0
             while claim.in_doubt:
                 try:
@@ -203,7 +196,7 @@ class Performer:
                 break
             except FenceLost as problem:
                 if isinstance(action, SendHttp):
-                    raise
+                    raise  # its runner has looked whether the token has moved: the request is not sent again
                 if await claim.moved(token):
                     continue  # another loss has cost this attempt its token: nothing of it has happened
                 if not isinstance(action, RunSql | RunItems | RunAtomic):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from dfc.compiler.plan import Plan
@@ -25,6 +24,7 @@ from dfc.executor.actions import (
     StartTimer,
     StoreItems,
 )
+from dfc.executor.claim import Claim
 from dfc.executor.journal import (
     AtomicDone,
     Begun,
@@ -40,41 +40,6 @@ from dfc.executor.journal import (
     Shape,
     Timed,
 )
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Claim:
-    """An instance that this worker owns until the fence says otherwise.
-
-    `token` is the fence's secret; an activation's token is sha256(token || path). It changes when the driver
-    settles what it has lost: what was sent under an earlier one has no effect any more. `cancel_reason` is
-    set when a cancel was requested before the claim. `resumed` says that checkpoints may exist. `input` is
-    the JSON text given at the start.
-
-    `in_doubt`: something was sent that has not been answered, and may be under way still. `settling` is held
-    while the token changes.
-    """
-
-    instance: str
-    token: bytes
-    submitted_by: str
-    database: str | None
-    search_path: str
-    time_zone: str
-    cancel_reason: str | None
-    resumed: bool
-    input: str | None = None
-    in_doubt: bool = False
-    settling: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
-
-    def doubt(self) -> None:
-        """Take note that something was sent and will not be answered."""
-        self.in_doubt = True
-
-    async def moved(self, token: bytes) -> bool:
-        """Whether the driver itself has changed the token, where the store says that this one is not good."""
-        async with self.settling:
-            return self.token != token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,9 +19,9 @@ def commands() -> list[str]:
 
 
 def test_ci_runs_the_test_command_word_for_word() -> None:
-    assert "pip install '.[test]' && pytest" in commands()
+    assert "pip install '.[test]' && pytest -n auto" in commands()
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert "pip install --quiet '.[test]' && pytest" in script
+    assert "pip install --quiet '.[test]' && pytest -n auto" in script
 
 
 def test_every_dfc_command_and_file_exists() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ STOP_SECONDS_MAX = 15.0
 SHORT_LIFE_SECONDS = 5.0
 SHORT_LIVES_MAX = 5
 RESTART_SECONDS_MAX = 2.0
+_KILLED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
 
 
 class WorkerChild:
@@ -82,7 +84,7 @@ class WorkerChild:
             )
 
     def _watch(self) -> None:
-        short_lives = 0
+        short_lives = failures = 0
         while True:
             born = time.monotonic()
             assert self._process is not None
@@ -90,8 +92,11 @@ class WorkerChild:
             if self._stopping.is_set():
                 return
             _end_input(self._process)
-            short_lives = short_lives + 1 if time.monotonic() - born < SHORT_LIFE_SECONDS else 0
-            if short_lives >= SHORT_LIVES_MAX:
+            short = time.monotonic() - born < SHORT_LIFE_SECONDS
+            short_lives = short_lives + 1 if short else 0
+            # Whoever is killed from outside did nothing wrong: a new one comes, only later each time.
+            failures = failures + (code not in _KILLED) if short else 0
+            if failures >= SHORT_LIVES_MAX:
                 self._failure = f"the worker does not stay alive: {self._last_words()} (its log: {self._log})"
                 return
             self._say(f"the worker ended ({_reason(code)}); a new one takes over")

@@ -21,7 +21,7 @@ import httpx
 from dfc.compiler.plan import Policy, Request
 from dfc.executor import limits, retry, retry_http
 from dfc.executor.actions import Rider, SendHttp
-from dfc.executor.failures import FenceLost, StepFailed, Transient
+from dfc.executor.failures import StepFailed, Transient
 from dfc.executor.journal import Rows, StepError
 from dfc.executor.places import Places
 from dfc.executor.ports import Answer, Claim
@@ -248,17 +248,14 @@ class HttpSender:
         """Record; while the database is away, wait: what was sent must not be sent again for that."""
         failures = 0
         while True:
-            token = claim.token
             try:
-                return await self._store.record_value(
-                    claim, action.path, value, action.rider, keep=action.keep
+                return await claim.under_its_token(
+                    lambda: self._store.record_value(
+                        claim, action.path, value, action.rider, keep=action.keep
+                    )
                 )
             except Transient:
                 failures += 1
-            except FenceLost:
-                if not await claim.moved(token):
-                    raise
-                continue
             await asyncio.sleep(retry.delay(claim.instance, action.path, failures))
 
     async def _value(self, attempt: _Attempt) -> str:

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dfc.cli.errors import BY_SQLSTATE
 from dfc.executor.embedded import EmbeddedServer, programs
@@ -100,7 +101,8 @@ def test_a_wrong_password_is_one_line(dfc: Run, tmp_path: Path) -> None:
         rules.write_text("local all postgres trust\nlocal all all scram-sha-256\n")
         with psycopg.connect(server.conninfo, autocommit=True) as connection:
             connection.execute("SELECT pg_reload_conf()")
-        host = f"/postgres?host={tmp_path / '.dfc' / 'socket'}"
+        # Not the folder's own path: a long one does not fit into a socket's address.
+        host = f"/postgres?host={quote(str(conninfo_to_dict(server.conninfo)['host']), safe='')}"
         for user in ("anna:wrong", "anna"):
             answer = dfc("list", "--database", f"postgresql://{user}@{host}")
             assert answer.returncode == 1

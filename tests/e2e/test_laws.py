@@ -127,7 +127,7 @@ def _outcomes(session: Session, ids: dict[int, str]) -> list[tuple[str, Any, str
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_whoever_stops_when_the_outcome_is_the_same(shared_database: str, seed: int) -> None:
     random = Random(seed)
     texts = [Writer(random).workflow() for _ in range(25)]

@@ -75,7 +75,10 @@ def workflow() -> Plan:
 ONCE = ["item 1", "item 2", "item 3", "one", "one two", "own"]
 
 
-@pytest.mark.parametrize("cut", list(Cut))
+@pytest.mark.parametrize(
+    "cut",
+    [Cut.BEFORE, Cut.AFTER, *(pytest.param(cut, marks=pytest.mark.long) for cut in (Cut.ALL, Cut.UNSEEN))],
+)
 def test_a_connection_is_lost_at_each_message(database: str, cut: Cut) -> None:
     plan = workflow()
     with (

@@ -24,7 +24,7 @@ from dfc.executor.actions import (
     StartTimer,
     StoreItems,
 )
-from dfc.executor.failures import AlreadyRecorded, FenceLost, StepFailed, Transient, Unreachable
+from dfc.executor.failures import AlreadyRecorded, StepFailed, Transient, Unreachable
 from dfc.executor.journal import (
     AtomicDone,
     Begun,
@@ -309,13 +309,7 @@ class Ports:
 
     async def _recorded(self, claim: Claim, path: str, record: Callable[[Claim], Answer]) -> Answer:
         """The record of what has been done already: a token that has changed since must not cost it."""
-        while True:
-            token = claim.token
-            try:
-                return await self._under(claim, path, record)
-            except FenceLost:
-                if not await claim.moved(token):
-                    raise
+        return await claim.under_its_token(lambda: self._under(claim, path, record))
 
     async def _under(self, claim: Claim, path: str, serve: Callable[[Claim], _T], seconds: float = 0.0) -> _T:
         self.watch.running.add(path)

@@ -47,6 +47,62 @@ def house(server: Server, database: str, roles: Callable[..., str]) -> Iterator[
         )
 
 
+def test_open_functions_and_views_call_open_ones_only(house: House) -> None:
+    """What runs with the caller's rights must not end in a function that is closed to the caller."""
+    called = r"df\.(_\w+)\("
+    found = house.owner.execute(
+        """
+        WITH closed AS (
+            SELECT DISTINCT p.proname FROM pg_proc p
+            WHERE p.pronamespace = 'df'::regnamespace AND NOT has_function_privilege(%s, p.oid, 'EXECUTE')
+        ), texts AS (
+            SELECT p.proname::text AS name, p.prosrc AS text FROM pg_proc p
+            WHERE p.pronamespace = 'df'::regnamespace AND NOT p.prosecdef
+              AND has_function_privilege(%s, p.oid, 'EXECUTE')
+            UNION ALL
+            SELECT c.relname, pg_get_viewdef(c.oid) FROM pg_class c
+            WHERE c.relnamespace = 'df'::regnamespace AND c.relkind = 'v'
+        )
+        SELECT t.name, m.name[1] FROM texts t, regexp_matches(t.text, %s, 'g') AS m(name)
+        WHERE m.name[1] IN (SELECT proname FROM closed)
+        """,
+        [house.anna_name, house.anna_name, called],
+    ).fetchall()
+    assert found == []
+
+
+def test_who_was_granted_the_usage_can_write_long_workflows(house: House) -> None:
+    steps = " ~> ".join(["'SELECT 1'"] * 3300)
+    assert value(house.anna, "SELECT length('a b' ~> 'b c' ~> 'c d' ~> 'd e') > 0") is True
+    assert value(house.anna, "SELECT length('a b' |=> 'b c' |=> 'c d') > 0") is True
+    assert refusal(house.anna, f"SELECT {steps}") == "DF514"
+
+
+def test_who_was_granted_the_usage_can_read_results(house: House) -> None:
+    instance = str(value(house.anna, "SELECT df.start('SELECT 1' ~> 'SELECT 2')"))
+    [(_, token, _)] = claim(house.owner, register(house.owner))
+    value(
+        house.anna,
+        CHECKPOINT,
+        activation(token, "a"),
+        instance,
+        "a",
+        ["x", "x"],
+        [23, 23],
+        ["1", "2"],
+        1,
+        None,
+    )
+    plan = (
+        '{"format": 2, "result": "a", "nodes": [{"id": "a", "after": [], "kind": "sql", "body":'
+        ' {"sql": "SELECT 1", "kind": "select", "form": "with", "returns": "rows"}}]}'
+    )
+    house.owner.execute("UPDATE df.instances SET plan = %s, plan_hash = 'h'", [plan])
+    assert value(house.anna, "SELECT result->'rows' FROM df.nodes") == [{"x": 1, "x_2": 2}]
+    shown = "SELECT df._result_json(columns, types, cells, row_count) FROM df.checkpoints"
+    assert '"x_2": 2' in str(value(house.anna, shown))
+
+
 def test_each_sees_their_own(house: House) -> None:
     mine = value(house.anna, "SELECT df.start('SELECT 1' ~> 'SELECT 2')")
     theirs = value(house.bert, "SELECT df.start('SELECT 1')")
