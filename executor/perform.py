@@ -34,6 +34,7 @@ from dfc.executor.actions import (
     StoreItems,
     Wait,
 )
+from dfc.executor.claim import Claim
 from dfc.executor.core.asking import statements_of
 from dfc.executor.decide import begin_atomic, pending, step
 from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost, StepFailed, Transient, Unreachable
@@ -56,7 +57,7 @@ from dfc.executor.journal import (
     Stopped,
     Value,
 )
-from dfc.executor.ports import Answer, Claim, HttpRunner, SqlRunner, Store, Transaction
+from dfc.executor.ports import Answer, HttpRunner, SqlRunner, Store, Transaction
 from dfc.executor.shapes import held
 
 Activation = RunSql | RunAtomic | RunItems | StoreItems | SendHttp | EndMap

@@ -28,6 +28,7 @@ from dfc.executor.actions import (
     StartTimer,
     StoreItems,
 )
+from dfc.executor.claim import Claim
 from dfc.executor.compose import (
     carry_json,
     finish_json,
@@ -58,7 +59,7 @@ from dfc.executor.journal import (
     Timed,
     Value,
 )
-from dfc.executor.ports import Answer, Claim
+from dfc.executor.ports import Answer
 from dfc.executor.queries import query
 from dfc.executor.quoting import array_literal, storable
 from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session

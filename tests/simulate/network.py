@@ -15,8 +15,8 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Generic, TypeVar
 
+from dfc.executor.claim import Claim
 from dfc.executor.failures import Transient
-from dfc.executor.ports import Claim
 from tests.simulate.database import Database
 from tests.simulate.loop import Loop
 from tests.simulate.shapes import Broken
