@@ -54,6 +54,11 @@ class Use(StrEnum):
     ERROR = "error"
 
 
+_QUERIES = frozenset({"select", "values", "insert", "update", "delete", "merge"})
+WITH_EXPRESSIONS = _QUERIES | {"create table as", "explain", "call", "execute", "declare cursor"}
+"""Kinds of statements in which an expression can stand for a literal, and that take parameters; in others
+PostgreSQL may want a constant."""
+
 INPUT = "$input"
 """The source of `$input`. No node has such an id, nor those that `item_source` and `error_source` make."""
 
@@ -66,6 +71,11 @@ def item_source(map_id: str) -> str:
 def error_source(try_id: str) -> str:
     """The source of `$error` in the catch part of a try."""
     return f"{try_id}!"
+
+
+def step_of_error(source: str) -> str | None:
+    """The id that `error_source` made this source of; None where it is another source."""
+    return source[:-1] if source.endswith("!") else None
 
 
 def rows_source(key: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dfc.compiler.plan import DEFAULT_POLICY, Block, Policy, Request, SqlBody
+from dfc.executor import paths
 from dfc.executor.journal import Result, Rows, Shape, StepError
 
 Status = Literal["completed", "failed", "cancelled", "compensated"]
@@ -265,9 +266,9 @@ def key_of(action: Action) -> str:
     """The path of the job that an action is for, under which it is the only one at a time."""
     match action:
         case FetchItems(path=path):
-            return f"{path}/fetch"
+            return paths.fetch(path)
         case EndItem(path=path, item=item):
-            return f"{path}[{item}]"
+            return paths.item(path, item)
         case Finish():
             return ""
         case _:

@@ -1,4 +1,4 @@
-"""What PostgreSQL answers about an instance, as the core reads it: records, results, shapes, errors.
+"""What PostgreSQL answers about an instance, as the core reads it: records, results, shapes.
 
 `compose` writes what is read here.
 """
@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from dfc.executor.actions import EndItem, RecordDecision, Rider
+from dfc.executor.errors import read_error, read_failure
 from dfc.executor.journal import (
     Begun,
     Completed,
@@ -25,7 +26,6 @@ from dfc.executor.journal import (
     Retrying,
     Rows,
     Shape,
-    StepError,
     Timed,
     Value,
 )
@@ -51,7 +51,7 @@ def record(answer: Answered, row: int) -> Record:
                 round=integer(answer, row, 9),
                 carry=carry(text(answer, row, 7)),
                 seconds=number(answer, row, 10),
-                error=error_or_none(path, answer.text(row, 8)),
+                error=read_error(path, answer.text(row, 8)),
             )
         case "attempt":
             return Retrying(
@@ -59,7 +59,7 @@ def record(answer: Answered, row: int) -> Record:
                 attempts=integer(answer, row, 9),
                 losses=integer(answer, row, 11),
                 seconds=number(answer, row, 10),
-                error=error(path, answer.text(row, 8)),
+                error=read_failure(path, answer.text(row, 8)),
             )
         case "begun":
             return Begun(path=path)
@@ -72,7 +72,7 @@ def recorded(answer: Answered, row: int) -> Recorded:
     path = text(answer, row, 0)
     journal = integer(answer, row, 1)
     if text(answer, row, 2) == "failed":
-        return Failed(number=journal, path=path, error=error(path, answer.text(row, 8)))
+        return Failed(number=journal, path=path, error=read_failure(path, answer.text(row, 8)))
     return Completed(number=journal, path=path, result=result(answer, row, 3))
 
 
@@ -111,7 +111,7 @@ def items(path: str, answer: Answered) -> ItemsFetched:
     return ItemsFetched(
         path=path,
         items=tuple(found),
-        first_error=error_or_none(path, answer.text(0, 5)),
+        first_error=read_error(path, answer.text(0, 5)),
         first_failed=int(answer.text(0, 0) or 0),
     )
 
@@ -133,29 +133,6 @@ def answered(event: Recorded, answer: Answered, rider: Rider | None) -> Answer:
         cancel_reason=answer.text(0, 2),
         decided=decided,
         item=item,
-    )
-
-
-def error(path: str, written: str | None) -> StepError:
-    """An error as it is stored."""
-    return _error(path, json.loads(written or "{}"))
-
-
-def error_or_none(path: str, written: str | None) -> StepError | None:
-    """The same, where there may be none."""
-    return None if written is None else error(path, written)
-
-
-def _error(path: str, fields: dict[str, Any]) -> StepError:
-    cause: dict[str, Any] | None = fields.get("cause")
-    return StepError(
-        step=fields.get("step", path),
-        message=fields.get("message", "failed"),
-        sqlstate=fields.get("sqlstate", "XX000"),
-        detail=fields.get("detail"),
-        hint=fields.get("hint"),
-        position=fields.get("position"),
-        cause=None if cause is None else _error(path, cause),
     )
 
 

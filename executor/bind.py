@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from dfc.compiler.plan import Literal, Parameter, SqlBody, Use, error_source, rows_source
+from dfc.compiler.plan import WITH_EXPRESSIONS, Literal, Parameter, SqlBody, Use, error_source, rows_source
 from dfc.executor import spliced
 from dfc.executor.journal import Batch, Items, Result, Rows, Value
+from dfc.executor.limits import CAST_PARAMETERS_MAX
 from dfc.executor.quoting import array_literal, quote_identifier, quote_literal
 from dfc.executor.values import (
     BIGINT,
@@ -43,23 +44,6 @@ WITHOUT_INPUT: Final = frozenset(
 )
 """Types that no text can be cast to: pseudo-types (`record`, `void`, `unknown`, `anyarray`, ...) and the
 planner's internal ones. A value of such a type goes on as text."""
-
-_EXPRESSIONS: Final = frozenset(
-    {
-        "select",
-        "values",
-        "insert",
-        "update",
-        "delete",
-        "merge",
-        "create table as",
-        "explain",
-        "call",
-        "execute",
-    }
-    | {"declare cursor"}
-)
-"""Commands in which an expression can stand for a literal; in others PostgreSQL may want a constant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +83,6 @@ class Mode(Enum):
     CAST = "cast"
     ELEMENTS = "elements"
     LITERAL = "literal"
-
-
-CAST_MAX: Final = 100
-"""So many parameters df._rows and df._execute pass on one by one; of more they pass on the array."""
 
 
 def needed_types(body: SqlBody, sources: Mapping[str, Result], mode: Mode) -> set[int]:
@@ -145,7 +125,7 @@ def bind(
 ) -> Bound:
     """Replace the references of `body`, as `_bind` does; where one by one they are too many, as an array."""
     bound = _bind(step, body, sources, type_names, mode)
-    if mode is Mode.CAST and len(bound.values) > CAST_MAX:
+    if mode is Mode.CAST and len(bound.values) > CAST_PARAMETERS_MAX:
         return _bind(step, body, sources, type_names, Mode.ELEMENTS)
     return bound
 
@@ -180,7 +160,7 @@ def _bind(
         sources=sources,
         type_names=type_names,
         mode=mode,
-        constants=mode is Mode.LITERAL and body.kind not in _EXPRESSIONS,
+        constants=mode is Mode.LITERAL and body.kind not in WITH_EXPRESSIONS,
     )
     parts: list[str] = []
     pieces: list[Piece] = []

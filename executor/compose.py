@@ -12,21 +12,14 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from dfc.executor.actions import EndItem, Finish, RecordDecision, Rider
-from dfc.executor.bind import (
-    BIGINT,
-    TEXT,
-    TEXT_ARRAY,
-    WITHOUT_INPUT,
-    Bound,
-    array_literal,
-    quote_identifier,
-    quote_literal,
-)
-from dfc.executor.journal import Shape, StepError
+from dfc.executor.bind import TEXT_ARRAY, WITHOUT_INPUT, Bound
+from dfc.executor.errors import error_object
+from dfc.executor.journal import Shape
 from dfc.executor.limits import RESULT_ROWS_MAX
 from dfc.executor.queries import fill, query
-from dfc.executor.quoting import storable
+from dfc.executor.quoting import array_literal, quote_identifier, quote_literal, storable
 from dfc.executor.shapes import shape_json
+from dfc.executor.values import BIGINT, TEXT
 
 BYTEA: Final = 17
 INTEGER: Final = 23
@@ -208,20 +201,6 @@ def _object(members: Mapping[str, str]) -> str:
 def json_text(value: object) -> str:
     """JSON that PostgreSQL can store: NUL becomes U+FFFD, a lone surrogate a question mark."""
     return storable(json.dumps(value, ensure_ascii=False))
-
-
-def error_object(error: StepError) -> dict[str, object]:
-    """A step's error as it is stored; what is not known is left out."""
-    fields: dict[str, object] = {
-        "step": error.step,
-        "message": error.message,
-        "sqlstate": error.sqlstate,
-        "detail": error.detail,
-        "hint": error.hint,
-        "position": error.position,
-        "cause": None if error.cause is None else error_object(error.cause),
-    }
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 _KEPT: Final = ", pg_catalog.to_json(r.cells), r.n, pg_catalog.to_json(t.types)"

@@ -37,11 +37,12 @@ from dfc.compiler.plan import (
     TryNode,
     ValueNode,
     blocks_of,
-    error_source,
     every_node,
+    step_of_error,
 )
+from dfc.executor import paths
 from dfc.executor.actions import Action, Finish, RunAtomic
-from dfc.executor.core import activations, arms, branches, ending, loops, maps, paths, unwinding
+from dfc.executor.core import activations, arms, branches, ending, loops, maps, unwinding
 from dfc.executor.core.asking import action_of
 from dfc.executor.core.tree import (
     Arrive,
@@ -67,6 +68,7 @@ from dfc.executor.core.tree import (
     settle,
 )
 from dfc.executor.core.truth import truth
+from dfc.executor.errors import read_error
 from dfc.executor.journal import (
     NOTHING,
     AtomicDone,
@@ -157,11 +159,11 @@ def begin_atomic(action: RunAtomic, sources: Mapping[str, Result]) -> State:
     outside = Scope(Layout((), [], [], 0), action.frame, Role.ROOT, None, None)
     for source, result in sources.items():
         outside.values[source] = Given(NOTHING, result)
-        step = source.removesuffix("!")
-        if source == error_source(step) and isinstance(result, Value):
-            error = branches.read_error(result.json)
+        failed = step_of_error(source)
+        if failed is not None and isinstance(result, Value):
+            error = read_error(failed, result.json)
             if error is not None:
-                outside.values.setdefault(step, Given(NOTHING, Value(json="null"), error))
+                outside.values.setdefault(failed, Given(NOTHING, Value(json="null"), error))
     state.root = open_scope(
         state,
         action.block,

@@ -32,11 +32,13 @@ from dfc.executor.actions import (
     Wait,
     key_of,
 )
+from dfc.executor.claim import Claim
 from dfc.executor.decide import State, begin, pending, step, step_of
+from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.journal import CancelRequested, Due, Event, Record, Stopped
 from dfc.executor.limits import PARK_SECONDS
 from dfc.executor.perform import Came, Performer, Work
-from dfc.executor.ports import Claim, FenceLost, HttpRunner, SqlRunner, Store, Transient
+from dfc.executor.ports import HttpRunner, SqlRunner, Store
 
 LANES_MAX = 64
 

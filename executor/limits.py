@@ -10,6 +10,9 @@ SLOTS: Final = 16
 CONNECTIONS_MAX: Final = 16
 """Step connections that one worker holds, over all roles."""
 
+PLACES_PER_KEPT_PLACE: Final = 8
+"""Of so many connections or requests of a worker one is kept for instances that hold none: 2 of 16."""
+
 LEASE_SECONDS: Final = 10.0
 """After this long without a heartbeat a worker that still holds its connection is taken for dead."""
 
@@ -24,6 +27,11 @@ RECONNECT_SECONDS_MAX: Final = 1.0
 
 PARK_SECONDS: Final = 5.0
 """An instance that only waits, and at least this long, is given up until then."""
+
+CAST_PARAMETERS_MAX: Final = 100
+"""Parameters that `df._rows` and `df._execute` pass on one by one; of more they pass on the array.
+
+The two functions spell them out, so it is theirs too."""
 
 RESULT_ROWS_MAX: Final = 10_000
 """Rows in one result. `df.checkpoint` enforces it; the runner only stops collecting one row later."""

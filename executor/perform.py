@@ -34,8 +34,10 @@ from dfc.executor.actions import (
     StoreItems,
     Wait,
 )
+from dfc.executor.claim import Claim
 from dfc.executor.core.asking import statements_of
 from dfc.executor.decide import begin_atomic, pending, step
+from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost, StepFailed, Transient, Unreachable
 from dfc.executor.journal import (
     AtomicDone,
     Attempted,
@@ -55,20 +57,7 @@ from dfc.executor.journal import (
     Stopped,
     Value,
 )
-from dfc.executor.ports import (
-    AlreadyRecorded,
-    Answer,
-    Beaten,
-    Claim,
-    FenceLost,
-    HttpRunner,
-    SqlRunner,
-    StepFailed,
-    Store,
-    Transaction,
-    Transient,
-    Unreachable,
-)
+from dfc.executor.ports import Answer, HttpRunner, SqlRunner, Store, Transaction
 from dfc.executor.shapes import held
 
 Activation = RunSql | RunAtomic | RunItems | StoreItems | SendHttp | EndMap

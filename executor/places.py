@@ -14,22 +14,26 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from dfc.executor.limits import PLACES_PER_KEPT_PLACE
+
 _Waiter = tuple[int, asyncio.Future[None]]
 """When it came, in numbers; done when it has its place."""
-
-KEPT_SHARE = 8
-"""One place in so many is kept for who holds none: 2 of 16, none of less than 8."""
 
 
 class Places:
     """`count` places. Who takes several at a time takes them under one name. For one event loop."""
 
     def __init__(self, count: int) -> None:
-        self.free = count
-        self._kept = count // KEPT_SHARE
+        self._free = count
+        self._kept = count // PLACES_PER_KEPT_PLACE
         self._held: dict[str, int] = {}
         self._waiting: dict[str, deque[_Waiter]] = {}
         self._arrivals = itertools.count()
+
+    @property
+    def free(self) -> int:
+        """How many places nobody has, those that are kept included."""
+        return self._free
 
     @asynccontextmanager
     async def hold(self, who: str) -> AsyncGenerator[None]:
@@ -58,14 +62,14 @@ class Places:
             raise
 
     def _may(self, who: str) -> bool:
-        return self.free > (self._kept if who in self._held else 0)
+        return self._free > (self._kept if who in self._held else 0)
 
     def _take(self, who: str) -> None:
-        self.free -= 1
+        self._free -= 1
         self._held[who] = self._held.get(who, 0) + 1
 
     def _release(self, who: str) -> None:
-        self.free += 1
+        self._free += 1
         self._held[who] -= 1
         if self._held[who] == 0:
             del self._held[who]

@@ -13,9 +13,10 @@ from dfc.compiler.plan import COMPILER_VERSION, Plan
 from dfc.compiler.plan_json import PlanFormatError, from_json
 from dfc.executor import limits, retry
 from dfc.executor.actions import Finish
+from dfc.executor.claim import Claim
 from dfc.executor.compilation import CompiledReply, CompilerProcess
 from dfc.executor.compiler_child import CompilerUnavailable
-from dfc.executor.ports import Claim, FenceLost, Transient
+from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.store import ClaimedInstance, PostgresStore, StoreError
 
 _log = logging.getLogger("dfc.worker")

@@ -25,14 +25,6 @@ from dfc.executor.actions import (
     StoreItems,
 )
 from dfc.executor.claim import Claim
-from dfc.executor.failures import (
-    AlreadyRecorded,
-    Beaten,
-    FenceLost,
-    StepFailed,
-    Transient,
-    Unreachable,
-)
 from dfc.executor.journal import (
     AtomicDone,
     Begun,
@@ -48,21 +40,6 @@ from dfc.executor.journal import (
     Shape,
     Timed,
 )
-
-__all__ = [
-    "AlreadyRecorded",
-    "Answer",
-    "Beaten",
-    "Claim",
-    "FenceLost",
-    "HttpRunner",
-    "SqlRunner",
-    "StepFailed",
-    "Store",
-    "Transaction",
-    "Transient",
-    "Unreachable",
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ Two kinds of transient errors are told apart:
   wide limit of their own, `LOST_ATTEMPTS_MAX`, because a statement that crashes its backend takes every
   other session with it and must not do so for ever. While the database is away nothing is counted at
   all: the driver reads the journal before it counts a loss, and waits until that succeeds. Nor is an
-  attempt counted for which there was no connection (`ports.Unreachable`).
+  attempt counted for which there was no connection (`failures.Unreachable`).
 
 A wait of `RECORDED_SECONDS` or more is recorded with its attempt, so that it survives the worker; shorter
 ones are known to the worker alone, and one that takes over begins anew. Losses are always recorded, so that

@@ -56,7 +56,10 @@ def read_shape(value: object) -> Shape:
 
 
 def read_part(fields: dict[str, object]) -> Cell | Loose | Batch:
-    """A shape that is an object and no constant. Raises ValueError where it is none."""
+    """A shape that is an object and no constant. Raises ValueError where it is none.
+
+    A number is an int, or the text that `read_json` leaves it in (`quoting.Number`).
+    """
     match fields:
         case {"path": str(path), "column": (str() | None) as column}:
             return Cell(path=path, column=column)

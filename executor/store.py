@@ -28,16 +28,17 @@ from dfc.executor.actions import (
     StartTimer,
     StoreItems,
 )
-from dfc.executor.bind import array_literal
+from dfc.executor.claim import Claim
 from dfc.executor.compose import (
     carry_json,
-    error_object,
     finish_json,
     json_text,
     rider_json,
 )
 from dfc.executor.connections import conninfo_for
 from dfc.executor.decide import kept_nodes
+from dfc.executor.errors import error_object
+from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost, StepFailed, Transient
 from dfc.executor.journal import (
     Batch,
     Begun,
@@ -58,9 +59,9 @@ from dfc.executor.journal import (
     Timed,
     Value,
 )
-from dfc.executor.ports import AlreadyRecorded, Answer, Beaten, Claim, FenceLost, StepFailed, Transient
+from dfc.executor.ports import Answer
 from dfc.executor.queries import query
-from dfc.executor.quoting import storable
+from dfc.executor.quoting import array_literal, storable
 from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session
 from dfc.executor.shapes import shape_json
 

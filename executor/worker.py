@@ -25,9 +25,9 @@ from dfc.executor.admission import Refused, admit
 from dfc.executor.compilation import CompilerProcess
 from dfc.executor.connections import StepConnections
 from dfc.executor.drive import Driver, Outcome
+from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.heartbeat import Heartbeat, Registration
 from dfc.executor.plans import Plans, fail, one_line
-from dfc.executor.ports import FenceLost, Transient
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.session import ConnectionLost, Message, ServerError

@@ -2,6 +2,7 @@
 -- Run as a whole after the last migration, and again when its text has changed (df.meta.code_hash). What is
 -- named here says CREATE OR REPLACE; a change that PostgreSQL does not let replace begins in a migration.
 \ir functions/limits.sql
+\ir functions/node_of.sql
 \ir functions/new_id.sql
 \ir functions/new_token.sql
 \ir functions/variables.sql
@@ -10,6 +11,7 @@
 \ir functions/json_array.sql
 \ir functions/json_value.sql
 \ir functions/result_json.sql
+\ir functions/cell_of.sql
 \ir functions/result_of.sql
 \ir functions/outcome_of.sql
 \ir functions/cancel_reason.sql
@@ -21,6 +23,7 @@
 \ir functions/put_outcome.sql
 \ir functions/ride.sql
 \ir functions/wake.sql
+\ir functions/within_lease.sql
 \ir functions/worker_alive.sql
 \ir functions/served.sql
 \ir functions/before_instance.sql

@@ -30,6 +30,8 @@ from dfc.executor.actions import (
     StartTimer,
     StoreItems,
 )
+from dfc.executor.claim import Claim
+from dfc.executor.failures import FenceLost
 from dfc.executor.journal import (
     Completed,
     Decided,
@@ -42,7 +44,7 @@ from dfc.executor.journal import (
     StepError,
     Value,
 )
-from dfc.executor.ports import Answer, Claim, FenceLost, Store
+from dfc.executor.ports import Answer, Store
 
 ONE = "SELECT 1 AS answer"
 TWO = "SELECT 2 AS answer"

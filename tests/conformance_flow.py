@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dfc.executor.actions import Finish, RecordBeginning, StartTimer
+from dfc.executor.failures import AlreadyRecorded, Beaten
 from dfc.executor.journal import (
     NOTHING,
     Batch,
@@ -20,7 +21,6 @@ from dfc.executor.journal import (
     Shape,
     Timed,
 )
-from dfc.executor.ports import AlreadyRecorded, Beaten
 from tests.conformance_bench import (
     CHAIN,
     TWO,

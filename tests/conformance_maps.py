@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dfc.executor.actions import EndItem, EndMap, Finish, StartTimer
+from dfc.executor.claim import Claim
+from dfc.executor.failures import AlreadyRecorded, StepFailed
 from dfc.executor.journal import Cell, Completed, Constant, ItemEnded, Items, Result, Rows, Shape, Value
-from dfc.executor.ports import AlreadyRecorded, Claim, StepFailed
 from tests.conformance_bench import (
     TWO,
     Bench,

@@ -12,8 +12,9 @@ import pytest
 
 from dfc.compiler.plan import JoinNode, Plan, SqlNode
 from dfc.executor.actions import Finish
+from dfc.executor.failures import AlreadyRecorded, FenceLost, StepFailed
 from dfc.executor.journal import Completed, Failed
-from dfc.executor.ports import AlreadyRecorded, Answer, FenceLost, StepFailed
+from dfc.executor.ports import Answer
 from tests import conformance_flow, conformance_maps
 from tests.conformance_bench import (
     BAD,

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from dfc.executor.ports import AlreadyRecorded, Beaten, FenceLost
+from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost
 from tests.conformance_store import CHECKS, Check
 from tests.simulate.bench import model_bench
 from tests.simulate.database import Rules

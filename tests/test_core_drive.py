@@ -11,9 +11,11 @@ import pytest
 from dfc.compiler.plan import Form, JoinNode, Plan, Returns, SqlBody, SqlNode
 from dfc.executor import retry
 from dfc.executor.actions import Finish, RecordAttempt, RecordFailure, Rider, RunSql, SendHttp
+from dfc.executor.claim import Claim
 from dfc.executor.drive import Driver, Outcome
+from dfc.executor.failures import FenceLost, StepFailed, Transient
 from dfc.executor.journal import Completed, Failed, Recorded, Retrying, StepError
-from dfc.executor.ports import Answer, Claim, FenceLost, StepFailed, Transient
+from dfc.executor.ports import Answer
 
 CLAIM = Claim(
     instance="i",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dfc.compiler.plan import Form, Returns
+from dfc.compiler.plan import WITH_EXPRESSIONS, Form, Returns
 from dfc.compiler.sql.tokens import Token, closing, identifier
 from dfc.grammar.lexer import Kind
 
@@ -147,7 +147,6 @@ _OUTSIDE = frozenset(
         "discard all",
     }
 )
-_WITH_PARAMETERS = QUERIES | {"create table as", "explain", "call", "execute", "declare cursor"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +193,7 @@ def classify(items: list[Token]) -> Shape:
         kind=kind,
         form=form,
         returns=Returns.ROWS if rows else Returns.COUNT,
-        parameters=not kind or kind in _WITH_PARAMETERS,
+        parameters=not kind or kind in WITH_EXPRESSIONS,
     )
 
 

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from dfc.compiler.plan import Literal, Use
+from dfc.compiler.plan import WITH_EXPRESSIONS, Literal, Use
 from dfc.compiler.sql import commands
 from dfc.compiler.sql.places import WHOLE, reach
 from dfc.compiler.sql.references import Place, Reference, literal_parts, reference_at
@@ -21,8 +21,6 @@ from dfc.grammar.lexer import IN_TEXT, Kind, Lexeme
 
 _PARSED_BYTES_MAX = 5_000_000
 """How much PostgreSQL's parser reads of one statement, over and over, to tell typed literals from others."""
-_EXPRESSIONS = commands.QUERIES | {"create table as", "explain", "call", "execute", "declare cursor"}
-"""Commands whose literals are expressions; in all others PostgreSQL may want a constant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +58,7 @@ def literals(
     alone = [literal for literal in constants if literal is not None]
     found = list(_candidates(sql, items))
     fixed: list[_Candidate] = []
-    if found and kind in _EXPRESSIONS:
+    if found and kind in WITH_EXPRESSIONS:
         found = [_typed(items, candidate) for candidate in found]
         found, fixed = _verified(sql, items, comments, places, found)
     whole = [

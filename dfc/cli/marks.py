@@ -6,16 +6,15 @@ What has no checkpoint of its own is done when something behind it has begun. `d
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from dfc.compiler.plan import JoinNode, Node, OnError, Plan, SqlNode, ValueNode, blocks_of
 from dfc.compiler.plan_shape import Level, Nest, Place, nest
+from dfc.executor import paths
 
 Steps = Mapping[str, Mapping[str, Any]]
 
-_FRAMES = re.compile(r"^.*\]/")
 _AT_ONCE = ("condition", "body", "branch")
 """Parts that begin with their node; of the others a checkpoint in them tells that they have begun."""
 
@@ -46,7 +45,7 @@ class _Standing:
         self.records: dict[str, Mapping[str, Any]] = {}
         self._begun: set[str] = set()
         for path, step in steps.items():
-            id, _, part = _FRAMES.sub("", path).partition("/")
+            id, part = paths.split(path)
             if id in nesting.places:
                 self._begin(nesting.places[id])
                 if step["kind"] == "failed" or part not in ("request", "items"):

@@ -11,16 +11,10 @@ from dfc.compiler.diagnostics import error as diagnostic
 from dfc.compiler.render import render
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
+from dfc.executor.paths import node_of
 
 WORD = re.compile(r"""\$\w+(?:\.\w+)?\??|\w+|"[^"\n]*"|\S""")
 """What a caret stands under: a reference, a word, a quoted name, or one character."""
-
-
-def node_of(step: str) -> str:
-    """The id of the node that a checkpoint path belongs to: rounds and items stand in front of it, and an
-    HTTP step has two paths.
-    """
-    return step.rpartition("]/")[2].removesuffix("/request").removesuffix("/response")
 
 
 def span_of(provenance: Mapping[str, Any], step: str, position: int | None, text: str) -> Span | None:

@@ -17,8 +17,7 @@ from dfc.compiler.plan import (
     RetryNode,
     SqlNode,
 )
-from dfc.executor import retry
-from dfc.executor.core import paths
+from dfc.executor import paths, retry
 from dfc.executor.core.tree import (
     ACTIVATIONS,
     INTERRUPTIBLE,

@@ -9,9 +9,8 @@ import json
 from dataclasses import dataclass, field
 
 from dfc.compiler.plan import ArmsMode, ArmsNode, Form, OnError, SqlNode, TimeoutNode
-from dfc.executor import retry
+from dfc.executor import paths, retry
 from dfc.executor.actions import Interrupt
-from dfc.executor.core import paths
 from dfc.executor.core.tree import (
     Ended,
     Given,

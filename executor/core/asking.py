@@ -18,6 +18,7 @@ from dfc.compiler.plan import (
     ValueNode,
     every_node,
 )
+from dfc.executor import paths
 from dfc.executor.actions import (
     Action,
     EndItem,
@@ -38,7 +39,7 @@ from dfc.executor.actions import (
     StoreItems,
     Wait,
 )
-from dfc.executor.core import arms, ending, maps, paths
+from dfc.executor.core import arms, ending, maps
 from dfc.executor.core.activations import policy_of, request_of
 from dfc.executor.core.tree import CorruptJournal, Given, Job, Kind, Scope, State
 from dfc.executor.core.values import look_up, sources_of

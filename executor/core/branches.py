@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import Any
 
 from dfc.compiler.plan import (
     AtomicNode,
@@ -16,7 +14,8 @@ from dfc.compiler.plan import (
     error_source,
     every_node,
 )
-from dfc.executor.core import activations, paths
+from dfc.executor import paths
+from dfc.executor.core import activations
 from dfc.executor.core.tree import (
     Given,
     Job,
@@ -39,7 +38,8 @@ from dfc.executor.core.tree import (
     take_over,
 )
 from dfc.executor.core.truth import truth, truth_of
-from dfc.executor.core.values import error_json, lone_value, look_up, value_of
+from dfc.executor.core.values import lone_value, look_up, value_of
+from dfc.executor.errors import error_json
 from dfc.executor.failures import StepFailed
 from dfc.executor.journal import NOTHING, AtomicDone, Constant, Result, StepError, Value
 from dfc.executor.states import TaskState
@@ -246,24 +246,6 @@ def begin_atomic(state: State, task: Task) -> None:
 def _open_atomic(state: State, task: Task) -> None:
     assert isinstance(task.node, AtomicNode)
     _part(state, task, task.node.body, Role.BODY, task.scope)
-
-
-def read_error(text: str) -> StepError | None:
-    """An error as `values.error_json` writes it."""
-    return _read_error(json.loads(text))
-
-
-def _read_error(fields: dict[str, Any] | None) -> StepError | None:
-    if fields is None:
-        return None
-    return StepError(
-        step=fields["step"],
-        message=fields["message"],
-        sqlstate=fields["sqlstate"],
-        detail=fields["detail"],
-        hint=fields["hint"],
-        cause=_read_error(fields["cause"]),
-    )
 
 
 def atomic_done(state: State, event: AtomicDone) -> None:

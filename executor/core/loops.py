@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from dfc.compiler.plan import BreakNode, LoopNode, RetryNode, SqlBody, TryNode
-from dfc.executor import retry
+from dfc.executor import paths, retry
 from dfc.executor.actions import Position
-from dfc.executor.core import activations, paths
+from dfc.executor.core import activations
 from dfc.executor.core.branches import read
 from dfc.executor.core.tree import (
     CorruptJournal,
@@ -86,7 +86,7 @@ def rounds_of(task: Task) -> Rounds:
 def begin_loop(state: State, task: Task) -> None:
     """Begin, or go on in the round that the records show."""
     work = task.work = Rounds()
-    position = state.records.pop(paths.round(task.path), None)
+    position = state.records.pop(paths.position(task.path), None)
     if isinstance(position, Positioned):
         work.round = position.round
         carry = {node: _carried(state, shape) for node, shape in position.carry.items()}
@@ -258,7 +258,7 @@ def _numbered(task: Task, carry: Mapping[str, Given]) -> dict[str, Given]:
 
 def _fold(state: State, task: Task, work: Rounds) -> None:
     """Now and then, have the records of rounds that are over forgotten, but for what is carried on."""
-    path = paths.round(task.path)
+    path = paths.position(task.path)
     if work.over < FOLDED_ROUNDS or path in state.jobs:
         return
     carry = {node: given.shape for node, given in work.carry.items() if given.error is None}
@@ -289,7 +289,7 @@ def _finish(state: State, task: Task, work: Rounds, given: Given | None) -> None
 def _end(state: State, task: Task, work: Rounds) -> None:
     """What is left of the rounds is forgotten with the frame around the loop."""
     state.deciders.pop(paths.decision(task.path), None)
-    frame_of(task.scope).records += [*work.forgettable, paths.round(task.path), paths.decision(task.path)]
+    frame_of(task.scope).records += [*work.forgettable, paths.position(task.path), paths.decision(task.path)]
 
 
 # Breaks
@@ -356,7 +356,7 @@ def broken(state: State, loop: Task, decided: Decided) -> None:
 def begin_retry(state: State, task: Task) -> None:
     """Begin, or go on with the attempt that the records show."""
     work = task.work = Rounds()
-    position = state.records.pop(paths.round(task.path), None)
+    position = state.records.pop(paths.position(task.path), None)
     if not isinstance(position, Positioned):
         _open_attempt(state, task, work)
         return
@@ -366,7 +366,7 @@ def begin_retry(state: State, task: Task) -> None:
         settle(state, task, TaskState.STOPPED)
         return
     if position.seconds > 0 and task.scope.reason is None:
-        job = add_job(state, task, Kind.POSITION, paths.round(task.path), JobState.RETRYING)
+        job = add_job(state, task, Kind.POSITION, paths.position(task.path), JobState.RETRYING)
         job.seconds = position.seconds
     else:
         _open_attempt(state, task, work)
@@ -403,7 +403,7 @@ def close_retry(state: State, task: Task, scope: Scope) -> None:
         _end(state, task, work)
         pass_on(state, task, scope)
         return
-    path = paths.round(task.path)
+    path = paths.position(task.path)
     seconds = retry.delay(state.instance, path, work.round, node.policy)
     work.round += 1
     work.error = error

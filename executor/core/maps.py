@@ -5,7 +5,6 @@ The items stand in their table; only those under way are here.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +19,8 @@ from dfc.compiler.plan import (
     every_node,
     item_source,
 )
-from dfc.executor.core import activations, paths
+from dfc.executor import paths
+from dfc.executor.core import activations
 from dfc.executor.core.tree import (
     Given,
     Job,
@@ -53,8 +53,6 @@ from dfc.executor.states import JobState, TaskState
 
 PAGE_ITEMS = 64
 """Items fetched at once, at least."""
-
-_FRAME = re.compile(r"\[(\d+)\]/")
 
 
 @dataclass(slots=True, eq=False)
@@ -110,8 +108,9 @@ def _recorded_items(state: State, path: str) -> frozenset[int]:
     found: set[int] = set()
     for kind in (state.records, state.retrying, state.begun):
         for known in kind:
-            if known.startswith(path) and (frame := _FRAME.match(known, len(path))) is not None:
-                found.add(int(frame[1]))
+            number = paths.frame_number(known, path)
+            if number is not None:
+                found.add(number)
     return frozenset(found)
 
 

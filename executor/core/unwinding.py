@@ -21,8 +21,9 @@ from dfc.compiler.plan import (
     TryNode,
     every_node,
 )
+from dfc.executor import paths
 from dfc.executor.actions import Interrupt
-from dfc.executor.core import activations, paths
+from dfc.executor.core import activations
 from dfc.executor.core.tree import (
     ACTIVATIONS,
     Closed,
@@ -150,7 +151,7 @@ def _leads_to_break(round: Scope, undo: Undo) -> bool:
     The break may not have been reached yet: where it stands is in the decision.
     """
     path = _break_of(round)
-    id = path.rpartition("]/")[2]
+    id = paths.node_of(path)
     line: list[Task] = [undo.task]
     while line[-1].scope is not round:
         owner = line[-1].scope.owner

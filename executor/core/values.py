@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
@@ -10,6 +9,7 @@ from typing import assert_never
 from dfc.compiler.plan import INPUT, MapNode, Parameter, Use, ValueNode, error_source, rows_source
 from dfc.executor.actions import Sources
 from dfc.executor.core.tree import Given, Scope, State
+from dfc.executor.errors import error_json
 from dfc.executor.journal import (
     NOTHING,
     Batch,
@@ -20,7 +20,6 @@ from dfc.executor.journal import (
     Result,
     Rows,
     Shape,
-    StepError,
     Value,
 )
 from dfc.executor.quoting import write_json
@@ -105,19 +104,6 @@ def error_of(state: State, scope: Scope, parameter: Parameter) -> Value:
 def map_given(state: State, path: str, node: MapNode) -> Given:
     """What a map gives: rows are read where its items are stored, anything else is its record's value."""
     return Given(path, Items(instance=state.instance, path=path) if node.used else None)
-
-
-def error_json(error: StepError) -> str:
-    """An error as `$error` shows it."""
-    fields: dict[str, object] = {
-        "message": error.message,
-        "sqlstate": error.sqlstate,
-        "step": error.step,
-        "detail": error.detail,
-        "hint": error.hint,
-        "cause": None if error.cause is None else json.loads(error_json(error.cause)),
-    }
-    return json.dumps(fields, ensure_ascii=False)
 
 
 def lone_value(state: State, scope: Scope, node: ValueNode) -> Given | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dfc.executor import answers
 from dfc.executor.actions import EndItem, RunItems, RunSql
+from dfc.executor.failures import Transient
 from dfc.executor.journal import Completed, Rows
-from dfc.executor.ports import Answer, Transient
+from dfc.executor.ports import Answer
 from dfc.executor.runners.statements import Sent
 from dfc.executor.session import Answered, Session
 from dfc.executor.sqlstates import LOST

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dfc.compiler.plan import DEFAULT_POLICY, Policy
+from dfc.executor.claim import Claim
 from dfc.executor.connections import PINNED
+from dfc.executor.failures import StepFailed
 from dfc.executor.journal import StepError
 from dfc.executor.limits import ATOMIC_IDLE_SECONDS_MAX
-from dfc.executor.ports import Claim, StepFailed
 from dfc.executor.runners.step import Limit, Step, token
 from dfc.executor.session import Message
 

@@ -17,9 +17,11 @@ from collections.abc import Awaitable, Callable
 
 from dfc.compiler.plan import OnError
 from dfc.executor.actions import RunAtomic, RunSql
+from dfc.executor.claim import Claim
+from dfc.executor.failures import Transient
 from dfc.executor.journal import AtomicDone, Completed
 from dfc.executor.limits import ATOMIC_SECONDS_MAX
-from dfc.executor.ports import Claim, Transaction, Transient
+from dfc.executor.ports import Transaction
 from dfc.executor.runners.answers import completed
 from dfc.executor.runners.around import (
     BACK,

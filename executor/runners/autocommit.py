@@ -14,10 +14,12 @@ from typing import Final
 
 from dfc.executor import retry
 from dfc.executor.actions import RunSql
-from dfc.executor.bind import Bound, Mode, array_literal
+from dfc.executor.bind import Bound, Mode
 from dfc.executor.compose import compose_checkpoint
+from dfc.executor.failures import FenceLost, Transient, Unreachable
 from dfc.executor.journal import Rows
-from dfc.executor.ports import Answer, FenceLost, Transient, Unreachable
+from dfc.executor.ports import Answer
+from dfc.executor.quoting import array_literal
 from dfc.executor.runners.answers import answer_of
 from dfc.executor.runners.around import Around, guard, outside, statement_limit
 from dfc.executor.runners.hygiene import ATTEMPTS_MAX, Replace, cleaned, exchange

@@ -21,9 +21,11 @@ import httpx
 from dfc.compiler.plan import Policy, Request
 from dfc.executor import limits, retry, retry_http
 from dfc.executor.actions import Rider, SendHttp
+from dfc.executor.claim import Claim
+from dfc.executor.failures import StepFailed, Transient
 from dfc.executor.journal import Rows, StepError
 from dfc.executor.places import Places
-from dfc.executor.ports import Answer, Claim, StepFailed, Transient
+from dfc.executor.ports import Answer
 from dfc.executor.retry_http import Loss, Outcome, Verdict
 from dfc.executor.runners.http_policy import Denied, OutboundPolicy, guarded_transport
 from dfc.executor.runners.http_request import (

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from dfc.executor import retry, sqlstates
+from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost, StepFailed, Transient
 from dfc.executor.journal import StepError
-from dfc.executor.ports import AlreadyRecorded, Beaten, FenceLost, StepFailed, Transient
 from dfc.executor.runners.around import Around
 from dfc.executor.runners.step import Limit
 from dfc.executor.session import Fields, ServerError

@@ -15,9 +15,11 @@ import psycopg
 
 from dfc.compiler.plan import Form
 from dfc.executor.actions import RunAtomic, RunItems, RunSql
+from dfc.executor.claim import Claim
 from dfc.executor.connections import RoleUnavailable, StepConnections
+from dfc.executor.failures import Transient, Unreachable
 from dfc.executor.journal import AtomicDone
-from dfc.executor.ports import Answer, Claim, Transaction, Transient, Unreachable
+from dfc.executor.ports import Answer, Transaction
 from dfc.executor.runners.answers import answer_of, answer_of_items
 from dfc.executor.runners.around import alone, check_settings, statement_limit
 from dfc.executor.runners.atomic import run_atomic

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from dfc.compiler.plan import Form, Returns, SqlBody
-from dfc.executor.bind import WRONG_KIND, Bound, Mode, array_literal, bind, needed_types, types_in
+from dfc.executor.bind import Bound, Mode, bind, needed_types, types_in
 from dfc.executor.compose import (
     Composed,
     Description,
@@ -25,12 +25,14 @@ from dfc.executor.compose import (
     compose_rows,
     needs_with,
 )
+from dfc.executor.failures import StepFailed
 from dfc.executor.journal import StepError
-from dfc.executor.ports import StepFailed
 from dfc.executor.queries import query
+from dfc.executor.quoting import array_literal
 from dfc.executor.runners.around import Around
 from dfc.executor.runners.step import Step
 from dfc.executor.session import Fields, Message, ServerError, Session
+from dfc.executor.values import WRONG_KIND
 
 CACHED_MAX: Final = 2048
 

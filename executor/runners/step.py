@@ -9,10 +9,10 @@ from typing import Final
 
 from dfc.compiler.plan import DEFAULT_POLICY, Policy, SqlBody
 from dfc.executor.actions import RunItems, RunSql, Sources
+from dfc.executor.claim import Claim
 from dfc.executor.compose import WITHIN, rider_json
 from dfc.executor.journal import Batch, Items, Result, Rows, Value
 from dfc.executor.limits import ITEMS_BLOCK_BYTES, ITEMS_BLOCK_ROWS
-from dfc.executor.ports import Claim
 
 CLOCKS_APART: Final = 0.001
 """How far the server's clock may run ahead of ours, a second."""

@@ -149,7 +149,8 @@ BEGIN
         inside := pg_catalog.left(pg_catalog.right(a, -shell), counted::integer - pg_catalog.length(opening) - 2);
         IF pg_catalog.octet_length(a) = shell + pg_catalog.octet_length(inside) + 2 THEN
             size := counted::integer + 1 + pg_catalog.length(more);
-            -- So many elements have 12 characters each; looked at now and then, as the text grows.
+            -- The shortest element, {"sql":"x"} and its comma, has 12 characters: a shorter text cannot hold too many.
+            -- Looked at now and then, as the text grows.
             IF size > 12 * df._operators_max()
                AND pg_catalog.floor(16 * pg_catalog.ln(size)) > pg_catalog.floor(16 * pg_catalog.ln(counted::integer)) THEN
                 PERFORM df._check_operators(inside || ',' || more);

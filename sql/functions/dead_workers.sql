@@ -7,6 +7,6 @@ CREATE OR REPLACE FUNCTION df._dead_workers(me bigint) RETURNS bigint[]
 LANGUAGE sql VOLATILE AS $$
     SELECT coalesce(array_agg(w.id), '{}') FROM df.workers w
     WHERE w.id <> me
-      AND (w.heartbeat_at < clock_timestamp() - w.lease_seconds * interval '1 second'
+      AND (NOT df._within_lease(w.heartbeat_at, w.lease_seconds)
            OR pg_try_advisory_xact_lock(1684431665, w.id::integer))
 $$;

@@ -16,7 +16,7 @@ BEGIN
     SELECT m.schema_version, m.database_oid IS DISTINCT FROM d.oid, m.system_identifier <> cluster
         INTO schema_version, database_is_copy, cluster_is_copy
     FROM df.meta m, pg_database d WHERE d.datname = current_database();
-    SELECT count(*), count(*) FILTER (WHERE w.heartbeat_at > clock_timestamp() - w.lease_seconds * interval '1 second')
+    SELECT count(*), count(*) FILTER (WHERE df._within_lease(w.heartbeat_at, w.lease_seconds))
         INTO workers, workers_alive FROM df.workers w;
 END $$;
 

@@ -3,8 +3,8 @@
 -- front, and without what it does behind it); how many items a map has comes always.
 --
 -- kind is completed, failed, decided (value), timer (seconds), position (round, value, error, seconds), attempt
--- (round attempts have failed, and losses were lost; error, seconds) or begun. seconds are those from now on. Attempts of what has its
--- record do not count any more.
+-- (round attempts have failed, and losses were lost; error, seconds) or begun. seconds are those from now on.
+-- Attempts of what has its record do not count any more.
 -- Locks: the fence, so that nothing is being added meanwhile.
 CREATE OR REPLACE FUNCTION df._history(instance text, token bytea, kept text[], kept_bytes integer)
 RETURNS TABLE (path text, journal bigint, kind text, row_count bigint, columns text[], types oid[], cells text[],
@@ -21,8 +21,8 @@ BEGIN
            CASE WHEN w.whole THEN c.types END, CASE WHEN w.whole THEN c.cells END, CASE WHEN w.whole THEN c.value END,
            c.error, NULL::bigint, NULL::double precision, NULL::integer
     FROM df.checkpoints c
-    CROSS JOIN LATERAL (SELECT split_part(c.path, ']/', -1) AS inside) AS p
-    LEFT JOIN unnest($3) AS k(node) ON k.node = split_part(p.inside, '/', 1)
+    CROSS JOIN LATERAL (SELECT df._inside(c.path) AS inside) AS p
+    LEFT JOIN unnest($3) AS k(node) ON k.node = df._node_of(c.path)
     CROSS JOIN LATERAL (
         SELECT (k.node IS NOT NULL OR p.inside LIKE '%/items')
            AND coalesce(pg_column_size(c.cells), 0) + coalesce(pg_column_size(c.value), 0) < $4) AS w(whole)
@@ -33,7 +33,7 @@ BEGIN
     FROM df.marks m WHERE m.instance_id = $1
     UNION ALL
     SELECT a.path, NULL, s.kind, NULL, NULL, NULL, NULL, NULL, a.last_error, a.attempts,
-            date_part('epoch', a.next_attempt_at - now), a.losses
+           date_part('epoch', a.next_attempt_at - now), a.losses
     FROM df.attempts_made a
     JOIN (VALUES ('attempt'), ('begun')) AS s(kind)
       ON CASE s.kind WHEN 'attempt' THEN a.attempts + a.losses > 0 ELSE a.begun_at IS NOT NULL END

@@ -5,7 +5,8 @@
 -- has failed), a map when <id> has one. What has no record of its own is done when all that it waits for is (a join),
 -- when something behind it has begun, or when the part whose result it has is done. Of parts of which one is chosen
 -- (`then`, `else`, `catch`, `finally`, `undo`) nothing runs before a record in it says which.
--- When the instance has ended, `cancelled` is what would be running, `skipped` what would be pending.
+-- When the instance has ended, `cancelled` is what would be running (also an arm that was stopped, in a group that has
+-- come to its end), `skipped` what would be pending.
 -- Nothing here knows more than plan_json writes. Without JIT: what is estimated is far above what there is, and to
 -- compile it would take seconds. Locks: none. SECURITY INVOKER: the caller's policies hold.
 CREATE OR REPLACE FUNCTION df._plan_nodes(instance text, plan jsonb, instance_status text) RETURNS TABLE (
@@ -36,9 +37,9 @@ SET jit = off AS $$
                found.n ?| '{arms,condition}' OR pg_catalog.jsonb_typeof(found.n -> 'body') IS NOT DISTINCT FROM 'array' AS has_parts
         FROM found
     ), record AS (
-        SELECT c.path, c.kind, c.journal, pg_catalog.split_part(place.rest, '/', 1) AS id,
-               c.kind = 'failed' OR place.rest !~ '/(request|items)$' AS ends
-        FROM df.checkpoints c, pg_catalog.regexp_replace(c.path, '^.*\]/', '') AS place(rest)
+        SELECT c.path, c.kind, c.journal, df._node_of(c.path) AS id,
+               c.kind = 'failed' OR df._inside(c.path) !~ '/(request|items)$' AS ends
+        FROM df.checkpoints c
         WHERE c.instance_id = instance
     ), own AS MATERIALIZED (
         SELECT DISTINCT ON (record.id) record.id, record.path, record.kind AS outcome
@@ -107,7 +108,6 @@ SET jit = off AS $$
     ), running (id) AS (
         SELECT ready.id FROM ready JOIN node ON node.id = ready.id LEFT JOIN state ON state.id = ready.parent
         WHERE CASE WHEN ready.parent IS NULL THEN instance_status <> 'pending'
-                   -- An arm that was stopped, in a group that has come to its end.
                    ELSE state.outcome IS NOT NULL AND pg_catalog.starts_with(node.part, 'branch ')
                         AND instance_status NOT IN ('pending', 'running') END
         UNION

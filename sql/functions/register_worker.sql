@@ -1,5 +1,5 @@
 -- A worker announces itself: its row, and a session advisory lock whose freedom will tell its death.
--- `roles` are those whose workflows it runs; null: everybodys, as in df._claim.
+-- `roles` are those whose workflows it runs; null: everybody's, as in df._claim.
 -- An id whose lock somebody else holds is skipped, so nobody can keep a worker from starting.
 -- Locks: session advisory lock (1684431665, id); the row of df.meta when this compiler is newer.
 CREATE OR REPLACE FUNCTION df._register_worker(

@@ -1,5 +1,6 @@
 -- The result that a shape describes, for the worker that holds the instance: a record's own columns where the shape is
--- its path, the one column of a cell, so that it keeps its type, else the value. Raises DX001 for a lost fence, XX000 for a path without a completed checkpoint.
+-- its path, the one column of a cell, so that it keeps its type, else the value. Raises DX001 for a lost fence, XX000
+-- for a path without a completed checkpoint.
 -- Locks: the fence.
 CREATE OR REPLACE FUNCTION df._result_for(
     token bytea, instance text, shape json,
@@ -7,24 +8,15 @@ CREATE OR REPLACE FUNCTION df._result_for(
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
-DECLARE
-    place integer;
 BEGIN
     PERFORM df._lock_fence($1, $2);
     IF json_typeof($3) = 'object' AND $3 -> 'path' IS NOT NULL THEN
-        SELECT least(c.row_count, 1), c.columns, c.types, c.cells INTO row_count, columns, types, cells
-        FROM df.checkpoints c WHERE c.instance_id = $2 AND c.path = $3 ->> 'path' AND c.kind = 'completed';
-        place := CASE WHEN $3 ->> 'column' IS NULL THEN 1 ELSE array_position(df._column_keys(columns), $3 ->> 'column') END;
-        IF columns[place] IS NOT NULL THEN
-            columns := columns[place:place];
-            types := types[place:place];
-            cells := CASE WHEN row_count > 0 THEN cells[place:place] ELSE '{}' END;
+        SELECT least(c.row_count, 1), ARRAY[c.name], ARRAY[c.type], CASE WHEN c.row_count > 0 THEN ARRAY[c.cell] ELSE '{}' END
+            INTO row_count, columns, types, cells
+        FROM df._cell_of($2, $3) AS c;
+        IF FOUND THEN
             RETURN;
         END IF;
-        row_count := NULL;
-        columns := NULL;
-        types := NULL;
-        cells := NULL;
     END IF;
     IF json_typeof($3) = 'string' THEN
         SELECT c.row_count, c.columns, c.types, c.cells, c.value INTO row_count, columns, types, cells, value

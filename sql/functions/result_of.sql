@@ -35,7 +35,6 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
     c record;
     is_cell boolean := false;
-    place integer;
 BEGIN
     IF json_typeof(part) = 'object' THEN
         IF part -> 'value' IS NOT NULL THEN
@@ -50,6 +49,10 @@ BEGIN
                 (part ->> 'row_count')::bigint)::json -> 'rows')::text;
         END IF;
         is_cell := true;
+        SELECT k.type, k.cell INTO c FROM df._cell_of(instance, part) AS k;
+        IF FOUND THEN
+            RETURN df._json_value(c.type, c.cell);
+        END IF;
     END IF;
     SELECT k.columns, k.types, k.cells, k.row_count, k.value INTO c FROM df.checkpoints k
     WHERE k.instance_id = instance AND k.path = CASE WHEN is_cell THEN part ->> 'path' ELSE part #>> '{}' END
@@ -64,10 +67,8 @@ BEGIN
         RETURN coalesce(CASE WHEN part ->> 'column' IS NULL THEN c.value
                              WHEN json_typeof(c.value) = 'object' THEN c.value -> (part ->> 'column') END::text, 'null');
     END IF;
-    place := CASE WHEN part ->> 'column' IS NULL THEN 1 ELSE array_position(df._column_keys(c.columns), part ->> 'column') END;
     IF cardinality(c.columns) = 0 AND coalesce(part ->> 'column', 'row_count') = 'row_count' THEN
         RETURN c.row_count;
     END IF;
-    -- Past the end of an array there is NULL.
-    RETURN df._json_value(c.types[place], c.cells[place]);
+    RETURN 'null';
 END $$;

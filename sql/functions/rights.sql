@@ -16,7 +16,8 @@ BEGIN
                     '_result_json', '_column_keys', '_json_value', '_json_array', '_json_composite', '_role_identifier', '_plan_nodes',
                     '_as_jsonb', '_quick_jsonb', '_nesting_levels_max', '_expression_bytes_max', '_result_rows_max', '_result_bytes_max',
                     '_doctor_facts', '_text_part', '_json_part', '_rows_part', '_json_text', '_json_inside', '_url_part',
-                    '_data_part', '_no_secret'))) AS closed
+                    '_data_part', '_no_secret',
+                    '_within_lease', '_inside', '_node_of'))) AS closed
         FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'df'::regnamespace
     LOOP
         EXECUTE CASE WHEN f.closed THEN 'REVOKE EXECUTE ON ROUTINE ' || f.signature || ' FROM PUBLIC'

@@ -2,7 +2,8 @@
 --
 -- RETURN QUERY EXECUTE lets PostgreSQL run the query in parallel; a loop over EXECUTE never does. Parameters
 -- come as text and are cast in the query's own text ($1::integer). Columns that differ from the list that the
--- caller describes are an error of PostgreSQL's (42804). Of more than 100 parameters the query gets the array: $1[101]::integer.
+-- caller describes are an error of PostgreSQL's (42804). Of more than 100 parameters the query gets the array:
+-- $1[101]::integer.
 -- Locks: those of the query. SECURITY INVOKER: it is the step itself.
 CREATE OR REPLACE FUNCTION df._rows(q text, VARIADIC params text[] DEFAULT '{}') RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE AS $$

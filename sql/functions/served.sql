@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION df._is_served(role name) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT bool_or(w.roles IS NULL OR role = ANY (w.roles)) FROM df.workers w
-    WHERE w.heartbeat_at > clock_timestamp() - w.lease_seconds * interval '1 second'
+    WHERE df._within_lease(w.heartbeat_at, w.lease_seconds)
 $$;
 
 -- What to do where nobody serves this role.
@@ -15,10 +15,11 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('Start a worker that logs in as %I: dfc worker --database ...', role)
            || CASE WHEN pg_has_role(role, o.owner, 'USAGE') THEN ''
-                   ELSE format(' (as a member of the role that owns the schema df: GRANT %I TO %I, if it may have the rights of that)', o.owner, role) END
+                   ELSE format(' (as a member of the role that owns the schema df: GRANT %I TO %I, if it may have the rights of that)',
+                               o.owner, role) END
            || '. Or SET ROLE in front of df.start, to a role that is served: '
            || (SELECT string_agg(DISTINCT quote_ident(r), ', ') FROM df.workers w, unnest(w.roles) AS r
-               WHERE w.heartbeat_at > clock_timestamp() - w.lease_seconds * interval '1 second') || '.'
+               WHERE df._within_lease(w.heartbeat_at, w.lease_seconds)) || '.'
     FROM (SELECT pg_get_userbyid(c.relowner) AS owner FROM pg_class c WHERE c.oid = 'df.instances'::regclass) AS o
 $$;
 
@@ -34,7 +35,7 @@ SET search_path = pg_catalog, pg_temp AS $$
           SELECT f.submitted_by::oid, f.instance_id FROM df.fences f
           WHERE coalesce(f.wake_at <= clock_timestamp(), true) AND NOT EXISTS (
               SELECT FROM df.workers w WHERE w.id = f.worker
-                AND w.heartbeat_at > clock_timestamp() - w.lease_seconds * interval '1 second')) AS u
+                AND df._within_lease(w.heartbeat_at, w.lease_seconds))) AS u
     JOIN pg_roles r ON r.oid = u.submitter
     JOIN pg_class c ON c.oid = 'df.instances'::regclass
     WHERE pg_has_role(session_user, r.oid, 'USAGE') OR pg_has_role(session_user, c.relowner, 'USAGE')

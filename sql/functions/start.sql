@@ -19,6 +19,7 @@ DECLARE
     known text;
     given text;
     waits text;
+    served boolean;
 BEGIN
     IF (database <> pg_catalog.current_database() OR transaction_mode <> 'caller'
         OR idempotency_key IS NOT NULL OR priority <> 0 OR queue <> 'default' OR start_at IS NOT NULL
@@ -45,15 +46,18 @@ BEGIN
         RAISE EXCEPTION 'the workflow has % bytes, and the limit is %', pg_catalog.octet_length(wire), df._expression_bytes_max()
             USING ERRCODE = 'DF513', HINT = 'Keep data in tables and let the steps read it.';
     END IF;
-    INSERT INTO df.instances AS i (expression, label, input) VALUES (wire, label, input) 
+    INSERT INTO df.instances AS i (expression, label, input) VALUES (wire, label, input)
     RETURNING i.id, i.plan_hash, i.waiting_for INTO started, known, waits;
     IF known IS NULL THEN
         PERFORM df._check_expression(wire);
     END IF;
-    IF waits = 'a worker' THEN
+    IF waits IS NOT NULL THEN
+        served := df._is_served(CURRENT_USER);
+    END IF;
+    IF waits IS NOT NULL AND served IS NULL THEN
         RAISE NOTICE 'instance % waits: no worker is alive', started
             USING HINT = 'Start one: dfc worker --database ...';
-    ELSIF waits IS NOT NULL THEN
+    ELSIF NOT served THEN
         RAISE WARNING 'instance % waits: no worker serves role %', started, pg_catalog.quote_ident(CURRENT_USER)
             USING DETAIL = 'A worker runs the workflows of the roles that it logs in as.', HINT = df._way_to_be_served(CURRENT_USER);
     END IF;

@@ -3,6 +3,5 @@
 CREATE OR REPLACE FUNCTION df._worker_alive() RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (SELECT FROM df.workers
-                   WHERE heartbeat_at > clock_timestamp() - lease_seconds * interval '1 second')
+    SELECT EXISTS (SELECT FROM df.workers w WHERE df._within_lease(w.heartbeat_at, w.lease_seconds))
 $$;

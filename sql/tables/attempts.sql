@@ -2,6 +2,8 @@
 -- only where an attempt has failed, or one that may happen once only has begun (begun_at). It stays when the
 -- activation gets its checkpoint, for people to see; the worker then reads the checkpoint alone.
 -- Locks: none beyond the insert's own, always under the instance's fence.
+-- This is a part of migration 2, and stays as it was then: later migrations change it, and since the fifth it is
+-- df.attempts_made.
 CREATE TABLE df.attempts (
     instance_id     text NOT NULL,
     path            text COLLATE "C" NOT NULL,

@@ -4,6 +4,7 @@
 -- cells are text values row by row under ordered columns. A SQL step has columns, types, cells and row_count;
 -- any other completed step has value; a failure has error.
 -- Locks: none beyond the insert's own; no foreign key, which would lock the instance's row each time.
+-- This is a part of migration 1, and stays as it was then: later migrations change it.
 CREATE SEQUENCE df.journal AS bigint CACHE 1;
 
 CREATE TABLE df.checkpoints (

@@ -3,6 +3,7 @@
 -- The row is changed only by claim, take-over and release; a checkpoint locks it FOR NO KEY UPDATE without
 -- changing it, so that a long step at repeatable read does not fail. worker null: up for take-over.
 -- Locks: this is the first lock of every transaction that writes for an instance (then instance, checkpoints).
+-- This is a part of migration 1, and stays as it was then: later migrations change it.
 CREATE TABLE df.fences (
     instance_id  text PRIMARY KEY,
     submitted_by regrole NOT NULL,

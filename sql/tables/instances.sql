@@ -5,6 +5,7 @@
 -- The row changes twice in its life: at the claim and at the end. Only started_at is in the partial index of
 -- what is waiting, so that the second change is a heap-only update when the page has room (fillfactor).
 -- Locks: a claim takes FOR NO KEY UPDATE SKIP LOCKED; nothing that a submitter does locks a row here.
+-- This is a part of migration 1, and stays as it was then: later migrations change it.
 CREATE TABLE df.instances (
     id              text PRIMARY KEY,
     label           text CHECK (pg_catalog.length(label) <= 1000),

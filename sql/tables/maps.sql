@@ -5,6 +5,7 @@
 -- `docs/items`). columns and types are those of every item; both are empty where the items are JSON values.
 -- items is null until the number is recorded. failed counts the items that failed, first_failed is the first of them;
 -- all items up to ended_to have ended, so that whoever begins again does not read them again.
+-- This is a part of migration 2, and stays as it was then: a change is a later migration.
 CREATE TABLE df.maps (
     instance_id  text NOT NULL,
     path         text COLLATE "C" NOT NULL,

@@ -6,6 +6,7 @@
 -- attempt of a retry, error says why and due_at when the next one begins. A position takes the place of the one
 -- before: no column that changes is in an index, and the page has room for heap-only updates (fillfactor).
 -- Locks: none beyond the insert's own, always under the instance's fence; no foreign key (see df.checkpoints).
+-- This is a part of migration 2, and stays as it was then: a change is a later migration.
 CREATE TABLE df.marks (
     instance_id text NOT NULL,
     path        text COLLATE "C" NOT NULL,

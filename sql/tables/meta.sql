@@ -4,6 +4,7 @@
 -- are null where the server does not give them. compiler_version is the newest that a worker brought; a plan
 -- is looked up under it. code_hash names the functions and views that were installed last.
 -- Locks: none of its own; df._register_worker updates the row when a newer compiler appears.
+-- This is a part of migration 1, and stays as it was then: a change is a later migration.
 CREATE TABLE df.meta (
     singleton         boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     schema_version    integer NOT NULL,

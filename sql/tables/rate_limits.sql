@@ -2,6 +2,7 @@
 -- again: each turn moves it on by the time in which one token comes. A row whose full_at has passed says
 -- nothing, and is deleted when workers come and go.
 -- Locks: a turn locks its key's row, after the fence, until its short transaction commits.
+-- This is a part of migration 2, and stays as it was then: a change is a later migration.
 CREATE TABLE df.rate_limits (
     submitted_by regrole NOT NULL,
     key          text NOT NULL,

@@ -1,6 +1,7 @@
 -- What people ask of instances that run: rows in the caller's transaction, which update nothing that a worker
 -- needs. The end of an instance takes its requests away.
 -- Locks: none beyond the insert's own; the instance is looked at, not locked.
+-- This is a part of migration 1, and stays as it was then: a change is a later migration.
 CREATE TABLE df.requests (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     instance_id  text NOT NULL,

@@ -1,6 +1,7 @@
 -- Variables of df.setvar: everybody has their own. What of them a workflow mentions is taken into its instance
 -- when it starts.
 -- Locks: none beyond those of the rows that are written.
+-- This is a part of migration 3, and stays as it was then: a change is a later migration.
 CREATE TABLE df.vars (
     name  text NOT NULL CHECK (name <> ''),
     value text NOT NULL,

@@ -4,6 +4,7 @@
 -- its death shows at once.
 -- Locks: a heartbeat locks its own row; who declares a worker dead holds its advisory lock meanwhile, or found
 -- its lease run out.
+-- This is a part of migration 1, and stays as it was then: later migrations change it.
 CREATE SEQUENCE df.worker_ids AS integer CYCLE;
 
 CREATE TABLE df.workers (

@@ -1,7 +1,8 @@
 -- One row a node of each instance's plan, with its latest checkpoint. `running` is derived: the instance runs and what
 -- the node waits for has been done. `parent` is the node around it, and `part` what it stands in there (`then`,
 -- `branch 2`). When the instance has ended, what never ran is `skipped`, what was under way is `cancelled`. attempts,
--- last_error and next_attempt_at are those of df.attempts, of steps of which an attempt has failed. An instance that waits to be compiled has no rows yet.
+-- last_error and next_attempt_at are those of df.attempts, of steps of which an attempt has failed. An instance that
+-- waits to be compiled has no rows yet.
 -- Locks: none. security_invoker: everybody sees the nodes of their own instances.
 CREATE OR REPLACE VIEW df.nodes WITH (security_invoker = true) AS
 SELECT n.id,
@@ -34,7 +35,7 @@ LEFT JOIN df.checkpoints c ON c.instance_id = i.id AND c.path = n.record
 LEFT JOIN (
     -- The latest of each node, whatever rounds and items stand in front of its path.
     SELECT DISTINCT ON (t.instance_id, t.node) t.instance_id, t.node, t.path, t.status, t.attempts, t.last_error, t.next_attempt_at
-    FROM (SELECT pg_catalog.split_part(pg_catalog.regexp_replace(a.path, '^.*\]/', ''), '/', 1) AS node, a.* FROM df.attempts a) AS t
+    FROM (SELECT df._node_of(a.path) AS node, a.* FROM df.attempts a) AS t
     WHERE t.attempts > 0
     ORDER BY t.instance_id, t.node, t.status = 'waiting' DESC, t.path DESC
 ) AS a ON a.instance_id = i.id AND a.node = n.id AND (a.path = c.path OR c.path IS NULL OR a.status = 'waiting');

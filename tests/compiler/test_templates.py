@@ -19,11 +19,12 @@ from dfc.compiler.plan import Parameter, Part, Request, SqlBody
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis, analyse, literals_of
 from dfc.compiler.templates import JSON_TYPE, request_statement, value_statement, with_requests_texts
-from dfc.executor.bind import BIGINT, BOOL, NUMERIC, TEXT, bind
+from dfc.executor.bind import bind
 from dfc.executor.journal import Result, Rows, Value
 from dfc.executor.runners.http_request import JSON_TYPE as SENT_JSON_TYPE
 from dfc.executor.runners.http_request import BadRequest, read
 from dfc.executor.secret_text import fill, names_in
+from dfc.executor.values import BIGINT, BOOL, NUMERIC, TEXT
 
 BYTEA, JSON_OID, TIMESTAMPTZ, INT_ARRAY, FLOAT = 17, 114, 1184, 1007, 701
 TYPES = {

@@ -15,8 +15,10 @@ import pytest
 
 from dfc.compiler.plan import DEFAULT_POLICY, Policy, Request
 from dfc.executor.actions import Rider, SendHttp
+from dfc.executor.claim import Claim
+from dfc.executor.failures import StepFailed, Transient
 from dfc.executor.journal import Completed, Rows
-from dfc.executor.ports import Answer, Claim, StepFailed, Transient
+from dfc.executor.ports import Answer
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
 
 CLAIM = Claim(

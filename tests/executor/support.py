@@ -35,9 +35,9 @@ from dfc.compiler.plan import (
     Use,
 )
 from dfc.executor.actions import Finish, Rider, RunSql
+from dfc.executor.claim import Claim
 from dfc.executor.connections import StepConnections
 from dfc.executor.journal import Result
-from dfc.executor.ports import Claim
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.store import ClaimedInstance, Control, PostgresStore
 

@@ -9,8 +9,8 @@ import pytest
 
 from dfc.compiler.plan import INPUT, Form, Literal, Parameter, Returns, SqlBody, Use, error_source
 from dfc.executor.bind import Mode, bind
+from dfc.executor.failures import StepFailed
 from dfc.executor.journal import Items, Result, Rows, Value
-from dfc.executor.ports import StepFailed
 from dfc.executor.quoting import quote_name
 from tests.executor.bed import Bed
 from tests.executor.statements import statement
@@ -119,6 +119,7 @@ def test_rows_of_a_step(bed: Bed, form: Form) -> None:
     assert result.cells == ("two", "calm")
     result = bed.step("UPDATE t SET note = r.m::text || r.id FROM $s.* AS r WHERE r.id = t.id RETURNING note")
     assert sorted(map(str, result.cells)) == ["calm1", "calm2"]
+    bed.step("UPDATE t SET note = CASE id WHEN 1 THEN 'one' ELSE 'two' END")
 
 
 def test_rows_of_other_results(bed: Bed) -> None:

@@ -15,7 +15,7 @@ import pytest
 from dfc.compiler.plan import Duration, Form, Policy, SqlNode
 from dfc.executor.actions import RunSql
 from dfc.executor.connections import StepConnections
-from dfc.executor.ports import Unreachable
+from dfc.executor.failures import Unreachable
 from dfc.executor.runners.sql import PostgresSql
 from tests.executor.support import WorkerProcess, bench, chain, count_of, ended, rows_of, submit, until
 from tests.postgres import Server

@@ -15,8 +15,8 @@ from typing import Any, Self
 import pytest
 
 from dfc.executor import limits
+from dfc.executor.failures import StepFailed
 from dfc.executor.journal import Rows
-from dfc.executor.ports import StepFailed
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.http_request import BadRequest, read
 from tests.executor.http_site import (

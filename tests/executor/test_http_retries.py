@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 
 from dfc.compiler.plan import Duration, Policy
 from dfc.executor import retry_http
+from dfc.executor.failures import StepFailed
 from dfc.executor.journal import Rows
-from dfc.executor.ports import StepFailed
 from dfc.executor.retry_http import REPEATABLE, TRANSIENT, Loss, Outcome, of_fault, of_loss, of_status
 from dfc.executor.runners.http import HttpSender
 from tests.executor.http_site import (

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfc.compiler.plan import Duration, Part, Policy, Request
-from dfc.executor.ports import StepFailed
+from dfc.executor.failures import StepFailed
 from dfc.executor.runners import http_secrets
 from dfc.executor.runners.http import HttpSender
 from dfc.executor.runners.http_secrets import SecretFault, look_up

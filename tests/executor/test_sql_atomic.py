@@ -11,8 +11,9 @@ import pytest
 
 from dfc.compiler.plan import DEFAULT_POLICY, Block, Duration, Form, OnError, Policy, SqlBody
 from dfc.executor.actions import RunAtomic
+from dfc.executor.failures import AlreadyRecorded, FenceLost, StepFailed, Transient
 from dfc.executor.journal import AtomicDone, Completed, StepError
-from dfc.executor.ports import AlreadyRecorded, FenceLost, StepFailed, Transaction, Transient
+from dfc.executor.ports import Transaction
 from dfc.executor.runners import around, atomic
 from tests.executor.support import Bench, count_of, reference, rows_of, until
 from tests.executor.test_sql_policies import SLEEPING

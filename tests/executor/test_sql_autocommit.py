@@ -10,8 +10,8 @@ import pytest
 
 from dfc.compiler.plan import Duration, Form, Policy, SqlBody
 from dfc.executor.actions import Finish
+from dfc.executor.failures import AlreadyRecorded, FenceLost, StepFailed, Transient, Unreachable
 from dfc.executor.journal import Rows
-from dfc.executor.ports import AlreadyRecorded, FenceLost, StepFailed, Transient, Unreachable
 from tests.executor.support import Bench, count_of, reference, rows_of, until
 from tests.executor.test_sql_policies import SLEEPING
 from tests.executor.test_sql_runner import ask, run

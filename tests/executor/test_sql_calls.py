@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dfc.compiler.plan import Form, SqlBody
+from dfc.executor.failures import StepFailed
 from dfc.executor.journal import Rows
-from dfc.executor.ports import StepFailed
 from tests.executor.support import Bench, count_of, reference, rows_of
 from tests.executor.test_sql_atomic import Inside, together
 from tests.executor.test_sql_runner import ask, run

@@ -9,8 +9,9 @@ import pytest
 
 from dfc.compiler.plan import Form, SqlBody
 from dfc.executor.actions import RunItems
+from dfc.executor.failures import AlreadyRecorded, FenceLost, StepFailed
 from dfc.executor.journal import Completed, Rows
-from dfc.executor.ports import AlreadyRecorded, Answer, FenceLost, StepFailed
+from dfc.executor.ports import Answer
 from tests.executor.support import Bench, count_of, reference, rows_of, until
 from tests.executor.test_sql_runner import ask, run
 

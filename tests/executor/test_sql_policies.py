@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from dfc.compiler.plan import Duration, Form, Policy
+from dfc.executor.failures import StepFailed, Transient
 from dfc.executor.journal import StepError
-from dfc.executor.ports import StepFailed, Transient
 from tests.executor.support import Bench, count_of, rows_of, until
 from tests.executor.test_sql_runner import ask, run
 

@@ -9,8 +9,9 @@ import pytest
 
 from dfc.compiler.plan import Form, SqlBody
 from dfc.executor.actions import EndItem, Finish, RecordDecision, Rider, RunItems
+from dfc.executor.failures import AlreadyRecorded, Beaten
 from dfc.executor.journal import Cell, Completed, Constant, Decided, ItemEnded, StepError
-from dfc.executor.ports import AlreadyRecorded, Answer, Beaten
+from dfc.executor.ports import Answer
 from tests.executor.support import Bench, count_of, rows_of, until
 from tests.executor.test_sql_runner import ask, run
 

@@ -12,8 +12,8 @@ import pytest
 
 from dfc.compiler.plan import Form, SqlBody
 from dfc.executor.actions import Finish
+from dfc.executor.failures import AlreadyRecorded, FenceLost, StepFailed, Transient
 from dfc.executor.journal import Rows
-from dfc.executor.ports import AlreadyRecorded, FenceLost, StepFailed, Transient
 from tests.executor.support import Bench, bench, count_of, reference, rows_of, until
 
 Work = Callable[[Bench], Awaitable[None]]

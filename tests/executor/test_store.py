@@ -14,9 +14,9 @@ import pytest
 
 from dfc.compiler.plan import Plan
 from dfc.executor.actions import Position, RecordDecision
+from dfc.executor.claim import Claim
 from dfc.executor.connections import StepConnections
 from dfc.executor.journal import Constant, Positioned, Value
-from dfc.executor.ports import Claim
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.store import Control, PostgresStore
 from tests.conformance_bench import CHAIN, begin

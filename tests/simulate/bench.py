@@ -23,6 +23,8 @@ from dfc.executor.actions import (
     StartTimer,
     StoreItems,
 )
+from dfc.executor.claim import Claim
+from dfc.executor.failures import StepFailed
 from dfc.executor.journal import (
     Begun,
     Cell,
@@ -41,7 +43,7 @@ from dfc.executor.journal import (
     Timed,
     Value,
 )
-from dfc.executor.ports import Answer, Claim, StepFailed
+from dfc.executor.ports import Answer
 from tests.conformance_store import BAD, ONE, TWO, Bench, Row
 from tests.simulate.database import Database, Rules
 from tests.simulate.fates import Fates

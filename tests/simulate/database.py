@@ -22,6 +22,8 @@ from dfc.executor.actions import (
     Rider,
     StartTimer,
 )
+from dfc.executor.claim import Claim
+from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost
 from dfc.executor.journal import (
     Begun,
     Completed,
@@ -39,7 +41,7 @@ from dfc.executor.journal import (
     Timed,
     Value,
 )
-from dfc.executor.ports import AlreadyRecorded, Answer, Beaten, Claim, FenceLost
+from dfc.executor.ports import Answer
 from tests.simulate.fates import Fates
 from tests.simulate.history import Entry, Kind
 from tests.simulate.places import Places, nodes_in, where

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dfc.executor import drive, perform, retry
+from dfc.executor.failures import Transient
 from dfc.executor.journal import Attempted, Failed, Stopped
-from dfc.executor.ports import Transient
 from dfc.executor.states import InstanceState
 from tests.simulate.database import Rules
 

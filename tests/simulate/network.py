@@ -15,7 +15,8 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Generic, TypeVar
 
-from dfc.executor.ports import Claim, Transient
+from dfc.executor.claim import Claim
+from dfc.executor.failures import Transient
 from tests.simulate.database import Database
 from tests.simulate.loop import Loop
 from tests.simulate.shapes import Broken

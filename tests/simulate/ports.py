@@ -24,6 +24,8 @@ from dfc.executor.actions import (
     StartTimer,
     StoreItems,
 )
+from dfc.executor.claim import Claim
+from dfc.executor.failures import AlreadyRecorded, StepFailed, Transient, Unreachable
 from dfc.executor.journal import (
     AtomicDone,
     Begun,
@@ -41,15 +43,7 @@ from dfc.executor.journal import (
     StepError,
     Timed,
 )
-from dfc.executor.ports import (
-    AlreadyRecorded,
-    Answer,
-    Claim,
-    StepFailed,
-    Transaction,
-    Transient,
-    Unreachable,
-)
+from dfc.executor.ports import Answer, Transaction
 from tests.simulate.fates import error_of, http_result, sql_result
 from tests.simulate.network import Network
 from tests.simulate.places import where

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from dfc.executor.actions import FetchItems
+from dfc.executor.failures import StepFailed
 from dfc.executor.journal import (
     Batch,
     Cell,
@@ -22,7 +23,6 @@ from dfc.executor.journal import (
     StepError,
     Value,
 )
-from dfc.executor.ports import StepFailed
 from tests.simulate.places import where
 from tests.simulate.rows import Instance
 from tests.simulate.values import INT, Given, text_of

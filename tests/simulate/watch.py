@@ -18,6 +18,7 @@ from dfc.compiler.plan import (
     TimeoutNode,
 )
 from dfc.executor.actions import Finish
+from dfc.executor.claim import Claim
 from dfc.executor.journal import (
     AtomicDone,
     Completed,
@@ -27,7 +28,7 @@ from dfc.executor.journal import (
     ItemEnded,
     Retrying,
 )
-from dfc.executor.ports import Answer, Claim
+from dfc.executor.ports import Answer
 from tests.simulate import decisions
 from tests.simulate.database import Database
 from tests.simulate.places import SHELTERED, where

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from dfc.compiler.plan import Plan
+from dfc.executor.claim import Claim
 from dfc.executor.decide import kept_nodes, view
 from dfc.executor.drive import Driver, Outcome
-from dfc.executor.ports import Claim, FenceLost, Transient
+from dfc.executor.failures import FenceLost, Transient
 from tests.simulate.loop import OWNER, Owner
 from tests.simulate.network import Network
 from tests.simulate.ports import Ports

@@ -1,2 +1,2 @@
--- Declare this database the original.
+-- Declare this database the original. Locks: those of df._adopt.
 SELECT df._adopt(%(cluster)s)

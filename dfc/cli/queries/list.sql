@@ -1,4 +1,4 @@
--- The newest instances that one may see. A pending cancel request counts as in df.status.
+-- The newest instances that one may see. A pending cancel request counts as in df.status. Locks: none.
 SELECT i.id, i.label, s.status, i.submitted_by::text AS submitted_by, i.created_at, i.completed_at,
        extract('epoch' FROM coalesce(i.completed_at, pg_catalog.clock_timestamp()) - i.created_at)::float8 AS seconds
 FROM df.instances i

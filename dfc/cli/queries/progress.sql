@@ -1,5 +1,5 @@
 -- How an instance stands: its row, and its checkpoints in the order of their commits. The row's status and not
--- df.status: who follows an instance waits for its end, and a cancel request that is pending is not one.
+-- df.status: who follows an instance waits for its end, and a cancel request that is pending is not one. Locks: none.
 SELECT i.status, i.result::text, i.error::text, c.steps::text
 FROM df.instances i
 CROSS JOIN LATERAL (

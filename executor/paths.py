@@ -1,6 +1,14 @@
-"""The paths of what the core records and asks for, from the path of a node (docs/internals.md, The core)."""
+"""The paths of what is recorded and asked for, made from the path of a node, and taken apart again. Pure.
+
+A path is `<frames><node id>`, with what the node does behind it (docs/internals.md, The core).
+"""
 
 from __future__ import annotations
+
+import re
+from typing import Final
+
+_FRAME: Final = re.compile(r"\[(\d+)\]/")
 
 
 def decision(path: str) -> str:
@@ -13,7 +21,7 @@ def timer(path: str) -> str:
     return f"{path}/timer"
 
 
-def round(path: str) -> str:
+def position(path: str) -> str:
     """Of where a loop or retry stands."""
     return f"{path}/round"
 
@@ -51,3 +59,25 @@ def item(path: str, number: int) -> str:
 def frame(path: str, number: int) -> str:
     """What stands in front of the paths in a round, an attempt, or an item, numbered from 1."""
     return f"{path}[{number}]/"
+
+
+def frame_number(path: str, of: str) -> int | None:
+    """The number of the round, attempt or item of `of` that a path lies in; None where it lies in none."""
+    found = _FRAME.match(path, len(of)) if path.startswith(of) else None
+    return None if found is None else int(found[1])
+
+
+def split(path: str) -> tuple[str, str]:
+    """The id of the node that a path belongs to, and what stands behind it: `response`, or nothing."""
+    id, _, part = path.rpartition("]/")[2].partition("/")
+    return id, part
+
+
+def node_of(path: str) -> str:
+    """The id of the node that a path belongs to, whatever rounds and items stand in front of it."""
+    return split(path)[0]
+
+
+def is_request(path: str) -> bool:
+    """Whether it is the path of the computing of a request."""
+    return split(path)[1] == "request"
