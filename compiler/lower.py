@@ -43,6 +43,7 @@ from dfc.compiler.plan import (
     HttpNode,
     IfNode,
     JoinNode,
+    Literal,
     LoopNode,
     MapNode,
     Node,
@@ -312,13 +313,17 @@ class _Lowering:
     def _body(self, unit: int) -> SqlBody:
         analysis = self._facts.analyses[unit]
         parameters = self._parameters(unit)
+        literals = literals_of(analysis, self._known)[1]
         return SqlBody(
             sql=analysis.sql,
             kind=analysis.kind,
             form=Form.AUTOCOMMIT if self._is_autocommit(unit) else analysis.form,
             returns=analysis.returns,
             parameters=parameters,
-            literals=literals_of(analysis, self._known)[1],
+            # A name that is known elsewhere only is text here.
+            literals=tuple(
+                literal for literal in literals if literal.escapes or _refers(literal, parameters)
+            ),
         )
 
     def _is_autocommit(self, unit: int) -> bool:
@@ -428,3 +433,7 @@ def _part(part: Mapping[str, str | None]) -> Part:
         filename=part.get("filename"),
         content_type=part.get("content_type"),
     )
+
+
+def _refers(literal: Literal, parameters: tuple[Parameter, ...]) -> bool:
+    return any(literal.start < parameter.start < literal.end for parameter in parameters)

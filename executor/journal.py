@@ -63,7 +63,7 @@ class Constant:
 class Cell:
     """A part of a result that is one cell of the first row of the record under `path`.
 
-    `column` is None for the first one.
+    `column` is None for the first one, as a JSON value; the cell of a named one keeps its type.
     """
 
     path: str

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar, assert_never
 
-from dfc.executor import retry, sqlstates
+from dfc.executor import paths, retry, sqlstates
 from dfc.executor.actions import (
     Action,
     EndItem,
@@ -238,9 +238,9 @@ class Performer:
 
     async def _take_turn(self, action: RunSql | RunAtomic | SendHttp) -> None:
         limit = action.policy.rate_limit
-        if limit is None or (isinstance(action, RunSql) and action.path.endswith("/request")):
+        if limit is None or (isinstance(action, RunSql) and paths.is_request(action.path)):
             return
-        key = action.policy.rate_key or f"step {action.path.rsplit(']/', 1)[-1].split('/')[0]}"
+        key = action.policy.rate_key or f"step {paths.node_of(action.path)}"
         count, seconds = limit.count, limit.seconds
         wait = await self.insist(lambda: self._store.take_turn(self._claim, key, count, seconds))
         if wait > 0:

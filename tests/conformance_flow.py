@@ -202,8 +202,8 @@ async def check_results_of_shapes(make: MakeBench) -> None:
 
         assert await value(Constant(json='{"a": [1, null]}')) == {"a": [1, None]}
         assert await value(NOTHING) is None
-        for column in ("answer", None):
-            assert cells_of(await bench.store.result_of(claim, Cell(path="l[2]/b", column=column))) == one(2)
+        assert cells_of(await bench.store.result_of(claim, Cell(path="l[2]/b", column="answer"))) == one(2)
+        assert await value(Cell(path="l[2]/b", column=None)) == 2
         assert await value((Loose(type=23, cell="7"), Cell(path="l[2]/b", column="answer"))) == [7, 2]
         assert await value(()) == []
         assert await value(("a", ("l[2]/b", (), NOTHING), Cell(path="a", column=None))) == [

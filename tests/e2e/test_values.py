@@ -136,3 +136,24 @@ def test_a_map_over_a_cell_is_over_its_elements(session: Session) -> None:
     assert result(session, f"{query} |=> 'x' ~> df.as('$x.a', 'k') ~> df.map('$k', '$item')") == [4, 5]
     nested = f"df.map({query}, df.as('$item.a', 'k') ~> df.map('$k', '$i', name => 'i'))"
     assert result(session, nested) == [[4, 5]]
+
+
+@pytest.mark.parametrize("value", ["""'{"q": 5}'""", """'{"q": $q}'"""])
+def test_the_value_of_a_break_has_fields(session: Session, value: str) -> None:
+    loop = f"(@> ('SELECT 5 AS q' |=> 'q' ~> df.break({value}))) |=> 'r'"
+    assert result(session, f"{loop} ~> 'SELECT $r.q + 1 AS n'")["rows"] == [{"n": 6}]
+
+
+@pytest.mark.parametrize("value", ["'3'", "'$q'"])
+def test_the_value_of_a_break_is_json(session: Session, value: str) -> None:
+    loop = f"(@> ('SELECT 3 AS q' |=> 'q' ~> df.break({value}))) |=> 'r'"
+    found = result(session, f"{loop} ~> 'SELECT $r::int + 1 AS n, pg_typeof($r)::text AS t'")
+    assert found["rows"] == [{"n": 4, "t": "jsonb"}]
+
+
+def test_a_name_that_is_known_elsewhere_only_is_text(session: Session) -> None:
+    texts = "'SELECT ''it is $item.s'' AS s'"
+    found = result(session, f"df.map({texts}, 'SELECT $item.s AS s')")
+    assert [each["rows"] for each in found] == [[{"s": "it is $item.s"}]]
+    found = result(session, "df.try('SELECT ''$error.message'' AS s', 'SELECT 1')")
+    assert found["rows"] == [{"s": "$error.message"}]

@@ -122,8 +122,8 @@ class ModelBench:
 
     async def result_of(self, claim: Claim, shape: Shape) -> Result:
         given = assembled(self.database.check(claim), shape)
-        if isinstance(shape, Cell) and isinstance(given, Rows):
-            return replace(given, columns=("answer",))
+        if isinstance(shape, Cell) and shape.column is not None and isinstance(given, Rows):
+            return replace(given, columns=(shape.column,))
         return given if isinstance(shape, str) and not isinstance(given, list) else _value(given)
 
     async def record_failure(self, claim: Claim, action: RecordFailure) -> Answer:

@@ -66,7 +66,9 @@ def _record(instance: Instance, path: str, fresh: Mapping[str, Completed]) -> Ro
 
 
 def result_of(instance: Instance, shape: Shape) -> Result:
-    """The result that a shape describes, as a result."""
+    """The result that a shape describes, as a result. The first cell, without a name, is a value."""
+    if isinstance(shape, Cell) and shape.column is None:
+        return _value_of(instance, shape)
     given = assembled(instance, shape)
     return Value(json=text_of(given)) if isinstance(given, list) else given
 
@@ -97,8 +99,10 @@ def resolved(instance: Instance, source: Result | Shape, fresh: Mapping[str, Com
 
 def to_store(instance: Instance, source: Result | Shape) -> Given:
     """What is to become items. A cell is a value, and no row."""
-    if not isinstance(source, Cell):
-        return resolved(instance, source)
+    return _value_of(instance, source) if isinstance(source, Cell) else resolved(instance, source)
+
+
+def _value_of(instance: Instance, source: Cell) -> Value:
     rows = _record(instance, source.path, NONE)
     if not isinstance(rows, Rows) or source.column not in (None, *rows.columns):
         raise no_array(source.path)
