@@ -436,4 +436,4 @@ def _part(part: Mapping[str, str | None]) -> Part:
 
 
 def _refers(literal: Literal, parameters: tuple[Parameter, ...]) -> bool:
-    return any(literal.start < parameter.start < literal.end for parameter in parameters)
+    return any(literal.start <= parameter.start < literal.end for parameter in parameters)

@@ -214,6 +214,7 @@ class EmbeddedServer:
 
     def _launch(self) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
+        patience = deadline
         said = False
         while True:
             log_start = self.log.stat().st_size
@@ -233,8 +234,12 @@ class EmbeddedServer:
             held = any(part in text for part in MEMORY_HELD)
             if not held and self._ping() == pq.Ping.OK:
                 return
-            if not held and "lock file" in text and self._remove_stale_lock():
-                continue
+            if not held and "lock file" in text:
+                if self._remove_stale_lock():
+                    continue
+                if time.monotonic() < patience:
+                    time.sleep(0.1)  # the one before is on its way out: killed just now, or shutting down
+                    continue
             if not held or time.monotonic() > deadline + 9 * START_SECONDS_MAX:
                 raise EmbeddedError(f"the embedded PostgreSQL did not start: {self._reason(text)}")
             if not said:

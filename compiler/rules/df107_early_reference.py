@@ -9,6 +9,7 @@ from dfc.compiler.diagnostics import Diagnostic, Note, error
 from dfc.compiler.facts import Facts
 from dfc.compiler.links import Loose, Why
 from dfc.compiler.outline import Name
+from dfc.compiler.plan import Use
 
 
 def early_reference(facts: Facts) -> Iterator[Diagnostic]:
@@ -87,5 +88,9 @@ def _reason(facts: Facts, loose: Loose, named: Name) -> str:
 
 
 def _help(facts: Facts, loose: Loose) -> str:
+    if loose.reference.use is Use.ROWS:
+        return (
+            "keep the rows in a table: where the step has not run there are no columns that they could have"
+        )
     written = facts.with_question_mark(loose.unit, loose.reference)
     return f"write `{written}`, which is NULL where it has not run"

@@ -82,6 +82,14 @@ def test_recovers_from_sigkill(tmp_path: Path) -> None:
             assert again.pid != killed
 
 
+def test_starts_while_the_one_before_is_on_its_way_out(tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path / ".dfc") as server:
+        for _ in range(5):
+            crash(server)
+            with EmbeddedServer(tmp_path / ".dfc") as other, psycopg.connect(other.conninfo) as connection:
+                assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_backend_that_outlives_its_postmaster_is_waited_for(tmp_path: Path) -> None:
     said: list[str] = []
     with EmbeddedServer(tmp_path) as server:
