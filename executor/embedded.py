@@ -267,20 +267,16 @@ class EmbeddedServer:
             )
 
     def _remove_stale_lock(self) -> bool:
-        """Remove a lock file whose number belongs to a process that is not a living PostgreSQL.
+        """Remove lock files whose number belongs to a process that is not a living PostgreSQL.
 
         PostgreSQL itself only asks whether there is a process of that number: it is taken in by a number
         that was given out again, and by a killed postmaster that its parent has not waited for.
         """
-        pid = self.pid
-        try:
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
-        except OSError:
-            return False
-        if pid is None or (name == "postgres" and not _is_zombie(pid)):
-            return False
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
-        return True
+        locks = (self._socket_folder() / ".s.PGSQL.5432.lock", self.data / "postmaster.pid")
+        stale = [lock for lock in locks if _is_stale(lock)]
+        for lock in stale:
+            lock.unlink(missing_ok=True)
+        return bool(stale)
 
     def stop_now(self) -> None:
         """Stop the server whoever uses it; rolls back what runs."""
@@ -387,6 +383,16 @@ def _open_programs(folder: Path) -> None:
         if not path.is_symlink():
             executable = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
             _allow(path, stat.S_IROTH | (stat.S_IXOTH if executable else 0))
+
+
+def _is_stale(lock: Path) -> bool:
+    """Whether the process that a lock file names is no living PostgreSQL; not where there is none at all."""
+    try:
+        pid = int(lock.read_text().split("\n", 1)[0])
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+    except (OSError, ValueError):
+        return False
+    return name != "postgres" or _is_zombie(pid)
 
 
 def _alive(pid: int) -> bool:
