@@ -153,7 +153,7 @@ class FanOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Race:
-    """`a | b` (two arms, nesting as written) or `df.race(a, b, ...)`."""
+    """`a | b` (two arms, nesting as written) or `df.race(a, b, ...)`; compiled as one race (outline.py)."""
 
     arms: tuple[Expression, ...]
     span: Span = field(default=NOWHERE, compare=False)

@@ -14,6 +14,7 @@ from dfc.compiler.rules.df108_missing_part import missing_part
 from dfc.compiler.rules.df109_break_outside import break_outside
 from dfc.compiler.rules.df121_reference_in_body import reference_in_body
 from dfc.compiler.rules.df130_lone_rows import lone_rows
+from dfc.compiler.rules.df131_request_as_items import request_as_items
 from dfc.compiler.rules.df132_misplaced_policy import misplaced_policy
 from dfc.compiler.rules.df133_policy_twice import policy_twice
 from dfc.compiler.rules.df141_not_atomic import not_atomic
@@ -41,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     break_outside,
     reference_in_body,
     lone_rows,
+    request_as_items,
     misplaced_policy,
     policy_twice,
     not_atomic,

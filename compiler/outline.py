@@ -217,8 +217,8 @@ def parts_of(tree: Forked) -> tuple[tuple[Role, Expression], ...]:
     match tree:
         case Join(branches=inner) | FanOut(branches=inner):
             return tuple([(Role.ARM if tree.cancels else Role.BRANCH, part) for part in inner])
-        case Race(arms=inner):
-            return tuple([(Role.ARM, part) for part in inner])
+        case Race():
+            return tuple([(Role.ARM, part) for part in _arms(tree)])
         case If():
             first = (Role.CONDITION, tree.condition)
             last = () if tree.otherwise is None else ((Role.ELSE, tree.otherwise),)
@@ -247,6 +247,22 @@ def parts_of(tree: Forked) -> tuple[tuple[Role, Expression], ...]:
             return tuple([(Role.UNORDERED, part) for part in inner])
         case _:
             assert_never(tree)
+
+
+def _arms(race: Race) -> list[Expression]:
+    """The arms of a race, with those of races that are an arm themselves: `a | b | c` has one winner.
+
+    An arm that is one statement then wins in its own transaction, however the operators group.
+    """
+    arms: list[Expression] = []
+    todo: list[Expression] = [race]
+    while todo:
+        arm = todo.pop()
+        if isinstance(arm, Race):
+            todo += reversed(arm.arms)
+        else:
+            arms.append(arm)
+    return arms
 
 
 def _row_count(name: Text) -> Ref:

@@ -16,7 +16,7 @@ from typing import assert_never
 PLAN_FORMAT = 2
 READABLE_FORMATS = (1, 2)
 """Plans of these formats can be read: instances keep the plan that they were started with."""
-COMPILER_VERSION = 3
+COMPILER_VERSION = 4
 
 
 class Form(StrEnum):

@@ -68,15 +68,11 @@ def _is_alone(facts: Facts, unit: int, arm: Branch) -> bool:
 
 
 def _report(facts: Facts, where: Span, arm: Branch, fork: Fork) -> Diagnostic:
-    nested = isinstance(facts.outline.units[arm.last].tree, Race)
-    help = "make the arm one SQL step, or give the step an undo: `df.compensate(...)`"
-    if nested:
-        help = "write all arms as one race: `df.race(...)`"
     return lint(
         "DF310",
         "an arm of a race that loses leaves this effect",
         where,
         label="stays when another arm wins",
         notes=(Note(message="the race", span=fork.tree.span),),
-        help=help,
+        help="make the arm one SQL step, or give the step an undo: `df.compensate(...)`",
     )

@@ -157,3 +157,13 @@ def test_a_name_that_is_known_elsewhere_only_is_text(session: Session) -> None:
     assert [each["rows"] for each in found] == [[{"s": "it is $item.s"}]]
     found = result(session, "df.try('SELECT ''$error.message'' AS s', 'SELECT 1')")
     assert found["rows"] == [{"s": "$error.message"}]
+
+
+def test_one_arm_of_three_commits(session: Session) -> None:
+    session.execute("CREATE TABLE IF NOT EXISTS won (who int)")
+    for shape in ("%s | %s | %s", "%s | (%s | %s)", "df.race(%s, %s, %s)"):
+        arms = tuple(f"'INSERT INTO won VALUES ({number})'" for number in range(3))
+        for _ in range(5):
+            session.execute("TRUNCATE won")
+            result(session, shape % arms)
+            assert session.execute("SELECT count(*) FROM won").fetchone() == (1,), shape
