@@ -77,6 +77,7 @@ from dfc.executor.journal import (
     CancelRequested,
     Completed,
     Decided,
+    Deferred,
     Due,
     Event,
     Failed,
@@ -272,6 +273,8 @@ def _take(state: State, event: Event) -> None:
     match event:
         case Completed() | Failed():
             _record(state, event)
+        case Deferred():
+            activations.deferred(state, event)
         case Attempted():
             activations.attempted(state, event)
         case Due():

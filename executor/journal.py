@@ -218,6 +218,14 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """An attempt has not begun: its turn under its rate limit is in `seconds`, and that is recorded."""
+
+    path: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
     """What was interrupted has come to its end, and has left no record."""
 
@@ -270,5 +278,14 @@ class ItemEnded:
 
 
 Event = (
-    Record | CancelRequested | Attempted | Due | Stopped | AtomicDone | ItemsFetched | ItemEnded | ResultRead
+    Record
+    | CancelRequested
+    | Attempted
+    | Deferred
+    | Due
+    | Stopped
+    | AtomicDone
+    | ItemsFetched
+    | ItemEnded
+    | ResultRead
 )

@@ -21,6 +21,11 @@ def timer(path: str) -> str:
     return f"{path}/timer"
 
 
+def turn(path: str, attempt: int) -> str:
+    """Of the timer of an attempt that waits for its turn under a rate limit."""
+    return f"{path}/turn{attempt}"
+
+
 def position(path: str) -> str:
     """Of where a loop or retry stands."""
     return f"{path}/round"

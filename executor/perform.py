@@ -45,6 +45,7 @@ from dfc.executor.journal import (
     CancelRequested,
     Completed,
     Decided,
+    Deferred,
     Event,
     ItemEnded,
     Items,
@@ -82,6 +83,14 @@ class Came:
 
     events: tuple[Event, ...] = ()
     finished: bool = False
+
+
+class _NotYet(Exception):
+    """The turn under a rate limit is in `seconds`: nothing has been begun, and no lane waits for it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 class Performer:
@@ -182,6 +191,8 @@ class Performer:
                         ),
                     )
                 )
+            except _NotYet as later:
+                return Came((Deferred(path=action.path, seconds=later.seconds),))
             except Unreachable:
                 refusals += 1
             except Beaten:
@@ -237,12 +248,16 @@ class Performer:
                 assert_never(action)
 
     async def _take_turn(self, action: RunSql | RunAtomic | SendHttp) -> None:
+        """Return when the turn has come. Raises _NotYet where that takes its time."""
         limit = action.policy.rate_limit
         if limit is None or (isinstance(action, RunSql) and paths.is_request(action.path)):
             return
         key = action.policy.rate_key or f"step {paths.node_of(action.path)}"
         count, seconds = limit.count, limit.seconds
-        wait = await self.insist(lambda: self._store.take_turn(self._claim, key, count, seconds))
+        path = paths.turn(action.path, action.attempt)
+        wait = await self.insist(lambda: self._store.take_turn(self._claim, path, key, count, seconds))
+        if wait >= retry.RECORDED_SECONDS:
+            raise _NotYet(wait)
         if wait > 0:
             await self._pause(wait)
 

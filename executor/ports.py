@@ -134,8 +134,12 @@ class Store(Protocol):
         """Record the result of a map. Raises AlreadyRecorded."""
         ...
 
-    async def take_turn(self, claim: Claim, key: str, count: int, seconds: int) -> float:
-        """Take a place under a rate limit of the submitter; how many seconds to wait before it is there."""
+    async def take_turn(self, claim: Claim, path: str, key: str, count: int, seconds: int) -> float:
+        """Take a place under a rate limit of the submitter; how many seconds to wait before it is there.
+
+        A place that is not there for `retry.RECORDED_SECONDS` is recorded under `path` (`paths.turn`), and
+        given again to whoever asks for it again. That the attempt has begun is forgotten then.
+        """
         ...
 
     async def park(self, claim: Claim, seconds: float, waiting_for: str, *, cancel_known: bool) -> None:

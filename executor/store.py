@@ -85,7 +85,7 @@ _RECORD_POSITION: Final = "SELECT df._record_position($1, $2, $3, $4, $5, $6, $7
 _START_TIMER: Final = "SELECT df._start_timer($1, $2, $3, $4)"
 _END_ITEM: Final = "SELECT df._end_item($1, $2, $3, $4, $5, $6, $7)"
 _END_MAP: Final = "SELECT journal, finished, cancel_reason, value FROM df._end_map($1, $2, $3, $4, $5)"
-_TAKE_TURN: Final = "SELECT df._take_turn($1, $2, $3, $4, $5)"
+_TAKE_TURN: Final = "SELECT df._take_turn($1, $2, $3, $4, $5, $6)"
 _PARK: Final = "SELECT df._park($1, $2, $3, $4, $5)"
 _FINISH: Final = "SELECT df._finish($1, $2, $3)"
 _STORE_PLAN: Final = "SELECT df._store_plan($1, $2, $3, $4, $5)"
@@ -329,9 +329,9 @@ class PostgresStore:
 
     # Waiting and the end: ports.Store
 
-    async def take_turn(self, claim: Claim, key: str, count: int, seconds: int) -> float:
+    async def take_turn(self, claim: Claim, path: str, key: str, count: int, seconds: int) -> float:
         """See `ports.Store`."""
-        answer = await self._ask_for(claim, _TAKE_TURN, key, str(count), str(seconds))
+        answer = await self._ask_for(claim, _TAKE_TURN, path, key, str(count), str(seconds))
         return answers.number(answer, 0, 0)
 
     async def park(self, claim: Claim, seconds: float, waiting_for: str, *, cancel_known: bool) -> None:

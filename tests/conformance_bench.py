@@ -248,7 +248,7 @@ async def everything_is_lost(bench: Bench, claim: Claim) -> None:
         store.fetch_items(claim, FetchItems(path="m", after=0, limit=1)),
         store.end_item(claim, end_item(1, "a", "a")),
         store.end_map(claim, EndMap(path="m", keep=True, rider=None)),
-        store.take_turn(claim, "key", 1, 60),
+        store.take_turn(claim, "b/turn1", "key", 1, 60),
         store.park(claim, 0.0, "nothing", cancel_known=False),
         store.settle(claim, bytes(15) + b"x"),
         store.finish(claim, Finish(status="completed", shape="a")),

@@ -223,14 +223,26 @@ async def check_results_of_shapes(make: MakeBench) -> None:
 async def check_turns_under_a_rate_limit(make: MakeBench) -> None:
     async with make() as bench:
         claim = await begin(bench)
-        assert [await bench.store.take_turn(claim, "key", 3, 60) for _ in range(3)] == [0, 0, 0]
-        waits = [await bench.store.take_turn(claim, "key", 3, 60) for _ in range(2)]
-        assert near(waits[0], 20)
-        assert near(waits[1], 40)
-        assert await bench.store.take_turn(claim, "other", 3, 60) == 0
+
+        async def turn(path: str, key: str = "key") -> float:
+            return await bench.store.take_turn(claim, path, key, 3, 60)
+
+        assert [await turn(f"a{n}/turn1") for n in range(3)] == [0, 0, 0]
+        await bench.store.record_beginning(claim, RecordBeginning(path="b"))
+        assert near(await turn("b/turn1"), 20)
+        assert near(await turn("c/turn1"), 40)
+        # Asked for again, it is the same one, and it has not begun.
+        assert near(await turn("b/turn1"), 20)
+        assert await lasting(bench, claim, Begun) == {}
+        assert set(await lasting(bench, claim, Timed)) == {"b/turn1", "c/turn1"}
+        assert await turn("d/turn1", "other") == 0
+        # What comes soon is not recorded.
+        soon = [await bench.store.take_turn(claim, f"e{n}/turn1", "soon", 2, 1) for n in range(3)]
+        assert soon[:2] == [0, 0] and 0 < soon[2] <= 0.5
+        assert len(await lasting(bench, claim, Timed)) == 2
         # The limit is the submitter's, not the instance's.
         await bench.start(CHAIN)
-        assert near(await bench.store.take_turn(await claimed(bench), "key", 3, 60), 60)
+        assert near(await bench.store.take_turn(await claimed(bench), "a/turn1", "key", 3, 60), 60)
 
 
 async def check_parked_instance_is_claimed_when_it_is_due(make: MakeBench) -> None:

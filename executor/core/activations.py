@@ -40,6 +40,7 @@ from dfc.executor.journal import (
     Attempted,
     Begun,
     Completed,
+    Deferred,
     Due,
     Failed,
     Result,
@@ -75,6 +76,7 @@ def begin_step(state: State, task: Task) -> None:
 
 def ask(state: State, task: Task, kind: Kind, path: str, detail: object = None) -> None:
     """Have an activation done, unless it is recorded already, or its scope is being unwound."""
+    turned = _forget_turns(state, task, path)
     record = state.records.pop(path, None)
     if isinstance(record, Completed | Failed):
         state.agenda.append(Reach(task, kind, record, False))
@@ -85,6 +87,7 @@ def ask(state: State, task: Task, kind: Kind, path: str, detail: object = None) 
         settle(state, task, TaskState.STOPPED)
         return
     job = add_job(state, task, kind, path, detail=detail)
+    job.turned = turned
     if path in state.begun:
         state.begun.discard(path)
         job.state = JobState.RECORDING
@@ -95,6 +98,31 @@ def ask(state: State, task: Task, kind: Kind, path: str, detail: object = None) 
         job.state = JobState.RETRYING
     elif _happens_once(job):
         job.state = JobState.BEGINNING
+
+
+def _forget_turns(state: State, task: Task, path: str) -> bool:
+    """Whether attempts have waited for their turns; what is recorded of that is forgotten with the frame."""
+    before = state.retrying.get(path)
+    attempts = 1 if before is None else before.attempts + 1
+    found = [turn for n in range(1, attempts + 1) if (turn := paths.turn(path, n)) in state.records]
+    for turn in found:
+        del state.records[turn]
+    frame_of(task.scope).records.extend(found)
+    return bool(found)
+
+
+def deferred(state: State, event: Deferred) -> None:
+    """The turn of an attempt comes later: wait for it."""
+    job = state.jobs.get(event.path)
+    if job is None or job.kind not in ACTIVATIONS:
+        raise CorruptJournal(f"an attempt of `{event.path}` waits for its turn that nobody asked for")
+    frame_of(job.task.scope).records.append(paths.turn(job.path, job.attempts + 1))
+    job.turned = True
+    if job.state is JobState.STOPPING:
+        stopped(state, event.path)
+        return
+    job.seconds = event.seconds
+    move_job(state, job, JobState.RETRYING)
 
 
 def _happens_once(job: Job) -> bool:

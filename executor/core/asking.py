@@ -141,8 +141,10 @@ def _rider(state: State, job: Job) -> Rider | None:
     if maps.carries_end(task):
         owner = task.scope.owner
         assert owner is not None
-        # Its attempts may be recorded.
+        # Its attempts may be recorded, and what they have waited for.
         forget = (job.path,) if job.attempts or job.losses else ()
+        if job.turned:
+            forget += tuple(paths.turn(job.path, n + 1) for n in range(job.attempts + 1))
         return EndItem(path=owner.path, item=task.scope.number, shape=job.path, error=None, forget=forget)
     decision = arms.carries_decision(state, task)
     if decision is not None:

@@ -161,6 +161,8 @@ class Job:
     state: JobState
     attempts: int = 0
     losses: int = 0
+    turned: bool = False
+    """Whether it has waited for a turn under a rate limit, which is recorded."""
     seconds: float = 0.0
     error: StepError | None = None
     value: str = ""

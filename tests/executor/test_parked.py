@@ -8,7 +8,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from dfc.compiler.plan import Duration, Plan, Policy, SqlNode
+from dfc.compiler.plan import Duration, Plan, Policy, RateLimit, SqlNode
 from tests.executor.support import WorkerProcess, chain, count_of, ended, rows_of, submit, until
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -90,3 +90,37 @@ def test_it_outlives_its_worker(database: str, connection: Connection) -> None:
         second.registered()
         assert ended(connection, instance)["status"] == "completed"
     assert connection.execute("SELECT attempts FROM df.attempts").fetchone() == (1,)
+
+
+def limited() -> Plan:
+    """A step of which one a minute may begin."""
+    body = count_of("UPDATE gate SET open = open + 1", kind="update")
+    policy = Policy(rate_limit=RateLimit(count=1, seconds=60), rate_key="gate")
+    return Plan(nodes=(SqlNode(id="limited", after=(), body=body, policy=policy),), result="limited")
+
+
+def test_whoever_waits_for_a_turn_holds_no_slot_and_keeps_it(database: str, connection: Connection) -> None:
+    with WorkerProcess(database, slots=1, poll_seconds=60.0) as worker:
+        worker.registered()
+        [first] = submit(connection, limited())
+        assert ended(connection, first)["status"] == "completed"
+        [second] = submit(connection, limited())
+        parked(connection)
+        [third] = submit(connection, limited())
+        parked(connection, 2)
+        look = "SELECT waiting_for, round(extract(epoch FROM next_attempt_at - now()) / 60) FROM df.instances"
+        rows = connection.execute(f"{look} WHERE status = 'running' ORDER BY id".encode()).fetchall()
+        assert rows == [("limited", 1), ("limited", 2)]
+        assert (
+            ended(connection, submit(connection, chain(("a", rows_of("SELECT 1"))))[0])["status"]
+            == "completed"
+        )
+        connection.execute("SELECT df.cancel(%s)", [third])
+        assert ended(connection, third)["status"] == "cancelled"
+    connection.execute("UPDATE df.marks SET due_at = now() + interval '1 s'")
+    connection.execute("UPDATE df.fences SET wake_at = now() + interval '1 s'")
+    # Another worker does not queue up again.
+    with WorkerProcess(database, poll_seconds=60.0) as worker:
+        worker.registered()
+        assert ended(connection, second)["status"] == "completed"
+    assert connection.execute("SELECT open FROM gate").fetchone() == (2,)

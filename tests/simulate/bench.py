@@ -164,8 +164,8 @@ class ModelBench:
         answer = self.database.checkpoint(claim, action.path, result, rider=action.rider)
         return _brought(answer, action.keep)
 
-    async def take_turn(self, claim: Claim, key: str, count: int, seconds: int) -> float:
-        return self.database.take_turn(claim, key, count, seconds)
+    async def take_turn(self, claim: Claim, path: str, key: str, count: int, seconds: int) -> float:
+        return self.database.take_turn(claim, path, key, count, seconds)
 
     async def park(self, claim: Claim, seconds: float, waiting_for: str, *, cancel_known: bool) -> None:
         self.database.park(claim, seconds, cancel_known=cancel_known)

@@ -42,6 +42,7 @@ from dfc.executor.journal import (
     Value,
 )
 from dfc.executor.ports import Answer
+from dfc.executor.retry import RECORDED_SECONDS
 from tests.simulate.fates import Fates
 from tests.simulate.history import Entry, Kind
 from tests.simulate.places import Places, nodes_in, where
@@ -457,12 +458,18 @@ class Database:
 
     # Turns, parking, the end
 
-    def take_turn(self, claim: Claim, key: str, count: int, seconds: int) -> float:
-        self.check(claim)
+    def take_turn(self, claim: Claim, path: str, key: str, count: int, seconds: int) -> float:
+        instance = self.check(claim)
+        if path in instance.timers:
+            return max(0.0, instance.timers[path] - self.now())
         # The generic cell rate algorithm (ITU-T I.371): `count` at once, then one each `seconds / count`.
         now = self.now()
         self.turns[key] = max(self.turns.get(key, now), now) + seconds / count
-        return max(0.0, self.turns[key] - now - seconds)
+        wait = max(0.0, self.turns[key] - now - seconds)
+        if wait >= RECORDED_SECONDS:
+            instance.timers[path] = now + wait
+            instance.begun.pop(path.rpartition("/turn")[0], None)
+        return wait
 
     def park(self, claim: Claim, seconds: float, *, cancel_known: bool) -> None:
         instance = self.check(claim)

@@ -140,8 +140,8 @@ class Ports:
         answer = await self._call(claim, lambda sent: self.database.end_map(sent, action))
         return self._brought(self.watch.answer(answer), action.keep)
 
-    async def take_turn(self, claim: Claim, key: str, count: int, seconds: int) -> float:
-        wait = await self._call(claim, lambda sent: self.database.take_turn(sent, key, count, seconds))
+    async def take_turn(self, claim: Claim, path: str, key: str, count: int, seconds: int) -> float:
+        wait = await self._call(claim, lambda sent: self.database.take_turn(sent, path, key, count, seconds))
         self.network.fired["turn"] += 1
         return wait
 

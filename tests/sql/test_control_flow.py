@@ -221,7 +221,7 @@ def _calls(run: Run) -> dict[str, Call]:
         "_record_beginning": "SELECT df._record_beginning(%(t)s, %(i)s, 'b')",
         "_record_position": "SELECT df._record_position(%(t)s, %(i)s, 'l/round', 1, '{}', '{a,m}', 0, NULL)",
         "_start_timer": "SELECT df._start_timer(%(t)s, %(i)s, 't/timer', 1)",
-        "_take_turn": "SELECT df._take_turn(%(t)s, %(i)s, 'key', 1, 1)",
+        "_take_turn": "SELECT df._take_turn(%(t)s, %(i)s, 'b/turn1', 'key', 1, 1)",
         "_store_items": STORE.replace("%s", "{}").format("%(t)s", "%(i)s", "'n/items'", "'[]'"),
         "_fetch_items": "SELECT df._fetch_items(%(t)s, %(i)s, 'm', 0, 1, false)",
         "_end_item": "SELECT df._end_item(%(t)s, %(i)s, 'm', 1, '\"a\"', NULL, '{a}')",
@@ -292,7 +292,7 @@ def test_the_fence_is_the_first_lock_of_all(database: str, run: Run) -> None:
     _with_a_map(run)
     run.worker.execute("SELECT df._start_timer(%s, %s, 't/timer', 1)", [run.token, run.instance])
     run.worker.execute("SELECT df._record_attempt(%s, %s, 'b', 1, 0, 1, '{}')", [run.token, run.instance])
-    run.worker.execute("SELECT df._take_turn(%s, %s, 'key', 1, 1)", [run.token, run.instance])
+    run.worker.execute("SELECT df._take_turn(%s, %s, 'b/turn1', 'key', 1, 1)", [run.token, run.instance])
     codes: list[str | None] = []
     with connect(database) as other:
 
@@ -333,7 +333,7 @@ def test_each_sees_their_own_control_flow(server: Server, database: str, roles: 
             value(owner, STORE, token, instance, "m/items", "[1, 2]")
             owner.execute("SELECT df._start_timer(%s, %s, 't/timer', 1)", [token, instance])
             owner.execute("SELECT df._record_attempt(%s, %s, 'b', 1, 0, 1, '{}')", [token, instance])
-            owner.execute("SELECT df._take_turn(%s, %s, 'key', 1, 60)", [run.token, instance])
+            owner.execute("SELECT df._take_turn(%s, %s, 'b/turn1', 'key', 1, 60)", [run.token, instance])
         # A rate limit's key is its submitter's.
         assert value(owner, "SELECT count(DISTINCT submitted_by) FROM df.rate_limits WHERE key = 'key'") == 2
         for name in names:
@@ -364,10 +364,10 @@ def test_a_deleted_instance_leaves_nothing(run: Run) -> None:
 
 
 def test_a_bucket_is_never_more_than_full(run: Run) -> None:
-    turn = "SELECT df._take_turn(%s, %s, 'key', 2, 60)"
-    assert value(run.worker, turn, run.token, run.instance) == 0
+    turn = "SELECT df._take_turn(%s, %s, %s, 'key', 2, 60)"
+    assert value(run.worker, turn, run.token, run.instance, "z/turn1") == 0
     run.worker.execute("UPDATE df.rate_limits SET full_at = now() - interval '1 h'")
-    waits = [value(run.worker, turn, run.token, run.instance) for _ in range(3)]
+    waits = [value(run.worker, turn, run.token, run.instance, f"{path}/turn1") for path in "abc"]
     assert waits[:2] == [0, 0]
     assert isinstance(waits[2], float) and 25 < waits[2] <= 30
 
@@ -375,7 +375,8 @@ def test_a_bucket_is_never_more_than_full(run: Run) -> None:
 def test_a_limit_that_says_nothing_is_forgotten(run: Run) -> None:
     for key, seconds in (("short", 1), ("long", 3600)):
         run.worker.execute(
-            "SELECT df._take_turn(%s, %s, %s, 1000000, %s)", [run.token, run.instance, key, seconds]
+            "SELECT df._take_turn(%s, %s, 'a/turn1', %s, 1000000, %s)",
+            [run.token, run.instance, key, seconds],
         )
     while value(run.worker, "SELECT min(full_at) < clock_timestamp() FROM df.rate_limits") is not True:
         pass

@@ -181,7 +181,7 @@ FORGED = [
     "SELECT df._record_beginning('x', 'x', 'x')",
     "SELECT df._record_position('x', 'x', 'x', 1, '{}', '{}', 0, NULL)",
     "SELECT df._start_timer('x', 'x', 'x', 1)",
-    "SELECT df._take_turn('x', 'x', 'x', 1, 1)",
+    "SELECT df._take_turn('x', 'x', 'x', 'x', 1, 1)",
     "SELECT df._settle('x', 'x', 'y')",
     "SELECT df._park('x', 'x', 1, 'x', false)",
     "SELECT df._store_items('x', 'x', 'x', 1, NULL, NULL, NULL, NULL, NULL, '[]')",
