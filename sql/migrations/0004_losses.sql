@@ -19,6 +19,7 @@ BEGIN
         SELECT p.oid FROM pg_catalog.pg_proc p
         WHERE p.pronamespace = 'df'::regnamespace AND (
             (p.proname IN ('_record_attempt', '_history') AND NOT 'losses' = ANY (p.proargnames))
+            OR (p.proname = '_take_turn' AND NOT 'path' = ANY (p.proargnames))
             OR (p.proname = '_park' AND NOT 'cancel_known' = ANY (p.proargnames)))
     LOOP
         EXECUTE pg_catalog.format('DROP FUNCTION %s', old);
