@@ -26,6 +26,11 @@ def turn(path: str, attempt: int) -> str:
     return f"{path}/turn{attempt}"
 
 
+def turns(path: str, attempts: int) -> list[str]:
+    """Of the timers that attempts up to the one behind `attempts` failed ones may have waited for."""
+    return [turn(path, number) for number in range(1, attempts + 2)]
+
+
 def position(path: str) -> str:
     """Of where a loop or retry stands."""
     return f"{path}/round"

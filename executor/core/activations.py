@@ -102,9 +102,11 @@ def ask(state: State, task: Task, kind: Kind, path: str, detail: object = None) 
 
 def _forget_turns(state: State, task: Task, path: str) -> bool:
     """Whether attempts have waited for their turns; what is recorded of that is forgotten with the frame."""
+    if policy_of(task.node).rate_limit is None:
+        return False
     before = state.retrying.get(path)
-    attempts = 1 if before is None else before.attempts + 1
-    found = [turn for n in range(1, attempts + 1) if (turn := paths.turn(path, n)) in state.records]
+    attempts = 0 if before is None else before.attempts
+    found = [turn for turn in paths.turns(path, attempts) if turn in state.records]
     for turn in found:
         del state.records[turn]
     frame_of(task.scope).records.extend(found)

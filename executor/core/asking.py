@@ -144,7 +144,7 @@ def _rider(state: State, job: Job) -> Rider | None:
         # Its attempts may be recorded, and what they have waited for.
         forget = (job.path,) if job.attempts or job.losses else ()
         if job.turned:
-            forget += tuple(paths.turn(job.path, n + 1) for n in range(job.attempts + 1))
+            forget += tuple(paths.turns(job.path, job.attempts))
         return EndItem(path=owner.path, item=task.scope.number, shape=job.path, error=None, forget=forget)
     decision = arms.carries_decision(state, task)
     if decision is not None:
