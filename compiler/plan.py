@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-PLAN_FORMAT = 2
-READABLE_FORMATS = (1, 2)
+PLAN_FORMAT = 3
+READABLE_FORMATS = (1, 2, 3)
 """Plans of these formats can be read: instances keep the plan that they were started with."""
-COMPILER_VERSION = 4
+COMPILER_VERSION = 5
 
 
 class Form(StrEnum):
@@ -151,7 +151,8 @@ DEFAULT_POLICY = Policy()
 class Parameter:
     """A reference in a statement: `sql[start:end]` stands for a value of the result of node `source`.
 
-    `name` is the name as written (for messages and for the alias of a row set). `column` is None for the
+    `name` is the name as written (for messages and for the alias of a row set). `type` is what a field of
+    `$input` is declared to be; None: as its JSON value is. `column` is None for the
     first column. `optional` (`?`) turns no rows and NULL into NULL instead of a failure. `aliased` says
     that the author gave a row set an alias of their own. `identifier`: it stands for the name of an object,
     in a statement that takes no parameters.
@@ -172,6 +173,7 @@ class Parameter:
     aliased: bool = False
     otherwise: tuple[str, ...] = ()
     identifier: bool = False
+    type: str | None = None
 
     @property
     def key(self) -> str:
@@ -326,7 +328,8 @@ class LoopNode:
     """Repeats `body`; `condition` is looked at after each round, None repeats for ever.
 
     Its result is that of the last body, or the value of the break that ended it. `keep_undos`: the undos of
-    all rounds stay registered, instead of ending with their round.
+    all rounds stay registered, instead of ending with their round. `every`: it repeats the body until its own
+    result is true, and waits so long between two rounds (there is no `condition` then).
     """
 
     id: str
@@ -334,6 +337,7 @@ class LoopNode:
     body: Block
     condition: Block | None = None
     keep_undos: bool = False
+    every: Duration | None = None
     bindings: tuple[str, ...] = ()
     used: bool = False
 
@@ -458,7 +462,110 @@ class CompensateNode:
     used: bool = False
 
 
-Leaf = SqlNode | HttpNode | JoinNode | ValueNode | BreakNode
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConstantNode:
+    """A value that is known, as JSON text. It has no activation."""
+
+    id: str
+    after: tuple[str, ...]
+    value: str
+    bindings: tuple[str, ...] = ()
+    used: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SleepNode:
+    """Waits for a length of time: one that is known, or what a query gives.
+
+    The query (`<id>/request`) gives one row with one column of type interval.
+    """
+
+    id: str
+    after: tuple[str, ...]
+    duration: Duration | SqlBody
+    bindings: tuple[str, ...] = ()
+    used: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntilNode:
+    """Waits until a moment: a text that PostgreSQL reads as a timestamptz, in the time zone of the start.
+
+    Or what a query (`<id>/request`) gives: one row with one column of type timestamptz.
+    """
+
+    id: str
+    after: tuple[str, ...]
+    at: str | SqlBody
+    bindings: tuple[str, ...] = ()
+    used: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleNode:
+    """Waits for the next tick of a cron expression that is later than the beginning of the wait.
+
+    `time_zone` is an IANA name; None is UTC.
+    """
+
+    id: str
+    after: tuple[str, ...]
+    cron: str
+    time_zone: str | None = None
+    bindings: tuple[str, ...] = ()
+    used: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalNode:
+    """Waits for a signal of this name; `timeout` None waits for ever."""
+
+    id: str
+    after: tuple[str, ...]
+    name: str
+    timeout: Duration | None = None
+    bindings: tuple[str, ...] = ()
+    used: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallNode:
+    """Runs a defined workflow as an instance of its own, and waits for its end; its result is that one's.
+
+    `input` is JSON text (None: no input), or a query (`<id>/request`) that gives one row with one jsonb column.
+    """
+
+    id: str
+    after: tuple[str, ...]
+    workflow: str
+    input: str | SqlBody | None = None
+    bindings: tuple[str, ...] = ()
+    used: bool = False
+    policy: Policy = DEFAULT_POLICY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceNode:
+    """Waits for the end of another instance, however that comes.
+
+    `instance` is its id, or a query (`<id>/request`) that gives one row with one text column.
+    """
+
+    id: str
+    after: tuple[str, ...]
+    instance: str | SqlBody
+    timeout: Duration | None = None
+    bindings: tuple[str, ...] = ()
+    used: bool = False
+
+
+Timed = SleepNode | UntilNode | ScheduleNode
+"""What waits for a moment."""
+
+Waiting = Timed | SignalNode | CallNode | InstanceNode
+"""What waits for something outside of its instance."""
+
+Leaf = SqlNode | HttpNode | JoinNode | ValueNode | BreakNode | ConstantNode | Waiting
 Structure = (
     IfNode | LoopNode | ArmsNode | MapNode | AtomicNode | RetryNode | TimeoutNode | TryNode | CompensateNode
 )
@@ -498,7 +605,20 @@ def blocks_of(node: Node) -> tuple[tuple[str, Block], ...]:
             return (("body", node.body), ("catch", node.catch), *last)
         case CompensateNode():
             return (("body", node.body), ("undo", node.undo))
-        case SqlNode() | HttpNode() | JoinNode() | ValueNode() | BreakNode():
+        case (
+            SqlNode()
+            | HttpNode()
+            | JoinNode()
+            | ValueNode()
+            | BreakNode()
+            | ConstantNode()
+            | SleepNode()
+            | UntilNode()
+            | ScheduleNode()
+            | SignalNode()
+            | CallNode()
+            | InstanceNode()
+        ):
             return ()
         case _:
             assert_never(node)
