@@ -45,6 +45,7 @@
 \ir functions/record_decision.sql
 \ir functions/record_attempt.sql
 \ir functions/start_timer.sql
+\ir functions/listening.sql
 \ir functions/record_position.sql
 \ir functions/result_for.sql
 \ir functions/fill_items.sql
@@ -76,6 +77,7 @@
 \ir functions/status.sql
 \ir functions/result.sql
 \ir functions/cancel.sql
+\ir functions/signals.sql
 \ir functions/await.sql
 \ir functions/version.sql
 \ir functions/plan_nodes.sql
