@@ -70,6 +70,7 @@
 \ir functions/http.sql
 \ir functions/http_text.sql
 \ir functions/multipart.sql
+\ir functions/waiting.sql
 \ir functions/later.sql
 \ir functions/check_expression.sql
 \ir functions/start.sql

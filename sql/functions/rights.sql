@@ -17,8 +17,10 @@ BEGIN
                     '_as_jsonb', '_quick_jsonb', '_nesting_levels_max', '_expression_bytes_max', '_result_rows_max', '_result_bytes_max',
                     '_doctor_facts', '_text_part', '_json_part', '_rows_part', '_json_text', '_json_inside', '_url_part',
                     '_data_part', '_no_secret',
-                    '_within_lease', '_inside', '_node_of',
-                    '_signal_data', '_check_signal', '_signal_names'))) AS closed
+                    '_signal_data', '_check_signal', '_signal_names',
+                    '_refers', '_refuse_null', '_wait', '_timeout_part', '_check_moment', '_cron_numbers', '_cron_fault', '_check_cron', '_is_zone',
+                    '_check_word', '_sleep_length', '_moment', '_instance_of',
+                    '_within_lease', '_inside', '_node_of'))) AS closed
         FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'df'::regnamespace
     LOOP
         EXECUTE CASE WHEN f.closed THEN 'REVOKE EXECUTE ON ROUTINE ' || f.signature || ' FROM PUBLIC'
