@@ -37,7 +37,7 @@ BEGIN
     DELETE FROM df.requests r WHERE r.instance_id = instance;
     DELETE FROM df.signals s WHERE s.instance_id = instance;
     -- Those that wait for its end. What is not seen here, since the snapshot is older, has seen the end.
-    INSERT INTO df.requests (instance_id, kind) SELECT DISTINCT m.instance_id, 'wake' FROM df.marks m WHERE m.instance = $1;
+    INSERT INTO df.requests (instance_id, kind) SELECT DISTINCT m.instance_id, 'wake' FROM df.marks m WHERE m.other = instance;
     IF FOUND THEN
         PERFORM df._wake();
     END IF;

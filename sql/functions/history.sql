@@ -32,7 +32,7 @@ BEGIN
     WHERE c.instance_id = $1
     UNION ALL
     SELECT m.path, m.journal, m.kind, NULL, NULL, NULL, NULL, m.value, m.error, m.round, date_part('epoch', m.due_at - now),
-           NULL, coalesce(m.instance, m.due_at::text)
+           NULL, coalesce(m.other, m.due_at::text)
     FROM df.marks m WHERE m.instance_id = $1 AND m.kind <> 'awaited'
     UNION ALL
     SELECT a.path, NULL, s.kind, NULL, NULL, NULL, NULL, NULL, a.last_error, a.attempts,

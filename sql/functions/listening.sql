@@ -73,7 +73,7 @@ BEGIN
         RAISE EXCEPTION 'the instance would wait for its own end' USING ERRCODE = '22023',
             DETAIL = 'It ends when all its steps have, and this one would never.', HINT = 'Give the id of another instance.';
     END IF;
-    INSERT INTO df.marks (instance_id, path, kind, instance) VALUES ($2, $3 || '/awaited', 'awaited', $4) ON CONFLICT DO NOTHING;
+    INSERT INTO df.marks (instance_id, path, kind, other) VALUES ($2, $3 || '/awaited', 'awaited', $4) ON CONFLICT DO NOTHING;
     how := df._ended($4);
     IF how.status IS NULL AND NOT $5 THEN
         RETURN;
@@ -97,7 +97,7 @@ DECLARE
     how record;
 BEGIN
     PERFORM df._heard($1, $2);
-    started := (SELECT k.instance FROM df.marks k WHERE k.instance_id = $2 AND k.path = $4);
+    started := (SELECT k.other FROM df.marks k WHERE k.instance_id = $2 AND k.path = $4);
     IF started IS NULL THEN
         started := df._start_child($1, $2, $4, $5, $6);
     END IF;
@@ -128,7 +128,7 @@ DECLARE
     how record;
 BEGIN
     PERFORM df._heard($1, $2);
-    started := (SELECT k.instance FROM df.marks k
+    started := (SELECT k.other FROM df.marks k
                 WHERE k.instance_id = $2 AND k.kind = 'child' AND starts_with(k.path, $3 || '/child')
                 ORDER BY length(k.path) DESC, k.path DESC LIMIT 1);
     how := df._ended(started);

@@ -12,17 +12,17 @@ ALTER TABLE df.fences ADD COLUMN listens boolean NOT NULL DEFAULT false,
 
 -- child: the instance that a call has started; awaited: an instance whose end is waited for. The end of an instance
 -- looks for both here.
-ALTER TABLE df.marks ADD COLUMN instance text,
+ALTER TABLE df.marks ADD COLUMN other text,
     DROP CONSTRAINT marks_kind_check,
     DROP CONSTRAINT marks_parts,
     ADD CONSTRAINT marks_kind_check CHECK (kind IN ('decided', 'timer', 'position', 'child', 'awaited')),
-    ADD CONSTRAINT marks_instance CHECK ((instance IS NOT NULL) = (kind IN ('child', 'awaited'))),
+    ADD CONSTRAINT marks_other CHECK ((other IS NOT NULL) = (kind IN ('child', 'awaited'))),
     ADD CONSTRAINT marks_parts CHECK (CASE kind
         WHEN 'decided' THEN value IS NOT NULL AND due_at IS NULL AND error IS NULL
         WHEN 'timer' THEN value IS NULL AND due_at IS NOT NULL AND error IS NULL
         WHEN 'position' THEN value IS NOT NULL
         ELSE value IS NULL AND due_at IS NULL AND error IS NULL END);
-CREATE INDEX marks_of_others ON df.marks (instance) WHERE instance IS NOT NULL;
+CREATE INDEX marks_of_others ON df.marks (other) WHERE other IS NOT NULL;
 
 -- What makes room for functions that now take other arguments or give other columns.
 DO $$
