@@ -17,7 +17,8 @@ BEGIN
                     '_as_jsonb', '_quick_jsonb', '_nesting_levels_max', '_expression_bytes_max', '_result_rows_max', '_result_bytes_max',
                     '_doctor_facts', '_text_part', '_json_part', '_rows_part', '_json_text', '_json_inside', '_url_part',
                     '_data_part', '_no_secret',
-                    '_within_lease', '_inside', '_node_of'))) AS closed
+                    '_within_lease', '_inside', '_node_of',
+                    '_compact', '_output', '_execution_of', '_function_name', '_instance_ids', '_listed_instances_max', '_check_limit', '_cursor', '_cursor_id', '_unread_signals'))) AS closed
         FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'df'::regnamespace
     LOOP
         EXECUTE CASE WHEN f.closed THEN 'REVOKE EXECUTE ON ROUTINE ' || f.signature || ' FROM PUBLIC'
@@ -29,6 +30,6 @@ BEGIN
         FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) AS a
         WHERE c.oid = 'df.checkpoints'::regclass AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
     LOOP
-        EXECUTE 'GRANT SELECT ON df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes TO ' || f.who;
+        EXECUTE 'GRANT SELECT ON df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes, df.claimed TO ' || f.who;
     END LOOP;
 END $do$;
