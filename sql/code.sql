@@ -92,6 +92,9 @@
 \ir functions/instance_executions.sql
 \ir functions/instance_nodes.sql
 \ir functions/metrics.sql
+\ir functions/drawing.sql
+\ir functions/draw.sql
+\ir functions/explain.sql
 \ir functions/shims.sql
 \ir functions/grant_usage.sql
 \ir functions/doctor.sql

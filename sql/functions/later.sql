@@ -57,5 +57,3 @@ CREATE OR REPLACE FUNCTION df.pause_instance(instance_id text) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.pause_instance') $$;
 CREATE OR REPLACE FUNCTION df.resume_instance(instance_id text) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.resume_instance') $$;
-CREATE OR REPLACE FUNCTION df.explain(input text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.explain') $$;

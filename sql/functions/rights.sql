@@ -18,7 +18,8 @@ BEGIN
                     '_doctor_facts', '_text_part', '_json_part', '_rows_part', '_json_text', '_json_inside', '_url_part',
                     '_data_part', '_no_secret',
                     '_within_lease', '_inside', '_node_of',
-                    '_compact', '_output', '_execution_of', '_function_name', '_instance_ids', '_listed_instances_max', '_check_limit', '_cursor', '_cursor_id', '_unread_signals'))) AS closed
+                    '_compact', '_output', '_execution_of', '_function_name', '_instance_ids', '_listed_instances_max', '_check_limit', '_cursor', '_cursor_id', '_unread_signals',
+                    '_explain_expression', '_explain_text', '_explain_instance', '_draw', '_drawn_short', '_drawn_kind', '_drawn_mark', '_drawn_padded', '_drawn_duration', '_drawn_policy', '_drawn_node', '_drawn_arms', '_drawn_parts'))) AS closed
         FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'df'::regnamespace
     LOOP
         EXECUTE CASE WHEN f.closed THEN 'REVOKE EXECUTE ON ROUTINE ' || f.signature || ' FROM PUBLIC'
