@@ -1,6 +1,6 @@
 -- The lines of the drawing of an expression's JSON, in order. With an instance each node has a mark that says how it
 -- stands: the statuses are those of its plan's nodes, whose ids are the names of steps, or end in the number of
--- the node in written order (what has parts stands behind them). NULL lines: what no df function makes.
+-- the node in written order (what has parts stands behind them). NULL lines: what no df function makes, or is nested too deeply.
 --
 -- One query over all levels: a chain's elements are taken out of their array once, so that a long one costs
 -- no more than its length. Names and what they name are one row: `given` are the names around a node (`s` of a step,
@@ -35,11 +35,12 @@ SET jit = off AS $$
             SELECT p.place, p.label, p.part, p.more FROM df._drawn_parts(s.kind, s.n) AS p
             WHERE s.kind NOT IN ('as', 'step', 'params') AND (s.kind <> 'chain' OR s.named)
         ) AS c
-        WHERE s.kind NOT IN ('sql', 'http') AND s.level <= 3 * df._nesting_levels_max()
+        WHERE s.kind NOT IN ('sql', 'http') AND s.level <= 2 * df._nesting_levels_max()
     ), drawn AS MATERIALIZED (
         SELECT s.at, s.kind, h.head,
                coalesce(pg_catalog.repeat(' ', s.indent - 2) || s.label || E'\n', '') || pg_catalog.repeat(' ', s.indent) || s.lead
-               || df._drawn_node(s.kind, s.n, h.head, s.policies) || h.names AS line,
+               || CASE WHEN s.level <= 2 * df._nesting_levels_max() THEN df._drawn_node(s.kind, s.n, h.head, s.policies) END
+               || h.names AS line,
                CASE WHEN s.kind IN ('sql', 'http', 'multipart', 'rows', 'break', 'sleep', 'wait_until', 'wait_for_schedule',
                                     'wait_for_signal', 'call', 'wait_for_instance')
                     THEN s.at ELSE s.at || 9223372036854775807 END AS ends_at

@@ -42,10 +42,10 @@ DECLARE
     lines text[];
 BEGIN
     SELECT pg_catalog.array_agg(d.line ORDER BY d.place) INTO lines FROM df._draw(df._node(wire)::json, NULL, NULL, NULL) AS d;
-    IF pg_catalog.array_position(lines, NULL) IS NULL THEN
+    IF pg_catalog.cardinality(lines) > 0 AND pg_catalog.array_position(lines, NULL) IS NULL THEN
         RETURN df._drawn_padded(pg_catalog.array_to_string(lines, E'\n'));
     END IF;
-    RETURN 'Cannot explain input: it has a node that no df function makes.';
+    RETURN 'Cannot explain input: it has a node that no df function makes, or more than ' || df._nesting_levels_max() || ' levels.';
 EXCEPTION WHEN data_exception OR statement_too_complex OR SQLSTATE 'DF115' THEN
     RETURN 'Cannot explain input: ' || SQLERRM;
 END $$;
