@@ -1,7 +1,7 @@
 """An expression as a drawing for people, in the layout of pg_durable's df.explain.
 
-One line a node; a chain as lines that begin with an arrow, parts below a line of their own. df.explain draws the same
-in SQL (sql/functions/drawing.sql, draw.sql), character by character; docs/reference.md describes it.
+One line a node; a chain as lines that begin with an arrow, parts below a line of their own. df.explain draws
+the same in SQL (sql/functions/drawing.sql, draw.sql), character by character; docs/reference.md describes it.
 """
 
 from __future__ import annotations
@@ -149,10 +149,18 @@ def _labelled(node: Expression | _Rows) -> list[tuple[str, Expression | _Rows]]:
         case Chain():
             return [("▸ body:", node)]
         case If():
-            return [("? condition:", node.condition), ("✓ then:", node.then), *_optional("✗ else:", node.otherwise)]
+            return [
+                ("? condition:", node.condition),
+                ("✓ then:", node.then),
+                *_optional("✗ else:", node.otherwise),
+            ]
         case IfRows():
             condition = _Rows(name=node.name.value)
-            return [("? condition:", condition), ("✓ then:", node.then), *_optional("✗ else:", node.otherwise)]
+            return [
+                ("? condition:", condition),
+                ("✓ then:", node.then),
+                *_optional("✗ else:", node.otherwise),
+            ]
         case Loop():
             return [("↻ body:", node.body), *_optional("? while:", node.condition)]
         case Map() | Retry():
@@ -178,7 +186,7 @@ def _branches(branches: Sequence[Expression]) -> list[tuple[str, Expression | _R
 
 
 def _line(spot: _Spot, node: Expression | _Rows) -> str:
-    """Kind, name of the step, the beginning of what it does, what else there is to say, names of the result."""
+    """Kind, name of the step, the beginning of what it does, what there is to say, names of the result."""
     names = list(spot.given)
     steps = [index for index, (_, is_step) in enumerate(names) if is_step]
     head = names.pop(steps[-1])[0] if steps else None
@@ -211,7 +219,9 @@ def _described(node: Expression | _Rows) -> tuple[str, str, Sequence[str]]:
             return word, "", [str(len(branches)), *(["cancels at the first failure"] if cancels else [])]
         case _Rows(name=name):
             return "ROWS", f"${name}", ()
-        case Race() | If() | IfRows() | Loop() | Map() | Atomic() | Retry() | Timeout() | Try() | Compensate():
+        case (
+            Race() | If() | IfRows() | Loop() | Map() | Atomic() | Retry() | Timeout() | Try() | Compensate()
+        ):
             return _structure(node)
         case Step() | Bind() | Later() | Hole():
             raise ValueError("what only gives a name, or is faulty, has no line")
@@ -265,7 +275,16 @@ def _policies(policies: Policies) -> tuple[str, ...]:
     return tuple([each for each in said if each is not None])
 
 
-_SHOWN = ("max_attempts", "timeout", "rate_limit", "delivery", "database", "autocommit", "isolation", "on_error")
+_SHOWN = (
+    "max_attempts",
+    "timeout",
+    "rate_limit",
+    "delivery",
+    "database",
+    "autocommit",
+    "isolation",
+    "on_error",
+)
 
 
 def _said(name: str, value: PolicyValue) -> str | None:

@@ -55,28 +55,27 @@ SET jit = off AS $$
                   WHERE pg_catalog.starts_with(g.name, 's')) AS inner_step(place)
         ) AS h(head, names)
         WHERE s.kind IS NULL OR s.kind NOT IN ('as', 'step', 'params', 'chain') OR (s.kind = 'chain' AND s.named)
-    ), unit AS (
-        -- What has a node in the plan, with the number that its id ends in where it has no name.
-        SELECT d.at, d.head, pg_catalog.row_number() OVER (ORDER BY d.ends_at) AS number
-        FROM drawn d WHERE d.kind <> 'chain' AND instance IS NOT NULL
+    ), place AS (
+        -- What has a node in the plan, with its number in written order; a name around a chain is that of the chain's last
+        -- node, unless that has one.
+        SELECT d.at, pg_catalog.count(*) FILTER (WHERE d.kind <> 'chain') OVER w AS number, d.kind = 'chain' AS is_name,
+               coalesce(d.head, CASE WHEN pg_catalog.lead(d.kind) OVER w = 'chain' THEN pg_catalog.lead(d.head) OVER w END) AS id
+        FROM drawn d
+        WHERE instance IS NOT NULL
+        WINDOW w AS (ORDER BY d.ends_at)
     ), node AS MATERIALIZED (
         SELECT p.id, p.status, pg_catalog.substring(p.id, '_(\d{1,15})_*$')::bigint AS number,
-               EXISTS (SELECT FROM unit u WHERE u.head = p.id) AS named
+               EXISTS (SELECT FROM drawn d WHERE d.head = p.id) AS named
         FROM df._plan_nodes(instance, plan, instance_status) AS p
         WHERE instance IS NOT NULL
     ), stands AS (
-        SELECT u.at, u.number, n.status FROM unit u JOIN node n ON n.id = u.head
+        SELECT u.number, n.status FROM place u JOIN node n ON n.id = u.id WHERE NOT u.is_name
         UNION ALL
-        SELECT u.at, u.number, n.status FROM unit u JOIN node n ON n.number = u.number AND NOT n.named WHERE u.head IS NULL
-    ), marked AS (
-        -- A name around a chain stands as the last node of the chain does.
-        SELECT d.at, d.line, coalesce(st.status, CASE WHEN d.kind = 'chain' THEN
-                   (SELECT l.status FROM stands l WHERE l.at > d.at AND l.at < d.at || 9223372036854775807
-                    ORDER BY l.number DESC LIMIT 1) END) AS status
-        FROM drawn d LEFT JOIN stands st ON st.at = d.at
+        SELECT u.number, n.status FROM place u JOIN node n ON n.number = u.number AND NOT n.named
+        WHERE u.id IS NULL AND NOT u.is_name
     )
-    SELECT pg_catalog.row_number() OVER (ORDER BY m.at), m.line || CASE WHEN instance IS NULL THEN '' ELSE df._drawn_mark(
-        coalesce(m.status, CASE WHEN instance_status IN ('pending', 'running') THEN 'pending' ELSE 'skipped' END)) END
-    FROM marked m
-    ORDER BY m.at
+    SELECT pg_catalog.row_number() OVER (ORDER BY d.at), d.line || CASE WHEN instance IS NULL THEN '' ELSE df._drawn_mark(
+        coalesce(s.status, CASE WHEN instance_status IN ('pending', 'running') THEN 'pending' ELSE 'skipped' END)) END
+    FROM drawn d LEFT JOIN place u ON u.at = d.at LEFT JOIN stands s ON s.number = u.number
+    ORDER BY d.at
 $$;

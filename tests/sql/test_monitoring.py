@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,7 @@ def start(session: Connection, workflow: str = "SELECT 42", label: str | None = 
     return str(value(session, "SELECT df.start(%s, %s)", workflow, label))
 
 
-def finish(session: Connection, worker: int, outcome: dict[str, object]) -> str:
+def finish(session: Connection, worker: int, outcome: Mapping[str, object]) -> str:
     """Claims what is pending and ends it."""
     [(instance, token, _)] = claim(session, worker)
     session.execute("SELECT df._finish(%s, %s, %s)", [token, instance, json.dumps(outcome)])
