@@ -31,9 +31,9 @@ _places = st.one_of(_numbers, _numbers, _words)
 _items = st.one_of(
     st.just("*"),
     _places,
-    st.builds(lambda a, b: f"{a}-{b}", _places, _places),
-    st.builds(lambda a, b: f"{a}/{b}", st.just("*") | _places, _numbers),
-    st.builds(lambda a, b, c: f"{a}-{b}/{c}", _places, _places, _numbers),
+    st.builds("{}-{}".format, _places, _places),
+    st.builds("{}/{}".format, st.just("*") | _places, _numbers),
+    st.builds("{}-{}/{}".format, _places, _places, _numbers),
 )
 _fields = st.one_of(st.just("*"), st.lists(_items, min_size=1, max_size=3).map(",".join))
 
