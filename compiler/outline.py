@@ -226,7 +226,7 @@ def parts_of(tree: Forked) -> tuple[tuple[Role, Expression], ...]:
         case Join(branches=inner) | FanOut(branches=inner):
             return tuple([(Role.ARM if tree.cancels else Role.BRANCH, part) for part in inner])
         case Race():
-            return tuple([(Role.ARM, part) for part in _arms(tree)])
+            return tuple([(Role.ARM, part) for part in arms_of(tree)])
         case If():
             first = (Role.CONDITION, tree.condition)
             last = () if tree.otherwise is None else ((Role.ELSE, tree.otherwise),)
@@ -261,7 +261,7 @@ def parts_of(tree: Forked) -> tuple[tuple[Role, Expression], ...]:
             assert_never(tree)
 
 
-def _arms(race: Race) -> list[Expression]:
+def arms_of(race: Race) -> list[Expression]:
     """The arms of a race, with those of races that are an arm themselves: `a | b | c` has one winner.
 
     An arm that is one statement then wins in its own transaction, however the operators group.
