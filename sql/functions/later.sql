@@ -39,8 +39,6 @@ CREATE OR REPLACE FUNCTION df.signal(instance_id text, signal_name text, signal_
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.signal') $$;
 CREATE OR REPLACE FUNCTION df.signal_all(label text, signal_name text, signal_data text DEFAULT '{}', dedupe_key text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.signal_all') $$;
-CREATE OR REPLACE FUNCTION df.define(name text, body text, params jsonb DEFAULT NULL, on_failure text DEFAULT NULL, queue text DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.define') $$;
 CREATE OR REPLACE FUNCTION df.schedule(name text, cron text, workflow text, input jsonb DEFAULT NULL, time_zone text DEFAULT NULL, overlap text DEFAULT 'skip', catch_up text DEFAULT 'last') RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.schedule') $$;
 CREATE OR REPLACE FUNCTION df.pause_schedule(name text) RETURNS text
