@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.postgres import Server
 from tests.executor.support import until
+from tests.postgres import Server
 from tests.sql.worker import Connection, claim, connect, is_blocked, refusal, register, value
 
 FINISH = 'SELECT df._finish(%s, %s, \'{"status": "cancelled"}\')'
@@ -69,23 +69,19 @@ def test_something_else_under_a_key(session: Connection, fut: str, arguments: st
     assert one in str(said.message_detail) and said.message_hint
 
 
-def test_two_sessions_with_one_key(session: Connection, database: str) -> None:
+@pytest.mark.parametrize("commits", [True, False])
+def test_two_sessions_with_one_key(session: Connection, database: str, commits: bool) -> None:
     """The second waits for the first: it gets its instance, or starts one when the first gives up."""
-    for commits in (True, False):
-        answers: list[str] = []
-        with connect(database) as other:
-            session.execute("BEGIN")
-            one = start(session, f"idempotency_key => 'k{commits}'")
-
-            def run(connection: Connection = other, key: str = f"k{commits}") -> None:
-                answers.append(start(connection, f"idempotency_key => '{key}'"))
-
-            thread = threading.Thread(target=run)
-            thread.start()
-            until(lambda: is_blocked(session, other.info.backend_pid), "the second to wait")
-            session.execute("COMMIT" if commits else "ROLLBACK")
-            thread.join(30)
-        assert (answers == [one]) is commits and len(answers) == 1
+    answers: list[str] = []
+    with connect(database) as other:
+        session.execute("BEGIN")
+        one = start(session, "idempotency_key => 'k'")
+        thread = threading.Thread(target=lambda: answers.append(start(other, "idempotency_key => 'k'")))
+        thread.start()
+        until(lambda: is_blocked(session, other.info.backend_pid), "the second to wait")
+        session.execute("COMMIT" if commits else "ROLLBACK")
+        thread.join(30)
+    assert (answers == [one]) is commits and len(answers) == 1
 
 
 def test_a_key_belongs_to_its_role(session: Connection, roles: Callable[..., str], server: Server) -> None:
