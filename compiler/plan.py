@@ -477,7 +477,7 @@ class ConstantNode:
 class SleepNode:
     """Waits for a length of time: one that is known, or what a query gives.
 
-    The query (`<id>/request`) gives one row with one column of type interval.
+    The query (`<id>/request`) gives one row with one column, a number of seconds.
     """
 
     id: str
@@ -532,7 +532,7 @@ class SignalNode:
 class CallNode:
     """Runs a defined workflow as an instance of its own, and waits for its end; its result is that one's.
 
-    `input` is JSON text (None: no input), or a query (`<id>/request`) that gives one row with one jsonb column.
+    `input` is JSON text (None: no input), or a query (`<id>/request`): one row with one jsonb column.
     """
 
     id: str

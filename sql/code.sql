@@ -1,6 +1,7 @@
 -- Everything that can be put in place again at any time: functions, triggers, views, operators, grants.
 -- Run as a whole after the last migration, and again when its text has changed (df.meta.code_hash). What is
 -- named here says CREATE OR REPLACE; a change that PostgreSQL does not let replace begins in a migration.
+\ir functions/make_room.sql
 \ir functions/limits.sql
 \ir functions/node_of.sql
 \ir functions/new_id.sql
@@ -51,6 +52,7 @@
 \ir functions/record_decision.sql
 \ir functions/record_attempt.sql
 \ir functions/start_timer.sql
+\ir functions/listening.sql
 \ir functions/record_position.sql
 \ir functions/result_for.sql
 \ir functions/fill_items.sql
@@ -75,6 +77,7 @@
 \ir functions/http.sql
 \ir functions/http_text.sql
 \ir functions/multipart.sql
+\ir functions/waiting.sql
 \ir functions/later.sql
 \ir functions/check_expression.sql
 \ir functions/inputs.sql
@@ -85,12 +88,26 @@
 \ir functions/status.sql
 \ir functions/result.sql
 \ir functions/cancel.sql
+\ir functions/signals.sql
 \ir functions/await.sql
 \ir functions/version.sql
 \ir functions/plan_nodes.sql
 \ir functions/map_results.sql
 \ir views/attempts.sql
 \ir views/nodes.sql
+\ir views/claimed.sql
+\ir functions/instance_output.sql
+\ir functions/instance_ids.sql
+\ir functions/list_instances.sql
+\ir functions/unread_signals.sql
+\ir functions/instance_info.sql
+\ir functions/instance_executions.sql
+\ir functions/instance_nodes.sql
+\ir functions/metrics.sql
+\ir functions/drawing.sql
+\ir functions/draw.sql
+\ir functions/explain.sql
+\ir functions/shims.sql
 \ir functions/grant_usage.sql
 \ir functions/doctor.sql
 \ir functions/rights.sql

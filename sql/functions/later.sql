@@ -1,14 +1,15 @@
 -- What the language has and this version does not run yet. Each exists with its arguments, so that a call says
--- so instead of "function does not exist". A duration is anycompatible: a text, an interval, a number of seconds.
+-- so instead of "function does not exist".
 -- Locks: none.
 CREATE OR REPLACE FUNCTION df._later(what text) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     RAISE EXCEPTION '% is not executable yet', what USING ERRCODE = '0A000',
-        DETAIL = 'Timers, signals, definitions and schedules come in a later version.',
+        DETAIL = 'Signals, definitions and schedules come in a later version.',
         HINT = 'This version runs SQL and HTTP steps, control flow, policies and undo.';
 END $$;
 
+<<<<<<< HEAD
 CREATE OR REPLACE FUNCTION df.sleep(seconds double precision) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.sleep') $$;
 CREATE OR REPLACE FUNCTION df.sleep(seconds text) RETURNS text
@@ -39,6 +40,10 @@ CREATE OR REPLACE FUNCTION df.signal(instance_id text, signal_name text, signal_
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.signal') $$;
 CREATE OR REPLACE FUNCTION df.signal_all(label text, signal_name text, signal_data text DEFAULT '{}', dedupe_key text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.signal_all') $$;
+=======
+CREATE OR REPLACE FUNCTION df.define(name text, body text, params jsonb DEFAULT NULL, on_failure text DEFAULT NULL, queue text DEFAULT NULL) RETURNS text
+LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.define') $$;
+>>>>>>> main
 CREATE OR REPLACE FUNCTION df.schedule(name text, cron text, workflow text, input jsonb DEFAULT NULL, time_zone text DEFAULT NULL, overlap text DEFAULT 'skip', catch_up text DEFAULT 'last') RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.schedule') $$;
 CREATE OR REPLACE FUNCTION df.pause_schedule(name text) RETURNS text
@@ -55,19 +60,3 @@ CREATE OR REPLACE FUNCTION df.pause_instance(instance_id text) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.pause_instance') $$;
 CREATE OR REPLACE FUNCTION df.resume_instance(instance_id text) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.resume_instance') $$;
-CREATE OR REPLACE FUNCTION df.explain(input text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.explain') $$;
-CREATE OR REPLACE FUNCTION df.list_instances(status_filter text DEFAULT NULL, limit_count integer DEFAULT 100) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.list_instances') $$;
-CREATE OR REPLACE FUNCTION df.list_instances(status_filter text, limit_count integer, label_filter text, after_cursor text DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.list_instances') $$;
-CREATE OR REPLACE FUNCTION df.instance_info(instance_id text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.instance_info') $$;
-CREATE OR REPLACE FUNCTION df.instance_nodes(instance_id_param text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.instance_nodes') $$;
-CREATE OR REPLACE FUNCTION df.instance_executions(instance_id text, limit_count integer DEFAULT 5) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.instance_executions') $$;
-CREATE OR REPLACE FUNCTION df.metrics() RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.metrics') $$;
-CREATE OR REPLACE FUNCTION df.run(instance_id text DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.run') $$;
