@@ -9,12 +9,8 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Gives a worker up to `max` instances: first those whose worker has gone, then the parked ones for which a request
-<<<<<<< HEAD
--- has come that nobody knew of, then those whose time has come, the longest due first; then new ones (df._choose). A fence that is taken over gets a new token, so that the old worker's steps no longer commit.
-=======
--- has come that nobody knew of, or news that they listen for, then those whose time has come, the longest due first; then new ones by priority (the higher
--- first), then age. A fence that is taken over gets a new token, so that the old worker's steps no longer commit.
->>>>>>> main
+-- has come that nobody knew of, or news that they listen for, then those whose time has come, the longest due first;
+-- then new ones (df._choose). A fence that is taken over gets a new token, so that the old worker's steps no longer commit.
 --
 -- Only plans of a format in `formats`, only submitters in `roles` (null: all), only queues that the worker has said
 -- it serves. A fence that a step of the dead

@@ -1,11 +1,8 @@
 -- Ends an instance whose fence the caller has locked: status, result or error, and the fence goes.
 --
 -- `finish` is {"status", "shape", "error", "reason", "undo_errors"}. The errors of undo steps that failed stand
-<<<<<<< HEAD
--- in the error, under `undo`. What a definition does about a failure is started here, in the transaction of the end. The rows of the steps stay in df.checkpoints.
-=======
--- in the error, under `undo`. Signals that nobody has taken go; who waits for its end is woken. The rows of the steps stay in df.checkpoints.
->>>>>>> main
+-- in the error, under `undo`. Signals that nobody has taken go; who waits for its end is woken; what its definition does about
+-- a failure is started. The rows of the steps stay in df.checkpoints.
 -- Locks: the instance's row, after the fence.
 -- Called from functions that pin search_path.
 CREATE OR REPLACE FUNCTION df._end_instance(instance text, finish json) RETURNS void
@@ -41,18 +38,14 @@ BEGIN
     WHERE i.id = instance RETURNING i.definition, i.concurrency_key INTO defined, key;
     DELETE FROM df.fences f WHERE f.instance_id = instance;
     DELETE FROM df.requests r WHERE r.instance_id = instance;
-<<<<<<< HEAD
+    DELETE FROM df.signals s WHERE s.instance_id = instance;
     IF defined IS NOT NULL AND ending IN ('failed', 'compensated') THEN
         PERFORM df._start_on_failure(instance);
     END IF;
-    IF key IS NOT NULL THEN
-        -- Its place is free.
-=======
-    DELETE FROM df.signals s WHERE s.instance_id = instance;
     -- Those that wait for its end. What is not seen here, since the snapshot is older, has seen the end.
     INSERT INTO df.requests (instance_id, kind) SELECT DISTINCT m.instance_id, 'wake' FROM df.marks m WHERE m.other = instance;
-    IF FOUND THEN
->>>>>>> main
+    -- Its place under its key is free, too.
+    IF FOUND OR key IS NOT NULL THEN
         PERFORM df._wake();
     END IF;
 END $$;

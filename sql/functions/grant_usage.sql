@@ -48,13 +48,8 @@ BEGIN
         RAISE EXCEPTION 'grant options cannot be given to PUBLIC' USING ERRCODE = '0LP01', HINT = 'Name a role.';
     END IF;
     EXECUTE 'GRANT USAGE ON SCHEMA df TO ' || who || option;
-<<<<<<< HEAD
     PERFORM df._grant_submitting(who, option);
-    EXECUTE 'GRANT SELECT ON df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes TO ' || who || option;
-=======
-    EXECUTE 'GRANT SELECT, INSERT (label, database, expression, input, priority, queue) ON df.instances TO ' || who || option;
     EXECUTE 'GRANT SELECT ON df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes, df.claimed TO ' || who || option;
->>>>>>> main
     EXECUTE 'GRANT SELECT, INSERT (instance_id, kind, reason) ON df.requests TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT (instance_id, name, data, dedupe_key) ON df.signals TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON df.vars TO ' || who || option;
@@ -72,11 +67,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     who constant text := df._role_identifier(p_role);
 BEGIN
-<<<<<<< HEAD
-    EXECUTE 'REVOKE ALL ON df.instances, df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.requests, df.nodes, df.vars, df.debounces, df.definitions FROM '
-=======
-    EXECUTE 'REVOKE ALL ON df.instances, df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.requests, df.signals, df.nodes, df.claimed, df.vars FROM '
->>>>>>> main
+    EXECUTE 'REVOKE ALL ON df.instances, df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.requests, df.signals, df.nodes, df.claimed, df.vars, df.debounces, df.definitions FROM '
             || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (' || df._submitted_columns() || ') ON df.instances FROM ' || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (instance_id, kind, reason) ON df.requests FROM ' || who || ' CASCADE';

@@ -6,14 +6,9 @@ CREATE OR REPLACE FUNCTION df._next_wake() RETURNS double precision
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-<<<<<<< HEAD
     RETURN date_part('epoch', least(
-        (SELECT min(f.wake_at) FROM df.fences f WHERE f.wake_at > transaction_timestamp()),
+        (SELECT min(f.wake_at) FROM df.fences f WHERE f.wake_at > transaction_timestamp() AND f.wake_at < 'infinity'),
         (SELECT min(i.due_at) FROM df.instances i
          WHERE i.started_at IS NULL AND NOT i.ready AND i.due_at > transaction_timestamp()),
         (SELECT min(d.due_at) FROM df.debounces d WHERE d.due_at > transaction_timestamp())) - clock_timestamp());
-=======
-    RETURN (SELECT date_part('epoch', min(f.wake_at) - clock_timestamp())
-            FROM df.fences f WHERE f.wake_at > transaction_timestamp() AND f.wake_at < 'infinity');
->>>>>>> main
 END $$;
