@@ -83,6 +83,7 @@
 \ir functions/inputs.sql
 \ir functions/start_options.sql
 \ir functions/define.sql
+\ir functions/start_child.sql
 \ir functions/start.sql
 \ir functions/start_plan.sql
 \ir functions/status.sql

@@ -189,6 +189,7 @@ FORGED = [
     "SELECT df._groups(NULL, NULL, 1)",
     "SELECT df._first(1, 'x', NULL, NULL, 1)",
     "SELECT df._start_on_failure('x')",
+    "SELECT df._start_child('x', 'x', 'x', 'x', NULL)",
     "SELECT df._before_debounce()",
     "SELECT df._before_definition()",
     "SELECT df._cancels(1)",
