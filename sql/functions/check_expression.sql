@@ -8,8 +8,7 @@ CREATE OR REPLACE FUNCTION df._children(keys text, n jsonb) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT CASE
         WHEN keys IN ('sql', 'http') THEN NULL
-        WHEN keys IN ('body step', 'body step policy', 'as body') THEN pg_catalog.jsonb_build_array(n -> 'body')
-        WHEN keys = 'body params' THEN pg_catalog.jsonb_build_array(n -> 'body')
+        WHEN keys IN ('body step', 'body step policy', 'as body', 'body params') THEN pg_catalog.jsonb_build_array(n -> 'body')
         WHEN keys = 'chain' THEN n -> 'chain'
         WHEN keys IN ('join', 'join on_failure') THEN n -> 'join'
         WHEN keys IN ('parallel', 'parallel on_failure') THEN n -> 'parallel'
