@@ -335,8 +335,7 @@ class PostgresStore:
             return NothingYet(path=action.path)
         if answer.raw(0, 1) is None:
             return Stopped(path=action.path)
-        result = Value(json=answers.text(answer, 0, 2))
-        return Completed(number=answers.integer(answer, 0, 1), path=action.path, result=result)
+        return Completed(number=answers.integer(answer, 0, 1), path=action.path, result=None)
 
     async def position(self, claim: Claim, action: Position) -> Positioned:
         """See `ports.Store`."""
