@@ -53,6 +53,7 @@
 \ir functions/fetch_items.sql
 \ir functions/end_item.sql
 \ir functions/end_map.sql
+\ir functions/elsewhere.sql
 \ir functions/finish.sql
 \ir functions/commit_steps.sql
 \ir functions/checkpoint.sql
