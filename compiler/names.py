@@ -35,11 +35,6 @@ def is_reference(text: str) -> bool:
     return True
 
 
-def is_database(name: str) -> bool:
-    """Whether a database can have this name."""
-    return 0 < len(name.encode("utf-8", "surrogatepass")) <= NAME_CHARACTERS_MAX and "\0" not in name
-
-
 def name_fault(name: str) -> str:
     """Why a text cannot be the name of a step or a binding; empty when it can."""
     if _NAME.fullmatch(name) is None:

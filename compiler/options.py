@@ -22,8 +22,7 @@ from dfc.compiler.durations import (
     length,
 )
 from dfc.compiler.json_text import JsonArray, JsonFault, JsonObject, read_json
-from dfc.compiler.names import is_database
-from dfc.compiler.plan import Duration
+from dfc.compiler.plan import Duration, is_database
 from dfc.compiler.signatures import POLICY_NAMES
 from dfc.compiler.span import Span
 from dfc.compiler.values import Array, Document, Number, String, Truth, Typed, Value, described

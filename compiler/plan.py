@@ -149,6 +149,11 @@ class Policy:
 DEFAULT_POLICY = Policy()
 
 
+def is_database(name: str) -> bool:
+    """Whether a database can have this name."""
+    return 0 < len(name.encode("utf-8", "surrogatepass")) <= 63 and "\0" not in name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """A reference in a statement: `sql[start:end]` stands for a value of the result of node `source`.

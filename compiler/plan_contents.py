@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import assert_never
 
-from dfc.compiler.names import is_database
 from dfc.compiler.plan import (
     DEFAULT_POLICY,
     ArmsNode,
@@ -34,6 +33,7 @@ from dfc.compiler.plan import (
     TryNode,
     Use,
     ValueNode,
+    is_database,
 )
 
 ISOLATIONS = ("read committed", "repeatable read", "serializable")

@@ -79,7 +79,7 @@ def _install(connection: Connection) -> MigrationReport:
 
 
 def _installed(connection: Connection) -> tuple[int, str | None]:
-    """Version and hash of the code; 0 where nothing is installed. Raises InstallError for a foreign schema."""
+    """Version and hash of the code; 0: nothing is installed. Raises InstallError for a foreign schema."""
     row = connection.execute(
         "SELECT pg_catalog.to_regclass('df_markers.meta') IS NOT NULL,"
         " pg_catalog.to_regnamespace('df_markers') IS NOT NULL"
@@ -87,9 +87,13 @@ def _installed(connection: Connection) -> tuple[int, str | None]:
     assert row is not None
     if not row[0]:
         if row[1]:
-            raise InstallError("the database has a schema `df_markers` that dfc has not made: rename it first")
+            raise InstallError(
+                "the database has a schema `df_markers` that dfc has not made: rename it first"
+            )
         return 0, None
     found = connection.execute("SELECT version, code_hash FROM df_markers.meta").fetchone()
     if found is None:
-        raise InstallError("df_markers.meta has no row: drop the schema when no workflow uses it, and try again")
+        raise InstallError(
+            "df_markers.meta has no row: drop the schema when no workflow uses it, and try again"
+        )
     return cast(int, found[0]), cast("str | None", found[1])

@@ -32,6 +32,7 @@ from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.session import ConnectionLost, Message, ServerError
 from dfc.executor.store import FORMATS, ClaimedInstance, Control, PostgresStore, StoreError
+from dfc.executor.store_elsewhere import ElsewhereStore
 
 FOLLOW_UP_SECONDS: Final = 0.03
 """A notification stands for all that were to be sent in its 20 ms: look again a little later."""
@@ -170,7 +171,7 @@ class _Life:
         self._steps = StepConnections(
             settings.database, role=role, database=database, connections_max=settings.connections_max
         )
-        self._sql = PostgresSql(self._steps)
+        self._sql = PostgresSql(self._steps, ElsewhereStore(self._control))
         policy = OutboundPolicy(allow_hosts=settings.allow_hosts, allow_loopback=settings.allow_loopback)
         self._http = HttpSender(self._store, policy)
         registration = Registration(
@@ -336,7 +337,14 @@ class _Life:
             if plan is None:
                 return
             assert self._sql is not None and self._http is not None
-            driver = Driver(claim=claim, plan=plan, store=self._store, sql=self._sql, http=self._http)
+            driver = Driver(
+                claim=claim,
+                plan=plan,
+                store=self._store,
+                sql=self._sql,
+                http=self._http,
+                elsewhere=self._sql.elsewhere,
+            )
             if active.cancel_reason is not None:
                 driver.cancel(active.cancel_reason)
             active.driver = driver

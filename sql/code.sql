@@ -26,6 +26,7 @@
 \ir functions/within_lease.sql
 \ir functions/worker_alive.sql
 \ir functions/served.sql
+\ir functions/elsewhere.sql
 \ir functions/before_instance.sql
 \ir functions/register_worker.sql
 \ir functions/heartbeat.sql
@@ -53,7 +54,6 @@
 \ir functions/fetch_items.sql
 \ir functions/end_item.sql
 \ir functions/end_map.sql
-\ir functions/elsewhere.sql
 \ir functions/finish.sql
 \ir functions/commit_steps.sql
 \ir functions/checkpoint.sql

@@ -18,9 +18,9 @@ from dfc.executor.migrate import MigrationReport, SchemaState, install
 def command(other: str | None, database: str | None, markers: bool) -> int:
     """Install the df schema, or bring it up to this program's version.
 
-    With --markers the database becomes one where steps of workflows can run that are started in another database
-    of the cluster; OTHER is its name, on the same server. PostgreSQL 15 or later. Safe to repeat, and to run
-    from several places at once.
+    With --markers the database becomes one where steps of workflows can run that are started in another
+    database of the cluster; OTHER is its name, on the same server. PostgreSQL 15 or later. Safe to repeat,
+    and to run from several places at once.
     """
     if other is not None and not markers:
         raise CliError("the name of another database goes with --markers; name this one with --database")

@@ -5,13 +5,16 @@
 -- before with the same values, its plan; and what it waits for where nobody is there to run it. The
 -- defaults (submitted_by, search_path, time_zone) have been computed in the submitter's own context before;
 -- the submitter has no right to name those columns, and the policy checks submitted_by once more afterwards.
--- Locks: none (reads df.meta, df.vars, df.plans and df.workers).
+-- Raises 3D000 and 42501 for a database where the submitter's steps cannot run. Locks: none (reads df.meta, df.vars, df.plans and df.workers).
 CREATE OR REPLACE FUNCTION df._before_instance() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NEW.database <> current_database() OR NEW.priority <> 0 OR NEW.queue <> 'default' THEN
-        RAISE EXCEPTION 'database, priority and queue of an instance are not executable yet' USING ERRCODE = '0A000',
+    IF NEW.database <> current_database() THEN
+        PERFORM df._check_database(NEW.database, pg_get_userbyid(NEW.submitted_by::oid));
+    END IF;
+    IF NEW.priority <> 0 OR NEW.queue <> 'default' THEN
+        RAISE EXCEPTION 'priority and queue of an instance are not executable yet' USING ERRCODE = '0A000',
             DETAIL = 'This version runs a workflow in the database where it was started, the oldest first.',
             HINT = 'Start it with SELECT df.start(workflow, label).';
     END IF;

@@ -1,6 +1,10 @@
 -- What the worker asks about steps in other databases (docs/adr/0025-other-databases.md). `token` is the fence's
 -- in all of them, and DX001 says that it is not the fence's any more.
 
+-- For how long at most a permit could be of use, with room for clocks that are put right. Locks: none.
+CREATE OR REPLACE FUNCTION df._permit_seconds_max() RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 600::double precision $$;
+
 -- Why the submitter's steps cannot run in a database; nothing where they can. Raises 3D000, 42501. Locks: none.
 CREATE OR REPLACE FUNCTION df._check_database(database text, role name) RETURNS void
 LANGUAGE plpgsql STABLE AS $$
@@ -111,7 +115,3 @@ LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp AS $$
     DELETE FROM df.elsewhere e WHERE e.database = $1 AND e.key = ANY ($2)
 $$;
-
--- For how long at most a permit could be of use, with room for clocks that are put right. Locks: none.
-CREATE OR REPLACE FUNCTION df._permit_seconds_max() RETURNS double precision
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 600::double precision $$;

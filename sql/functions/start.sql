@@ -21,7 +21,7 @@ DECLARE
     waits text;
     served boolean;
 BEGIN
-    IF (database <> pg_catalog.current_database() OR transaction_mode <> 'caller'
+    IF (transaction_mode <> 'caller'
         OR idempotency_key IS NOT NULL OR priority <> 0 OR queue <> 'default' OR start_at IS NOT NULL
         OR timeout IS NOT NULL OR concurrency_key IS NOT NULL OR concurrency_limit IS NOT NULL
         OR debounce_key IS NOT NULL OR debounce IS NOT NULL) IS TRUE OR transaction_mode IS NULL THEN
@@ -46,7 +46,7 @@ BEGIN
         RAISE EXCEPTION 'the workflow has % bytes, and the limit is %', pg_catalog.octet_length(wire), df._expression_bytes_max()
             USING ERRCODE = 'DF513', HINT = 'Keep data in tables and let the steps read it.';
     END IF;
-    INSERT INTO df.instances AS i (expression, label, input) VALUES (wire, label, input)
+    INSERT INTO df.instances AS i (expression, label, input, database) VALUES (wire, label, input, database)
     RETURNING i.id, i.plan_hash, i.waiting_for INTO started, known, waits;
     IF known IS NULL THEN
         PERFORM df._check_expression(wire);
@@ -75,9 +75,6 @@ BEGIN
     ELSIF pg_catalog.lower(transaction_mode) = 'new' THEN
         RAISE EXCEPTION 'transaction_mode ''new'' is not executable yet' USING ERRCODE = '0A000',
             HINT = 'Start the workflow on a connection of its own.';
-    ELSIF database <> pg_catalog.current_database() THEN
-        RAISE EXCEPTION 'database => ''%'' is not executable yet', database USING ERRCODE = '0A000',
-            HINT = 'Start the workflow in the database where its steps run.';
     ELSIF given <> '' THEN
         RAISE EXCEPTION 'df.start: % is not executable yet', given USING ERRCODE = '0A000',
             HINT = 'This version takes a label and an input.';
