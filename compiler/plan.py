@@ -539,7 +539,7 @@ class SignalNode:
 class CallNode:
     """Runs a defined workflow as an instance of its own, and waits for its end; its result is that one's.
 
-    `input` is JSON text (None: no input), or a query (`<id>/request`) that gives one row with one jsonb column.
+    `input` is JSON text (None: no input), or a query (`<id>/request`): one row with one jsonb column.
     """
 
     id: str

@@ -181,7 +181,7 @@ class Certainty:
                 breaks = self._breaks.get(node.id, [])
                 if not breaks:
                     return any(held)
-                ends = node.condition is not None and blocks[0] not in self._endless
+                ends = not _repeats_for_ever(node) and blocks[0] not in self._endless
                 return (any(held) or not ends) and all(self._reached(at, place, covered) for at in breaks)
             case AtomicNode() | RetryNode() | CompensateNode():
                 return held[0]
@@ -215,7 +215,7 @@ class Certainty:
             case IfNode():
                 return ends[0] or (node.otherwise is not None and all(ends[1:]))
             case LoopNode():
-                return node.id not in self._breaks and (node.condition is None or ends[0])
+                return node.id not in self._breaks and (_repeats_for_ever(node) or ends[0])
             case ArmsNode(mode=ArmsMode.RACE):
                 return all(ends)
             case ArmsNode():
@@ -228,3 +228,7 @@ class Certainty:
                 return (ends[0] and ends[1]) or (node.final is not None and ends[2])
             case _:
                 return False
+
+
+def _repeats_for_ever(node: LoopNode) -> bool:
+    return node.condition is None and node.every is None

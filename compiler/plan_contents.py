@@ -9,14 +9,18 @@ from typing import assert_never
 
 from dfc.compiler.plan import (
     DEFAULT_POLICY,
+    INPUT,
     ArmsNode,
     AtomicNode,
     BreakNode,
+    CallNode,
     CompensateNode,
+    ConstantNode,
     Duration,
     Form,
     HttpNode,
     IfNode,
+    InstanceNode,
     JoinNode,
     Literal,
     LoopNode,
@@ -27,12 +31,17 @@ from dfc.compiler.plan import (
     Request,
     RetryNode,
     Returns,
+    ScheduleNode,
+    SignalNode,
+    SleepNode,
     SqlBody,
     SqlNode,
     TimeoutNode,
     TryNode,
+    UntilNode,
     Use,
     ValueNode,
+    Waiting,
     is_database,
 )
 
@@ -59,11 +68,8 @@ def contents(node: Node) -> Iterator[str]:
             yield from _lone(node.id, node.parameter)
             if node.parameter.use is Use.ROWS:
                 yield f"the value `{node.id}` is a table"
-        case BreakNode(value=value):
-            if isinstance(value, SqlBody):
-                yield from _query(node.id, value)
-            elif not _is_json(value):
-                yield f"the value of `{node.id}` is not JSON"
+        case BreakNode(value=value) | ConstantNode(value=value):
+            yield from _value(node.id, "value", value)
         case MapNode():
             yield from _map(node)
         case AtomicNode():
@@ -75,10 +81,60 @@ def contents(node: Node) -> Iterator[str]:
         case TimeoutNode():
             if not _is_positive(node.duration):
                 yield f"the time limit of `{node.id}` is not a time"
-        case JoinNode() | IfNode() | LoopNode() | ArmsNode() | TryNode() | CompensateNode():
+        case LoopNode():
+            yield from _loop(node)
+        case JoinNode() | IfNode() | ArmsNode() | TryNode() | CompensateNode():
             pass
         case _:
+            yield from _waiting(node)
+
+
+def _value(node_id: str, what: str, value: str | SqlBody) -> Iterator[str]:
+    """JSON text, or what computes it."""
+    if isinstance(value, SqlBody):
+        yield from _query(node_id, value)
+    elif not _is_json(value):
+        yield f"the {what} of `{node_id}` is not JSON"
+
+
+def _loop(node: LoopNode) -> Iterator[str]:
+    if node.every is None:
+        return
+    if not _is_positive(node.every):
+        yield f"`{node.id}` waits no time between two rounds"
+    if node.condition is not None:
+        yield f"`{node.id}` waits for its own result and has a condition"
+
+
+def _waiting(node: Waiting) -> Iterator[str]:
+    match node:
+        case SleepNode(duration=duration):
+            if isinstance(duration, SqlBody):
+                yield from _query(node.id, duration)
+            elif not _is_time(duration):
+                yield f"`{node.id}` waits a negative time"
+        case UntilNode(at=text) | InstanceNode(instance=text):
+            if isinstance(text, SqlBody):
+                yield from _query(node.id, text)
+            elif not text.strip():
+                yield f"`{node.id}` does not say what it waits for"
+        case ScheduleNode():
+            if not node.cron.strip() or node.time_zone == "":
+                yield f"`{node.id}` has no schedule"
+        case SignalNode():
+            if not node.name:
+                yield f"the signal of `{node.id}` has no name"
+        case CallNode():
+            yield from _policy(node.id, node.policy)
+            if not node.workflow:
+                yield f"the workflow of `{node.id}` has no name"
+            if node.input is not None:
+                yield from _value(node.id, "input", node.input)
+        case _:
             assert_never(node)
+    timeout = node.timeout if isinstance(node, SignalNode | InstanceNode) else None
+    if timeout is not None and not _is_positive(timeout):
+        yield f"the time limit of `{node.id}` is not a time"
 
 
 def _request(node: HttpNode) -> Iterator[str]:
@@ -153,6 +209,8 @@ def _use(node_id: str, parameter: Parameter) -> Iterator[str]:
             yield f"`${parameter.name}` in `{node_id}` wants no field of an error"
     elif parameter.use is not Use.VALUE and parameter.column is not None:
         yield f"`${parameter.name}` in `{node_id}` wants a column and not a value"
+    if parameter.type is not None and (parameter.source != INPUT or not parameter.type.strip()):
+        yield f"`${parameter.name}` in `{node_id}` is of a declared type and no parameter of the workflow"
 
 
 def _literals(node_id: str, body: SqlBody) -> Iterator[str]:

@@ -17,11 +17,14 @@ from dfc.compiler.plan import (
     ArmsNode,
     AtomicNode,
     BreakNode,
+    CallNode,
     CompensateNode,
+    ConstantNode,
     Delivery,
     Duration,
     HttpNode,
     IfNode,
+    InstanceNode,
     JoinNode,
     Literal,
     LoopNode,
@@ -34,11 +37,16 @@ from dfc.compiler.plan import (
     Policy,
     Request,
     RetryNode,
+    ScheduleNode,
+    SignalNode,
+    SleepNode,
     SqlBody,
     SqlNode,
     TimeoutNode,
     TryNode,
+    UntilNode,
     ValueNode,
+    Waiting,
     blocks_of,
 )
 from dfc.compiler.plan import READABLE_FORMATS as READABLE_FORMATS
@@ -117,10 +125,12 @@ def _node(node: Node) -> Json:
             written["kind"] = "loop"
             if node.keep_undos:
                 written["keep_undos"] = True
+            if node.every is not None:
+                written["every"] = _duration(node.every)
         case BreakNode(value=value):
             written |= {"kind": "break", "loop": node.loop}
             if value != "null":
-                written["value"] = value if isinstance(value, str) else _body(value)
+                written["value"] = _computed(value)
         case ArmsNode():
             written["kind"] = "race" if node.mode is ArmsMode.RACE else "join"
         case MapNode():
@@ -135,13 +145,49 @@ def _node(node: Node) -> Json:
             written["kind"] = "try"
         case CompensateNode():
             written["kind"] = "compensate"
+        case ConstantNode():
+            written |= {"kind": "constant", "value": node.value}
         case _:
-            assert_never(node)
+            written |= _waiting(node)
     if node.bindings:
         written["bindings"] = list(node.bindings)
     if node.used:
         written["used"] = True
     return written
+
+
+def _waiting(node: Waiting) -> Json:
+    match node:
+        case SleepNode(duration=duration):
+            length = _duration(duration) if isinstance(duration, Duration) else _body(duration)
+            return {"kind": "sleep", "duration": length}
+        case UntilNode():
+            return {"kind": "wait_until", "at": _computed(node.at)}
+        case ScheduleNode():
+            zone: Json = {} if node.time_zone is None else {"time_zone": node.time_zone}
+            return {"kind": "wait_schedule", "cron": node.cron, **zone}
+        case SignalNode():
+            return {"kind": "signal", "name": node.name, **_timeout(node.timeout)}
+        case CallNode():
+            given: Json = {} if node.input is None else {"input": _computed(node.input)}
+            return {"kind": "call", "workflow": node.workflow, **given, **_guarded(node.policy)}
+        case InstanceNode():
+            return {
+                "kind": "wait_instance",
+                "instance": _computed(node.instance),
+                **_timeout(node.timeout),
+            }
+        case _:
+            assert_never(node)
+
+
+def _computed(value: str | SqlBody) -> str | Json:
+    """A text, or the statement that computes it."""
+    return value if isinstance(value, str) else _body(value)
+
+
+def _timeout(duration: Duration | None) -> Json:
+    return {} if duration is None else {"timeout": _duration(duration)}
 
 
 def _map(node: MapNode) -> Json:
@@ -226,6 +272,8 @@ def _parameter(parameter: Parameter) -> Json:
         written["otherwise"] = list(parameter.otherwise)
     if parameter.identifier:
         written["identifier"] = True
+    if parameter.type is not None:
+        written["type"] = parameter.type
     return written
 
 

@@ -15,12 +15,15 @@ from dfc.compiler.plan import (
     ArmsNode,
     AtomicNode,
     BreakNode,
+    CallNode,
     CompensateNode,
+    ConstantNode,
     Delivery,
     Duration,
     Form,
     HttpNode,
     IfNode,
+    InstanceNode,
     JoinNode,
     LoopNode,
     MapNode,
@@ -31,12 +34,17 @@ from dfc.compiler.plan import (
     Policy,
     Request,
     RetryNode,
+    ScheduleNode,
+    SignalNode,
+    SleepNode,
     SqlBody,
     SqlNode,
     TimeoutNode,
     TryNode,
+    UntilNode,
     Use,
     ValueNode,
+    Waiting,
 )
 from dfc.compiler.plan_shape import START, Level, Nest, Place, nest
 
@@ -156,8 +164,7 @@ def describe(node: Node) -> str:
         case IfNode():
             said = f"IF {node.id}"
         case LoopNode():
-            kept = ", keeps its undos" if node.keep_undos else ""
-            said = f"LOOP {node.id} ({'infinite' if node.condition is None else 'while'}{kept})"
+            said = f"LOOP {node.id} ({_rounds(node)})"
         case BreakNode(value=value):
             shown = value if isinstance(value, str) else value.sql
             said = f"BREAK {node.id}{'' if value == 'null' else f': {_short(shown, VALUE_SHOWN_CHARACTERS)}'}"
@@ -177,9 +184,59 @@ def describe(node: Node) -> str:
             said = f"TRY {node.id}"
         case CompensateNode():
             said = f"COMPENSATE {node.id}"
+        case ConstantNode():
+            said = f"VALUE {node.id}: {_short(node.value, VALUE_SHOWN_CHARACTERS)}"
+        case _:
+            said = _waiting(node)
+    return said + names
+
+
+def _waiting(node: Waiting) -> str:
+    match node:
+        case SleepNode(duration=duration):
+            length = _wait(duration) if isinstance(duration, Duration) else _computed(duration)
+            return f"SLEEP {node.id}: {length}"
+        case UntilNode():
+            return f"UNTIL {node.id}: {_computed(node.at)}"
+        case ScheduleNode():
+            zone = "" if node.time_zone is None else f" ({node.time_zone})"
+            return f"WAIT {node.id}: '{node.cron}'{zone}"
+        case SignalNode():
+            return f"SIGNAL {node.id}: '{_short(node.name, SQL_SHOWN_CHARACTERS)}'{_limit(node.timeout)}"
+        case CallNode():
+            given = "" if node.input is None else f" with {_computed(node.input)}"
+            return (
+                f"CALL {node.id}: {_short(node.workflow, SQL_SHOWN_CHARACTERS)}{given}{_policy(node.policy)}"
+            )
+        case InstanceNode():
+            return f"INSTANCE {node.id}: {_computed(node.instance)}{_limit(node.timeout)}"
         case _:
             assert_never(node)
-    return said + names
+
+
+def _computed(value: str | SqlBody) -> str:
+    """A text, or the statement that computes it."""
+    return _short(value if isinstance(value, str) else value.sql, SQL_SHOWN_CHARACTERS)
+
+
+def _limit(timeout: Duration | None) -> str:
+    return "" if timeout is None else f" ({_wait(timeout)})"
+
+
+def _wait(duration: Duration) -> str:
+    """How long something waits: seconds as pg_durable shows them (`90s`), a calendar's units in words."""
+    if duration.months or duration.days:
+        return _duration(duration)
+    seconds, fraction = divmod(duration.microseconds, 1_000_000)
+    return f"{seconds}{f'.{fraction:06d}'.rstrip('0') if fraction else ''}s"
+
+
+def _rounds(node: LoopNode) -> str:
+    """What a loop's rounds depend on."""
+    if node.every is not None:
+        return f"until true, every {_wait(node.every)}"
+    kept = ", keeps its undos" if node.keep_undos else ""
+    return f"{'infinite' if node.condition is None else 'while'}{kept}"
 
 
 def _duration(duration: Duration) -> str:

@@ -17,11 +17,14 @@ from dfc.compiler.plan import (
     AtomicNode,
     Block,
     BreakNode,
+    CallNode,
     CompensateNode,
+    ConstantNode,
     Delivery,
     Form,
     HttpNode,
     IfNode,
+    InstanceNode,
     JoinNode,
     Literal,
     LoopNode,
@@ -36,10 +39,14 @@ from dfc.compiler.plan import (
     Request,
     RetryNode,
     Returns,
+    ScheduleNode,
+    SignalNode,
+    SleepNode,
     SqlBody,
     SqlNode,
     TimeoutNode,
     TryNode,
+    UntilNode,
     Use,
     ValueNode,
 )
@@ -59,6 +66,9 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
 _ARMED = frozenset({"race", "join"})
 """The kinds that may have arms; a join without waits for branches of its own block."""
 _OF_FORMAT_1 = frozenset({"sql", "http", "join"})
+_OF_FORMAT_2 = _OF_FORMAT_1 | {"value", "break", "race", *_PARTS}
+_OLDER = {1: _OF_FORMAT_1, 2: _OF_FORMAT_2}
+"""The kinds of nodes that older formats have."""
 
 _Blocks = Mapping[str, tuple[Block, ...]]
 
@@ -76,7 +86,7 @@ def read(value: object) -> Plan:
     fields = Fields(value, "plan")
     version = fields.value("format")
     if type(version) is not int or version not in READABLE_FORMATS:
-        formats = " and ".join(map(str, READABLE_FORMATS))
+        formats = ", ".join(map(str, READABLE_FORMATS))
         raise PlanFormatError(
             f"plan format {version!r} is not known; this program reads the formats {formats}"
         )
@@ -84,8 +94,8 @@ def read(value: object) -> Plan:
     result = fields.text("result")
     fields.done()
     blocks = _found(nodes)
-    if version == 1:
-        _check_format_1(blocks)
+    if version in _OLDER:
+        _check_kinds(blocks, version, _OLDER[version])
     made: dict[int, Block] = {}
     for number in range(len(blocks) - 1, 0, -1):
         inner = _made(blocks[number], made)
@@ -122,11 +132,14 @@ def _parts(node: Fields) -> list[tuple[str, str, list[object]]]:
     return [(part, f"{node.where}.{part}", node.array(part)) for part in parts]
 
 
-def _check_format_1(blocks: list[_Raw]) -> None:
-    for node in blocks[0].nodes:
-        kind = node.text("kind")
-        if kind not in _OF_FORMAT_1 or "arms" in node:
-            raise PlanFormatError(f"{node.where}.kind is {kind!r}, which is not a kind of node of format 1")
+def _check_kinds(blocks: list[_Raw], version: int, kinds: frozenset[str]) -> None:
+    for block in blocks:
+        for node in block.nodes:
+            kind = node.text("kind")
+            if kind not in kinds or (version == 1 and "arms" in node):
+                raise PlanFormatError(
+                    f"{node.where}.kind is {kind!r}, which is not a kind of node of format {version}"
+                )
 
 
 def _made(raw: _Raw, blocks: Mapping[int, Block]) -> tuple[Node, ...]:
@@ -162,11 +175,47 @@ def _node(fields: Fields, parts: _Blocks) -> Node:
         case "break":
             node = BreakNode(id=id, after=after, loop=fields.text("loop"), value=_value(fields))
         case _:
-            make = _STRUCTURES.get(kind)
-            if make is None:
-                raise PlanFormatError(f"{fields.where}.kind is {kind!r}, which is not a kind of node")
-            node = make(fields, parts, id, after)
+            if kind in _STRUCTURES:
+                node = _STRUCTURES[kind](fields, parts, id, after)
+            else:
+                node = _waiting(fields, kind, id, after)
     return replace(node, bindings=bindings, used=used) if bindings or used else node
+
+
+def _waiting(fields: Fields, kind: str, id: str, after: tuple[str, ...]) -> Node:
+    """A node that waits for a moment, a signal or another instance, or a constant."""
+    match kind:
+        case "sleep":
+            known = isinstance(fields.value("duration"), list)
+            duration = fields.duration("duration") if known else _body(fields.object("duration"))
+            return SleepNode(id=id, after=after, duration=duration)
+        case "wait_until":
+            return UntilNode(id=id, after=after, at=_computed(fields, "at"))
+        case "wait_schedule":
+            zone = fields.optional_text("time_zone")
+            return ScheduleNode(id=id, after=after, cron=fields.text("cron"), time_zone=zone)
+        case "signal":
+            timeout = fields.optional_duration("timeout")
+            return SignalNode(id=id, after=after, name=fields.text("name"), timeout=timeout)
+        case "call":
+            return CallNode(
+                id=id,
+                after=after,
+                workflow=fields.text("workflow"),
+                input=_computed(fields, "input") if "input" in fields else None,
+                policy=_policy(fields),
+            )
+        case "wait_instance":
+            return InstanceNode(
+                id=id,
+                after=after,
+                instance=_computed(fields, "instance"),
+                timeout=fields.optional_duration("timeout"),
+            )
+        case "constant":
+            return ConstantNode(id=id, after=after, value=fields.text("value"))
+        case _:
+            raise PlanFormatError(f"{fields.where}.kind is {kind!r}, which is not a kind of node")
 
 
 def _one(fields: Fields, parts: _Blocks, part: str) -> Block:
@@ -196,6 +245,7 @@ def _loop(fields: Fields, parts: _Blocks, id: str, after: tuple[str, ...]) -> No
         body=_one(fields, parts, "body"),
         condition=_optional(parts, "while"),
         keep_undos=fields.flag("keep_undos"),
+        every=fields.optional_duration("every"),
     )
 
 
@@ -267,10 +317,13 @@ _STRUCTURES: Mapping[str, Callable[[Fields, _Blocks, str, tuple[str, ...]], Node
 
 def _value(fields: Fields) -> str | SqlBody:
     """The value of a break: JSON text, or the statement that computes it."""
-    if "value" not in fields:
-        return "null"
-    value = fields.value("value")
-    return value if isinstance(value, str) else _body(fields.object("value"))
+    return _computed(fields, "value") if "value" in fields else "null"
+
+
+def _computed(fields: Fields, name: str) -> str | SqlBody:
+    """A text, or the statement that computes it."""
+    value = fields.value(name)
+    return value if isinstance(value, str) else _body(fields.object(name))
 
 
 def _body(fields: Fields) -> SqlBody:
@@ -298,6 +351,7 @@ def _parameter(fields: Fields) -> Parameter:
         aliased=fields.flag("aliased"),
         otherwise=fields.optional_texts("otherwise") or (),
         identifier=fields.flag("identifier"),
+        type=fields.optional_text("type"),
     )
     fields.done()
     return parameter

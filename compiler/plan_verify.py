@@ -11,10 +11,13 @@ from dfc.compiler.plan import (
     ArmsNode,
     AtomicNode,
     BreakNode,
+    CallNode,
     CompensateNode,
+    ConstantNode,
     Form,
     HttpNode,
     IfNode,
+    InstanceNode,
     JoinNode,
     LoopNode,
     MapNode,
@@ -23,9 +26,13 @@ from dfc.compiler.plan import (
     Parameter,
     Plan,
     Returns,
+    ScheduleNode,
+    SignalNode,
+    SleepNode,
     SqlBody,
     SqlNode,
     TryNode,
+    UntilNode,
     Use,
     ValueNode,
     blocks_of,
@@ -49,8 +56,8 @@ def verify(plan: Plan) -> tuple[str, ...]:
 def _order(plan: Plan, nesting: Nest) -> Iterator[str]:
     """Faults of the graph. The other checks rely on a sound one."""
     if plan.format not in READABLE_FORMATS:
-        formats = " or ".join(map(str, READABLE_FORMATS))
-        yield f"the format is {plan.format}, not {formats}"
+        formats = ", ".join(map(str, READABLE_FORMATS))
+        yield f"the format is {plan.format}, none of {formats}"
     seen: set[str] = set()
     for level in nesting.levels:
         for node in level.nodes:
@@ -240,7 +247,9 @@ def _fitting(node: Node, parameter: Parameter, source: Node, *, alone: bool) -> 
                 fits = use is Use.VALUE and not (source.many and column is not None)
             case JoinNode():
                 fits = use is Use.VALUE and column is None
-            case ValueNode():
+            case ValueNode() | ConstantNode():
+                fits = use is Use.VALUE
+            case SleepNode() | UntilNode() | ScheduleNode() | SignalNode() | CallNode() | InstanceNode():
                 fits = use is Use.VALUE
             case MapNode():
                 fits = use in (Use.VALUE, Use.ROWS)
@@ -258,6 +267,10 @@ def parameters_of(node: Node) -> tuple[Parameter, ...]:
             | HttpNode(request=SqlBody() as body)
             | BreakNode(value=SqlBody() as body)
             | MapNode(items=SqlBody() as body)
+            | SleepNode(duration=SqlBody() as body)
+            | UntilNode(at=SqlBody() as body)
+            | CallNode(input=SqlBody() as body)
+            | InstanceNode(instance=SqlBody() as body)
         ):
             return body.parameters
         case ValueNode(parameter=parameter) | MapNode(items=Parameter() as parameter):

@@ -173,10 +173,92 @@ class RecordAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartTimer:
-    """Record a timer that begins now. Answered by Timed; by the earlier one, if there is one."""
+    """Record a timer that begins now. Answered by Timed; by the earlier one, if there is one.
+
+    It runs for `seconds`, or to the moment that the text `until` says in the instance's time zone, or to the
+    next tick of `cron` in `time_zone` (None: UTC). Answered by NoTime where there is no such moment.
+    """
 
     path: str
-    seconds: float
+    seconds: float = 0.0
+    until: str | None = None
+    cron: str | None = None
+    time_zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordWaited:
+    """A wait for a moment is over: record `value` (JSON text) under `path`."""
+
+    path: str
+    value: str
+    keep: bool
+    rider: Rider | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeSignal:
+    """Take the first signal of this name, and record it under `path`.
+
+    Answered by NothingYet where there is none. `expired`: the time is over, which is recorded where there is
+    none.
+    """
+
+    path: str
+    name: str
+    expired: bool
+    keep: bool
+    rider: Rider | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitInstance:
+    """Record how another instance has ended. Answered by NothingYet while it has not, unless `expired`."""
+
+    path: str
+    instance: str
+    expired: bool
+    keep: bool
+    rider: Rider | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWorkflow:
+    """Start a defined workflow, unless it is recorded under `child`, and record its result when it has ended.
+
+    `input` is JSON text. Answered by NothingYet while it runs; its failure is that of the attempt.
+    """
+
+    path: str
+    child: str
+    workflow: str
+    input: str | None
+    keep: bool
+    rider: Rider | None
+    policy: Policy = DEFAULT_POLICY
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopCall:
+    """Cancel what a call has started, if it runs.
+
+    Answered by NothingYet until it has ended, then by the record of the call, if it has completed, else by
+    Stopped.
+    """
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Nothing is to be done until something comes from outside: the shell is told, and says Called.
+
+    `news` says for people what is waited for.
+    """
+
+    path: str
+    news: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,8 +318,8 @@ class Wait:
 class Interrupt:
     """Stop what runs under `path`; a statement's transaction rolls back.
 
-    A Wait is answered by nothing. Anything else is answered by what has come of it: its record if it had
-    committed, else Stopped. Recordings are not interrupted.
+    A Wait or a Listen is answered by nothing. Anything else is answered by what has come of it: its record if
+    it had committed, else Stopped. Recordings are not interrupted.
     """
 
     path: str
@@ -254,6 +336,12 @@ Action = (
     | RecordBeginning
     | RecordAttempt
     | StartTimer
+    | RecordWaited
+    | TakeSignal
+    | AwaitInstance
+    | CallWorkflow
+    | StopCall
+    | Listen
     | Position
     | FetchItems
     | EndItem

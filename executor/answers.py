@@ -12,6 +12,7 @@ from dfc.executor.actions import EndItem, RecordDecision, Rider
 from dfc.executor.errors import read_error, read_failure
 from dfc.executor.journal import (
     Begun,
+    Child,
     Completed,
     Constant,
     Decided,
@@ -44,7 +45,7 @@ def record(answer: Answered, row: int) -> Record:
         case "decided":
             return Decided(number=integer(answer, row, 1), path=path, value=text(answer, row, 7))
         case "timer":
-            return Timed(path=path, seconds=number(answer, row, 10))
+            return Timed(path=path, seconds=number(answer, row, 10), at=text(answer, row, 12))
         case "position":
             return Positioned(
                 path=path,
@@ -63,6 +64,8 @@ def record(answer: Answered, row: int) -> Record:
             )
         case "begun":
             return Begun(path=path)
+        case "child":
+            return Child(path=path, instance=text(answer, row, 12))
         case _:
             return recorded(answer, row)
 

@@ -22,29 +22,38 @@ from dfc.compiler.plan import (
     AtomicNode,
     Block,
     BreakNode,
+    CallNode,
     CompensateNode,
+    ConstantNode,
     HttpNode,
     IfNode,
+    InstanceNode,
     JoinNode,
     LoopNode,
     MapNode,
     Node,
     Plan,
     RetryNode,
+    ScheduleNode,
+    SignalNode,
+    SleepNode,
     SqlBody,
     SqlNode,
     TimeoutNode,
     TryNode,
+    UntilNode,
     ValueNode,
+    Waiting,
     blocks_of,
     every_node,
     step_of_error,
 )
 from dfc.executor import paths
 from dfc.executor.actions import Action, Finish, RunAtomic
-from dfc.executor.core import activations, arms, branches, ending, loops, maps, unwinding
+from dfc.executor.core import activations, arms, branches, ending, loops, maps, unwinding, waits
 from dfc.executor.core.asking import action_of
 from dfc.executor.core.tree import (
+    LISTENERS,
     Arrive,
     Closed,
     CorruptJournal,
@@ -74,8 +83,11 @@ from dfc.executor.journal import (
     AtomicDone,
     Attempted,
     Begun,
+    Called,
     CancelRequested,
+    Child,
     Completed,
+    Constant,
     Decided,
     Deferred,
     Due,
@@ -83,6 +95,8 @@ from dfc.executor.journal import (
     Failed,
     ItemEnded,
     ItemsFetched,
+    NothingYet,
+    NoTime,
     Positioned,
     Record,
     Result,
@@ -263,8 +277,11 @@ def kept_nodes(plan: Plan) -> frozenset[str]:
             mine = node.used or (wanted and node.id == block.result)
             if mine or (isinstance(node, HttpNode) and isinstance(node.request, SqlBody)):
                 kept.add(node.id)
+            if waits.computed_of(node) is not None:
+                kept.add(node.id)
+            polls = isinstance(node, LoopNode) and node.every is not None
             for role, inner in blocks_of(node):
-                asks = role in ("condition", "while")
+                asks = polls or role in ("condition", "while")
                 todo.append((inner, asks or (mine and role != "undo")))
     return frozenset(kept)
 
@@ -283,7 +300,17 @@ def _take(state: State, event: Event) -> None:
         case Due():
             _due(state, event)
         case Stopped():
-            activations.stopped(state, event.path)
+            _stopped(state, event)
+        case Called():
+            waits.called(state)
+        case NothingYet():
+            if (job := state.jobs.get(event.path)) is not None:
+                waits.nothing_yet(state, job)
+        case NoTime():
+            if (job := state.jobs.get(event.path)) is not None:
+                waits.no_time(state, job, event)
+        case Child():
+            raise CorruptJournal(f"`{event.path}` is told of as it happens")
         case CancelRequested():
             _cancel(state, event.reason)
         case Decided():
@@ -317,7 +344,19 @@ def _record(state: State, event: Completed | Failed) -> None:
         elif job.task.scope.role is Role.ARM:
             # Its decision is in the same transaction, whoever told us of the record.
             arms.won(state, job.task, event.number)
+    if job is not None and job.kind is Kind.STOP_CALL:
+        drop_job(state, job)
+        state.agenda.append(Reach(job.task, Kind.CALL, event, False))
+        return
     activations.recorded(state, event)
+
+
+def _stopped(state: State, event: Stopped) -> None:
+    job = state.jobs.get(event.path)
+    if job is not None and (job.kind in LISTENERS or job.kind is Kind.STOP_CALL):
+        waits.stopped(state, job)
+    else:
+        activations.stopped(state, event.path)
 
 
 def _due(state: State, event: Due) -> None:
@@ -325,6 +364,8 @@ def _due(state: State, event: Due) -> None:
     if job is None or job.state is not JobState.RETRYING:
         return
     match job.kind:
+        case Kind.TIMER if isinstance(job.task.node, Waiting):
+            waits.time_is_up(state, job)
         case Kind.TIMER:
             arms.time_is_up(state, job)
         case Kind.POSITION:
@@ -367,7 +408,12 @@ def _decided(state: State, event: Decided) -> None:
 
 
 def _timed(state: State, event: Timed) -> None:
-    if (job := state.jobs.get(event.path)) is not None:
+    job = state.jobs.get(event.path)
+    if job is None:
+        return
+    if isinstance(job.task.node, Waiting):
+        waits.timed(state, job, event)
+    else:
         arms.timed(state, job, event)
 
 
@@ -375,7 +421,7 @@ def _positioned(state: State, event: Positioned) -> None:
     job = state.jobs.get(event.path)
     if job is None:
         return
-    if isinstance(job.task.node, RetryNode):
+    if isinstance(job.task.node, RetryNode) or loops.polls(job.task.node):
         loops.positioned(state, job, event)
     else:
         drop_job(state, job)
@@ -397,13 +443,21 @@ def _read(state: State, event: ResultRead) -> None:
     task = job.task
     if isinstance(task.node, LoopNode):
         drop_job(state, job)
-        loops.go_on(state, task, truth(event.result))
-    elif isinstance(task.node, HttpNode):
+        loops.looked(state, task, truth(event.result))
+    elif isinstance(task.node, HttpNode) or waits.computed_of(task.node) is not None:
         drop_job(state, job)
-        task.work = event.result
-        activations.ask(state, task, Kind.RESPONSE, paths.response(task.path))
+        _computed(state, task, event.result)
     else:
         branches.was_read(state, job, event.result)
+
+
+def _computed(state: State, task: Task, result: Result) -> None:
+    """What was to be computed first has been: the request, or what a wait is for."""
+    if isinstance(task.node, HttpNode):
+        task.work = result
+        activations.ask(state, task, Kind.RESPONSE, paths.response(task.path))
+    else:
+        waits.computed(state, task, result)
 
 
 # The agenda
@@ -476,6 +530,10 @@ def _begin(state: State, task: Task) -> None:
             branches.begin_try(state, task)
         case CompensateNode():
             branches.begin_compensate(state, task)
+        case ConstantNode(value=value):
+            settle(state, task, TaskState.COMPLETED, Given(Constant(json=value), Value(json=value)))
+        case SleepNode() | UntilNode() | ScheduleNode() | SignalNode() | CallNode() | InstanceNode():
+            waits.begin_wait(state, task)
         case JoinNode():
             raise AssertionError("a join does not begin")
         case _:
@@ -489,9 +547,12 @@ def _reach(state: State, turn: Reach) -> None:
         case Kind.BREAK_VALUE if isinstance(turn.record, Completed):
             note_record(turn.task, turn.record.path, turn.record.number)
             loops.break_value(state, turn.task, turn.record.path)
-        case Kind.REQUEST if isinstance(turn.record, Completed) and turn.record.result is None:
+        case Kind.REQUEST if isinstance(turn.record, Completed):
             note_record(turn.task, turn.record.path, turn.record.number)
-            branches.read(state, turn.task, Given(turn.record.path))
+            if turn.record.result is None:
+                branches.read(state, turn.task, Given(turn.record.path))
+            else:
+                _computed(state, turn.task, turn.record.result)
         case _:
             activations.reach(state, turn)
 
@@ -509,6 +570,8 @@ def _settled(state: State, task: Task) -> None:
     scope.unsettled -= 1
     if isinstance(task.node, MapNode):
         state.maps.pop(task.path, None)
+    elif isinstance(task.node, SignalNode | InstanceNode | CallNode):
+        waits.silence(state, task)
     if scope.unsettled == 0:
         state.agenda.append(Ended(scope))
 

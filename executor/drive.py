@@ -14,6 +14,7 @@ interrupted by cancelling the task it runs in, with the same care for cancels th
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,20 +26,17 @@ from dfc.executor.actions import (
     Action,
     Finish,
     Interrupt,
-    RunAtomic,
-    RunItems,
-    RunSql,
-    SendHttp,
+    Listen,
     Wait,
     key_of,
 )
 from dfc.executor.claim import Claim
 from dfc.executor.decide import State, begin, pending, step, step_of
 from dfc.executor.failures import FenceLost, Transient
-from dfc.executor.journal import CancelRequested, Due, Event, Record, Stopped
+from dfc.executor.journal import Called, CancelRequested, Due, Event, Record, Stopped
 from dfc.executor.limits import PARK_SECONDS
-from dfc.executor.perform import Came, Performer, Work
-from dfc.executor.ports import Elsewhere, HttpRunner, SqlRunner, Store
+from dfc.executor.perform import Came, Interruptible, Performer, Work
+from dfc.executor.ports import Elsewhere, HttpRunner, Parking, SqlRunner, Store
 
 LANES_MAX = 64
 
@@ -99,6 +97,8 @@ class Driver:
         self._running: dict[str, asyncio.Task[object]] = {}
         self._interrupted: set[str] = set()
         self._waiting: dict[str, _Waiting] = {}
+        # What listens for news, by path, with what that is.
+        self._listening: dict[str, str] = {}
         # Ordered sets, so that a simulated run depends on its seed alone.
         self._pausing: dict[asyncio.Task[object], None] = {}
         self._roused: set[asyncio.Task[object]] = set()
@@ -148,6 +148,11 @@ class Driver:
         elif self._outcome is None:
             self._feed((CancelRequested(reason=reason),), lane=False)
 
+    def called(self) -> None:
+        """There is news for the instance: who listens looks for it. May be said for nothing, and twice."""
+        if self._listening and self._outcome is None:
+            self._feed((Called(),), lane=False)
+
     def release(self, *, interrupt: bool = False) -> None:
         """Stop: nothing new starts, waits end; what runs may come to its end, or is interrupted.
 
@@ -196,16 +201,23 @@ class Driver:
 
     async def _parked(self) -> bool:
         """Give the instance up if it only waits, and for long."""
-        if not self._waiting:
+        if not self._waiting and not self._listening:
             return True
-        now = asyncio.get_running_loop().time()
-        path, next_one = min(self._waiting.items(), key=lambda item: item[1].until)
-        seconds = next_one.until - now
+        seconds, waiting_for = math.inf, next(iter(self._listening.values()), "")
+        if self._waiting:
+            now = asyncio.get_running_loop().time()
+            path, next_one = min(self._waiting.items(), key=lambda item: item[1].until)
+            seconds, waiting_for = next_one.until - now, waiting_for or path
         if seconds < self._park_seconds or self._state is None:
             return False
-        cancel_known = self._state.cancel_reason is not None
+        parking = Parking(
+            seconds=seconds,
+            waiting_for=waiting_for,
+            cancel_known=self._state.cancel_reason is not None,
+            listening=tuple(self._listening),
+        )
         try:
-            await self._store.park(self._claim, seconds, path, cancel_known=cancel_known)
+            await self._store.park(self._claim, parking)
         except Transient:
             await self._performer.settled()
             await self._pause(min(1.0, self._park_seconds))
@@ -254,11 +266,16 @@ class Driver:
                     self._drop_waits()
                 case Wait():
                     self._wait(action)
+                case Listen():
+                    self._listening[action.path] = action.news
                 case _:
+                    self._listening.pop(key_of(action), None)
                     self._ready[key_of(action)] = action
 
     def _interrupt(self, path: str) -> None:
         """The core wants a path stopped. What runs is answered when it has come to its end."""
+        if self._listening.pop(path, None) is not None:
+            return
         if (waiting := self._waiting.pop(path, None)) is not None:
             waiting.task.cancel()
         elif self._ready.pop(path, None) is not None:
@@ -292,6 +309,7 @@ class Driver:
         for waiting in self._waiting.values():
             waiting.task.cancel()
         self._waiting.clear()
+        self._listening.clear()
 
     # Lanes
 
@@ -379,7 +397,7 @@ class Driver:
         try:
             if self._outcome is not None:
                 return None, False
-            if isinstance(action, RunSql | RunAtomic | RunItems | SendHttp):
+            if isinstance(action, Interruptible):
                 return Came((await self._performer.came_of(action),)), False
             await self._performer.settled()
             return Came((Stopped(path=path),)), False

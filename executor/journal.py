@@ -138,10 +138,22 @@ class Decided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """A timer that runs since it was recorded; `seconds` are left now, 0 or less when it is over."""
+    """A timer that runs since it was recorded; `seconds` are left now, 0 or less when it is over.
+
+    `at` is the moment as PostgreSQL writes it.
+    """
 
     path: str
     seconds: float
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A call has started an instance."""
+
+    path: str
+    instance: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +192,7 @@ class Begun:
     path: str
 
 
-Record = Completed | Failed | Decided | Timed | Positioned | Retrying | Begun
+Record = Completed | Failed | Decided | Timed | Positioned | Retrying | Begun | Child
 """What somebody who takes over reads."""
 
 Recorded = Completed | Failed
@@ -230,6 +242,26 @@ class Stopped:
     """What was interrupted has come to its end, and has left no record."""
 
     path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """Something has come for the instance from outside: a signal, the end of another instance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NothingYet:
+    """What was asked for from outside has not come."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoTime:
+    """There is no moment that a timer could wait for."""
+
+    path: str
+    error: StepError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +316,9 @@ Event = (
     | Deferred
     | Due
     | Stopped
+    | Called
+    | NothingYet
+    | NoTime
     | AtomicDone
     | ItemsFetched
     | ItemEnded

@@ -17,8 +17,18 @@ def decision(path: str) -> str:
 
 
 def timer(path: str) -> str:
-    """Of the timer of a time limit."""
+    """Of the timer of a time limit, or of a wait."""
     return f"{path}/timer"
+
+
+def child(path: str, attempt: int) -> str:
+    """Of the instance that an attempt of a call has started."""
+    return f"{path}/child{attempt}"
+
+
+def awaited(path: str) -> str:
+    """Of which instance a wait for another one waits for."""
+    return f"{path}/awaited"
 
 
 def turn(path: str, attempt: int) -> str:

@@ -14,25 +14,28 @@ from typing import TypeVar, assert_never
 from dfc.executor import paths, retry, sqlstates
 from dfc.executor.actions import (
     Action,
+    AwaitInstance,
+    CallWorkflow,
     EndItem,
     EndMap,
     FetchItems,
     Finish,
-    Interrupt,
     Position,
     ReadResult,
     RecordAttempt,
     RecordBeginning,
     RecordDecision,
     RecordFailure,
+    RecordWaited,
     RunAtomic,
     RunItems,
     RunSql,
     SendHttp,
     Sources,
     StartTimer,
+    StopCall,
     StoreItems,
-    Wait,
+    TakeSignal,
 )
 from dfc.executor.claim import Claim
 from dfc.executor.core.asking import statements_of
@@ -49,6 +52,8 @@ from dfc.executor.journal import (
     Event,
     ItemEnded,
     Items,
+    NothingYet,
+    NoTime,
     Recorded,
     Result,
     ResultRead,
@@ -61,7 +66,8 @@ from dfc.executor.journal import (
 from dfc.executor.ports import Answer, Elsewhere, HttpRunner, SqlRunner, Store, Transaction
 from dfc.executor.shapes import held
 
-Activation = RunSql | RunAtomic | RunItems | StoreItems | SendHttp | EndMap
+Asking = TakeSignal | AwaitInstance | CallWorkflow
+Activation = RunSql | RunAtomic | RunItems | StoreItems | SendHttp | EndMap | RecordWaited | Asking
 Recording = (
     RecordDecision
     | RecordBeginning
@@ -71,9 +77,10 @@ Recording = (
     | FetchItems
     | EndItem
     | ReadResult
+    | StopCall
 )
 Work = Activation | Recording | RecordFailure
-Interruptible = RunSql | RunAtomic | RunItems | SendHttp
+Interruptible = RunSql | RunAtomic | RunItems | SendHttp | Asking
 _T = TypeVar("_T")
 
 
@@ -119,12 +126,22 @@ class Performer:
     async def perform(self, action: Work, step_id: str) -> Came:
         """Do one thing. Raises FenceLost."""
         match action:
-            case RunSql() | RunAtomic() | RunItems() | StoreItems() | SendHttp() | EndMap():
-                return await self._activate(action, step_id)
             case RecordFailure():
                 return await self._record_failure(action)
+            case (
+                RecordDecision()
+                | RecordBeginning()
+                | RecordAttempt()
+                | StartTimer()
+                | Position()
+                | FetchItems()
+                | EndItem()
+                | ReadResult()
+                | StopCall()
+            ):
+                return Came((await self._record(action, step_id),))
             case _:
-                return Came((await self._record(action),))
+                return await self._activate(action, step_id)
 
     async def came_of(self, action: Interruptible) -> Event:
         """What has come of an attempt that was interrupted: it may have committed all the same."""
@@ -133,7 +150,7 @@ class Performer:
             known: Event | None = await self._look_up_atomic(action)
         else:
             known = await self.look_up(action.path)
-        if known is None and not isinstance(action, SendHttp):
+        if known is None and isinstance(action, RunSql | RunItems | RunAtomic):
             came = await self._recovered(action, late=True)
             known = came.events[-1] if came is not None and came.events else None
         return known or Stopped(path=action.path)
@@ -193,7 +210,10 @@ class Performer:
         while True:
             token = claim.token
             try:
-                return self._answered(await self._attempt(action))
+                answer = await self._attempt(action)
+                if answer is None:
+                    return Came((NothingYet(path=action.path),))
+                return self._answered(answer)
             except StepFailed as failure:
                 return Came(
                     (
@@ -255,7 +275,8 @@ class Performer:
             return None if known is None else Came((known,))
         return None if found is None else self._answered(found)
 
-    async def _attempt(self, action: Activation) -> Answer | AtomicDone:
+    async def _attempt(self, action: Activation) -> Answer | AtomicDone | None:
+        """None: there is no news yet from outside."""
         match action:
             case RunSql():
                 await self._take_turn(action)
@@ -274,6 +295,14 @@ class Performer:
                 return await self._http.send(self._claim, action)
             case EndMap():
                 return await self._store.end_map(self._claim, action)
+            case RecordWaited():
+                return await self._store.record_waited(self._claim, action)
+            case TakeSignal():
+                return await self._store.take_signal(self._claim, action)
+            case AwaitInstance():
+                return await self._store.await_instance(self._claim, action)
+            case CallWorkflow():
+                return await self._store.call(self._claim, action)
             case _:
                 assert_never(action)
 
@@ -376,7 +405,7 @@ class Performer:
                 return Came((record,))
             await self._pause(retry.delay(self._claim.instance, action.path, failures))
 
-    async def _record(self, action: Recording) -> Event:
+    async def _record(self, action: Recording, step_id: str) -> Event:
         """Recordings are idempotent: they are repeated until the store has answered."""
         claim, store = self._claim, self._store
         match action:
@@ -387,7 +416,12 @@ class Performer:
             case RecordAttempt():
                 return await self.insist(lambda: store.record_attempt(claim, action), action.path)
             case StartTimer():
-                return await self.insist(lambda: store.start_timer(claim, action), action.path)
+                try:
+                    return await self.insist(lambda: store.start_timer(claim, action), action.path)
+                except StepFailed as failure:
+                    return NoTime(path=action.path, error=replace(failure.error, step=step_id))
+            case StopCall():
+                return await self.insist(lambda: store.stop_call(claim, action), action.path)
             case Position():
                 return await self.insist(lambda: store.position(claim, action), action.path)
             case FetchItems():
@@ -407,9 +441,4 @@ def _item_has_ended(action: RunSql, rider: EndItem) -> Came:
     return Came((event, ItemEnded(path=rider.path, item=rider.item)))
 
 
-def is_work(action: Action) -> bool:
-    """Whether an action takes a place among what is done at the same time."""
-    return not isinstance(action, Wait | Interrupt | Finish)
-
-
-__all__ = ["Came", "Decided", "Interruptible", "Performer", "Work", "is_work"]
+__all__ = ["Came", "Decided", "Interruptible", "Performer", "Work"]

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from dfc.compiler.plan import Plan
 from dfc.executor.actions import (
+    AwaitInstance,
+    CallWorkflow,
     EndItem,
     EndMap,
     FetchItems,
@@ -17,12 +19,15 @@ from dfc.executor.actions import (
     RecordBeginning,
     RecordDecision,
     RecordFailure,
+    RecordWaited,
     RunAtomic,
     RunItems,
     RunSql,
     SendHttp,
     StartTimer,
+    StopCall,
     StoreItems,
+    TakeSignal,
 )
 from dfc.executor.claim import Claim
 from dfc.executor.journal import (
@@ -32,12 +37,14 @@ from dfc.executor.journal import (
     Decided,
     ItemEnded,
     ItemsFetched,
+    NothingYet,
     Positioned,
     Record,
     Recorded,
     Result,
     Retrying,
     Shape,
+    Stopped,
     Timed,
 )
 
@@ -59,6 +66,20 @@ class Answer:
     cancel_reason: str | None = None
     decided: Decided | None = None
     item: ItemEnded | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parking:
+    """Until when an instance is given up, and what it waits for.
+
+    `seconds` may be infinite. `cancel_known`: the driver knows of a cancel request, so that one does not
+    count. `listening` are the paths of what waits for news, which count as a request then.
+    """
+
+    seconds: float
+    waiting_for: str
+    cancel_known: bool
+    listening: tuple[str, ...] = ()
 
 
 class Store(Protocol):
@@ -108,7 +129,36 @@ class Store(Protocol):
         ...
 
     async def start_timer(self, claim: Claim, action: StartTimer) -> Timed:
-        """Record a timer, or give what is left of the one that there is."""
+        """Record a timer, or give what is left of the one that there is.
+
+        Raises StepFailed where there is no such moment.
+        """
+        ...
+
+    async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer:
+        """Record the end of a wait for a moment. Raises AlreadyRecorded."""
+        ...
+
+    async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | None:
+        """Take a signal and record it; None where there is none. Raises AlreadyRecorded."""
+        ...
+
+    async def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | None:
+        """Record how another instance has ended; None while it has not.
+
+        Raises AlreadyRecorded; StepFailed where it is no instance of the submitter's.
+        """
+        ...
+
+    async def call(self, claim: Claim, action: CallWorkflow) -> Answer | None:
+        """Record what a called workflow has given; None while it runs. Started by the first call.
+
+        Raises AlreadyRecorded; StepFailed where it has not completed, or cannot be started.
+        """
+        ...
+
+    async def stop_call(self, claim: Claim, action: StopCall) -> Recorded | Stopped | NothingYet:
+        """Have what was called come to its end. Idempotent."""
         ...
 
     async def position(self, claim: Claim, action: Position) -> Positioned:
@@ -142,11 +192,8 @@ class Store(Protocol):
         """
         ...
 
-    async def park(self, claim: Claim, seconds: float, waiting_for: str, *, cancel_known: bool) -> None:
-        """Give the instance up until `seconds` have passed or a request comes; anybody may claim it then.
-
-        `cancel_known`: the driver knows of a cancel request, so that one does not count.
-        """
+    async def park(self, claim: Claim, parking: Parking) -> None:
+        """Give the instance up until its time has come or a request comes; anybody may claim it then."""
         ...
 
     async def finish(self, claim: Claim, finish: Finish) -> None:

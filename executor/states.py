@@ -27,7 +27,8 @@ class JobState(StrEnum):
 
     `BEGINNING`: that an attempt begins has to be recorded first. `RUNNING`: the core has asked for it; when
     the shell really starts is the shell's affair. `NOTING`: a failed attempt has to be recorded. `RETRYING`:
-    it waits for its next attempt, or for its time. `RECORDING`: it has failed for good, and this still has to
+    it waits for its next attempt, or for its time. `LISTENING`: it has asked for news from outside, and there
+    was none. `RECORDING`: it has failed for good, and this still has to
     be recorded. `STOPPING`: it was interrupted, and what has come of it is not known yet.
     """
 
@@ -35,6 +36,7 @@ class JobState(StrEnum):
     RUNNING = "running"
     NOTING = "noting"
     RETRYING = "retrying"
+    LISTENING = "listening"
     RECORDING = "recording"
     STOPPING = "stopping"
 
@@ -73,7 +75,10 @@ TASK_TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = {
 # visible while a retry is waited for, or while its failure is being recorded. That ends the job.
 JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.BEGINNING: frozenset({JobState.RUNNING}),
-    JobState.RUNNING: frozenset({JobState.NOTING, JobState.RETRYING, JobState.RECORDING, JobState.STOPPING}),
+    JobState.RUNNING: frozenset(
+        {JobState.NOTING, JobState.RETRYING, JobState.LISTENING, JobState.RECORDING, JobState.STOPPING}
+    ),
+    JobState.LISTENING: frozenset({JobState.RUNNING}),
     JobState.NOTING: frozenset({JobState.RETRYING}),
     JobState.RETRYING: frozenset({JobState.BEGINNING, JobState.RUNNING}),
     JobState.RECORDING: frozenset(),

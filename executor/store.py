@@ -6,8 +6,10 @@ All of it runs on the worker's own connections; no SQL of a user does.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
@@ -15,6 +17,8 @@ import psycopg
 from dfc.compiler.plan import READABLE_FORMATS, Plan
 from dfc.executor import answers, limits, retry, sqlstates
 from dfc.executor.actions import (
+    AwaitInstance,
+    CallWorkflow,
     EndItem,
     EndMap,
     FetchItems,
@@ -24,9 +28,12 @@ from dfc.executor.actions import (
     RecordBeginning,
     RecordDecision,
     RecordFailure,
+    RecordWaited,
     Rider,
     StartTimer,
+    StopCall,
     StoreItems,
+    TakeSignal,
 )
 from dfc.executor.claim import Claim
 from dfc.executor.compose import (
@@ -36,8 +43,9 @@ from dfc.executor.compose import (
     rider_json,
 )
 from dfc.executor.connections import conninfo_for
+from dfc.executor.cron import next_ticks
 from dfc.executor.decide import kept_nodes
-from dfc.executor.errors import error_object
+from dfc.executor.errors import error_object, read_failure
 from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost, StepFailed, Transient
 from dfc.executor.journal import (
     Batch,
@@ -48,6 +56,7 @@ from dfc.executor.journal import (
     ItemEnded,
     Items,
     ItemsFetched,
+    NothingYet,
     Positioned,
     Record,
     Recorded,
@@ -56,10 +65,11 @@ from dfc.executor.journal import (
     Rows,
     Shape,
     StepError,
+    Stopped,
     Timed,
     Value,
 )
-from dfc.executor.ports import Answer
+from dfc.executor.ports import Answer, Parking
 from dfc.executor.queries import query
 from dfc.executor.quoting import array_literal, storable
 from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session
@@ -82,11 +92,15 @@ _RECORD_DECISION: Final = "SELECT value, journal FROM df._record_decision($1, $2
 _RECORD_BEGINNING: Final = "SELECT df._record_beginning($1, $2, $3)"
 _RECORD_ATTEMPT: Final = "SELECT df._record_attempt($1, $2, $3, $4, $5, $6, $7)"
 _RECORD_POSITION: Final = "SELECT df._record_position($1, $2, $3, $4, $5, $6, $7, $8)"
-_START_TIMER: Final = "SELECT df._start_timer($1, $2, $3, $4)"
+_START_TIMER: Final = "SELECT remaining, at FROM df._start_timer($1, $2, $3, $4, $5)"
 _END_ITEM: Final = "SELECT df._end_item($1, $2, $3, $4, $5, $6, $7)"
 _END_MAP: Final = "SELECT journal, finished, cancel_reason, value FROM df._end_map($1, $2, $3, $4, $5)"
 _TAKE_TURN: Final = "SELECT df._take_turn($1, $2, $3, $4, $5, $6)"
-_PARK: Final = "SELECT df._park($1, $2, $3, $4, $5)"
+_TAKE_SIGNAL: Final = "SELECT * FROM df._take_signal($1, $2, $3, $4, $5, $6)"
+_AWAIT_INSTANCE: Final = "SELECT * FROM df._await_instance($1, $2, $3, $4, $5, $6)"
+_CALL: Final = "SELECT * FROM df._call($1, $2, $3, $4, $5, $6, $7)"
+_STOP_CALL: Final = "SELECT * FROM df._stop_call($1, $2, $3)"
+_PARK: Final = "SELECT df._park($1, $2, $3, $4, $5, $6, $7)"
 _FINISH: Final = "SELECT df._finish($1, $2, $3)"
 _ELSEWHERE: Final = "SELECT database FROM df._elsewhere($1, $2)"
 _STORE_PLAN: Final = "SELECT df._store_plan($1, $2, $3, $4, $5)"
@@ -265,8 +279,72 @@ class PostgresStore:
 
     async def start_timer(self, claim: Claim, action: StartTimer) -> Timed:
         """See `ports.Store`."""
-        answer = await self._ask_for(claim, _START_TIMER, action.path, str(action.seconds))
-        return Timed(path=action.path, seconds=answers.number(answer, 0, 0))
+        until = action.until
+        if action.cron is not None:
+            until = next_ticks(action.cron, action.time_zone, await self.clock(), 1)[0].isoformat()
+        try:
+            answer = await self._ask_for(claim, _START_TIMER, action.path, str(action.seconds), until)
+        except StoreError as error:
+            raise StepFailed(error.of_step(action.path)) from None
+        return Timed(path=action.path, seconds=answers.number(answer, 0, 0), at=answers.text(answer, 0, 1))
+
+    async def clock(self) -> datetime:
+        """What time it is for the database. Raises Transient."""
+        answer = await self._ask(query("clock"))
+        return datetime.fromtimestamp(answers.number(answer, 0, 0), UTC)
+
+    # What comes from outside: ports.Store
+
+    async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer:
+        """See `ports.Store`."""
+        return await self.record_value(claim, action.path, action.value, action.rider, keep=action.keep)
+
+    async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | None:
+        """See `ports.Store`."""
+        return await self._ask_for_news(claim, _TAKE_SIGNAL, action, action.name, _flag(action.expired))
+
+    async def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | None:
+        """See `ports.Store`."""
+        expired = _flag(action.expired)
+        return await self._ask_for_news(claim, _AWAIT_INSTANCE, action, action.instance, expired)
+
+    async def call(self, claim: Claim, action: CallWorkflow) -> Answer | None:
+        """See `ports.Store`."""
+        return await self._ask_for_news(claim, _CALL, action, action.child, action.workflow, action.input)
+
+    async def _ask_for_news(
+        self,
+        claim: Claim,
+        text: str,
+        action: TakeSignal | AwaitInstance | CallWorkflow,
+        *values: str | None,
+    ) -> Answer | None:
+        rider = None if action.rider is None else rider_json(action.rider)
+        try:
+            answer = await self._ask_for(claim, text, action.path, *values, rider)
+        except StoreError as error:
+            raise StepFailed(error.of_step(action.path)) from None
+        if isinstance(action, CallWorkflow) and answer.raw(0, 4) is not None:
+            raise StepFailed(read_failure(action.path, answer.text(0, 4)))
+        if answer.raw(0, 0) is None:
+            return None
+        value = answer.text(0, 3) if action.keep else None
+        event = Completed(
+            number=answers.integer(answer, 0, 0),
+            path=action.path,
+            result=None if value is None else Value(json=value),
+        )
+        return answers.answered(event, answer, action.rider)
+
+    async def stop_call(self, claim: Claim, action: StopCall) -> Recorded | Stopped | NothingYet:
+        """See `ports.Store`."""
+        answer = await self._ask_for(claim, _STOP_CALL, action.path)
+        if answer.raw(0, 0) != b"t":
+            return NothingYet(path=action.path)
+        if answer.raw(0, 1) is None:
+            return Stopped(path=action.path)
+        result = Value(json=answers.text(answer, 0, 2))
+        return Completed(number=answers.integer(answer, 0, 1), path=action.path, result=result)
 
     async def position(self, claim: Claim, action: Position) -> Positioned:
         """See `ports.Store`."""
@@ -339,9 +417,13 @@ class PostgresStore:
         answer = await self._ask_for(claim, _TAKE_TURN, path, key, str(count), str(seconds))
         return answers.number(answer, 0, 0)
 
-    async def park(self, claim: Claim, seconds: float, waiting_for: str, *, cancel_known: bool) -> None:
+    async def park(self, claim: Claim, parking: Parking) -> None:
         """See `ports.Store`."""
-        await self._ask_for(claim, _PARK, str(seconds), waiting_for, "true" if cancel_known else "false")
+        seconds, known = parking.seconds, _flag(parking.cancel_known)
+        listens, listening = _flag(bool(parking.listening)), array_literal(parking.listening)
+        await self._ask_for(claim, _PARK, str(seconds), parking.waiting_for, known, listens, listening)
+        if seconds == math.inf:
+            return
         due = asyncio.get_running_loop().time() + max(seconds, 0.0)
         self.wakes_at = due if self.wakes_at is None else min(self.wakes_at, due)
 
@@ -357,9 +439,10 @@ class PostgresStore:
 
     async def poll(
         self, worker: int, roles: Sequence[str], *, claim_max: int, cancels: bool
-    ) -> tuple[list[ClaimedInstance], dict[str, str]]:
-        """Claim up to `claim_max` instances; with `cancels`, also cancel reasons by instance.
+    ) -> tuple[list[ClaimedInstance], list[tuple[str, str | None]]]:
+        """Claim up to `claim_max` instances.
 
+        With `cancels`, also say for which instances there is a cancel request (its reason) or news (None).
         A claim also learns when the next parked instance is due (`wakes_at`).
         """
         messages: list[Message] = []
@@ -375,16 +458,15 @@ class PostgresStore:
             messages += [Message(_CLAIM, values, prepare=True), Message(_NEXT_WAKE, prepare=True)]
             self.wakes_at = None
         found = await self._control.ask(*messages) if messages else []
-        reasons: dict[str, str] = {}
+        told: list[tuple[str, str | None]] = []
         if cancels:
-            rows = range(len(found[0]))
-            reasons = {answers.text(found[0], row, 0): answers.text(found[0], row, 1) for row in rows}
+            told = [(answers.text(found[0], row, 0), found[0].text(row, 1)) for row in range(len(found[0]))]
         if claim_max == 0:
-            return [], reasons
+            return [], told
         claims, wake = found[-2:]
         if wake.raw(0, 0) is not None:
             self.wakes_at = asyncio.get_running_loop().time() + answers.number(wake, 0, 0)
-        return [_claimed(claims, row) for row in range(len(claims))], reasons
+        return [_claimed(claims, row) for row in range(len(claims))], told
 
     async def plan_text(self, instance: str) -> str | None:
         """The pinned plan of an instance as JSON text."""
@@ -420,6 +502,10 @@ class PostgresStore:
         message = Message(text, values, prepare=True)
         [answer] = await self._control.ask(message, on_doubt=None if claim is None else claim.doubt)
         return answer
+
+
+def _flag(value: bool) -> str:
+    return "t" if value else "f"
 
 
 def _meaning(error: ServerError) -> Exception:

@@ -49,7 +49,7 @@ class ElsewhereStore:
         self._control = control
 
     async def permit(self, claim: Claim, database: str) -> tuple[Place, str]:
-        """Permission to put up the fence in another database, and when it was given; `done` is what is recorded.
+        """Permission to put up the fence in another database, and when it was given; `done` is recorded.
 
         Raises FenceLost, Transient; StoreError where the submitter's steps cannot run there.
         """

@@ -281,7 +281,7 @@ class _Life:
         if free == 0 and not self._active:
             return False
         try:
-            claimed, cancels = await self._store.poll(
+            claimed, told = await self._store.poll(
                 self._worker, self._steps.roles, claim_max=free, cancels=bool(self._active)
             )
         except (Transient, StoreError) as error:
@@ -292,8 +292,8 @@ class _Life:
             raise _Lost(f"claiming failed: {error}") from None
         if free:
             self._backlog = len(claimed) == free
-        for instance, reason in cancels.items():
-            self._cancel(instance, reason)
+        for instance, reason in told:
+            self._tell(instance, reason)
         for instance in claimed:
             self._begin(instance)
         return bool(claimed)
@@ -307,9 +307,14 @@ class _Life:
         least = max(1, self._settings.slots // 4) if self._backlog and self._active else 1
         return free if free >= least else 0
 
-    def _cancel(self, instance: str, reason: str) -> None:
+    def _tell(self, instance: str, reason: str | None) -> None:
+        """There is a cancel request for an instance, or news."""
         active = self._active.get(instance)
         if active is None:
+            return
+        if reason is None:
+            if active.driver is not None:
+                active.driver.called()
             return
         active.cancel_reason = reason
         if active.driver is not None:

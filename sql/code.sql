@@ -46,6 +46,7 @@
 \ir functions/record_decision.sql
 \ir functions/record_attempt.sql
 \ir functions/start_timer.sql
+\ir functions/listening.sql
 \ir functions/record_position.sql
 \ir functions/result_for.sql
 \ir functions/fill_items.sql
@@ -70,6 +71,7 @@
 \ir functions/http.sql
 \ir functions/http_text.sql
 \ir functions/multipart.sql
+\ir functions/waiting.sql
 \ir functions/later.sql
 \ir functions/check_expression.sql
 \ir functions/start.sql
@@ -77,6 +79,7 @@
 \ir functions/status.sql
 \ir functions/result.sql
 \ir functions/cancel.sql
+\ir functions/signals.sql
 \ir functions/await.sql
 \ir functions/version.sql
 \ir functions/plan_nodes.sql

@@ -44,7 +44,7 @@ from dfc.executor.journal import (
     StepError,
     Value,
 )
-from dfc.executor.ports import Answer, Store
+from dfc.executor.ports import Answer, Parking, Store
 
 ONE = "SELECT 1 AS answer"
 TWO = "SELECT 2 AS answer"
@@ -249,7 +249,7 @@ async def everything_is_lost(bench: Bench, claim: Claim) -> None:
         store.end_item(claim, end_item(1, "a", "a")),
         store.end_map(claim, EndMap(path="m", keep=True, rider=None)),
         store.take_turn(claim, "b/turn1", "key", 1, 60),
-        store.park(claim, 0.0, "nothing", cancel_known=False),
+        store.park(claim, Parking(seconds=0.0, waiting_for="nothing", cancel_known=False)),
         store.settle(claim, bytes(15) + b"x"),
         store.finish(claim, Finish(status="completed", shape="a")),
     )

@@ -21,6 +21,7 @@ from dfc.executor.journal import (
     Shape,
     Timed,
 )
+from dfc.executor.ports import Parking
 from tests.conformance_bench import (
     CHAIN,
     TWO,
@@ -249,7 +250,7 @@ async def check_parked_instance_is_claimed_when_it_is_due(make: MakeBench) -> No
     async with make() as bench:
         old = await begin(bench)
         await bench.sql.run(old, run("a"))
-        await bench.store.park(old, 0.3, "the retry of `b`", cancel_known=False)
+        await bench.store.park(old, Parking(seconds=0.3, waiting_for="the retry of `b`", cancel_known=False))
         assert (await bench.look(old.instance)).status == "running"
         assert await bench.claim() is None
         await everything_is_lost(bench, old)
@@ -260,7 +261,7 @@ async def check_parked_instance_is_claimed_when_it_is_due(make: MakeBench) -> No
         assert (new.instance, new.resumed, new.cancel_reason) == (old.instance, True, None)
         assert new.token != old.token
         assert [record.path for record in await recorded(bench, new)] == ["a"]
-        await bench.store.park(new, 0.0, "nothing", cancel_known=False)
+        await bench.store.park(new, Parking(seconds=0.0, waiting_for="nothing", cancel_known=False))
         newest = await claimed(bench)
         assert newest.instance == old.instance
         # Whoever dies with it leaves it to be taken over as ever.
@@ -271,9 +272,9 @@ async def check_parked_instance_is_claimed_when_it_is_due(make: MakeBench) -> No
 async def check_request_wakes_a_parked_instance(make: MakeBench) -> None:
     async with make() as bench:
         early = await begin(bench)
-        await bench.store.park(early, 3600.0, "a timer", cancel_known=False)
+        await bench.store.park(early, Parking(seconds=3600.0, waiting_for="a timer", cancel_known=False))
         late = await begin(bench)
-        await bench.store.park(late, 3600.0, "a timer", cancel_known=False)
+        await bench.store.park(late, Parking(seconds=3600.0, waiting_for="a timer", cancel_known=False))
         assert await bench.claim() is None
         await bench.cancel(late.instance, "enough")
         woken = await claimed(bench)
@@ -283,7 +284,7 @@ async def check_request_wakes_a_parked_instance(make: MakeBench) -> None:
         # One that comes before the parking.
         await bench.cancel(early.instance, "enough")
         again = await claimed(bench)
-        await bench.store.park(again, 3600.0, "a timer", cancel_known=False)
+        await bench.store.park(again, Parking(seconds=3600.0, waiting_for="a timer", cancel_known=False))
         assert (await claimed(bench)).cancel_reason == "enough"
 
 
@@ -291,7 +292,9 @@ async def check_request_that_was_known_does_not_wake(make: MakeBench) -> None:
     async with make() as bench:
         old = await begin(bench)
         await bench.cancel(old.instance, "enough")
-        await bench.store.park(old, 0.3, "the retry of an undo", cancel_known=True)
+        await bench.store.park(
+            old, Parking(seconds=0.3, waiting_for="the retry of an undo", cancel_known=True)
+        )
         assert await bench.claim() is None
         await bench.cancel(old.instance, "enough, I said")
         assert await bench.claim() is None
@@ -299,7 +302,7 @@ async def check_request_that_was_known_does_not_wake(make: MakeBench) -> None:
         due = await claimed(bench)
         assert (due.instance, due.cancel_reason) == (old.instance, "enough")
         # It is known to whoever says so, and to nobody after him.
-        await bench.store.park(due, 3600.0, "a timer", cancel_known=False)
+        await bench.store.park(due, Parking(seconds=3600.0, waiting_for="a timer", cancel_known=False))
         again = await claimed(bench)
         assert (again.instance, again.cancel_reason) == (old.instance, "enough")
 

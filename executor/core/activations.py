@@ -7,6 +7,7 @@ from dataclasses import replace
 from dfc.compiler.plan import (
     DEFAULT_POLICY,
     AtomicNode,
+    CallNode,
     Delivery,
     Form,
     HttpNode,
@@ -55,7 +56,7 @@ from dfc.executor.states import JobState, TaskState
 def policy_of(node: Node) -> Policy:
     """The policy of a node's activations."""
     match node:
-        case SqlNode() | HttpNode() | AtomicNode() | RetryNode():
+        case SqlNode() | HttpNode() | AtomicNode() | RetryNode() | CallNode():
             return node.policy
         case _:
             return DEFAULT_POLICY
@@ -276,9 +277,6 @@ def reach(state: State, turn: Reach) -> None:
     note_record(task, record.path, record.number)
     if isinstance(record, Failed):
         fail(state, task, record.error)
-    elif turn.kind is Kind.REQUEST:
-        task.work = record.result
-        ask(state, task, Kind.RESPONSE, paths.response(task.path))
     else:
         keep = task.node.id in state.kept
         settle(state, task, TaskState.COMPLETED, Given(record.path, record.result if keep else None))

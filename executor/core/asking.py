@@ -16,6 +16,7 @@ from dfc.compiler.plan import (
     SqlBody,
     SqlNode,
     ValueNode,
+    Waiting,
     every_node,
 )
 from dfc.executor import paths
@@ -24,6 +25,7 @@ from dfc.executor.actions import (
     EndItem,
     EndMap,
     FetchItems,
+    Listen,
     Position,
     ReadResult,
     RecordAttempt,
@@ -36,10 +38,11 @@ from dfc.executor.actions import (
     RunSql,
     SendHttp,
     StartTimer,
+    StopCall,
     StoreItems,
     Wait,
 )
-from dfc.executor.core import arms, ending, maps
+from dfc.executor.core import arms, ending, maps, waits
 from dfc.executor.core.activations import policy_of, request_of
 from dfc.executor.core.tree import CorruptJournal, Given, Job, Kind, Scope, State
 from dfc.executor.core.values import look_up, sources_of
@@ -71,6 +74,8 @@ def action_of(state: State, job: Job) -> Action:
             return RecordFailure(path=job.path, error=job.error, finish=finish)
         case JobState.RUNNING:
             return _running(state, job)
+        case JobState.LISTENING:
+            return Listen(path=job.path, news=waits.news_of(job))
         case JobState.STOPPING:
             raise CorruptJournal(f"`{job.path}` is being stopped")
         case _:
@@ -100,7 +105,15 @@ def _running(state: State, job: Job) -> Action:
         case Kind.DECISION:
             return RecordDecision(path=job.path, value=job.value)
         case Kind.TIMER:
+            if isinstance(job.task.node, Waiting):
+                return waits.timer_of(job)
             return StartTimer(path=job.path, seconds=job.seconds)
+        case Kind.WAITED:
+            return waits.waited(state, job)
+        case Kind.SIGNAL | Kind.INSTANCE | Kind.CALL:
+            return waits.asking_of(state, job)
+        case Kind.STOP_CALL:
+            return StopCall(path=job.path)
         case Kind.POSITION:
             return _position(job)
         case Kind.READ:
@@ -120,7 +133,10 @@ def _statement(state: State, job: Job) -> RunSql:
         case BreakNode(value=SqlBody() as body):
             pass
         case _:
-            raise CorruptJournal(f"`{job.path}` is no statement")
+            computed = waits.computed_of(node)
+            if computed is None:
+                raise CorruptJournal(f"`{job.path}` is no statement")
+            body = computed
     keep = job.kind is Kind.REQUEST or node.id in state.kept
     # Requests and values are computed where the workflows are: what is written into them needs schema df.
     policy = policy_of(node)

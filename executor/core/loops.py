@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from dfc.compiler.plan import BreakNode, LoopNode, RetryNode, SqlBody, TryNode
+from dfc.compiler.plan import BreakNode, LoopNode, Node, RetryNode, SqlBody, TryNode
 from dfc.executor import paths, retry
 from dfc.executor.actions import Position
 from dfc.executor.core import activations
@@ -92,12 +92,26 @@ def begin_loop(state: State, task: Task) -> None:
         carry = {node: _carried(state, shape) for node, shape in position.carry.items()}
         work.carry = _numbered(task, carry)
         work.forgettable = [path for shape in position.carry.values() for path in paths_in(shape)]
+    if (
+        polls(task.node)
+        and isinstance(position, Positioned)
+        and task.scope.reason is None
+        and position.seconds > 0
+    ):
+        job = add_job(state, task, Kind.POSITION, paths.position(task.path), JobState.RETRYING)
+        job.seconds = position.seconds
+        return
     decision = paths.decision(task.path)
     state.deciders[decision] = task
     decided = state.records.pop(decision, None)
     if isinstance(decided, Decided):
         work.broken = decided
     _open_round(state, task, work)
+
+
+def polls(node: Node) -> bool:
+    """Whether it is a loop that waits for its own result to be true."""
+    return isinstance(node, LoopNode) and node.every is not None
 
 
 def _carried(state: State, shape: Shape) -> Given:
@@ -159,6 +173,9 @@ def close_loop(state: State, task: Task, scope: Scope) -> None:
         if condition is not None:
             open_scope(state, condition, role=Role.WHILE, owner=task, parent=scope, frame=scope.frame)
             return
+        if polls(task.node):
+            _look_at_condition(state, task, work, scope)
+            return
         _next_round(state, task, work)
     elif outcome is TaskState.COMPLETED and not broken:
         _look_at_condition(state, task, work, scope)
@@ -193,18 +210,23 @@ def _look_at_condition(state: State, task: Task, work: Rounds, scope: Scope) -> 
     if known is None:
         read(state, task, given)
     else:
-        go_on(state, task, known)
+        looked(state, task, known)
 
 
-def go_on(state: State, task: Task, holds: bool) -> None:
-    """The condition behind a round is known."""
+def looked(state: State, task: Task, truth: bool) -> None:
+    """What decides whether another round follows is known."""
     work = rounds_of(task)
-    if holds:
+    if polls(task.node):
+        if truth:
+            _end_polls(state, task, work)
+        else:
+            _poll_later(state, task, work)
+    elif truth:
         _next_round(state, task, work)
-        return
-    assert work.body is not None
-    _end_round(state, task, work, work.body)
-    _finish(state, task, work, work.body.result.given)
+    else:
+        assert work.body is not None
+        _end_round(state, task, work, work.body)
+        _finish(state, task, work, work.body.result.given)
 
 
 def _next_round(state: State, task: Task, work: Rounds) -> None:
@@ -220,6 +242,28 @@ def _next_round(state: State, task: Task, work: Rounds) -> None:
     work.round += 1
     _fold(state, task, work)
     _open_round(state, task, work)
+
+
+def _poll_later(state: State, task: Task, work: Rounds) -> None:
+    """What was polled for is not there yet: wait, and leave nothing of the round."""
+    node, body = task.node, work.body
+    assert isinstance(node, LoopNode) and node.every is not None and body is not None
+    task.number = max(task.number, body.commits)
+    work.round += 1
+    path = paths.position(task.path)
+    job = add_job(state, task, Kind.POSITION, path)
+    job.seconds = node.every.seconds
+    job.detail = Position(
+        path=path, round=work.round, carry={}, forget=tuple(body.records), seconds=job.seconds
+    )
+
+
+def _end_polls(state: State, task: Task, work: Rounds) -> None:
+    """What was polled for is there."""
+    assert work.body is not None
+    work.forgettable += work.body.records
+    _end(state, task, work)
+    pass_on(state, task, work.body)
 
 
 def _end_round(state: State, task: Task, work: Rounds, body: Scope) -> None:
@@ -431,7 +475,7 @@ def _again(node: RetryNode, work: Rounds, error: StepError, scope: Scope) -> boo
 
 
 def positioned(state: State, job: Job, event: Positioned) -> None:
-    """A failed attempt of a retry is recorded: wait."""
+    """A failed attempt of a retry, or a poll without success, is recorded: wait."""
     if job.task.scope.reason is not None:
         drop_job(state, job)
         settle(state, job.task, TaskState.STOPPED)
@@ -441,6 +485,9 @@ def positioned(state: State, job: Job, event: Positioned) -> None:
 
 
 def attempt_due(state: State, job: Job) -> None:
-    """The wait for the next attempt of a retry is over."""
+    """The wait for the next attempt of a retry, or for the next poll, is over."""
     drop_job(state, job)
-    _open_attempt(state, job.task, rounds_of(job.task))
+    if polls(job.task.node):
+        _open_round(state, job.task, rounds_of(job.task))
+    else:
+        _open_attempt(state, job.task, rounds_of(job.task))

@@ -86,16 +86,36 @@ class Kind(Enum):
     FETCH = auto()
     END_ITEM = auto()
     READ = auto()
+    WAITED = auto()
+    SIGNAL = auto()
+    INSTANCE = auto()
+    CALL = auto()
+    STOP_CALL = auto()
 
 
-ACTIVATIONS = frozenset(
-    {Kind.STATEMENT, Kind.REQUEST, Kind.RESPONSE, Kind.BREAK_VALUE, Kind.ATOMIC, Kind.ITEMS, Kind.END_MAP}
-)
+LISTENERS = frozenset({Kind.SIGNAL, Kind.INSTANCE, Kind.CALL})
+"""Jobs that ask whether something has come from outside, until it has."""
+
+ACTIVATIONS = LISTENERS | {
+    Kind.STATEMENT,
+    Kind.REQUEST,
+    Kind.RESPONSE,
+    Kind.BREAK_VALUE,
+    Kind.ATOMIC,
+    Kind.ITEMS,
+    Kind.END_MAP,
+    Kind.WAITED,
+}
 """Jobs that are attempted by a policy and end in a record of completion or failure."""
 
-INTERRUPTIBLE = frozenset(
-    {Kind.STATEMENT, Kind.REQUEST, Kind.RESPONSE, Kind.BREAK_VALUE, Kind.ATOMIC, Kind.ITEMS}
-)
+INTERRUPTIBLE = LISTENERS | {
+    Kind.STATEMENT,
+    Kind.REQUEST,
+    Kind.RESPONSE,
+    Kind.BREAK_VALUE,
+    Kind.ATOMIC,
+    Kind.ITEMS,
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -171,6 +191,12 @@ class Job:
     """What else its module needs to say what it does."""
     rider: bool = False
     """Whether the last action carried something along that ends more than the activation."""
+    again: bool = False
+    """Of a job that asks: whether it has to ask again, since something has come meanwhile."""
+    expired: bool = False
+    """Of a job that listens: whether its time is over."""
+    last: bool = False
+    """Of a job that asks: whether it does so for the last time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -291,6 +317,8 @@ class State:
     """By path of a decision the task that goes by it."""
     maps: dict[str, Task] = field(default_factory=dict[str, Task])
     """By path the maps that are under way."""
+    listeners: dict[str, dict[str, Job]] = field(default_factory=dict[str, dict[str, Job]])
+    """By what they listen to the jobs that do, by path."""
     undone: int = 0
     undo_errors: list[StepError] = field(default_factory=list[StepError])
     plain: bool = False

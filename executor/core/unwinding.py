@@ -23,7 +23,7 @@ from dfc.compiler.plan import (
 )
 from dfc.executor import paths
 from dfc.executor.actions import Interrupt
-from dfc.executor.core import activations
+from dfc.executor.core import activations, waits
 from dfc.executor.core.tree import (
     ACTIVATIONS,
     Closed,
@@ -75,7 +75,9 @@ def unwind(state: State, scope: Scope, reason: Reason) -> None:
 
 def _stop(state: State, job: Job) -> None:
     """Stop a job, as far as it can be. Recordings come to their end."""
-    if job.kind in ACTIVATIONS:
+    if job.state is JobState.LISTENING:
+        waits.hush(state, job)
+    elif job.kind in ACTIVATIONS:
         if activations.stop(state, job):
             state.interrupts.append(Interrupt(path=job.path))
     elif job.state is JobState.RETRYING:

@@ -1,8 +1,8 @@
 """Runs SQL steps in other databases of the cluster, each effect exactly once (ADR 0025).
 
 The statement and a marker with its result are one transaction there; the record in the database of the
-workflows follows. Before the first step of a claim its fence is put up there, so that what an earlier holder has
-under way does not commit any more; the markers found then say what has happened without being recorded.
+workflows follows. Before the first step of a claim its fence is put up there, so that what an earlier holder
+has under way does not commit any more; the markers found then say what has happened and is not recorded.
 """
 
 from __future__ import annotations
@@ -271,7 +271,7 @@ class ElsewhereSql:
         return place
 
     async def _leaving(self, claim: Claim, place: Place, work: Callable[[], Awaitable[_T]]) -> _T:
-        """Do the work; where it may have committed without an answer, the fence is put up anew before more."""
+        """Do the work; where it may have committed without an answer, the fence is to be put up anew."""
         try:
             return await work()
         except (StepFailed, FenceLost, AlreadyRecorded, Unreachable):

@@ -27,6 +27,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         WHEN keys = 'try catch' THEN pg_catalog.jsonb_build_array(n -> 'try', n -> 'catch')
         WHEN keys = 'try catch finally' THEN pg_catalog.jsonb_build_array(n -> 'try', n -> 'catch', n -> 'finally')
         WHEN keys = 'undo compensate' THEN pg_catalog.jsonb_build_array(n -> 'compensate', n -> 'undo')
+        WHEN keys IN ('every wait_for', 'every timeout wait_for') THEN pg_catalog.jsonb_build_array(n -> 'wait_for')
     END
 $$;
 
@@ -41,6 +42,14 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
             OR pg_catalog.jsonb_typeof(n -> 'sql') <> 'string'
             OR pg_catalog.jsonb_typeof(n -> 'policy') <> 'object'
             OR pg_catalog.jsonb_typeof(n -> 'break') NOT IN ('string', 'null')
+        WHEN keys IN ('sleep', 'wait_until', 'wait_for_schedule', 'time_zone wait_for_schedule', 'wait_for_signal',
+                      'timeout wait_for_signal', 'call', 'call input', 'call policy', 'call input policy',
+                      'wait_for_instance', 'timeout wait_for_instance') THEN
+            pg_catalog.jsonb_typeof(n -> 'sleep') NOT IN ('string', 'array')
+            OR pg_catalog.jsonb_typeof(coalesce(n -> 'wait_until', n -> 'wait_for_schedule', n -> 'wait_for_signal', n -> 'call',
+                                                n -> 'wait_for_instance')) <> 'string'
+            OR pg_catalog.jsonb_typeof(n -> 'time_zone') <> 'string' OR pg_catalog.jsonb_typeof(n -> 'timeout') <> 'array'
+            OR pg_catalog.jsonb_typeof(n -> 'policy') <> 'object'
         WHEN keys IN ('chain', 'join', 'parallel', 'race', 'join on_failure', 'parallel on_failure') THEN
             CASE WHEN pg_catalog.jsonb_typeof(df._children(keys, n)) <> 'array' THEN true
                  ELSE pg_catalog.jsonb_array_length(df._children(keys, n)) < CASE keys WHEN 'chain' THEN 2 ELSE 1 END
@@ -49,6 +58,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
             df._children(keys, n) IS NULL
             OR pg_catalog.jsonb_typeof(coalesce(n -> 'step', n -> 'as', n -> 'if_rows', n -> 'name')) <> 'string'
             OR pg_catalog.jsonb_typeof(n -> 'policy') <> 'object' OR pg_catalog.jsonb_typeof(n -> 'duration') <> 'array'
+            OR pg_catalog.jsonb_typeof(n -> 'every') <> 'array' OR (n ? 'every' AND pg_catalog.jsonb_typeof(n -> 'timeout') <> 'array')
             OR (n ? 'loop' AND n ->> 'compensate' <> 'all')
     END
 $$;

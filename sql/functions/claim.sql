@@ -6,7 +6,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Gives a worker up to `max` instances: first those whose worker has gone, then the parked ones for which a request
--- has come that nobody knew of, then those whose time has come, the longest due first; then new ones by priority (the higher
+-- has come that nobody knew of, or news that they listen for, then those whose time has come, the longest due first; then new ones by priority (the higher
 -- first), then age. A fence that is taken over gets a new token, so that the old worker's steps no longer commit.
 --
 -- Only plans of a format in `formats`, only submitters in `roles` (null: all). A fence that a step of the dead
@@ -30,7 +30,8 @@ DECLARE
     submitters oid[];
     dead bigint[];
     -- roles brings its type's collation, C, to what is declared here; the index on ids has another.
-    asked text[] COLLATE "default";
+    cancelled text[] COLLATE "default";
+    woken text[] COLLATE "default";
     free text[] COLLATE "default";
     now constant timestamptz := clock_timestamp();
 BEGIN
@@ -43,7 +44,8 @@ BEGIN
         submitters := ARRAY(SELECT r.oid FROM pg_roles r WHERE r.rolname = ANY (roles));
     END IF;
     dead := df._dead_workers(me);
-    asked := ARRAY(SELECT r.instance_id FROM df.requests r);
+    cancelled := ARRAY(SELECT DISTINCT r.instance_id FROM df.requests r WHERE r.kind = 'cancel');
+    woken := ARRAY(SELECT DISTINCT r.instance_id FROM df.requests r WHERE r.kind = 'wake');
 
     free := ARRAY(SELECT u.instance_id FROM (
         SELECT * FROM (
@@ -62,7 +64,8 @@ BEGIN
             FOR NO KEY UPDATE OF f SKIP LOCKED) AS handed_over
         UNION ALL SELECT * FROM (
             SELECT f.instance_id FROM df.fences f
-            WHERE cardinality(asked) > 0 AND f.instance_id = ANY (asked) AND f.wake_at > now AND NOT f.cancel_known
+            WHERE cardinality(cancelled || woken) > 0 AND f.instance_id = ANY (cancelled || woken) AND f.wake_at > now
+              AND (NOT f.cancel_known AND f.instance_id = ANY (cancelled) OR f.listens AND f.instance_id = ANY (woken))
               AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
               AND df._is_readable(f.instance_id, formats)
             LIMIT quota
@@ -79,12 +82,13 @@ BEGIN
     IF taken > 0 THEN
         RETURN QUERY
         WITH taken_over AS (
-            UPDATE df.fences f SET worker = me, token = df._new_token(), claimed_at = now, wake_at = NULL, cancel_known = false
+            UPDATE df.fences f SET worker = me, token = df._new_token(), claimed_at = now, wake_at = NULL, cancel_known = false,
+                                    listens = false
             WHERE f.instance_id = ANY (free) RETURNING f.instance_id, f.token
         ), awake AS (
             UPDATE df.instances i
             SET next_attempt_at = NULL, waiting_for = NULL, current_steps = NULL, updated_at = now
-            FROM taken_over t WHERE i.id = t.instance_id AND i.next_attempt_at IS NOT NULL
+            FROM taken_over t WHERE i.id = t.instance_id AND i.waiting_for IS NOT NULL
         )
         SELECT i.id, t.token, i.expression, i.expression_hash, i.plan_hash, pg_get_userbyid(i.submitted_by),
                nullif(i.database, current_database()), i.search_path, i.time_zone, df._cancel_reason(i.id), true, i.input::text, i.variables::text

@@ -1,7 +1,7 @@
 -- Ends an instance whose fence the caller has locked: status, result or error, and the fence goes.
 --
 -- `finish` is {"status", "shape", "error", "reason", "undo_errors"}. The errors of undo steps that failed stand
--- in the error, under `undo`. The rows of the steps stay in df.checkpoints.
+-- in the error, under `undo`. Signals that nobody has taken go; who waits for its end is woken. The rows of the steps stay in df.checkpoints.
 -- Locks: the instance's row, after the fence.
 -- Called from functions that pin search_path.
 CREATE OR REPLACE FUNCTION df._end_instance(instance text, finish json) RETURNS void
@@ -35,4 +35,10 @@ BEGIN
     WHERE i.id = instance;
     DELETE FROM df.fences f WHERE f.instance_id = instance;
     DELETE FROM df.requests r WHERE r.instance_id = instance;
+    DELETE FROM df.signals s WHERE s.instance_id = instance;
+    -- Those that wait for its end. What is not seen here, since the snapshot is older, has seen the end.
+    INSERT INTO df.requests (instance_id, kind) SELECT DISTINCT m.instance_id, 'wake' FROM df.marks m WHERE m.other = instance;
+    IF FOUND THEN
+        PERFORM df._wake();
+    END IF;
 END $$;

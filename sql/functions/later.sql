@@ -1,44 +1,14 @@
 -- What the language has and this version does not run yet. Each exists with its arguments, so that a call says
--- so instead of "function does not exist". A duration is anycompatible: a text, an interval, a number of seconds.
+-- so instead of "function does not exist".
 -- Locks: none.
 CREATE OR REPLACE FUNCTION df._later(what text) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     RAISE EXCEPTION '% is not executable yet', what USING ERRCODE = '0A000',
-        DETAIL = 'Timers, signals, definitions and schedules come in a later version.',
+        DETAIL = 'Signals, definitions and schedules come in a later version.',
         HINT = 'This version runs SQL and HTTP steps, control flow, policies and undo.';
 END $$;
 
-CREATE OR REPLACE FUNCTION df.sleep(seconds double precision) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.sleep') $$;
-CREATE OR REPLACE FUNCTION df.sleep(seconds text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.sleep') $$;
-CREATE OR REPLACE FUNCTION df.sleep(seconds interval) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.sleep') $$;
-CREATE OR REPLACE FUNCTION df.wait_until(at timestamptz) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.wait_until') $$;
-CREATE OR REPLACE FUNCTION df.wait_for_schedule(cron_expr text, time_zone text DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.wait_for_schedule') $$;
-CREATE OR REPLACE FUNCTION df.wait_for_signal(name text, timeout_seconds anycompatible DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.wait_for_signal') $$;
-CREATE OR REPLACE FUNCTION df.wait_for(
-    query text, every anycompatible DEFAULT NULL, timeout anycompatible DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.wait_for') $$;
-CREATE OR REPLACE FUNCTION df.call(
-    workflow text, input jsonb DEFAULT NULL, max_attempts integer DEFAULT NULL,
-    backoff anycompatible DEFAULT NULL, max_backoff anycompatible DEFAULT NULL, jitter boolean DEFAULT NULL,
-    retry_on text[] DEFAULT NULL, no_retry_on text[] DEFAULT NULL, timeout anycompatible DEFAULT NULL,
-    on_error text DEFAULT NULL, rate_limit text DEFAULT NULL, rate_key text DEFAULT NULL,
-    delivery text DEFAULT NULL, database text DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.call') $$;
-CREATE OR REPLACE FUNCTION df.wait_for_instance(instance_id text, timeout anycompatible DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.wait_for_instance') $$;
-CREATE OR REPLACE FUNCTION df.signal(instance_id text, signal_name text, signal_data text DEFAULT '{}', dedupe_key text DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.signal') $$;
-CREATE OR REPLACE FUNCTION df.signal(instance_id text, signal_name text, signal_data jsonb, dedupe_key text DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.signal') $$;
-CREATE OR REPLACE FUNCTION df.signal_all(label text, signal_name text, signal_data text DEFAULT '{}', dedupe_key text DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.signal_all') $$;
 CREATE OR REPLACE FUNCTION df.define(name text, body text, params jsonb DEFAULT NULL, on_failure text DEFAULT NULL, queue text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.define') $$;
 CREATE OR REPLACE FUNCTION df.schedule(name text, cron text, workflow text, input jsonb DEFAULT NULL, time_zone text DEFAULT NULL, overlap text DEFAULT 'skip', catch_up text DEFAULT 'last') RETURNS text

@@ -6,5 +6,5 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (SELECT date_part('epoch', min(f.wake_at) - clock_timestamp())
-            FROM df.fences f WHERE f.wake_at > transaction_timestamp());
+            FROM df.fences f WHERE f.wake_at > transaction_timestamp() AND f.wake_at < 'infinity');
 END $$;

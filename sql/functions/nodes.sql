@@ -68,7 +68,7 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     twice text;
 BEGIN
-    IF inside !~ '^[{]"(sql|http|multipart|step|as|break)":' THEN
+    IF inside !~ '^[{]"(sql|http|multipart|call|step|as|break)":' THEN
         RAISE EXCEPTION 'df.step: step "%" has policies and is not one statement or request', name USING ERRCODE = 'DF132',
             DETAIL = 'The policies of a step are those of the one thing that it does.',
             HINT = 'Use df.retry(...) or df.timeout(...) around the steps, or give each step its own.';

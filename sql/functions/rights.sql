@@ -17,6 +17,9 @@ BEGIN
                     '_as_jsonb', '_quick_jsonb', '_nesting_levels_max', '_expression_bytes_max', '_result_rows_max', '_result_bytes_max',
                     '_doctor_facts', '_text_part', '_json_part', '_rows_part', '_json_text', '_json_inside', '_url_part',
                     '_data_part', '_no_secret',
+                    '_signal_data', '_check_signal', '_signal_names',
+                    '_refers', '_refuse_null', '_wait', '_timeout_part', '_check_moment', '_cron_numbers', '_cron_fault', '_check_cron', '_is_zone',
+                    '_check_word', '_sleep_length', '_moment', '_instance_of',
                     '_within_lease', '_inside', '_node_of'))) AS closed
         FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'df'::regnamespace
     LOOP
@@ -30,5 +33,6 @@ BEGIN
         WHERE c.oid = 'df.checkpoints'::regclass AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
     LOOP
         EXECUTE 'GRANT SELECT ON df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes TO ' || f.who;
+        EXECUTE 'GRANT SELECT, INSERT (instance_id, name, data, dedupe_key) ON df.signals TO ' || f.who;
     END LOOP;
 END $do$;

@@ -19,12 +19,15 @@ from dfc.compiler.plan import (
     AtomicNode,
     Block,
     BreakNode,
+    CallNode,
     CompensateNode,
+    ConstantNode,
     Delivery,
     Duration,
     Form,
     HttpNode,
     IfNode,
+    InstanceNode,
     JoinNode,
     Literal,
     LoopNode,
@@ -39,10 +42,14 @@ from dfc.compiler.plan import (
     Request,
     RetryNode,
     Returns,
+    ScheduleNode,
+    SignalNode,
+    SleepNode,
     SqlBody,
     SqlNode,
     TimeoutNode,
     TryNode,
+    UntilNode,
     Use,
     ValueNode,
     error_source,
@@ -53,6 +60,7 @@ from dfc.compiler.plan_shape import Nest, Place, nest
 
 CHARACTERS = "ab$'\"\\ \n\t\x01\x7fü\u2028😀"
 STRUCTURES = ("if", "loop", "race", "join", "map", "atomic", "retry", "timeout", "try", "compensate")
+WAITING = ("sleep", "until", "schedule", "signal", "call", "instance", "constant")
 CODES = ("40001", "40", "503", "5xx", "timeout", "transient")
 
 _T = TypeVar("_T")
@@ -180,7 +188,9 @@ class _Builder:
         return SqlBody(sql="SELECT" + self.choices.text(), kind="select", form=form, returns=returns)
 
     def leaf(self, after: tuple[str, ...], where: _Where) -> Node:
-        kinds = ["sql", "sql", "value"] if where.atomic else ["sql", "sql", "sql", "http", "request", "value"]
+        kinds = ["sql", "sql", "value"]
+        if not where.atomic:
+            kinds += ["sql", "http", "request", self.choices.pick(WAITING)]
         if where.loop is not None and not where.atomic:
             kinds.append("break")
         id = self.id()
@@ -196,8 +206,34 @@ class _Builder:
             case "break":
                 value = self.choices.pick(("null", "5", '"done"', self.body()))
                 return BreakNode(id=id, after=after, loop=str(where.loop), value=value)
-            case _:
+            case "value":
                 return ValueNode(id=id, after=after, parameter=_INPUT_ALONE)
+            case kind:
+                return self.waiting(kind, id, after, where)
+
+    def waiting(self, kind: str, id: str, after: tuple[str, ...], where: _Where) -> Node:
+        pick = self.choices.pick
+        timeout = pick((None, self.duration()))
+        match kind:
+            case "sleep":
+                length = pick((Duration(), self.duration(), self.body()))
+                return SleepNode(id=id, after=after, duration=length)
+            case "until":
+                return UntilNode(id=id, after=after, at=pick(("2030-01-01", "tomorrow", self.body())))
+            case "schedule":
+                cron, zone = f"{self.choices.number(0, 59)} * * * *", pick((None, "Europe/Vienna"))
+                return ScheduleNode(id=id, after=after, cron=cron, time_zone=zone)
+            case "signal":
+                return SignalNode(id=id, after=after, name=f"s{self.choices.text()}", timeout=timeout)
+            case "call":
+                given = pick((None, '{"a": 1}', self.body()))
+                policy = self.policy(where)
+                return CallNode(id=id, after=after, workflow="w", input=given, policy=policy)
+            case "instance":
+                instance = pick(("0195c0de-0000-7000-8000-000000000000", self.body()))
+                return InstanceNode(id=id, after=after, instance=instance, timeout=timeout)
+            case _:
+                return ConstantNode(id=id, after=after, value='{"timed_out": true}')
 
     def request(self) -> Request:
         pick, text = self.choices.pick, self.choices.text
@@ -227,7 +263,10 @@ class _Builder:
             case "loop":
                 inside, keeps = replace(where, loop=id), self.is_so()
                 body, condition = block(inside), maybe(inside)
-                return LoopNode(id=id, after=after, body=body, condition=condition, keep_undos=keeps)
+                every = self.choices.pick((None, self.duration())) if condition is None else None
+                return LoopNode(
+                    id=id, after=after, body=body, condition=condition, keep_undos=keeps, every=every
+                )
             case "race" | "join":
                 mode = ArmsMode.RACE if kind == "race" else ArmsMode.ALL_OR_CANCEL
                 arms = tuple([block() for _ in range(self.choices.number(1, 3))])
@@ -336,6 +375,7 @@ class _Referring:
             aliased=self.choices.pick((False, True)),
             otherwise=sources[1:],
             identifier=self.choices.pick((False, False, True)),
+            type=self.choices.pick((None, "date")) if sources == (INPUT,) else None,
         )
 
     def given(self, place: Place) -> list[str]:
@@ -382,6 +422,14 @@ def _with_references(choices: Choices, plan: Plan) -> Plan:
                 made[id] = replace(node, request=referring.body(body, place))
             case BreakNode(value=SqlBody() as body):
                 made[id] = replace(node, value=referring.body(body, place))
+            case SleepNode(duration=SqlBody() as body):
+                made[id] = replace(node, duration=referring.body(body, place))
+            case UntilNode(at=SqlBody() as body):
+                made[id] = replace(node, at=referring.body(body, place))
+            case CallNode(input=SqlBody() as body):
+                made[id] = replace(node, input=referring.body(body, place))
+            case InstanceNode(instance=SqlBody() as body):
+                made[id] = replace(node, instance=referring.body(body, place))
             case MapNode(items=SqlBody() as body):
                 made[id] = replace(node, items=referring.body(body, place))
             case MapNode():

@@ -128,7 +128,7 @@ def http(**changes: object) -> Plan:
 GOOD = Plan(nodes=diamond(), result="e")
 
 FAULTY = {
-    "format": (replace(GOOD, format=3), "the format is 3"),
+    "format": (replace(GOOD, format=4), "the format is 4"),
     "empty": (Plan(nodes=(), result="a"), "there are no nodes"),
     "twice": (Plan(nodes=(sql("a"), sql("a", "a")), result="a"), "node `a` occurs twice"),
     "no id": (Plan(nodes=(sql(""),), result=""), "a node has no id"),
@@ -223,7 +223,7 @@ HOSTILE: dict[str, tuple[object, str]] = {
     "no format": ({}, "plan format None is not known"),
     "true as format": ({"format": True, "nodes": [], "result": ""}, "plan format True is not known"),
     "float as format": ({"format": 1.0, "nodes": [], "result": ""}, "plan format 1.0 is not known"),
-    "later format": ({"format": 3}, "format 3 is not known; this program reads the formats 1 and 2"),
+    "later format": ({"format": 4}, "format 4 is not known; this program reads the formats 1, 2, 3"),
     "field": ({"format": 1, "nodes": [], "result": "", "x": 1}, "the field 'x'"),
     "nodes": ({"format": 1, "nodes": {}, "result": ""}, "plan.nodes is not an array"),
     "node": ({"format": 1, "nodes": [1], "result": ""}, "nodes[0] is not an object"),

@@ -355,7 +355,7 @@ HOSTILE: dict[str, tuple[dict[str, object], str]] = {
     ),
     "policy": ({"kind": "http", "policy": 5, "request": {}}, "is not a string"),
     "break without loop": ({"kind": "break"}, "nodes[0].loop is not a string"),
-    "kind of nothing": ({"kind": "sleep"}, "nodes[0].kind is 'sleep', which is not a kind of node"),
+    "kind of nothing": ({"kind": "nap"}, "nodes[0].kind is 'nap', which is not a kind of node"),
 }
 
 
@@ -364,7 +364,7 @@ def test_hostile_nodes(name: str) -> None:
     fields, expected = HOSTILE[name]
     node: dict[str, Any] = {"id": "a", "after": [], **cast("dict[str, Any]", fields)}
     with pytest.raises(PlanFormatError) as raised:
-        from_json({"format": 2, "nodes": [node], "result": "a"})
+        from_json({"format": 3, "nodes": [node], "result": "a"})
     assert expected in str(raised.value)
 
 

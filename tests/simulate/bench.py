@@ -10,6 +10,8 @@ from typing import Any
 
 from dfc.compiler.plan import Plan
 from dfc.executor.actions import (
+    AwaitInstance,
+    CallWorkflow,
     EndItem,
     EndMap,
     FetchItems,
@@ -19,9 +21,12 @@ from dfc.executor.actions import (
     RecordBeginning,
     RecordDecision,
     RecordFailure,
+    RecordWaited,
     RunSql,
     StartTimer,
+    StopCall,
     StoreItems,
+    TakeSignal,
 )
 from dfc.executor.claim import Claim
 from dfc.executor.failures import StepFailed
@@ -32,6 +37,7 @@ from dfc.executor.journal import (
     Decided,
     ItemEnded,
     ItemsFetched,
+    NothingYet,
     Positioned,
     Record,
     Recorded,
@@ -40,10 +46,11 @@ from dfc.executor.journal import (
     Rows,
     Shape,
     StepError,
+    Stopped,
     Timed,
     Value,
 )
-from dfc.executor.ports import Answer
+from dfc.executor.ports import Answer, Parking
 from tests.conformance_store import BAD, ONE, TWO, Bench, Row
 from tests.simulate.database import Database, Rules
 from tests.simulate.fates import Fates
@@ -167,8 +174,26 @@ class ModelBench:
     async def take_turn(self, claim: Claim, path: str, key: str, count: int, seconds: int) -> float:
         return self.database.take_turn(claim, path, key, count, seconds)
 
-    async def park(self, claim: Claim, seconds: float, waiting_for: str, *, cancel_known: bool) -> None:
-        self.database.park(claim, seconds, cancel_known=cancel_known)
+    async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer:
+        return _brought(self.database.record_waited(claim, action), action.keep)
+
+    async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | None:
+        answer = self.database.take_signal(claim, action)
+        return None if answer is None else _brought(answer, action.keep)
+
+    async def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | None:
+        answer = self.database.await_instance(claim, action)
+        return None if answer is None else _brought(answer, action.keep)
+
+    async def call(self, claim: Claim, action: CallWorkflow) -> Answer | None:
+        answer = self.database.call(claim, action)
+        return None if answer is None else _brought(answer, action.keep)
+
+    async def stop_call(self, claim: Claim, action: StopCall) -> Recorded | Stopped | NothingYet:
+        return self.database.stop_call(claim, action)
+
+    async def park(self, claim: Claim, parking: Parking) -> None:
+        self.database.park(claim, parking)
 
     async def finish(self, claim: Claim, finish: Finish) -> None:
         self.database.finish(claim, finish)

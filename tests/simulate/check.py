@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dfc.compiler.plan import BreakNode, Delivery, Form, HttpNode, SqlBody, SqlNode
+from dfc.compiler.plan import BreakNode, Delivery, Form, HttpNode, SignalNode, SqlBody, SqlNode
 from dfc.executor.journal import Rows
 from tests.simulate.interpret import Within, interpret
 from tests.simulate.outcome import End, Outcome
@@ -10,6 +10,7 @@ from tests.simulate.places import where
 from tests.simulate.rows import Instance
 from tests.simulate.shapes import Broken
 from tests.simulate.values import text_of
+from tests.simulate.waiting import check_signals
 from tests.simulate.walk import Walk
 
 
@@ -21,6 +22,8 @@ def check_instance(instance: Instance) -> None:
         _effects(instance)
         _requests(instance)
         _attempts(instance)
+        _signals(instance)
+        _calls(instance)
         _end(instance)
     except Broken as broken:
         raise Broken(f"{instance.id}: {broken}") from broken
@@ -78,6 +81,22 @@ def _attempts(instance: Instance) -> None:
                 if entry.number < before or (again and entry.number == before):
                     raise Broken(f"`{path}` has failed {entry.number} times after {before} times")
                 before, again = entry.number, False
+
+
+def _signals(instance: Instance) -> None:
+    """Signals are taken once at most, in their order."""
+    entries = [entry for entry in instance.history.entries if entry.kind == "completed"]
+    taken = [entry for entry in entries if isinstance(instance.places.node(entry.path), SignalNode)]
+    if (problem := check_signals(instance.sent, taken)) is not None:
+        raise Broken(problem)
+
+
+def _calls(instance: Instance) -> None:
+    """A call starts an instance for each of its attempts, and no more."""
+    for path, started in instance.called.items():
+        attempts = {id.split(":")[-2] for id in started}
+        if len(attempts) != len(started):
+            raise Broken(f"`{path}` has started {started}")
 
 
 def _requests(instance: Instance) -> None:

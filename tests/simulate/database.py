@@ -5,12 +5,16 @@ Nothing here knows of the network, of workers' code or of time, but for leases, 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 from dfc.compiler.plan import CompensateNode, LoopNode, Plan, RetryNode
 from dfc.executor.actions import (
+    AwaitInstance,
+    CallWorkflow,
     EndItem,
     EndMap,
     FetchItems,
@@ -19,18 +23,24 @@ from dfc.executor.actions import (
     RecordAttempt,
     RecordDecision,
     RecordFailure,
+    RecordWaited,
     Rider,
     StartTimer,
+    StopCall,
+    TakeSignal,
 )
 from dfc.executor.claim import Claim
-from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost
+from dfc.executor.cron import next_ticks
+from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost, StepFailed
 from dfc.executor.journal import (
     Begun,
+    Child,
     Completed,
     Decided,
     Failed,
     ItemEnded,
     ItemsFetched,
+    NothingYet,
     Positioned,
     Record,
     Recorded,
@@ -38,16 +48,19 @@ from dfc.executor.journal import (
     Retrying,
     Rows,
     Shape,
+    StepError,
+    Stopped,
     Timed,
     Value,
 )
-from dfc.executor.ports import Answer
+from dfc.executor.ports import Answer, Parking
 from dfc.executor.retry import RECORDED_SECONDS
 from tests.simulate.fates import Fates
 from tests.simulate.history import Entry, Kind
 from tests.simulate.places import Places, nodes_in, where
-from tests.simulate.rows import AttemptRow, Instance, ItemRow, PositionRow
+from tests.simulate.rows import AttemptRow, Instance, ItemRow, PositionRow, SignalRow
 from tests.simulate.shapes import Broken, assembled, items_of, paths_in, result_of
+from tests.simulate.values import text_of
 
 
 @dataclass(slots=True)
@@ -70,6 +83,20 @@ class Rules:
     atomic: bool = True
     parked_wake: bool = True
     attempts_last: bool = True
+    news_wake: bool = True
+    consumed: bool = True
+    one_child: bool = True
+
+
+class Workflow(Protocol):
+    """A defined workflow: its plan, and what is known of its steps."""
+
+    @property
+    def plan(self) -> Plan: ...
+    @property
+    def forced(self) -> Mapping[str, tuple[str, bool]]: ...
+    @property
+    def doomed(self) -> frozenset[str]: ...
 
 
 class Database:
@@ -86,6 +113,7 @@ class Database:
         self.tokens = 0
         self.takeovers = 0
         self.turns: dict[str, float] = {}
+        self.workflows: Mapping[str, Workflow] = {}
 
     def start(self, id: str, plan: Plan, fates: Fates, input: str | None = None) -> Instance:
         """Insert an instance."""
@@ -136,6 +164,8 @@ class Database:
             return self._dead(instance.worker)
         if instance.cancel is not None and not instance.cancel_known:
             return True
+        if instance.news and instance.listens:
+            return True
         return self.rules.parked_wake and instance.parked_until <= self.now()
 
     def _fence(self, instance: Instance, worker: int) -> Claim:
@@ -144,7 +174,7 @@ class Database:
         instance.status = "running"
         instance.worker = worker
         instance.parked_until = None
-        instance.cancel_known = False
+        instance.cancel_known = instance.listens = False
         instance.token = self.tokens.to_bytes(16, "big")
         return Claim(
             instance=instance.id,
@@ -167,9 +197,11 @@ class Database:
         instance.cancel = reason
         return True
 
-    def cancels(self, worker: int) -> list[tuple[str, str]]:
-        held = (i for i in self.instances.values() if i.worker == worker and not i.ended)
-        return [(i.id, i.cancel) for i in held if i.cancel is not None]
+    def cancels(self, worker: int) -> list[tuple[str, str | None]]:
+        """Cancel requests for what a worker holds, with their reasons; and news, without."""
+        held = [i for i in self.instances.values() if i.worker == worker and not i.ended]
+        found: list[tuple[str, str | None]] = [(i.id, i.cancel) for i in held if i.cancel is not None]
+        return found + [(i.id, None) for i in held if i.news]
 
     def settle(self, claim: Claim, token: bytes) -> None:
         instance = self.instances[claim.instance]
@@ -212,7 +244,7 @@ class Database:
         """All that lasts of an instance, with nothing left out."""
         now = self.now()
         found: list[Record] = list(instance.records.values())
-        found += [Timed(path=path, seconds=due - now) for path, due in instance.timers.items()]
+        found += [Timed(path=path, seconds=due - now, at=repr(due)) for path, due in instance.timers.items()]
         found += [
             Positioned(
                 path=path,
@@ -235,6 +267,7 @@ class Database:
             if path not in instance.records
         ]
         found += [Begun(path=path) for path in instance.begun if path not in instance.records]
+        found += [Child(path=path, instance=id) for path, id in instance.children.items()]
         return found
 
     def history(self, claim: Claim, kept: frozenset[str]) -> list[Record]:
@@ -364,9 +397,19 @@ class Database:
         instance = self.check(claim)
         self.begin()
         if action.path not in instance.timers or not self.rules.timers_last:
-            instance.timers[action.path] = self.now() + action.seconds
+            instance.timers[action.path] = self._due(action)
             self.note(instance, "timed", action.path)
-        return Timed(path=action.path, seconds=instance.timers[action.path] - self.now())
+        due = instance.timers[action.path]
+        return Timed(path=action.path, seconds=due - self.now(), at=repr(due))
+
+    def _due(self, action: StartTimer) -> float:
+        """When a timer is over. A moment is written as a number here."""
+        if action.until is not None:
+            return float(action.until)
+        if action.cron is not None:
+            now = datetime.fromtimestamp(self.now(), UTC)
+            return next_ticks(action.cron, action.time_zone, now, 1)[0].timestamp()
+        return self.now() + action.seconds
 
     def position(self, claim: Claim, action: Position) -> Positioned:
         instance = self.check(claim)
@@ -456,6 +499,86 @@ class Database:
         rows = instance.items[action.path]
         return self.checkpoint(claim, action.path, instance.map_result(action.path, rows), rider=action.rider)
 
+    # What comes from outside
+
+    def signal(self, id: str, name: str) -> None:
+        """Send a signal, to whoever has not ended."""
+        instance = self.instances[id]
+        if instance.ended:
+            return
+        number = len(instance.sent) + 1
+        instance.sent[number] = name
+        instance.signals.append(SignalRow(number, name))
+        instance.news = True
+
+    def record_waited(self, claim: Claim, action: RecordWaited) -> Answer:
+        value = Value(json=action.value)
+        return self.checkpoint(claim, action.path, value, rider=action.rider)
+
+    def _heard(self, claim: Claim) -> Instance:
+        instance = self.check(claim)
+        instance.news = False
+        return instance
+
+    def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | None:
+        instance = self._heard(claim)
+        for row in instance.signals:
+            if row.seen is None:
+                row.seen = self.journal
+        first = next((row for row in instance.signals if row.name == action.name), None)
+        if first is None and not action.expired:
+            return None
+        self._unique(instance, action.path)
+        if first is not None and self.rules.consumed:
+            instance.signals.remove(first)
+        data = None if first is None else first.number
+        shown = {"signal_name": action.name, "timed_out": first is None, "data": data}
+        return self.checkpoint(claim, action.path, Value(json=json.dumps(shown)), rider=action.rider)
+
+    def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | None:
+        instance, other = self._heard(claim), self.instances[action.instance]
+        instance.awaited[f"{action.path}/awaited"] = other.id
+        if not other.ended and not action.expired:
+            return None
+        shown = {"instance_id": other.id, "status": other.status, "timed_out": not other.ended}
+        return self.checkpoint(claim, action.path, Value(json=json.dumps(shown)), rider=action.rider)
+
+    def call(self, claim: Claim, action: CallWorkflow) -> Answer | None:
+        instance = self._heard(claim)
+        if action.child not in instance.children or not self.rules.one_child:
+            made = self.workflows[action.workflow]
+            id = f"{instance.id}:{action.child}:{len(self.instances)}"
+            fates = replace(instance.fates, seed=f"{instance.fates.seed} {action.child}", forced=made.forced)
+            fates = replace(fates, doomed=made.doomed, _known={})
+            self.start(id, made.plan, fates)
+            instance.children[action.child] = id
+            instance.called.setdefault(action.path, []).append(id)
+        child = self.instances[instance.children[action.child]]
+        if child.finish is None:
+            return None
+        if child.finish.status != "completed":
+            error = child.finish.error
+            sqlstate = "P0001" if error is None else error.sqlstate
+            raise StepFailed(StepError(step=where(action.path).node, message="child", sqlstate=sqlstate))
+        assert child.result is not None
+        return self.checkpoint(claim, action.path, Value(json=text_of(child.result)), rider=action.rider)
+
+    def stop_call(self, claim: Claim, action: StopCall) -> Recorded | Stopped | NothingYet:
+        instance = self._heard(claim)
+        number = 0
+        while f"{action.path}/child{number + 1}" in instance.children:
+            number += 1
+        child = self.instances.get(instance.children.get(f"{action.path}/child{number}", ""))
+        if child is None:
+            return Stopped(path=action.path)
+        if child.finish is None:
+            self.cancel(child.id, "not wanted any more")
+            return NothingYet(path=action.path)
+        if child.finish.status != "completed":
+            return Stopped(path=action.path)
+        assert child.result is not None
+        return self.checkpoint(claim, action.path, Value(json=text_of(child.result))).event
+
     # Turns, parking, the end
 
     def take_turn(self, claim: Claim, path: str, key: str, count: int, seconds: int) -> float:
@@ -471,10 +594,11 @@ class Database:
             instance.begun.pop(path.rpartition("/turn")[0], None)
         return wait
 
-    def park(self, claim: Claim, seconds: float, *, cancel_known: bool) -> None:
+    def park(self, claim: Claim, parking: Parking) -> None:
         instance = self.check(claim)
-        instance.cancel_known = cancel_known
-        instance.parked_until = self.now() + seconds
+        instance.cancel_known = parking.cancel_known
+        instance.listens = bool(parking.listening) and self.rules.news_wake
+        instance.parked_until = self.now() + parking.seconds
         instance.worker = None
         instance.token = None
 
@@ -491,8 +615,12 @@ class Database:
         instance.finish = finish
         instance.token = None
         instance.worker = None
+        instance.signals.clear()
         if finish.shape is not None:
             instance.result = assembled(instance, finish.shape)
+        for other in self.instances.values():
+            if instance.id in (*other.children.values(), *other.awaited.values()):
+                other.news = True
 
 
 def _read(instance: Instance, record: Record, kept: frozenset[str]) -> Record:

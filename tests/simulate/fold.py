@@ -6,6 +6,7 @@ the rows show of that, has to be the one that is rebuilt from the rows alone.
 
 from __future__ import annotations
 
+from dfc.compiler.plan import Waiting
 from dfc.executor.actions import FetchItems
 from dfc.executor.core.arms import Arms
 from dfc.executor.core.asking import action_of
@@ -55,6 +56,9 @@ def check_fold(database: Database, instance: Instance, state: State) -> bool:
         input=instance.input,
     )
     _catch_up(database, instance, rebuilt)
+    if any(job.kind is Kind.STOP_CALL for job in rebuilt.jobs.values()):
+        # Whether what was called has ended already is asked anew.
+        return False
     ours, theirs = view(state), view(rebuilt)
     if ours != theirs:
         different = {
@@ -70,6 +74,9 @@ def _is_only_meant(job: Job) -> bool:
     """Whether something is about to be recorded that only its driver knows. Who takes over decides anew."""
     if job.state in (JobState.BEGINNING, JobState.NOTING, JobState.RECORDING):
         return True
+    if job.kind in (Kind.TIMER, Kind.WAITED, Kind.STOP_CALL) and isinstance(job.task.node, Waiting):
+        # Of a wait that has been stopped, what was about to be recorded is waited for.
+        return job.kind is Kind.WAITED or job.task.scope.reason is not None
     recordings = (Kind.DECISION, Kind.END_ITEM, Kind.END_MAP, Kind.POSITION)
     return job.kind in recordings and job.state is JobState.RUNNING
 
@@ -155,6 +162,8 @@ def _missed(database: Database, instance: Instance, state: State, job: Job) -> t
             return (AtomicDone(path=path, records=done),) if done else ()
         case Kind.TIMER if job.state is JobState.RUNNING and path in instance.timers:
             return (Timed(path=path, seconds=instance.timers[path] - now),)
+        case Kind.TIMER if isinstance(job.task.node, Waiting) and _is_due(instance, path, now):
+            return (Due(path=path),)
         case Kind.POSITION if job.state is JobState.RUNNING and path in instance.positions:
             row = instance.positions[path]
             if row.round != getattr(job.detail, "round", None):
@@ -205,3 +214,7 @@ def _attempts(instance: Instance, job: Job, now: float) -> tuple[Event, ...]:
     if job.state is JobState.BEGINNING and job.path in instance.begun:
         return (Begun(path=job.path),)
     return ()
+
+
+def _is_due(instance: Instance, path: str, now: float) -> bool:
+    return path in instance.timers and instance.timers[path] <= now

@@ -10,17 +10,24 @@ from dfc.compiler.plan import (
     ArmsNode,
     AtomicNode,
     Block,
+    CallNode,
     CompensateNode,
+    ConstantNode,
     IfNode,
+    InstanceNode,
     LoopNode,
     MapNode,
     Node,
     RetryNode,
+    ScheduleNode,
+    SignalNode,
+    SleepNode,
     TimeoutNode,
     TryNode,
+    UntilNode,
 )
 from dfc.executor.journal import Value
-from tests.simulate import repeats, structures
+from tests.simulate import repeats, structures, waiting
 from tests.simulate.decisions import END, ends_as
 from tests.simulate.env import Env
 from tests.simulate.outcome import End, Outcome
@@ -38,6 +45,13 @@ STRUCTURES: Mapping[type[Node], Structure] = {
     LoopNode: repeats.loop,
     RetryNode: repeats.again,
     MapNode: repeats.map,
+    ConstantNode: waiting.constant,
+    SleepNode: waiting.moment,
+    UntilNode: waiting.moment,
+    ScheduleNode: waiting.moment,
+    SignalNode: waiting.signal,
+    InstanceNode: waiting.instance,
+    CallNode: waiting.call,
 }
 
 

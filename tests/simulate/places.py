@@ -74,6 +74,10 @@ class Places:
             for part, inner in blocks_of(node):
                 self._add(inner, (*around, Around(node, part)))
 
+    def all(self) -> list[Node]:
+        """All nodes."""
+        return [place.node for place in self.by_id.values()]
+
     def node(self, path: str) -> Node:
         """The node that a path belongs to."""
         return self.by_id[where(path).node].node

@@ -12,12 +12,15 @@ from dfc.compiler.plan import (
     AtomicNode,
     Block,
     BreakNode,
+    CallNode,
     CompensateNode,
+    ConstantNode,
     Delivery,
     Duration,
     Form,
     HttpNode,
     IfNode,
+    InstanceNode,
     JoinNode,
     LoopNode,
     MapNode,
@@ -29,10 +32,14 @@ from dfc.compiler.plan import (
     Request,
     RetryNode,
     Returns,
+    ScheduleNode,
+    SignalNode,
+    SleepNode,
     SqlBody,
     SqlNode,
     TimeoutNode,
     TryNode,
+    UntilNode,
     Use,
     ValueNode,
     error_source,
@@ -42,6 +49,10 @@ from tests.simulate.names import Entry, Names, Reference, picked, reference
 from tests.simulate.places import nodes_in
 from tests.simulate.trees import rewritten, statement, with_used
 
+WORKFLOWS = ("first", "second")
+"""The names of the workflows that plans call."""
+
+SIGNALS = ("go", "stop")
 DURATIONS = (50_000, 300_000, 1_000_000, 5_000_000, 60_000_000)
 
 
@@ -88,6 +99,8 @@ class Builder:
     random: Random
     budget: int
     count: int = 0
+    others: int | None = None
+    """How many instances there are that it may wait for; None: it may call nothing either."""
     steps: dict[str, tuple[SqlBody, list[Reference]]] = field(
         default_factory=dict[str, tuple[SqlBody, list[Reference]]]
     )
@@ -122,7 +135,11 @@ class Builder:
     def _kinds(self, around: Around) -> list[tuple[Callable[[Draft, Around, Names], Names], int]]:
         steps = [(self.sql, 12)]
         if not around.plain:
-            steps += [(self.http, 4), (self.value, 1)]
+            steps += [(self.http, 4), (self.value, 1), (self.constant, 1), (self.wait, 3), (self.signal, 2)]
+            if self.others is not None and not around.modest:
+                steps.append((self.call, 2))
+            if self.others and not around.modest:
+                steps.append((self.instance, 1))
         if around.depth <= 0 or self.budget <= 1:
             return steps
         if around.plain:
@@ -133,6 +150,7 @@ class Builder:
         structures = [
             (self.group, 4),
             (self.loop, 4),
+            (self.poll, 2),
             (self.race, 4),
             (self.all_or_cancel, 2),
             (self.map, 4),
@@ -212,6 +230,77 @@ class Builder:
         draft.add(ValueNode(id=name, after=draft.last, parameter=parameter))
         self.uses[name] = ((Use.VALUE, None),)
         return names.with_one(name)
+
+    def constant(self, draft: Draft, around: Around, names: Names) -> Names:
+        name = self.name("c")
+        draft.add(ConstantNode(id=name, after=draft.last, value=self.random.choice(("null", "true", "[1]"))))
+        return self.structure(name, names)
+
+    # Waits
+
+    def wait(self, draft: Draft, around: Around, names: Names) -> Names:
+        """A wait for a moment."""
+        name = self.name("w")
+        self.budget -= 1
+        node: Node
+        match self.random.randint(0, 3):
+            case 0:
+                at = repr(self.random.choice((0.0, 3.0, 30.0)))
+                node = UntilNode(id=name, after=draft.last, at=at)
+            case 1:
+                node = ScheduleNode(id=name, after=draft.last, cron="* * * * *")
+            case _:
+                node = SleepNode(id=name, after=draft.last, duration=self.duration(0, *DURATIONS))
+        draft.add(node)
+        return self.structure(name, names)
+
+    def signal(self, draft: Draft, around: Around, names: Names) -> Names:
+        name = self.name("g")
+        self.budget -= 1
+        timeout = None if self.chance(0.5) and not around.modest else self.duration(*DURATIONS)
+        node = SignalNode(id=name, after=draft.last, name=self.random.choice(SIGNALS), timeout=timeout)
+        draft.add(node)
+        self.uses[name] = ((Use.VALUE, None), (Use.VALUE, "data"))
+        return names.with_one(name)
+
+    def instance(self, draft: Draft, around: Around, names: Names) -> Names:
+        """A wait for another instance."""
+        assert self.others
+        name = self.name("i")
+        self.budget -= 1
+        timeout = None if self.chance(0.6) else self.duration(*DURATIONS)
+        other = f"i{self.random.randrange(self.others)}"
+        draft.add(InstanceNode(id=name, after=draft.last, instance=other, timeout=timeout))
+        return self.structure(name, names)
+
+    def call(self, draft: Draft, around: Around, names: Names) -> Names:
+        name = self.name("call")
+        self.budget -= 1
+        policy = Policy()
+        if self.chance(0.3):
+            words = self.random.choice((("all",), ("22012",)))
+            policy = replace(policy, max_attempts=self.random.randint(1, 3), retry_on=words)
+        if self.chance(0.2):
+            policy = replace(policy, on_error=OnError.CONTINUE)
+        given: str | SqlBody | None = self.random.choice((None, '{"n": 1}'))
+        if self.chance(0.4):
+            given = self.body(name, around, names)
+        workflow = self.random.choice(WORKFLOWS)
+        node = CallNode(id=name, after=draft.last, workflow=workflow, input=given, policy=policy)
+        draft.add(node)
+        self.uses[name] = ((Use.VALUE, None),)
+        self.may_fail(name, policy)
+        return names.with_one(name, sure=policy.on_error is OnError.FAIL)
+
+    def poll(self, draft: Draft, around: Around, names: Names) -> Names:
+        """A loop until its own result is true."""
+        name = self.name("poll")
+        self.budget -= 1
+        inside = replace(around, loop=name, frame=(*around.frame, name))
+        body = self.test(inside, names, name, True)[0]
+        every = self.duration(50_000, 1_000_000, 7_000_000)
+        draft.add(LoopNode(id=name, after=draft.last, body=body, every=every))
+        return self.structure(name, names)
 
     def policy(self, *, http: bool = False, autocommit: bool = False) -> Policy:
         random = self.random
@@ -485,9 +574,9 @@ class Made:
     doomed: frozenset[str] = frozenset()
 
 
-def random_plan(random: Random, *, steps: int, depth: int) -> Made:
-    """A plan of about so many steps, and so many levels at most."""
-    builder = Builder(random, steps)
+def random_plan(random: Random, *, steps: int, depth: int, others: int | None = None) -> Made:
+    """A plan of about so many steps, and so many levels at most. It may wait for the instances before it."""
+    builder = Builder(random, steps, others=others)
     draft = Draft()
     names = Names()
     around = Around(depth=depth)
@@ -508,6 +597,8 @@ def random_plan(random: Random, *, steps: int, depth: int) -> Made:
                 return replace(node, value=body)
             case MapNode():
                 return replace(node, items=body)
+            case CallNode():
+                return replace(node, input=body)
             case _:
                 raise AssertionError(node)
 

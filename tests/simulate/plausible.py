@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dfc.compiler.plan import (
     AtomicNode,
+    CallNode,
     Delivery,
     HttpNode,
     MapNode,
@@ -40,8 +41,20 @@ def plausible(instance: Instance, path: str, node: Node, error: StepError) -> st
     if isinstance(node, MapNode) and isinstance(node.items, Parameter):
         # Over what is no array.
         return None if error.sqlstate == "22023" else "it only stores items"
-    policy = node.policy if isinstance(node, SqlNode | HttpNode) else Policy()
+    if isinstance(node, CallNode) and not path.endswith("/request"):
+        return _call(instance, path, node, error)
+    policy = node.policy if isinstance(node, SqlNode | HttpNode | CallNode) else Policy()
     return _step(instance, path, policy, node, error)
+
+
+def _call(instance: Instance, path: str, node: CallNode, error: StepError) -> str | None:
+    """A call fails as its last instance has, when there may be no further one."""
+    if error.message != "child":
+        return _lost(instance, path) if error.sqlstate in LOSSES else "no instance has failed so"
+    started = len(instance.called.get(path, ()))
+    again = node.policy.retry_on is not None and matches(node.policy, error.sqlstate)
+    most = node.policy.max_attempts or ATTEMPTS_MAX
+    return f"it may be called again after {started}" if again and started < most else None
 
 
 def _inside(node: AtomicNode) -> list[SqlNode]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from dfc.compiler.plan import BreakNode, Form, HttpNode, Plan
+from dfc.compiler.plan import BreakNode, CallNode, Form, HttpNode, Plan
 from dfc.executor.actions import (
+    AwaitInstance,
+    CallWorkflow,
     EndItem,
     EndMap,
     FetchItems,
@@ -17,12 +20,15 @@ from dfc.executor.actions import (
     RecordBeginning,
     RecordDecision,
     RecordFailure,
+    RecordWaited,
     RunAtomic,
     RunItems,
     RunSql,
     SendHttp,
     StartTimer,
+    StopCall,
     StoreItems,
+    TakeSignal,
 )
 from dfc.executor.claim import Claim
 from dfc.executor.failures import AlreadyRecorded, StepFailed, Transient, Unreachable
@@ -33,6 +39,7 @@ from dfc.executor.journal import (
     Decided,
     ItemEnded,
     ItemsFetched,
+    NothingYet,
     Positioned,
     Record,
     Recorded,
@@ -41,9 +48,10 @@ from dfc.executor.journal import (
     Rows,
     Shape,
     StepError,
+    Stopped,
     Timed,
 )
-from dfc.executor.ports import Answer, Transaction
+from dfc.executor.ports import Answer, Parking, Transaction
 from tests.simulate.fates import error_of, http_result, sql_result
 from tests.simulate.network import Network
 from tests.simulate.places import where
@@ -145,10 +153,44 @@ class Ports:
         self.network.fired["turn"] += 1
         return wait
 
-    async def park(self, claim: Claim, seconds: float, waiting_for: str, *, cancel_known: bool) -> None:
+    async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer:
+        answer = await self._call(claim, lambda sent: self.database.record_waited(sent, action))
+        return self._brought(self.watch.answer(answer), action.keep)
+
+    async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | None:
+        return await self._asked(claim, action, lambda sent: self.database.take_signal(sent, action))
+
+    async def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | None:
+        return await self._asked(claim, action, lambda sent: self.database.await_instance(sent, action))
+
+    async def call(self, claim: Claim, action: CallWorkflow) -> Answer | None:
+        return await self._asked(claim, action, lambda sent: self.database.call(sent, action))
+
+    async def _asked(
+        self,
+        claim: Claim,
+        action: TakeSignal | AwaitInstance | CallWorkflow,
+        serve: Callable[[Claim], Answer | None],
+    ) -> Answer | None:
+        if action.path in self.watch.known:
+            raise self.watch.say(f"`{action.path}` asks again though the journal shows its record")
+        answer = await self._under(claim, action.path, serve)
+        if answer is None:
+            return None
+        self.network.fired[type(action).__name__] += 1
+        return self._brought(answer, action.keep)
+
+    async def stop_call(self, claim: Claim, action: StopCall) -> Recorded | Stopped | NothingYet:
+        came = await self._call(claim, lambda sent: self.database.stop_call(sent, action))
+        self.network.fired["call stopped"] += 1
+        self.watch.note([came])
+        return came
+
+    async def park(self, claim: Claim, parking: Parking) -> None:
         if self.watch.running:
             raise self.watch.say(f"it is parked while {sorted(self.watch.running)} run")
-        await self._call(claim, lambda sent: self.database.park(sent, seconds, cancel_known=cancel_known))
+        await self._call(claim, lambda sent: self.database.park(sent, parking))
+        self.network.fired["parked listening"] += bool(parking.listening)
         self.network.fired["parked"] += 1
 
     async def finish(self, claim: Claim, finish: Finish) -> None:
@@ -288,6 +330,9 @@ class Ports:
         rows = instance.fates.number("rows", path) % 3 if many else None
         if isinstance(node, HttpNode | BreakNode) and not many:
             rows = 1
+        if isinstance(node, CallNode):
+            cells = (json.dumps({"seen": sorted(seen)}),)
+            return Rows(columns=("input",), types=(3802,), cells=cells, row_count=1), seen
         return sql_result(instance.fates, path, action.body, seen, self.nonce(), rows), seen
 
     def _seconds(self, action: RunSql) -> float:

@@ -24,6 +24,8 @@ from tests.simulate.walk import Here, Walk
 def loop(walk: Walk, node: Node, here: Here) -> Outcome:
     """Loop."""
     assert isinstance(node, LoopNode)
+    if node.every is not None:
+        return _polls(walk, node, here)
     path = here.frame + node.id
     leaving = walk.breaks(path)
     env = Env(here.env)
@@ -59,6 +61,52 @@ def loop(walk: Walk, node: Node, here: Here) -> Outcome:
     decided = walk.decision(path)
     at = out.at if decided is None else max(out.at, decided.at)
     return replace(out, end=End.DONE if out.end is End.LEFT else out.end, at=at)
+
+
+def _polls(walk: Walk, node: LoopNode, here: Here) -> Outcome:
+    """A loop until its own result is true: where it stands is recorded after each round without success."""
+    path = here.frame + node.id
+    env = Env(here.env)
+    at, number = here.since, 0
+    before = Outcome(end=End.DONE, at=at)
+    assert node.every is not None
+    while True:
+        number += 1
+        frame = f"{path}[{number}]/"
+        out = walk.block(node.body, Here(frame=frame, env=env, since=at, cut=here.cut, alone=here.alone))
+        if not out.done:
+            break
+        assert out.given is not None
+        if truth(out.given):
+            break
+        next_at = _stands(walk, path, number + 1, out.at)
+        if not next_at:
+            if not here.cut:
+                raise walk.say(f"`{path}` ends after round {number}, which gave {out.given}")
+            out = replace(out, end=End.STOPPED, given=None)
+            break
+        before = out.behind(before)
+        at = next_at
+        env.turn(soft=True)
+        _pause(walk, path, number + 1, node.every.seconds)
+    _last(walk, path, number)
+    return out.behind(before)
+
+
+def _pause(walk: Walk, path: str, number: int, seconds: float) -> None:
+    """Between two rounds is the time that there has to be."""
+    stands = [
+        entry for entry in walk.instance.history.all(f"{path}/round", "positioned") if entry.number == number
+    ]
+    frame = f"{path}[{number}]/"
+    begun = [
+        entry
+        for other, entries in walk.instance.history.by_path.items()
+        if other.startswith(frame)
+        for entry in entries
+    ]
+    if begun and min(entry.time for entry in begun) < stands[0].time + seconds - 1e-6:
+        raise walk.say(f"`{path}` begins round {number} too early")
 
 
 def _round(walk: Walk, node: LoopNode, here: Here) -> tuple[Outcome, bool]:

@@ -53,6 +53,15 @@ class AttemptRow:
 
 
 @dataclass(slots=True)
+class SignalRow:
+    """A signal; `seen` is the number of the first look at which it was there."""
+
+    number: int
+    name: str
+    seen: int | None = None
+
+
+@dataclass(slots=True)
 class Instance:
     """A row of df.instances with its fence, its request, and all that lasts of it."""
 
@@ -67,6 +76,8 @@ class Instance:
     parked_until: float | None = None
     cancel_known: bool = False
     cancel: str | None = None
+    news: bool = False
+    listens: bool = False
     finish: Finish | None = None
     result: Given | None = None
 
@@ -78,12 +89,19 @@ class Instance:
     attempts: dict[str, AttemptRow] = field(default_factory=dict[str, AttemptRow])
     begun: dict[str, None] = field(default_factory=dict[str, None])
     items: dict[str, list[ItemRow]] = field(default_factory=dict[str, list[ItemRow]])
+    signals: list[SignalRow] = field(default_factory=list[SignalRow])
+    children: dict[str, str] = field(default_factory=dict[str, str])
+    awaited: dict[str, str] = field(default_factory=dict[str, str])
 
     # What only the simulator sees
     history: History = field(default_factory=History)
     late: set[str] = field(default_factory=set[str])
     """Rows that were written when their round was over: they had been under way."""
     executions: dict[str, int] = field(default_factory=dict[str, int])
+    sent: dict[int, str] = field(default_factory=dict[int, str])
+    """The names of all signals that were sent to it, by number."""
+    called: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """The instances that each call has started."""
     after_end: list[str] = field(default_factory=list[str])
 
     @property
@@ -101,7 +119,7 @@ class Instance:
         """
         paths = list(paths)
         for path in paths:
-            for rows in (self.records, self.timers, self.positions, self.attempts, self.begun, self.items):
+            for rows in self._rows:
                 rows.pop(path, None)
         for path in paths:
             map = path.removesuffix("/items")
@@ -128,9 +146,22 @@ class Instance:
     def paths(self) -> set[str]:
         """The paths of all rows."""
         found: set[str] = set()
-        for rows in (self.records, self.timers, self.positions, self.attempts, self.begun, self.items):
+        for rows in self._rows:
             found |= rows.keys()
         return found
+
+    @property
+    def _rows(self) -> tuple[dict[str, Any], ...]:
+        return (
+            self.records,
+            self.timers,
+            self.positions,
+            self.attempts,
+            self.begun,
+            self.items,
+            self.children,
+            self.awaited,
+        )
 
 
 def _shown(row: ItemRow) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
+from dfc.compiler.plan import SignalNode
 from dfc.executor.core import loops, maps
 from tests.simulate.check import check_instance
 from tests.simulate.database import Database, Rules
@@ -16,7 +17,7 @@ from tests.simulate.fates import Fates
 from tests.simulate.fold import check_fold
 from tests.simulate.loop import OWNER, Loop, Owner, Stuck
 from tests.simulate.network import Network
-from tests.simulate.plans import Made, random_plan
+from tests.simulate.plans import WORKFLOWS, Made, random_plan
 from tests.simulate.shapes import Broken
 from tests.simulate.worker import Driving, Worker, World
 
@@ -58,6 +59,7 @@ class Case:
     """What a run is about: its plans with the fates of their steps, and which faults may happen."""
 
     plans: tuple[Made, ...]
+    workflows: Mapping[str, Made] = field(default_factory=dict[str, Made])
     badness: float
     slowness: float
     faults: Mapping[str, int]
@@ -68,11 +70,15 @@ def random_case(seed: int) -> Case:
     random = Random(f"case {seed}")
     calm = random.random() < 0.1
     plans = [
-        random_plan(random, steps=random.choice((1, 4, 8, 12)), depth=random.randint(0, 5))
-        for _ in range(random.randint(1, 3))
+        random_plan(random, steps=random.choice((1, 4, 8, 12)), depth=random.randint(0, 5), others=number)
+        for number in range(random.randint(1, 3))
     ]
+    workflows = {
+        name: random_plan(random, steps=random.choice((1, 2, 4)), depth=1, others=None) for name in WORKFLOWS
+    }
     return Case(
         plans=tuple(plans),
+        workflows=workflows,
         badness=random.choice((0.0, 0.1, 0.3)),
         slowness=random.choice((0.0, 0.3)),
         faults={} if calm else {kind: random.choice((0, 1, 3, 6)) for kind in FAULTS},
@@ -90,6 +96,7 @@ FAULTS = (
     "leave",
     "wake",
     "refused",
+    "signal",
 )
 
 
@@ -141,6 +148,7 @@ class Run:
             )
             self.database.start(f"i{number}", made.plan, fates, input='{"n": 5}')
         self.loop.before = self._nemesis
+        self.database.workflows = self.case.workflows
 
     async def _main(self) -> None:
         for _ in range(self.random.randint(1, 3)):
@@ -148,6 +156,7 @@ class Run:
         while not all(instance.ended for instance in self.database.instances.values()):
             await asyncio.sleep(0.05 if self.loop.time() < 10.0 else 0.5)
             self._misfortune()
+            self._signals()
         self.faults.clear()
         self.world.done = True
         while any(not self._at_rest(worker) for worker in self.workers):
@@ -208,6 +217,14 @@ class Run:
         if living and self.network.strikes("wake", 0.2):
             for _ in range(self.random.randint(1, 3)):
                 self._call(self.random.choice(living), "wake")
+
+    def _signals(self) -> None:
+        """Signals come now and then, and from some time on as many as anybody waits for."""
+        for instance in list(self.database.instances.values()):
+            names = [node.name for node in instance.places.all() if isinstance(node, SignalNode)]
+            if names and (self.loop.time() > 5.0 or self.network.strikes("signal", 0.2)):
+                self.database.signal(instance.id, self.random.choice(names))
+                self.network.fired["signal sent"] += 1
 
     def _call(self, worker: Worker, method: str) -> None:
         context = contextvars.Context()

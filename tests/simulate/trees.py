@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import assert_never
 
 from dfc.compiler.plan import (
     ArmsNode,
     AtomicNode,
     Block,
     BreakNode,
+    CallNode,
     CompensateNode,
     HttpNode,
     IfNode,
-    JoinNode,
     LoopNode,
     MapNode,
     Node,
@@ -53,10 +52,9 @@ def with_blocks(node: Node, blocks: Sequence[Block]) -> Node:
             return replace(node, body=body, catch=catch, final=last[0] if last else None)
         case CompensateNode():
             return replace(node, body=blocks[0], undo=blocks[1])
-        case SqlNode() | HttpNode() | JoinNode() | ValueNode() | BreakNode():
-            return node
         case _:
-            assert_never(node)
+            assert not blocks
+            return node
 
 
 def rewritten(block: Block, change: Callable[[Node], Node]) -> Block:
@@ -76,6 +74,7 @@ def parameters_of(node: Node) -> tuple[Parameter, ...]:
             | HttpNode(request=SqlBody() as body)
             | BreakNode(value=SqlBody() as body)
             | MapNode(items=SqlBody() as body)
+            | CallNode(input=SqlBody() as body)
         ):
             return body.parameters
         case ValueNode(parameter=parameter) | MapNode(items=Parameter() as parameter):
@@ -95,6 +94,8 @@ def with_parameters(node: Node, keep: Callable[[Parameter], bool]) -> Node:
             return replace(node, value=_thinned(body, keep))
         case MapNode(items=SqlBody() as body):
             return replace(node, items=_thinned(body, keep))
+        case CallNode(input=SqlBody() as body):
+            return replace(node, input=_thinned(body, keep))
         case _:
             return node
 

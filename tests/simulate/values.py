@@ -93,6 +93,8 @@ def _json_truth(value: Any) -> bool:
             return False
         case {"ok": bool(ok), "status": _, "body": _, "headers": _}:
             return ok
+        case {"timed_out": bool(timed_out)}:
+            return not timed_out
         case str():
             return _cell_truth(value, TEXT)
         case _:

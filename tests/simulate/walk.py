@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from dfc.compiler.plan import (
     Block,
     BreakNode,
+    CallNode,
     HttpNode,
     JoinNode,
     Node,
@@ -192,7 +193,7 @@ class Walk:
                 return self._break(path, node, here)
             case _:
                 out = self.structures[type(node)](self, node, here)
-        failed = isinstance(node, SqlNode | HttpNode) and out.error is not None
+        failed = isinstance(node, SqlNode | HttpNode | CallNode) and out.error is not None
         if failed and out.end is End.DONE:
             assert out.error is not None
             here.env.put(node.id, None, error=out.error, soft=here.cut or here.soft)
@@ -236,7 +237,7 @@ class Walk:
         if problem is not None:
             raise self.say(f"`{path}` failed with {error}: {problem}")
         trouble = Trouble(step=error.step, sqlstate=error.sqlstate, message=error.message)
-        goes_on = isinstance(node, SqlNode | HttpNode) and node.policy.on_error is OnError.CONTINUE
+        goes_on = isinstance(node, SqlNode | HttpNode | CallNode) and node.policy.on_error is OnError.CONTINUE
         return Outcome(
             end=End.DONE if goes_on else End.ERROR,
             at=entry.at,

@@ -138,9 +138,11 @@ class Worker:
         await self._wake
         timer.cancel()
 
-    def _told(self, instance: str, reason: str) -> None:
+    def _told(self, instance: str, reason: str | None) -> None:
         driving = self.driving.get(instance)
-        if driving is not None:
+        if driving is not None and reason is None:
+            driving.driver.called()
+        elif driving is not None and reason is not None:
             state = driving.driver.state
             # One that has decided on the end already may go through with it.
             if state is None or view(state)[""] == "running":

@@ -1,0 +1,145 @@
+-- What a step of an instance that waits for news asks: whether there is some, which is then recorded. Each takes the
+-- instance's wake-ups away first, so that what commits meanwhile wakes it again. journal null: there is none yet.
+-- Raises DX001 for a lost fence, DX002 when the path has a record. Locks: the fence, then what the record locks; of
+-- another instance the row, shared, so that its end is either seen here or sees who waits.
+
+CREATE OR REPLACE FUNCTION df._heard(token bytea, instance text) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM df._lock_fence($1, $2);
+    DELETE FROM df.requests r WHERE r.instance_id = $2 AND r.kind = 'wake';
+END $$;
+
+-- The first signal of this name; with `expired` it is recorded that there was none.
+CREATE OR REPLACE FUNCTION df._take_signal(
+    token bytea, instance text, path text, name text, expired boolean, rider json,
+    OUT journal bigint, OUT finished boolean, OUT cancel_reason text, OUT value json)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    look bigint;
+    first df.signals;
+BEGIN
+    PERFORM df._heard($1, $2);
+    IF EXISTS (SELECT FROM df.signals s WHERE s.instance_id = $2 AND s.seen IS NULL AND NOT s.taken) THEN
+        look := nextval('df.journal');
+        UPDATE df.signals s SET seen = look WHERE s.instance_id = $2 AND s.seen IS NULL AND NOT s.taken;
+    END IF;
+    SELECT * INTO first FROM df.signals s
+    WHERE s.instance_id = $2 AND s.name = $4 AND NOT s.taken ORDER BY s.seen, s.id LIMIT 1;
+    IF first.id IS NULL AND NOT $5 THEN
+        RETURN;
+    ELSIF first.dedupe_key IS NULL THEN
+        DELETE FROM df.signals s WHERE s.id = first.id;
+    ELSE
+        UPDATE df.signals s SET taken = true, data = 'null' WHERE s.id = first.id;
+    END IF;
+    value := json_build_object('signal_name', $4, 'timed_out', first.id IS NULL, 'data', first.data);
+    SELECT r.journal, r.finished, r.cancel_reason INTO journal, finished, cancel_reason
+    FROM df._record($1, $2, $3, 'completed', value, NULL, $6) AS r;
+END $$;
+
+-- How another instance has ended, as a step that waits for it sees it: null where it has not.
+CREATE OR REPLACE FUNCTION df._ended(instance text, OUT status text, OUT result json, OUT error json)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    SELECT i.status, i.result, i.error INTO status, result, error
+    FROM df.instances i WHERE i.id = $1 AND i.completed_at IS NOT NULL FOR SHARE;
+END $$;
+
+-- How the instance `other` has ended, of those that the submitter may see.
+CREATE OR REPLACE FUNCTION df._await_instance(
+    token bytea, instance text, path text, other text, expired boolean, rider json,
+    OUT journal bigint, OUT finished boolean, OUT cancel_reason text, OUT value json)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    how record;
+    now_status text;
+BEGIN
+    PERFORM df._heard($1, $2);
+    SELECT o.status INTO now_status
+    FROM df.instances i JOIN df.instances o ON o.id = $4 AND pg_has_role(i.submitted_by::oid, o.submitted_by::oid, 'USAGE')
+    WHERE i.id = $2 FOR SHARE OF o;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'Instance not found or access denied: %', $4 USING ERRCODE = 'P0002',
+            DETAIL = 'A step can wait for instances of its own submitter.',
+            HINT = 'SELECT id, label FROM df.instances shows yours.';
+    ELSIF $4 = $2 THEN
+        RAISE EXCEPTION 'the instance would wait for its own end' USING ERRCODE = '22023',
+            DETAIL = 'It ends when all its steps have, and this one would never.', HINT = 'Give the id of another instance.';
+    END IF;
+    INSERT INTO df.marks (instance_id, path, kind, other) VALUES ($2, $3 || '/awaited', 'awaited', $4) ON CONFLICT DO NOTHING;
+    how := df._ended($4);
+    IF how.status IS NULL AND NOT $5 THEN
+        RETURN;
+    END IF;
+    value := json_build_object('instance_id', $4, 'status', coalesce(how.status, now_status), 'result', how.result,
+                               'error', how.error, 'timed_out', how.status IS NULL);
+    SELECT r.journal, r.finished, r.cancel_reason INTO journal, finished, cancel_reason
+    FROM df._record($1, $2, $3, 'completed', value, NULL, $6) AS r;
+END $$;
+
+-- What the workflow that a call has started has come to; it is started where `child` says that it was not. `error` is that
+-- of a child that has not completed; nothing is recorded then.
+CREATE OR REPLACE FUNCTION df._call(
+    token bytea, instance text, path text, child text, workflow text, input jsonb, rider json,
+    OUT journal bigint, OUT finished boolean, OUT cancel_reason text, OUT value json, OUT error json)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    started text;
+    how record;
+BEGIN
+    PERFORM df._heard($1, $2);
+    started := (SELECT k.other FROM df.marks k WHERE k.instance_id = $2 AND k.path = $4);
+    IF started IS NULL THEN
+        started := df._start_child($1, $2, $4, $5, $6);
+    END IF;
+    how := df._ended(started);
+    IF how.status IS NULL THEN
+        RETURN;
+    ELSIF how.status = 'completed' THEN
+        value := coalesce(how.result, 'null');
+        SELECT r.journal, r.finished, r.cancel_reason INTO journal, finished, cancel_reason
+        FROM df._record($1, $2, $3, 'completed', value, NULL, $7) AS r;
+    ELSE
+        error := json_build_object('message', format('workflow %s (instance %s) %s: %s', $5, started,
+                                       CASE how.status WHEN 'failed' THEN 'has failed' WHEN 'cancelled' THEN 'was cancelled'
+                                                       ELSE 'was compensated' END, how.error ->> 'message'),
+                                   'sqlstate', coalesce(how.error ->> 'sqlstate', 'P0001'), 'cause', how.error);
+    END IF;
+END $$;
+
+-- Ends what a call has started: `ended` false while it runs, after it has been asked to end. Where it has completed all the
+-- same, its result is recorded.
+CREATE OR REPLACE FUNCTION df._stop_call(
+    token bytea, instance text, path text, OUT ended boolean, OUT journal bigint, OUT value json)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    started text;
+    how record;
+BEGIN
+    PERFORM df._heard($1, $2);
+    started := (SELECT k.other FROM df.marks k
+                WHERE k.instance_id = $2 AND k.kind = 'child' AND starts_with(k.path, $3 || '/child')
+                ORDER BY length(k.path) DESC, k.path DESC LIMIT 1);
+    how := df._ended(started);
+    ended := started IS NULL OR how.status IS NOT NULL;
+    IF NOT ended THEN
+        INSERT INTO df.requests (instance_id, kind, reason)
+        SELECT started, 'cancel', 'the instance that has called it has stopped waiting'
+        WHERE NOT EXISTS (SELECT FROM df.requests r WHERE r.instance_id = started AND r.kind = 'cancel');
+        PERFORM df._wake();
+    ELSIF how.status = 'completed' THEN
+        value := coalesce(how.result, 'null');
+        SELECT r.journal INTO journal FROM df._record($1, $2, $3, 'completed', value, NULL, NULL) AS r;
+    END IF;
+END $$;
