@@ -47,7 +47,6 @@ PERMITS_MAX: Final = 5
 """How often a permit is asked for that was too old when it arrived: this worker is paused again and again."""
 
 _ENTER: Final = "SELECT pg_catalog.to_json(df_markers.enter($1, $2, $3, $4))"
-_FORGET: Final = "SELECT df_markers.forget($1)"
 _NO_MARKERS: Final = frozenset({"3F000", "42883", "42P01"})
 _NOT_ALLOWED: Final = "42501"
 _NO_DATABASE: Final = "3D000"
@@ -214,14 +213,6 @@ class ElsewhereSql:
             return None
         marker = await self._marker(claim, place, action.path)
         return await self._record(claim, action, place, marker, note)
-
-    async def clear(self, claim: Claim, database: str, keys: Sequence[str]) -> None:
-        """Clear away what is left of instances that have ended. `claim` names the role, and who asks."""
-
-        async def work(session: Session) -> None:
-            await session.exchange(guard(claim, MARKERS), Message(_FORGET, (array_literal(list(keys)),)))
-
-        await self._on_session(claim, work, database)
 
     # The fence there
 
