@@ -1,6 +1,7 @@
 -- Everything that can be put in place again at any time: functions, triggers, views, operators, grants.
 -- Run as a whole after the last migration, and again when its text has changed (df.meta.code_hash). What is
 -- named here says CREATE OR REPLACE; a change that PostgreSQL does not let replace begins in a migration.
+\ir functions/make_room.sql
 \ir functions/limits.sql
 \ir functions/node_of.sql
 \ir functions/new_id.sql
@@ -86,6 +87,19 @@
 \ir functions/map_results.sql
 \ir views/attempts.sql
 \ir views/nodes.sql
+\ir views/claimed.sql
+\ir functions/instance_output.sql
+\ir functions/instance_ids.sql
+\ir functions/list_instances.sql
+\ir functions/unread_signals.sql
+\ir functions/instance_info.sql
+\ir functions/instance_executions.sql
+\ir functions/instance_nodes.sql
+\ir functions/metrics.sql
+\ir functions/drawing.sql
+\ir functions/draw.sql
+\ir functions/explain.sql
+\ir functions/shims.sql
 \ir functions/grant_usage.sql
 \ir functions/doctor.sql
 \ir functions/rights.sql

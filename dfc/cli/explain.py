@@ -1,17 +1,21 @@
-"""`dfc explain`: the graph of a workflow file as text."""
+"""`dfc explain`: the workflows of a file as drawings."""
 
 from __future__ import annotations
 
 import click
 
 from dfc.cli.compiling import compile_path, pick
+from dfc.cli.sources import Workflow
+from dfc.compiler.drawing import drawing
+from dfc.compiler.wire import decode
 
 
 @click.command("explain")
 @click.argument("file")
 @click.option("--workflow", metavar="NAME", help="Only the workflow with this label.")
-def command(file: str, workflow: str | None) -> None:
-    """Draw the graph of each workflow of FILE.
+@click.option("--plan", "as_plan", is_flag=True, help="Draw what is run: the graph, with the ids of its nodes.")
+def command(file: str, workflow: str | None, as_plan: bool) -> None:
+    """Draw each workflow of FILE, as df.explain does.
 
     `-` is standard input.
     """
@@ -19,4 +23,8 @@ def command(file: str, workflow: str | None) -> None:
     for index, each in enumerate(chosen):
         if len(chosen) > 1 or each.label:
             click.echo(("\n" if index else "") + (each.label or f"workflow {index + 1}") + ":")
-        click.echo(each.drawing or "(variables decide what it does: it is compiled when it starts)")
+        click.echo(_planned(each) if as_plan else "\n".join(drawing(decode(each.wire))))
+
+
+def _planned(workflow: Workflow) -> str:
+    return workflow.drawing or "(variables decide what it does: it is compiled when it starts)"

@@ -32,7 +32,7 @@ BEGIN
     END IF;
     EXECUTE 'GRANT USAGE ON SCHEMA df TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT (label, database, expression, input, priority, queue) ON df.instances TO ' || who || option;
-    EXECUTE 'GRANT SELECT ON df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes TO ' || who || option;
+    EXECUTE 'GRANT SELECT ON df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes, df.claimed TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT (instance_id, kind, reason) ON df.requests TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT (instance_id, name, data, dedupe_key) ON df.signals TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON df.vars TO ' || who || option;
@@ -50,7 +50,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     who constant text := df._role_identifier(p_role);
 BEGIN
-    EXECUTE 'REVOKE ALL ON df.instances, df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.requests, df.signals, df.nodes, df.vars FROM '
+    EXECUTE 'REVOKE ALL ON df.instances, df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.requests, df.signals, df.nodes, df.claimed, df.vars FROM '
             || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (label, database, expression, input, priority, queue) ON df.instances FROM ' || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (instance_id, kind, reason) ON df.requests FROM ' || who || ' CASCADE';

@@ -27,19 +27,3 @@ CREATE OR REPLACE FUNCTION df.pause_instance(instance_id text) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.pause_instance') $$;
 CREATE OR REPLACE FUNCTION df.resume_instance(instance_id text) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.resume_instance') $$;
-CREATE OR REPLACE FUNCTION df.explain(input text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.explain') $$;
-CREATE OR REPLACE FUNCTION df.list_instances(status_filter text DEFAULT NULL, limit_count integer DEFAULT 100) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.list_instances') $$;
-CREATE OR REPLACE FUNCTION df.list_instances(status_filter text, limit_count integer, label_filter text, after_cursor text DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.list_instances') $$;
-CREATE OR REPLACE FUNCTION df.instance_info(instance_id text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.instance_info') $$;
-CREATE OR REPLACE FUNCTION df.instance_nodes(instance_id_param text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.instance_nodes') $$;
-CREATE OR REPLACE FUNCTION df.instance_executions(instance_id text, limit_count integer DEFAULT 5) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.instance_executions') $$;
-CREATE OR REPLACE FUNCTION df.metrics() RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.metrics') $$;
-CREATE OR REPLACE FUNCTION df.run(instance_id text DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.run') $$;

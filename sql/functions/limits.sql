@@ -13,3 +13,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 67108864 $$;
 
 CREATE OR REPLACE FUNCTION df._operators_max() RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 3000 $$;
+
+-- How many instances one call of df.list_instances gives: whoever wants more takes one page after the other.
+CREATE OR REPLACE FUNCTION df._listed_instances_max() RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 1000 $$;

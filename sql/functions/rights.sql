@@ -20,7 +20,9 @@ BEGIN
                     '_signal_data', '_check_signal', '_signal_names',
                     '_refers', '_refuse_null', '_wait', '_timeout_part', '_check_moment', '_cron_numbers', '_cron_fault', '_check_cron', '_is_zone',
                     '_check_word', '_sleep_length', '_moment', '_instance_of',
-                    '_within_lease', '_inside', '_node_of'))) AS closed
+                    '_within_lease', '_inside', '_node_of',
+                    '_compact', '_output', '_execution_of', '_function_name', '_instance_ids', '_listed_instances_max', '_check_limit', '_cursor', '_cursor_id', '_unread_signals',
+                    '_explain_expression', '_explain_text', '_explain_instance', '_draw', '_drawn_short', '_drawn_kind', '_drawn_mark', '_drawn_padded', '_drawn_duration', '_drawn_policy', '_drawn_node', '_drawn_arms', '_drawn_parts'))) AS closed
         FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'df'::regnamespace
     LOOP
         EXECUTE CASE WHEN f.closed THEN 'REVOKE EXECUTE ON ROUTINE ' || f.signature || ' FROM PUBLIC'
@@ -32,7 +34,7 @@ BEGIN
         FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) AS a
         WHERE c.oid = 'df.checkpoints'::regclass AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
     LOOP
-        EXECUTE 'GRANT SELECT ON df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes TO ' || f.who;
+        EXECUTE 'GRANT SELECT ON df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes, df.claimed TO ' || f.who;
         EXECUTE 'GRANT SELECT, INSERT (instance_id, name, data, dedupe_key) ON df.signals TO ' || f.who;
     END LOOP;
 END $do$;

@@ -4,6 +4,3 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT 'dfc schema ' || schema_version || ' (compiler ' || compiler_version || ')' FROM df.meta
 $$;
-
-CREATE OR REPLACE FUNCTION df.target_database() RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT pg_catalog.current_database()::text $$;

@@ -124,7 +124,8 @@ def test_explain_draws(dfc: Run, tmp_path: Path) -> None:
     (tmp_path / "hello.dfsql").write_text(HELLO)
     drawn = dfc("explain", "hello.dfsql").stdout
     assert drawn.splitlines()[0] == "hello:"
-    assert "a: SELECT 1 AS n" in drawn and "b: SELECT $a + 1 AS n" in drawn
+    assert "SQL a: SELECT 1 AS n" in drawn and "→ SQL b: SELECT $a + 1 AS n" in drawn
+    assert "SQL a: SELECT 1 AS n" in dfc("explain", "hello.dfsql", "--plan").stdout
 
 
 def test_start_list_show_cancel_and_a_worker(

