@@ -75,6 +75,7 @@
 \ir functions/waiting.sql
 \ir functions/later.sql
 \ir functions/check_expression.sql
+\ir functions/start_anew.sql
 \ir functions/start.sql
 \ir functions/start_plan.sql
 \ir functions/status.sql

@@ -21,6 +21,12 @@ DECLARE
     waits text;
     served boolean;
 BEGIN
+    IF pg_catalog.lower(transaction_mode) = 'new' THEN
+        RETURN df._start_anew(pg_catalog.jsonb_build_object(
+            'fut', fut, 'label', label, 'database', database, 'input', input::text, 'idempotency_key', idempotency_key,
+            'priority', priority, 'queue', queue, 'start_at', start_at, 'timeout', timeout, 'concurrency_key', concurrency_key,
+            'concurrency_limit', concurrency_limit, 'debounce_key', debounce_key, 'debounce', debounce));
+    END IF;
     IF (transaction_mode <> 'caller'
         OR idempotency_key IS NOT NULL OR priority <> 0 OR queue <> 'default' OR start_at IS NOT NULL
         OR timeout IS NOT NULL OR concurrency_key IS NOT NULL OR concurrency_limit IS NOT NULL
@@ -72,9 +78,6 @@ BEGIN
     IF pg_catalog.lower(transaction_mode) IN ('caller', 'new') IS NOT TRUE THEN
         RAISE EXCEPTION 'invalid transaction_mode "%" for df.start(): expected ''caller'' or ''new''', transaction_mode
             USING ERRCODE = '22023', HINT = 'Leave it out to start in the caller''s transaction.';
-    ELSIF pg_catalog.lower(transaction_mode) = 'new' THEN
-        RAISE EXCEPTION 'transaction_mode ''new'' is not executable yet' USING ERRCODE = '0A000',
-            HINT = 'Start the workflow on a connection of its own.';
     ELSIF given <> '' THEN
         RAISE EXCEPTION 'df.start: % is not executable yet', given USING ERRCODE = '0A000',
             HINT = 'This version takes a label and an input.';
