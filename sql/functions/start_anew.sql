@@ -11,6 +11,7 @@ DECLARE
     zone constant text := pg_catalog.current_setting('TimeZone');
     me constant text := CURRENT_USER;
     home text;
+    target constant text := df._dblink_to(me);
     said text;
     name constant text := 'dfc' || pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', '');
     arguments text;
@@ -25,7 +26,7 @@ BEGIN
             HINT = 'CREATE EXTENSION dblink; or start the workflow on a connection of its own.';
     END IF;
     BEGIN
-        EXECUTE pg_catalog.format('SELECT %s.%I($1, $2)', home, df._dblink_way(home)) USING name, df._dblink_to(me);
+        EXECUTE pg_catalog.format('SELECT %s.%I($1, $2)', home, df._dblink_way(home, target)) USING name, target;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS said = PG_EXCEPTION_DETAIL;
         RAISE EXCEPTION 'transaction_mode ''new'' cannot connect as %', pg_catalog.quote_ident(me) USING ERRCODE = '0A000',
@@ -54,11 +55,19 @@ BEGIN
     RETURN started;
 END $$;
 
--- The function that connects: the one that takes what the server itself may do, for whoever was given that. Locks: none.
-CREATE OR REPLACE FUNCTION df._dblink_way(home text) RETURNS text
+-- The function that connects. dblink_connect_u lets whoever was given it connect as the server itself may; it runs as its
+-- owner, whose user mapping a foreign server would look for. Locks: none.
+CREATE OR REPLACE FUNCTION df._dblink_way(home text, target text) RETURNS text
 LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(home || '.dblink_connect_u(text, text)')::oid, 'EXECUTE')
+    SELECT CASE WHEN target <> 'dfc'
+                 AND pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(home || '.dblink_connect_u(text, text)')::oid, 'EXECUTE')
                 THEN 'dblink_connect_u' ELSE 'dblink_connect' END
+$$;
+
+-- A value in a connection string. Locks: none.
+CREATE OR REPLACE FUNCTION df._dblink_value(value text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT '''' || pg_catalog.replace(pg_catalog.replace(value, '\', '\\'), '''', '\''') || ''''
 $$;
 
 -- Where it connects to. Locks: none.
@@ -66,17 +75,12 @@ CREATE OR REPLACE FUNCTION df._dblink_to(role text) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(
         (SELECT s.srvname::text FROM pg_catalog.pg_foreign_server s
-         WHERE s.srvname = 'dfc' AND pg_catalog.has_server_privilege(s.oid, 'USAGE')),
+         WHERE s.srvname = 'dfc' AND pg_catalog.has_server_privilege(s.oid, 'USAGE')
+           AND EXISTS (SELECT FROM pg_catalog.pg_user_mappings m WHERE m.srvid = s.oid AND (m.umuser = 0 OR m.usename = role))),
         pg_catalog.concat_ws(' ',
             'host=' || df._dblink_value(
                 CASE WHEN pg_catalog.pg_has_role('pg_read_all_settings', 'USAGE')
                      THEN nullif(pg_catalog.btrim(pg_catalog.split_part(pg_catalog.current_setting('unix_socket_directories'), ',', 1), ' "'), '') END),
             'port=' || pg_catalog.current_setting('port'), 'connect_timeout=5',
             'dbname=' || df._dblink_value(pg_catalog.current_database()), 'user=' || df._dblink_value(role)))
-$$;
-
--- A value in a connection string. Locks: none.
-CREATE OR REPLACE FUNCTION df._dblink_value(value text) RETURNS text
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT '''' || pg_catalog.replace(pg_catalog.replace(value, '\', '\\'), '''', '\''') || ''''
 $$;

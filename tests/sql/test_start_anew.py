@@ -47,7 +47,8 @@ def test_it_outlives_its_callers_transaction(debian: str) -> None:
         started = value(session, START)
         session.execute("ROLLBACK")
         found = session.execute(
-            "SELECT label, input ->> 'a', time_zone, search_path, submitted_by::text FROM df.instances WHERE id = %s",
+            "SELECT label, input ->> 'a', time_zone, search_path, submitted_by::text"
+            " FROM df.instances WHERE id = %s",
             [started],
         ).fetchall()
         assert found == [("it's \\ %s", "b'c", "Asia/Tokyo", "public, df", "postgres")]
@@ -67,16 +68,26 @@ def test_who_may_not_connect_is_told_so(debian: str) -> None:
                 hers.execute(START.encode())
             assert "cannot connect as anna" in str(caught.value)
             session.execute("GRANT EXECUTE ON FUNCTION links.dblink_connect_u(text, text) TO anna")
-            folder = session.info.host
-            session.execute(
-                f"CREATE SERVER dfc FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host '{folder}', dbname 'anew');"
-                "CREATE USER MAPPING FOR anna SERVER dfc OPTIONS (user 'anna');"
-                "GRANT USAGE ON FOREIGN SERVER dfc TO anna".encode()
-            )
+            # Else she cannot know where the socket is.
+            session.execute("GRANT pg_read_all_settings TO anna")
             assert hers.execute(START.encode()).fetchone() is not None
-            found = hers.execute("SELECT count(*) FROM df.instances").fetchone()
-            assert found == (1,)
-            session.execute("ALTER USER MAPPING FOR anna SERVER dfc OPTIONS (SET user 'postgres')")
+            assert hers.execute("SELECT count(*) FROM df.instances").fetchone() == (1,)
+
+
+@pytest.mark.apt
+def test_a_foreign_server_says_how_to_connect(debian: str) -> None:
+    with connect(debian) as session:
+        session.execute("CREATE ROLE berta LOGIN")
+        try:
+            session.execute(
+                "CREATE SERVER dfc FOREIGN DATA WRAPPER dblink_fdw"
+                f" OPTIONS (host '{session.info.host}', dbname 'anew');"
+                "CREATE USER MAPPING FOR postgres SERVER dfc OPTIONS (user 'postgres')".encode()
+            )
+            assert value(session, START)
+            session.execute("ALTER USER MAPPING FOR postgres SERVER dfc OPTIONS (SET user 'berta')")
             with pytest.raises(psycopg.errors.FeatureNotSupported) as caught:
-                hers.execute(START.encode())
+                session.execute(START.encode())
             assert "somebody else" in str(caught.value)
+        finally:
+            session.execute("DROP SERVER dfc CASCADE")
