@@ -194,7 +194,7 @@ SQL load: SELECT 1 |=> 'x' ⏳
     failure = '{"message": "division by zero", "sqlstate": "22012"}'
     own.execute("SELECT df._record(%s, %s, 'sql_9', 'failed', NULL, %s, NULL)", [token, instance, failure])
     marks = [line[-1] for line in shown().split("\n")[3:] if not line.endswith(":")]
-    assert "".join(marks) == "✓✓✓✓✓✓○✓○⏳✓✗○○"
+    assert "".join(marks) == "✓✓✓✓✓✓⊘✓⊘⏳✓✗○○"
     finish = json.dumps({"status": "failed", "error": json.loads(failure)})
     own.execute("SELECT df._finish(%s, %s, %s)", [token, instance, finish])
     lines = shown().split("\n")
