@@ -258,6 +258,80 @@ class Compensate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sleep:
+    """`df.sleep(duration)`. A text has references: how long it is shows when the step runs."""
+
+    duration: Duration | Text
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitUntil:
+    """`df.wait_until(at)`: a text that PostgreSQL reads as a timestamptz, or that has references."""
+
+    at: Text
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitSchedule:
+    """`df.wait_for_schedule(cron, time_zone)`. Without a time zone it is UTC."""
+
+    cron: Text
+    time_zone: str | None = None
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitSignal:
+    """`df.wait_for_signal(name, timeout)`."""
+
+    name: Text
+    timeout: Duration | None = None
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWorkflow:
+    """`df.call(workflow, input, ...)`. `input` is JSON text as jsonb writes it; strings in it may refer."""
+
+    workflow: Text
+    input: str | None = None
+    policies: Policies = NO_POLICIES
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitInstance:
+    """`df.wait_for_instance(id, timeout)`. The id may have references."""
+
+    instance: Text
+    timeout: Duration | None = None
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+DEFAULT_EVERY = Duration(microseconds=10_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitFor:
+    """`df.wait_for(query, every, timeout)`. `query` is one statement or one request."""
+
+    query: Expression
+    every: Duration = DEFAULT_EVERY
+    timeout: Duration | None = None
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constant:
+    """A value that nobody wrote: what a wait gives whose time is up. JSON text; it has no wire form."""
+
+    value: str
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Later:
     """A construct that parses and cannot be executed yet; `children` are checked all the same."""
 
@@ -277,8 +351,11 @@ class Hole:
     span: Span = field(default=NOWHERE, compare=False)
 
 
-Structured = Race | If | IfRows | Loop | Map | Atomic | Retry | Timeout | Try | Compensate
-Expression = Sql | Ref | Http | Step | Bind | Chain | Join | FanOut | Break | Structured | Later | Hole
+Waiting = Sleep | WaitUntil | WaitSchedule | WaitSignal | CallWorkflow | WaitInstance
+"""What waits for something, and has no parts."""
+Structured = Race | If | IfRows | Loop | Map | Atomic | Retry | Timeout | Try | Compensate | WaitFor
+Leaf = Sql | Ref | Http | Break | Waiting | Constant
+Expression = Leaf | Step | Bind | Chain | Join | FanOut | Structured | Later | Hole
 Unordered = Later | Hole
 """What does not say in which order its children run, or whether they do at all."""
 

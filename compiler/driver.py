@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from dfc.compiler import wire
 from dfc.compiler.ast import (
     Break,
+    CallWorkflow,
     Expression,
     Hole,
     Http,
@@ -15,15 +16,20 @@ from dfc.compiler.ast import (
     Piece,
     Ref,
     ServerStatement,
+    Sleep,
     Sql,
     Text,
+    WaitInstance,
+    WaitUntil,
     Workflow,
 )
 from dfc.compiler.check import RULES, SIZE_RULES, check
 from dfc.compiler.diagnostics import Diagnostic, Severity, has_errors, note
 from dfc.compiler.facts import Facts
 from dfc.compiler.grouping import Mixed
-from dfc.compiler.lower import lower, node_ids
+from dfc.compiler.lower import lower
+from dfc.compiler.names import refers
+from dfc.compiler.node_ids import node_ids
 from dfc.compiler.outline import Outline, outline
 from dfc.compiler.parse import parse_expression, parse_file
 from dfc.compiler.plan import Plan
@@ -35,7 +41,13 @@ from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis, analyse, literals_of
 from dfc.compiler.sql.references import Reference, reference_at
-from dfc.compiler.templates import request_statement, value_statement, with_requests_texts
+from dfc.compiler.templates import (
+    input_statement,
+    request_statement,
+    value_statement,
+    wait_statement,
+    with_requests_texts,
+)
 from dfc.compiler.variables import NO_VARIABLES, Variables, spliced, template_texts
 
 SQL_DOOR = "df.start"
@@ -204,6 +216,14 @@ def _analyse(flat: Outline, known: Callable[[str], bool]) -> dict[int, Analysis]
                 text = request_statement(unit.tree, known)
             case Break(value=Text() as value):
                 text = value_statement(value, known)
+            case Sleep(duration=Text() as value):
+                text = wait_statement("df._sleep_length", value)
+            case WaitUntil(at=value) if refers(value.value):
+                text = wait_statement("df._moment", value)
+            case WaitInstance(instance=value) if refers(value.value):
+                text = wait_statement("df._instance_of", value)
+            case CallWorkflow(input=str() as written):
+                text = input_statement(written, unit.tree.span, known)
             case _:
                 pass
         if text is not None:

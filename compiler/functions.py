@@ -20,7 +20,7 @@ from dfc.compiler.calls import Bound, Report, bind, check_type, closest, nearest
 from dfc.compiler.constants import ConstantFault
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.names import is_identifier, name_fault
-from dfc.compiler.nodes import GROUPS, LATER, Call, Nodes
+from dfc.compiler.nodes import GROUPS, WAITS, Call, Nodes
 from dfc.compiler.signatures import (
     HELPERS,
     JSON_BUILDERS,
@@ -209,7 +209,7 @@ class Functions:
         if not sound:
             return self._patched(call, bound, meant)
         node = self._nodes.make(call)
-        if len(bound.strays) > known and not isinstance(node, Later):
+        if len(bound.strays) > known:
             return placeholder((node, *expressions(bound.strays)), span)
         return node
 
@@ -226,12 +226,9 @@ class Functions:
             if call.name == "step":
                 return Step(name=text, body=body, span=call.span)
             return Bind(name=text, body=body, span=call.span)
-        if call.name in LATER:
-            if meant:
-                return Hole(children=children, span=call.span)
-            return Later(construct=bound.function, children=children, span=call.span)
         if (
             call.name in GROUPS
+            or call.name in WAITS
             or not call.parts
             or (call.name == "if_rows" and "result_name" not in call.values)
         ):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from dfc.compiler.ast import (
     Atomic,
     Break,
+    CallWorkflow,
     Compensate,
+    Constant,
     FanOut,
     Hole,
     Http,
@@ -22,14 +25,22 @@ from dfc.compiler.ast import (
     Race,
     Ref,
     Retry,
+    Sleep,
     Sql,
     Timeout,
     Try,
+    WaitFor,
+    WaitInstance,
+    WaitSchedule,
+    WaitSignal,
+    WaitUntil,
 )
 from dfc.compiler.facts import Facts
 from dfc.compiler.graph import in_order
 from dfc.compiler.json_text import JsonFault, read_json
 from dfc.compiler.links import Link, Of, Source
+from dfc.compiler.lower_waits import waiting_node
+from dfc.compiler.node_ids import node_ids
 from dfc.compiler.outline import FLAT, OUTERMOST, Fork, Outline, Role
 from dfc.compiler.plan import (
     INPUT,
@@ -39,6 +50,8 @@ from dfc.compiler.plan import (
     Block,
     BreakNode,
     CompensateNode,
+    ConstantNode,
+    Duration,
     Form,
     HttpNode,
     IfNode,
@@ -80,44 +93,6 @@ def lower(facts: Facts) -> Plan:
     if faults:
         raise LoweringError("; ".join(faults[:3]))
     return plan
-
-
-def node_ids(facts: Facts) -> list[str]:
-    """The id of each unit's node: its innermost step name, else `<kind>_<n>`, n in written order from 1."""
-    named: dict[int, str] = {}
-    for name in facts.outline.names:
-        if name.step:
-            named.setdefault(name.unit, name.text.value)
-    names = frozenset([name.text.value for name in facts.outline.names])
-    ids: list[str] = []
-    for unit in range(len(facts.outline.units)):
-        given = named.get(unit)
-        if given is None:
-            given = f"{_kind(facts, unit)}_{unit + 1}"
-            while given in names:
-                given += "_"
-        ids.append(given)
-    return ids
-
-
-def _kind(facts: Facts, unit: int) -> str:
-    match facts.outline.units[unit].tree:
-        case Sql() | Http():
-            return "http" if facts.is_http(unit) else "sql"
-        case Ref():
-            return "value"
-        case Join() | FanOut():
-            return "join"
-        case If() | IfRows():
-            return "if"
-        case (
-            Loop() | Break() | Race() | Map() | Atomic() | Retry() | Timeout() | Try() | Compensate() as tree
-        ):
-            return type(tree).__name__.lower()
-        case Later() | Hole():
-            return "later"
-        case _:
-            assert_never(facts.outline.units[unit].tree)
 
 
 class _Lowering:
@@ -192,6 +167,13 @@ class _Lowering:
                     bindings=bindings,
                     used=used,
                 )
+            case Constant(value=value):
+                return ConstantNode(id=id, after=after, value=value, bindings=bindings, used=used)
+            case Sleep() | WaitUntil() | WaitSchedule() | WaitSignal() | CallWorkflow() | WaitInstance():
+                computed = self._body(unit) if unit in self._facts.analyses else None
+                policy = policy_of(self._facts.policies.of(unit))
+                node = waiting_node(found.tree, id, after, computed, policy)
+                return replace(node, bindings=bindings, used=used)
             case _:
                 raise LoweringError("a part without a fork came through the outline")
 
@@ -286,6 +268,20 @@ class _Lowering:
                     after=after,
                     body=self._block(fork, Role.BODY),
                     undo=self._block(fork, Role.UNDO),
+                    bindings=bindings,
+                    used=used,
+                )
+            case WaitFor(timeout=None):
+                body = self._block(fork, Role.BODY)
+                every = tree.every
+                return LoopNode(id=id, after=after, body=body, every=every, bindings=bindings, used=used)
+            case WaitFor(timeout=Duration() as limit):
+                return TimeoutNode(
+                    id=id,
+                    after=after,
+                    body=self._block(fork, Role.BODY),
+                    duration=limit,
+                    otherwise=self._block(fork, Role.ELSE),
                     bindings=bindings,
                     used=used,
                 )

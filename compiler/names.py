@@ -11,6 +11,7 @@ RESERVED = frozenset({"input", "item", "error"})
 
 _IDENTIFIER = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_REFERS = re.compile(r"\$[A-Za-z_]")
 SPACE = " \t\n\r\f\v"
 
 
@@ -33,6 +34,11 @@ def is_reference(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def refers(text: str) -> bool:
+    """Whether a text has something like a reference in it, so that what it says shows when its step runs."""
+    return _REFERS.search(text) is not None
 
 
 def name_fault(name: str) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dfc.compiler.ast import (
+    DEFAULT_EVERY,
     NO_POLICIES,
     Atomic,
     Bind,
     Break,
+    CallWorkflow,
     Chain,
     Compensate,
     Expression,
@@ -19,25 +21,32 @@ from dfc.compiler.ast import (
     If,
     IfRows,
     Join,
-    Later,
     Loop,
     Map,
     Policies,
     Race,
     Ref,
     Retry,
+    Sleep,
     Sql,
     Step,
     Text,
     Timeout,
     Try,
+    WaitFor,
+    WaitInstance,
+    WaitSchedule,
+    WaitSignal,
+    WaitUntil,
     links,
     placeholder,
 )
 from dfc.compiler.calls import Report
+from dfc.compiler.cron import CRON_EXAMPLE, ZONE_EXAMPLE, cron_fault, is_zone, nearest_zone
 from dfc.compiler.diagnostics import error
-from dfc.compiler.names import is_blank, is_reference
-from dfc.compiler.options import NO_OPTIONS, Options, options_of
+from dfc.compiler.moments import MOMENT_EXAMPLE, in_utc, moment_fault
+from dfc.compiler.names import is_blank, is_reference, refers
+from dfc.compiler.options import NO_OPTIONS, Options, options_of, wait_fault
 from dfc.compiler.plan import Duration
 from dfc.compiler.requests import METHODS, MULTIPART_METHODS, are_headers, are_parts, is_url
 from dfc.compiler.signatures import POLICY_NAMES, STEPS, Want
@@ -45,15 +54,26 @@ from dfc.compiler.span import Span
 from dfc.compiler.values import Document, Number, String, Truth, Typed, Value, described, expressions
 from dfc.compiler.wire import MARKER
 
-LATER = frozenset(
+WAITS = frozenset(
     {"sleep", "wait_until", "wait_for_schedule", "wait_for_signal", "wait_for", "call", "wait_for_instance"}
 )
-"""The functions whose nodes come in a later version."""
-
 GROUPS = frozenset({"seq", "join", "join3", "parallel", "race"})
 _OPTIONS = frozenset(
-    {*POLICY_NAMES, "on_failure", "compensate", "max_parallel", "batch_size", "on_error", "duration"}
+    {
+        *POLICY_NAMES,
+        "on_failure",
+        "compensate",
+        "max_parallel",
+        "batch_size",
+        "on_error",
+        "duration",
+        "seconds",
+        "timeout_seconds",
+        "every",
+    }
 )
+_MOMENT_TYPES = frozenset({"timestamptz", "timestamp with time zone"})
+_SHOWN_MAX = 70
 _ONE_SECOND = Duration(microseconds=1_000_000)
 
 
@@ -98,8 +118,6 @@ class Nodes:
 
     def make(self, call: Call) -> Expression:
         """The node of a call. What is wrong in it is left out, or a hole."""
-        if call.name in LATER:
-            return Later(construct=f"df.{call.name}", children=call.children, span=call.span)
         options = self._options(call)
         if call.name in GROUPS:
             return _group(call, options)
@@ -119,11 +137,16 @@ class Nodes:
                 return placeholder((node, *strays), call.span) if strays else node
             case "map":
                 return self._map(call, options)
+            case name if name in WAITS:
+                return self._waiting(call, options)
             case _:
                 return _structure(call, options)
 
     def _options(self, call: Call) -> Options:
         given = {name: value for name, value in call.values.items() if name in _OPTIONS}
+        seconds = given.get("seconds")
+        if isinstance(seconds, String) and refers(seconds.text.value):
+            del given["seconds"]
         if not given:
             return NO_OPTIONS
         wants = {p.name: p.want for p in STEPS[call.name].every}
@@ -174,6 +197,112 @@ class Nodes:
                 help = "write a text, number, boolean or jsonb; `'$name'` is the result of a step"
                 self._fault("DF173", message, value.span, help=help)
                 return None
+
+    def _waiting(self, call: Call, options: Options) -> Expression:
+        """The node of a function that waits; a hole where what it waits for is wrong."""
+        span = call.span
+        timeout = self._wait(
+            call, options, "timeout_seconds" if call.name == "wait_for_signal" else "timeout"
+        )
+        match call.name:
+            case "sleep":
+                written = call.values.get("seconds")
+                if isinstance(written, String) and refers(written.text.value):
+                    return Sleep(duration=written.text, span=span)
+                length = self._wait(call, options, "seconds")
+                return Hole(span=span) if length is None else Sleep(duration=length, span=span)
+            case "wait_until":
+                at = self._moment(call.values["at"])
+                return Hole(span=span) if at is None else WaitUntil(at=at, span=span)
+            case "wait_for_schedule":
+                zone = call.text("time_zone").value if "time_zone" in call.values else None
+                if not self._is_schedule(call, zone):
+                    return Hole(span=span)
+                return WaitSchedule(cron=call.text("cron_expr"), time_zone=zone, span=span)
+            case "wait_for_signal":
+                name = call.text("name")
+                known = self._is_given(name, "name of the signal", "write the name that `df.signal` sends")
+                return WaitSignal(name=name, timeout=timeout, span=span) if known else Hole(span=span)
+            case "wait_for_instance":
+                instance = call.text("instance_id")
+                known = self._is_given(instance, "id", "write the id, or a reference: `'$started'`")
+                return (
+                    WaitInstance(instance=instance, timeout=timeout, span=span) if known else Hole(span=span)
+                )
+            case "wait_for":
+                every = self._wait(call, options, "every") or DEFAULT_EVERY
+                return WaitFor(query=self._asked(call), every=every, timeout=timeout, span=span)
+            case _:
+                given = call.values.get("input")
+                return CallWorkflow(
+                    workflow=call.text("workflow"),
+                    input=given.written if isinstance(given, Document) else None,
+                    policies=options.policies(),
+                    span=span,
+                )
+
+    def _wait(self, call: Call, options: Options, name: str) -> Duration | None:
+        """The length of a wait among the options, None where there is none; one that is too long is wrong."""
+        length = options.given.get(name)
+        if not isinstance(length, Duration) or call.name == "call":
+            return None
+        fault = wait_fault(name, length)
+        if fault is not None:
+            self._fault(fault.code, fault.message, call.values[name].span, help=fault.help)
+        return length
+
+    def _moment(self, at: Value) -> Text | None:
+        """The text of a moment; None where it is none, which has been reported."""
+        if isinstance(at, Typed):
+            known = in_utc(at.text) if at.type in _MOMENT_TYPES else None
+            if known is not None:
+                return Text(value=known, span=at.span)
+            message = f"what {described(at)} is depends on the session"
+            self._fault("DF165", message, at.span, help="write the text itself, in quotes")
+            return None
+        if not isinstance(at, String):
+            message = f"`at` is {described(at)}, not a time"
+            self._fault("DF159", message, at.span, help=MOMENT_EXAMPLE)
+            return None
+        text = at.text
+        fault = "" if refers(text.value) else moment_fault(text.value)
+        if fault:
+            self._fault("DF181", f"`{_short(text.value)}` {fault}", at.span, help=MOMENT_EXAMPLE)
+        return None if fault else text
+
+    def _is_schedule(self, call: Call, zone: str | None) -> bool:
+        """Whether the cron expression and the time zone are some; what is wrong is reported."""
+        cron = call.text("cron_expr")
+        fault = cron_fault(cron.value)
+        if fault:
+            message = f"`{_short(cron.value)}` is not a cron expression: {fault}"
+            self._fault("DF182", message, cron.span, help=CRON_EXAMPLE)
+        if zone is not None and not is_zone(zone):
+            where = call.values["time_zone"].span
+            help = nearest_zone(zone) or ZONE_EXAMPLE
+            self._fault("DF184", f"`{_short(zone)}` is not a time zone", where, help=help)
+            return False
+        return not fault
+
+    def _is_given(self, text: Text, what: str, help: str) -> bool:
+        """Whether a text says something at all."""
+        if is_blank(text.value):
+            self._fault("DF185", f"the {what} is empty", text.span, help=help)
+            return False
+        return True
+
+    def _asked(self, call: Call) -> Expression:
+        """What `df.wait_for` asks: one statement or request; a hole around anything else."""
+        query = call.part("query")
+        if isinstance(query, Sql | Http | Hole) or isinstance(links(query)[-1], Hole):
+            return query
+        message = "`df.wait_for` asks one query again and again"
+        help = "write a query in quotes; for several steps write `df.loop(steps ~> df.sleep(...), condition)`"
+        if isinstance(query, Ref):
+            message = f"`{query.text.value}` stays what it is, however often it is asked"
+            help = "write a query in quotes"
+        self._fault("DF180", message, query.span, help=help)
+        return Hole(children=(query,), span=query.span)
 
     def _map(self, call: Call, options: Options) -> Expression:
         items = call.part("items")
@@ -302,3 +431,7 @@ def _structure(call: Call, options: Options) -> Expression:
             return Compensate(body=call.part("do"), undo=call.part("undo"), span=span)
         case _:
             raise AssertionError(call.name)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 3]}..."

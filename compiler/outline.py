@@ -6,7 +6,7 @@ Every later pass is a loop over this. No pass recurses, so that nesting costs me
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
 
@@ -14,8 +14,10 @@ from dfc.compiler.ast import (
     Atomic,
     Bind,
     Break,
+    CallWorkflow,
     Chain,
     Compensate,
+    Constant,
     Expression,
     FanOut,
     Hole,
@@ -24,23 +26,29 @@ from dfc.compiler.ast import (
     IfRows,
     Join,
     Later,
+    Leaf,
     Loop,
     Map,
     Race,
     Ref,
     Retry,
+    Sleep,
     Sql,
     Step,
     Structured,
     Text,
     Timeout,
     Try,
+    WaitFor,
+    WaitInstance,
+    WaitSchedule,
+    WaitSignal,
+    WaitUntil,
 )
 from dfc.compiler.span import NOWHERE, Span
 
 OUTERMOST = -1
 
-Leaf = Sql | Ref | Http | Break
 Group = Join | FanOut
 Forked = Group | Structured | Later | Hole
 """What has parts; also what has none in this workflow, but might."""
@@ -243,6 +251,10 @@ def parts_of(tree: Forked) -> tuple[tuple[Role, Expression], ...]:
             return ((Role.BODY, tree.body), (Role.CATCH, tree.catch), *last)
         case Compensate():
             return ((Role.BODY, tree.body), (Role.UNDO, tree.undo))
+        case WaitFor(timeout=None):
+            return ((Role.BODY, tree.query),)
+        case WaitFor():
+            return ((Role.BODY, replace(tree, timeout=None)), (Role.ELSE, _timed_out(tree)))
         case Later(children=inner) | Hole(children=inner):
             return tuple([(Role.UNORDERED, part) for part in inner])
         case _:
@@ -263,6 +275,16 @@ def arms_of(race: Race) -> list[Expression]:
         else:
             arms.append(arm)
     return arms
+
+
+def _is_written_once(tree: Forked) -> bool:
+    """Whether a construct and its first part are one in what was written."""
+    return isinstance(tree, Hole) or (isinstance(tree, WaitFor) and tree.timeout is not None)
+
+
+def _timed_out(tree: WaitFor) -> Constant:
+    """What a `df.wait_for` gives when its time is up. As a condition it is false."""
+    return Constant(value='{"timed_out": true}', span=tree.span)
 
 
 def _row_count(name: Text) -> Ref:
@@ -393,14 +415,16 @@ class _Building:
         if level > self.levels:
             self.levels, self.deepest = level, tree.span
         match tree:
-            case Sql() | Ref() | Http() | Break():
+            case Sql() | Ref() | Http() | Break() | Constant():
+                self.run(tree, self.before())
+            case Sleep() | WaitUntil() | WaitSchedule() | WaitSignal() | CallWorkflow() | WaitInstance():
                 self.run(tree, self.before())
             case Step() | Bind():
                 self.todo += (_Give(tree, len(self.units)), _Visit(tree.body, level + 1))
             case Chain(items=items):
                 self.todo += [_Visit(item, level + 1) for item in reversed(items)]
             case _:
-                self.fork(tree, level if isinstance(tree, Hole) else level + 1)
+                self.fork(tree, level if _is_written_once(tree) else level + 1)
 
     def fork(self, tree: Forked, below: int) -> None:
         """Begin a construct with parts, and push the tasks of those."""

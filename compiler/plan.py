@@ -477,7 +477,7 @@ class ConstantNode:
 class SleepNode:
     """Waits for a length of time: one that is known, or what a query gives.
 
-    The query (`<id>/request`) gives one row with one column of type interval.
+    The query (`<id>/request`) gives one row with one column, a number of seconds.
     """
 
     id: str

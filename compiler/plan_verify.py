@@ -233,7 +233,7 @@ def _fitting(node: Node, parameter: Parameter, source: Node, *, alone: bool) -> 
     use, column = parameter.use, parameter.column
     use = Use.ROWS if use is Use.JSON else use
     if use is Use.ERROR:
-        goes_on = isinstance(source, SqlNode | HttpNode | AtomicNode)
+        goes_on = isinstance(source, SqlNode | HttpNode | AtomicNode | CallNode)
         fits = goes_on and source.policy.on_error is OnError.CONTINUE
     else:
         match source:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dfc.compiler.ast import Atomic, Hole, Http, Later, Policies, Retry, Sql, Step
+from dfc.compiler.ast import Atomic, CallWorkflow, Hole, Http, Later, Policies, Retry, Sql, Step
 from dfc.compiler.json_text import JsonNumber, JsonObject, read_json
 from dfc.compiler.outline import Name, Outline
 from dfc.compiler.plan import DEFAULT_POLICY, Delivery, Duration, OnError, Policy, RateLimit
@@ -70,7 +70,7 @@ def policing(outline: Outline) -> Policing:
     misplaced: list[Misplaced] = []
     twice: list[Twice] = []
     for index, unit in enumerate(outline.units):
-        if isinstance(unit.tree, Sql | Http | Atomic | Retry) and unit.tree.policies.given:
+        if isinstance(unit.tree, Sql | Http | Atomic | Retry | CallWorkflow) and unit.tree.policies.given:
             span = _span(unit.tree.policies, unit.tree.span)
             given[index] = {key: Given(value=value, span=span) for key, value in unit.tree.policies.given}
     for name in outline.names:
@@ -78,7 +78,7 @@ def policing(outline: Outline) -> Policing:
             continue
         policies = name.tree.policies
         tree = outline.units[name.unit].tree
-        if name.first != name.unit or not isinstance(tree, Sql | Http):
+        if name.first != name.unit or not isinstance(tree, Sql | Http | CallWorkflow):
             if not isinstance(tree, Hole | Later):
                 misplaced.append(Misplaced(name=name, policies=policies))
             continue

@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from dfc.compiler.ast import (
+    DEFAULT_EVERY,
     Atomic,
     Bind,
     Break,
+    CallWorkflow,
     Chain,
     Compensate,
+    Constant,
     Expression,
     FanOut,
     Hole,
@@ -30,12 +33,19 @@ from dfc.compiler.ast import (
     Race,
     Ref,
     Retry,
+    Sleep,
     Sql,
     Step,
     Structured,
     Text,
     Timeout,
     Try,
+    WaitFor,
+    Waiting,
+    WaitInstance,
+    WaitSchedule,
+    WaitSignal,
+    WaitUntil,
 )
 from dfc.compiler.durations import duration_text
 from dfc.compiler.names import is_blank, is_identifier
@@ -99,8 +109,37 @@ def _pieces(node: Expression, depth: int, operand: bool) -> list[Piece]:
             return [HOLE]
         case Hole():
             raise ValueError("a faulty part has no text")
+        case Constant():
+            raise ValueError("a part that nobody wrote has no text")
+        case Sleep() | WaitUntil() | WaitSchedule() | WaitSignal() | CallWorkflow() | WaitInstance():
+            return [_waiting(node)]
         case _:
             return _structure(node, depth)
+
+
+def _waiting(node: Waiting) -> str:
+    """The text of what waits and has no parts, as a call on one line."""
+    match node:
+        case Sleep(duration=duration):
+            length = quote(duration.value) if isinstance(duration, Text) else _constant(duration)
+            return f"df.sleep({length})"
+        case WaitUntil():
+            return f"df.wait_until({quote(node.at.value)})"
+        case WaitSchedule():
+            zone = [] if node.time_zone is None else [quote(node.time_zone)]
+            return f"df.wait_for_schedule({', '.join((quote(node.cron.value), *zone))})"
+        case WaitSignal():
+            limit = [] if node.timeout is None else [_constant(node.timeout)]
+            return f"df.wait_for_signal({', '.join((quote(node.name.value), *limit))})"
+        case CallWorkflow():
+            given = [] if node.input is None else [quote(node.input)]
+            arguments = (quote(node.workflow.value), *given, *_policies(node.policies))
+            return f"df.call({', '.join(arguments)})"
+        case WaitInstance():
+            limit = [] if node.timeout is None else [f"timeout => {_constant(node.timeout)}"]
+            return f"df.wait_for_instance({', '.join((quote(node.instance.value), *limit))})"
+        case _:
+            assert_never(node)
 
 
 def _operators(node: Expression, depth: int) -> list[Piece] | None:
@@ -158,6 +197,10 @@ def _structure(node: Structured, depth: int) -> list[Piece]:
             return _call("df.try", _given(node.body, node.catch, node.final), depth)
         case Compensate():
             return _call("df.compensate", (node.body, node.undo), depth)
+        case WaitFor():
+            every = [] if node.every == DEFAULT_EVERY else [f"every => {_constant(node.every)}"]
+            limit = [] if node.timeout is None else [f"timeout => {_constant(node.timeout)}"]
+            return _call("df.wait_for", (node.query, *every, *limit), depth)
         case _:
             assert_never(node)
 

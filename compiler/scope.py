@@ -29,6 +29,7 @@ from dfc.compiler.ast import (
     Retry,
     Timeout,
     Try,
+    WaitFor,
 )
 from dfc.compiler.links import ERROR, INPUT, Link, Loose, Of, Source
 from dfc.compiler.names import name_fault
@@ -397,7 +398,7 @@ def _together(opened: _Opened) -> tuple[_Names, bool]:
             if tree.final is None:
                 return names, done[0].ends and done[1].ends
             return _then(names, done[2].names), (done[0].ends and done[1].ends) or done[2].ends
-        case Map() | Later() | Hole():
+        case Map() | WaitFor() | Later() | Hole():
             return {}, False
         case _:
             assert_never(tree)

@@ -170,7 +170,7 @@ STEPS: dict[str, Signature] = {
     ),
     "atomic": Signature(parameters=(_BODY,), options=_SQL_POLICIES),
     "call": Signature(
-        parameters=(_required("workflow", _TEXT), _optional("input", Want.JSON)), options=POLICIES
+        parameters=(_required("workflow", _NAME), _optional("input", Want.JSON)), options=POLICIES
     ),
     "wait_for_instance": Signature(
         parameters=(_required("instance_id", _TEXT),), options=(_optional("timeout", Want.DURATION),)

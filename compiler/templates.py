@@ -14,7 +14,7 @@ header, a filename. In JSON a NULL value is null, in a longer text NULL is nothi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dfc.compiler.ast import Http, Piece, Text
@@ -103,6 +103,80 @@ def value_statement(text: Text, known: Known) -> Text | None:
     else:
         value = _called("df._json_text", _concatenated(_in_text(runs, _text_of)))
     return _joined((_Fragment("SELECT "), value, _Fragment("::pg_catalog.json AS value"))).text(text.span)
+
+
+def wait_statement(function: str, text: Text) -> Text:
+    """The statement that computes what something waits for: `function` of the text, with its references.
+
+    Each word behind a `$` is a reference there: nothing else could be meant.
+    """
+    computed = _concatenated(_in_text(_split(text, _every), _text_of))
+    return _joined((_Fragment("SELECT "), _called(function, computed), _Fragment(" AS value"))).text(
+        text.span
+    )
+
+
+def input_statement(written: str, span: Span, known: Known) -> Text | None:
+    """The statement whose one jsonb column is a JSON text with references in its strings.
+
+    A string that is one reference is its value, in any other string a reference is text. None where the text
+    refers to nothing.
+    """
+    elements: list[_Fragment] = []
+    constant: list[str] = []
+    for part in _pieces_of_json(read_json(written, _NESTING_MAX)):
+        runs = None if isinstance(part, str) else _of(part[0], known)
+        if runs is None or not _refers(runs):
+            constant.append(part if isinstance(part, str) else quote_json(part[0]))
+            continue
+        elements += _constant("".join(constant), known) if constant else ()
+        constant.clear()
+        elements.append(
+            _json_of(runs[0])
+            if _is_lone(runs)
+            else _called("df._json_text", _concatenated(_in_text(runs, _text_of)))
+        )
+    if not elements:
+        return None
+    elements += _constant("".join(constant), known) if constant else ()
+    value = _concatenated(elements)
+    return _joined((_Fragment("SELECT ("), value, _Fragment(")::pg_catalog.jsonb AS value"))).text(span)
+
+
+def _pieces_of_json(document: Json) -> Iterator[str | tuple[str]]:
+    """A JSON text in pieces, in order: what stands for itself, and its strings (no keys) as tuples."""
+    todo: list[Json | _Finished] = [document]
+    while todo:
+        match todo.pop():
+            case _Finished(text=text):
+                yield text
+            case str() as text:
+                yield (text,)
+            case JsonObject(pairs=pairs):
+                todo.append(_Finished("}"))
+                for number in range(len(pairs) - 1, -1, -1):
+                    key, value = pairs[number]
+                    todo += (value, _Finished(f"{', ' if number else ''}{quote_json(key)}: "))
+                todo.append(_Finished("{"))
+            case JsonArray(items=items):
+                todo.append(_Finished("]"))
+                for number in range(len(items) - 1, -1, -1):
+                    todo += (items[number], *([_Finished(", ")] if number else []))
+                todo.append(_Finished("["))
+            case scalar:
+                yield write_jsonb(scalar)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A piece of JSON text that is finished."""
+
+    text: str
+
+
+def _every(name: str) -> bool:
+    del name
+    return True
 
 
 # Pieces of a statement

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from dfc.compiler.ast import (
     NO_POLICIES,
     Atomic,
     Bind,
     Break,
+    CallWorkflow,
     Chain,
     Compensate,
     Expression,
@@ -27,17 +27,23 @@ from dfc.compiler.ast import (
     Loop,
     Map,
     Policies,
-    PolicyValue,
     Race,
     Ref,
     Retry,
+    Sleep,
     Sql,
     Step,
     Text,
     Timeout,
     Try,
+    WaitFor,
+    WaitInstance,
+    WaitSchedule,
+    WaitSignal,
+    WaitUntil,
     links,
 )
+from dfc.compiler.cron import cron_fault, is_zone
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.json_text import (
     Json,
@@ -48,36 +54,18 @@ from dfc.compiler.json_text import (
     read_json,
     write_jsonb,
 )
-from dfc.compiler.names import is_blank, is_identifier, is_reference, name_fault
-from dfc.compiler.options import fault_of
+from dfc.compiler.moments import moment_fault
+from dfc.compiler.names import is_blank, is_identifier, is_reference, name_fault, refers
 from dfc.compiler.plan import Duration
-from dfc.compiler.requests import are_headers, are_parts
-from dfc.compiler.signatures import POLICY_NAMES, STEPS, Signature, Want
 from dfc.compiler.span import Span
+from dfc.compiler.wire_values import INT4, checked, duration_of, integer, policies_of, request_of, wait
+from dfc.compiler.wire_values import WireError as WireError
 from dfc.compiler.wire_write import MARKER, VERSION
 from dfc.compiler.wire_write import write as write
 
 NESTING_MAX = 20_000
 
 _HEAD = re.compile(r"/\*dfc:([0-9]{1,9}):([0-9]{1,9})\*/")
-_KEYS = {
-    "http": ("url", "method", "body", "headers", "timeout_seconds"),
-    "multipart": ("url", "method", "parts", "headers", "timeout_seconds"),
-}
-_FUNCTIONS = {"multipart": "http_multipart"}
-_METHOD = re.compile(r"[A-Z]{1,20}")
-_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
-_INT4 = 2**31
-_INT8 = 2**63
-
-
-class WireError(ValueError):
-    """A text that is no expression. `code` is that of the diagnostic."""
-
-    def __init__(self, message: str, code: str = "DF115") -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,13 +191,13 @@ class _Decoder:
         values = [value for _, value in document.pairs]
         policies = NO_POLICIES
         if keys[-1] == "policy" and len(keys) > 1:
-            policies = _policies(keys[0], values.pop())
+            policies = policies_of(keys[0], values.pop())
             keys = keys[:-1]
         match keys, values:
             case ("sql",), [str() as query]:
                 self._done.append(_statement(query, policies, self._lenient))
             case ("http" | "multipart" as kind,), [JsonObject() as request]:
-                self._done.append(replace(_request(kind, request), policies=policies))
+                self._done.append(replace(request_of(kind, request), policies=policies))
             case ("step", "body"), [str() as name, body]:
                 text = self._name(name)
                 self._later(lambda p: Step(name=text, body=p[0], policies=policies), body)
@@ -217,10 +205,71 @@ class _Decoder:
                 self._later(lambda p: Atomic(body=p[0], policies=policies), body)
             case ("retry",), [body] if policies.given and policies.given[0][0] == "max_attempts":
                 self._later(lambda p: Retry(body=p[0], policies=policies), body)
-            case _ if policies.given or not self._structured(keys, values):
+            case ("call", *_), _ if (call := self._call(keys, values, policies)) is not None:
+                self._done.append(call)
+            case _ if policies.given or not (self._waits(keys, values) or self._structured(keys, values)):
                 raise WireError(f"a node of the expression has an unknown shape: {', '.join(keys)[:100]}")
             case _:
                 pass
+
+    def _call(self, keys: tuple[str, ...], values: list[Json], policies: Policies) -> CallWorkflow | None:
+        """The call of a workflow that a node is, None where it is none."""
+        match keys, values:
+            case ("call",), [str() as name]:
+                return CallWorkflow(workflow=self._name(name), policies=policies)
+            case ("call", "input"), [str() as name, given]:
+                return CallWorkflow(workflow=self._name(name), input=write_jsonb(given), policies=policies)
+            case _:
+                return None
+
+    def _waits(self, keys: tuple[str, ...], values: list[Json]) -> bool:
+        """Take a node that waits; whether it is one."""
+        match keys, values:
+            case ("sleep",), [str() as written]:
+                if not refers(written):
+                    raise WireError("a sleep of the expression is no duration", "DF166")
+                self._done.append(Sleep(duration=Text(value=written)))
+            case ("sleep",), [length]:
+                self._done.append(Sleep(duration=wait("seconds", length)))
+            case ("wait_until",), [str() as at]:
+                self._said("DF181", "" if refers(at) else moment_fault(at), at)
+                self._done.append(WaitUntil(at=Text(value=at)))
+            case ("wait_for_schedule", *zones), [str() as cron, *rest] if zones in ([], ["time_zone"]):
+                zone = rest[0] if rest else None
+                if zone is not None and not isinstance(zone, str):
+                    return False
+                self._said("DF182", cron_fault(cron), cron)
+                self._said("DF184", "" if zone is None or is_zone(zone) else "is not a time zone", zone or "")
+                self._done.append(WaitSchedule(cron=Text(value=cron), time_zone=zone))
+            case ("wait_for_signal" | "wait_for_instance" as kind, *limits), [str() as name, *rest] if (
+                limits in ([], ["timeout"])
+            ):
+                self._said("DF185", "is empty" if is_blank(name) else "", name)
+                timeout = wait("timeout", rest[0]) if rest else None
+                text = Text(value=name)
+                self._done.append(
+                    WaitSignal(name=text, timeout=timeout)
+                    if kind == "wait_for_signal"
+                    else WaitInstance(instance=text, timeout=timeout)
+                )
+            case ("wait_for", "every", *limits), [query, every, *rest] if limits in ([], ["timeout"]):
+                self._wait_for(query, wait("every", every), wait("timeout", rest[0]) if rest else None)
+            case _:
+                return False
+        return True
+
+    def _wait_for(self, query: Json, every: Duration, timeout: Duration | None) -> None:
+        def make(parts: tuple[Expression, ...]) -> Expression:
+            if not isinstance(parts[0], Sql | Http) and not self._lenient:
+                raise WireError("what a `wait_for` of the expression asks is not one query", "DF180")
+            return WaitFor(query=parts[0], every=every, timeout=timeout)
+
+        self._later(make, query)
+
+    def _said(self, code: str, fault: str, value: str) -> None:
+        """Refuse a text that the functions refuse; a draft keeps it, to be refused where it is written."""
+        if fault and not self._lenient:
+            raise WireError(f"`{value[:70]}`: {fault}", code)
 
     def _structured(self, keys: tuple[str, ...], values: list[Json]) -> bool:
         """Take a node without policies; whether it is one."""
@@ -249,7 +298,7 @@ class _Decoder:
             case ("map", "body", "name", "max_parallel", "batch_size", "on_error"), [items, body, *rest]:
                 self._map(items, body, rest)
             case ("timeout", "duration") | ("timeout", "duration", "else"), [body, length, *rest]:
-                duration = _checked("duration", _duration(length))
+                duration = checked("duration", duration_of(length))
                 self._later(
                     lambda p: Timeout(body=p[0], duration=duration, otherwise=_second(p)), body, *rest
                 )
@@ -290,9 +339,9 @@ class _Decoder:
     def _map(self, items: Json, body: Json, rest: list[Json]) -> None:
         match rest:
             case [str() as name, JsonNumber() as parallel, JsonNumber() as size, str() as on_error]:
-                most = _checked("max_parallel", _integer(parallel, _INT4))
-                batch = _checked("batch_size", _integer(size, _INT4))
-                word = _checked("on_error", on_error)
+                most = checked("max_parallel", integer(parallel, INT4))
+                batch = checked("batch_size", integer(size, INT4))
+                word = checked("on_error", on_error)
                 text = self._name(name, "item")
             case _:
                 raise WireError("a `map` of the expression is not written as df.map writes it")
@@ -325,97 +374,3 @@ def _statement(query: str, policies: Policies, lenient: bool) -> Expression:
     if is_reference(query) and not policies.given:
         return Ref(text=Text(value=query))
     return Sql(query=Text(value=query), policies=policies)
-
-
-# Policies
-
-_Checked = TypeVar("_Checked", int, str, Duration)
-
-
-def _checked(name: str, value: _Checked) -> _Checked:
-    """The value of an option that is allowed. Raises WireError for another one."""
-    fault = fault_of(name, value)
-    if fault is not None:
-        raise WireError(fault.message, fault.code)
-    return value
-
-
-def _policies(function: str, document: Json) -> Policies:
-    """The policies of a node of the function. Raises WireError for those that it does not take."""
-    known = {p.name: p.want for p in (STEPS.get(_FUNCTIONS.get(function, function)) or Signature()).every}
-    if not isinstance(document, JsonObject) or not document.pairs:
-        raise WireError("the policies of the expression are not an object")
-    keys = [key for key, _ in document.pairs]
-    if keys != [name for name in POLICY_NAMES if name in keys and name in known]:
-        raise WireError(f"a `{function}` of the expression has policies that it does not take")
-    given = tuple([(key, _policy_value(key, known[key], value)) for key, value in document.pairs])
-    for name, value in given:
-        fault = fault_of(name, value)
-        if fault is not None:
-            raise WireError(fault.message, fault.code)
-    return Policies(given=given)
-
-
-def _policy_value(name: str, want: Want, value: Json) -> PolicyValue:
-    match want, value:
-        case Want.INTEGER, JsonNumber():
-            return _integer(value, _INT4)
-        case Want.BOOLEAN, bool():
-            return value
-        case Want.TEXT, str():
-            return value
-        case Want.DURATION, _:
-            return _duration(value)
-        case Want.LIST, JsonArray(items=items) if all(isinstance(item, str) for item in items):
-            return tuple([item for item in items if isinstance(item, str)])
-        case Want.JSON, JsonObject(pairs=pairs) if not any(
-            isinstance(item, JsonObject | JsonArray) for _, item in pairs
-        ):
-            return write_jsonb(value)
-        case _:
-            raise WireError(f"the policy `{name}` of the expression is not written as df functions write it")
-
-
-def _duration(value: Json) -> Duration:
-    match value:
-        case JsonArray(items=[JsonNumber() as months, JsonNumber() as days, JsonNumber() as microseconds]):
-            return Duration(
-                months=_integer(months, _INT4),
-                days=_integer(days, _INT4),
-                microseconds=_integer(microseconds, _INT8),
-            )
-        case _:
-            raise WireError("a duration of the expression is not written as df functions write it")
-
-
-def _integer(number: JsonNumber, limit: int) -> int:
-    if _INTEGER.fullmatch(number.text) is None or not -limit <= int(number.text) < limit:
-        raise WireError("a number of the expression is not written as df functions write it")
-    return int(number.text)
-
-
-def _request(kind: str, request: JsonObject) -> Http:
-    """A request with constant arguments. Raises WireError for one that df.http would not write."""
-    keys = tuple(key for key, _ in request.pairs)
-    match [value for _, value in request.pairs]:
-        case [str() as url, str() as method, content, headers, JsonNumber() as seconds]:
-            sound = (
-                keys == _KEYS[kind]
-                and (headers is None or are_headers(headers))
-                and _METHOD.fullmatch(method)
-                and _INTEGER.fullmatch(seconds.text)
-                and 0 < int(seconds.text) < _INT4
-            )
-            multipart = kind == "multipart" and are_parts(content)
-            if sound and (multipart or (kind == "http" and (content is None or isinstance(content, str)))):
-                return Http(
-                    url=Text(value=url),
-                    method=method,
-                    body=Text(value=content) if isinstance(content, str) else None,
-                    headers=None if headers is None else write_jsonb(headers),
-                    timeout_seconds=int(seconds.text),
-                    parts=write_jsonb(content) if multipart else None,
-                )
-        case _:
-            pass
-    raise WireError("a request of the expression is not written as df.http writes it")

@@ -9,8 +9,10 @@ from dfc.compiler.ast import (
     Atomic,
     Bind,
     Break,
+    CallWorkflow,
     Chain,
     Compensate,
+    Constant,
     Expression,
     FanOut,
     Hole,
@@ -26,11 +28,19 @@ from dfc.compiler.ast import (
     Race,
     Ref,
     Retry,
+    Sleep,
     Sql,
     Step,
     Structured,
+    Text,
     Timeout,
     Try,
+    WaitFor,
+    Waiting,
+    WaitInstance,
+    WaitSchedule,
+    WaitSignal,
+    WaitUntil,
 )
 from dfc.compiler.json_text import quote_json
 from dfc.compiler.plan import Duration
@@ -76,12 +86,42 @@ def _written(node: Expression) -> _Written:
             return _group("parallel", node.branches, cancels=node.cancels)
         case Break():
             return [f'{{"break":{"null" if node.value is None else quote_json(node.value.value)}}}']
+        case Sleep() | WaitUntil() | WaitSchedule() | WaitSignal() | CallWorkflow() | WaitInstance():
+            return [_waiting(node)]
         case Later():
             raise ValueError(f"`{node.construct}` has no wire form yet")
         case Hole():
             raise ValueError("a faulty part has no wire form")
+        case Constant():
+            raise ValueError("a part that nobody wrote has no wire form")
         case _:
             return _structure(node)
+
+
+def _waiting(node: Waiting) -> str:
+    """The text of a node that waits, and has no parts."""
+    match node:
+        case Sleep(duration=duration):
+            length = quote_json(duration.value) if isinstance(duration, Text) else _value(duration)
+            return f'{{"sleep":{length}}}'
+        case WaitUntil():
+            return f'{{"wait_until":{quote_json(node.at.value)}}}'
+        case WaitSchedule():
+            zone = "" if node.time_zone is None else f',"time_zone":{quote_json(node.time_zone)}'
+            return f'{{"wait_for_schedule":{quote_json(node.cron.value)}{zone}}}'
+        case WaitSignal():
+            return f'{{"wait_for_signal":{quote_json(node.name.value)}{_timeout(node.timeout)}}}'
+        case CallWorkflow():
+            given = "" if node.input is None else f',"input":{node.input}'
+            return f'{{"call":{quote_json(node.workflow.value)}{given}{_policy(node.policies)}}}'
+        case WaitInstance():
+            return f'{{"wait_for_instance":{quote_json(node.instance.value)}{_timeout(node.timeout)}}}'
+        case _:
+            assert_never(node)
+
+
+def _timeout(timeout: Duration | None) -> str:
+    return "" if timeout is None else f',"timeout":{_value(timeout)}'
 
 
 def _structure(node: Structured) -> _Written:
@@ -117,6 +157,9 @@ def _structure(node: Structured) -> _Written:
             return ['{"try":', node.body, ',"catch":', node.catch, *_optional("finally", node.final), "}"]
         case Compensate():
             return ['{"compensate":', node.body, ',"undo":', node.undo, "}"]
+        case WaitFor():
+            every = f',"every":{_value(node.every)}'
+            return ['{"wait_for":', node.query, every, _timeout(node.timeout), "}"]
         case _:
             assert_never(node)
 

@@ -16,6 +16,8 @@ import pytest
 
 from dfc.compiler.plan import Form, Parameter, Plan, Returns, SqlBody, SqlNode, Use
 from dfc.executor.actions import (
+    AwaitInstance,
+    CallWorkflow,
     EndItem,
     EndMap,
     FetchItems,
@@ -25,10 +27,13 @@ from dfc.executor.actions import (
     RecordBeginning,
     RecordDecision,
     RecordFailure,
+    RecordWaited,
     Rider,
     RunSql,
     StartTimer,
+    StopCall,
     StoreItems,
+    TakeSignal,
 )
 from dfc.executor.claim import Claim
 from dfc.executor.failures import FenceLost
@@ -92,6 +97,10 @@ class Bench(Protocol):
 
     async def cancel(self, instance: str, reason: str) -> None:
         """Somebody requests the end of the instance."""
+        ...
+
+    async def signal(self, instance: str, name: str) -> None:
+        """Somebody sends a signal, with its number (from 1) among those sent to the instance as its data."""
         ...
 
     async def look(self, instance: str) -> Row:
@@ -250,6 +259,15 @@ async def everything_is_lost(bench: Bench, claim: Claim) -> None:
         store.end_map(claim, EndMap(path="m", keep=True, rider=None)),
         store.take_turn(claim, "b/turn1", "key", 1, 60),
         store.park(claim, Parking(seconds=0.0, waiting_for="nothing", cancel_known=False)),
+        store.record_waited(claim, RecordWaited(path="w", value="1", keep=True, rider=None)),
+        store.take_signal(claim, TakeSignal(path="w", name="x", expired=True, keep=True, rider=None)),
+        store.await_instance(
+            claim, AwaitInstance(path="w", instance=claim.instance, expired=True, keep=True, rider=None)
+        ),
+        store.call(
+            claim, CallWorkflow(path="w", child="w/child1", workflow="x", input=None, keep=True, rider=None)
+        ),
+        store.stop_call(claim, StopCall(path="w")),
         store.settle(claim, bytes(15) + b"x"),
         store.finish(claim, Finish(status="completed", shape="a")),
     )

@@ -1,6 +1,7 @@
 """What every Store and its SqlRunner have to do: one suite for the model and for PostgreSQL.
 
-Here are records, claims and ends; the rest is in conformance_flow.py and conformance_maps.py.
+Here are records, claims and ends; the rest is in conformance_flow.py, conformance_maps.py and
+conformance_waits.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dfc.executor.actions import Finish
 from dfc.executor.failures import AlreadyRecorded, FenceLost, StepFailed
 from dfc.executor.journal import Completed, Failed
 from dfc.executor.ports import Answer
-from tests import conformance_flow, conformance_maps
+from tests import conformance_flow, conformance_maps, conformance_waits
 from tests.conformance_bench import (
     BAD,
     CHAIN,
@@ -313,4 +314,5 @@ CHECKS: tuple[Check, ...] = (
     check_whoever_is_shut_out_settles_nothing,
     *conformance_flow.CHECKS,
     *conformance_maps.CHECKS,
+    *conformance_waits.CHECKS,
 )

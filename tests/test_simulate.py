@@ -11,6 +11,7 @@ from dfc.compiler.plan import Block, Plan
 from dfc.compiler.plan_verify import verify
 from tests.simulate.mutants import SHELL, Mutant
 from tests.simulate.mutants_core import CORE
+from tests.simulate.mutants_waits import WAITS
 from tests.simulate.places import nodes_in
 from tests.simulate.run import Failure, Report, Run, random_case, simulate
 
@@ -93,7 +94,7 @@ def _block(plan: Plan) -> Block:
     return Block(nodes=plan.nodes, result=plan.result)
 
 
-@pytest.mark.parametrize("mutant", (*SHELL, *CORE), ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", (*SHELL, *CORE, *WAITS), ids=lambda mutant: mutant.name)
 def test_mutant_is_noticed(mutant: Mutant) -> None:
     with (
         mutant.active(),

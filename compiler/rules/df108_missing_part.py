@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
-from dfc.compiler.ast import FanOut, Join, Map, Ref
+from dfc.compiler.ast import (
+    CallWorkflow,
+    FanOut,
+    Join,
+    Map,
+    Ref,
+    Sleep,
+    WaitInstance,
+    WaitSchedule,
+    WaitSignal,
+    WaitUntil,
+)
 from dfc.compiler.diagnostics import Diagnostic, Note, error
 from dfc.compiler.facts import Facts
 from dfc.compiler.links import Link, Of, Source
@@ -15,6 +26,13 @@ from dfc.compiler.sql.references import Reference
 RESPONSE_FIELDS = ("status", "body", "encoding", "headers", "ok", "duration_ms")
 ERROR_FIELDS = ("message", "sqlstate", "step", "detail", "hint", "cause")
 MAP_FIELDS = ("count", "failed")
+WAIT_FIELDS: Mapping[type, Sequence[str]] = {
+    Sleep: ("slept", "seconds"),
+    WaitUntil: ("waited", "at"),
+    WaitSchedule: ("scheduled", "at"),
+    WaitSignal: ("signal_name", "timed_out", "data"),
+    WaitInstance: ("instance_id", "status", "result", "error", "timed_out"),
+}
 SIMILARITY_MIN = 0.7
 
 _CHANGES = frozenset({"insert", "update", "delete", "merge"})
@@ -99,6 +117,12 @@ def _missing(facts: Facts, unit: int, link: Link, source: Source) -> Fault:
             return _array(reference, "results")
         case Ref():
             return _value(reference, f"`{reference.name}`")
+        case CallWorkflow():
+            return _value(reference, "the result of a workflow")
+        case Sleep() | WaitUntil() | WaitSchedule() | WaitSignal() | WaitInstance():
+            return _value(reference, "what a wait gives") or _field(
+                reference, "this wait", WAIT_FIELDS[type(tree)]
+            )
         case _:
             pass
     if facts.is_http(giver):

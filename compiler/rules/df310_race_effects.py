@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dfc.compiler.ast import Compensate, Http, Map, Race, Sql
+from dfc.compiler.ast import CallWorkflow, Compensate, Http, Map, Race, Sql
 from dfc.compiler.diagnostics import Diagnostic, Note, lint
 from dfc.compiler.facts import Facts
 from dfc.compiler.outline import Branch, Fork
@@ -46,6 +46,8 @@ def _effect(facts: Facts, unit: int, arms: list[tuple[Branch, Fork]]) -> Span | 
     """Where the effect of a unit stands that outlives the loss of its arm."""
     tree = facts.outline.units[unit].tree
     analysis = facts.analyses.get(unit)
+    if isinstance(tree, CallWorkflow):
+        return tree.span
     if isinstance(tree, Http):
         return None if tree.method in _SAFE_METHODS else tree.span
     if analysis is None or analysis.problems or not isinstance(tree, Sql | Map):

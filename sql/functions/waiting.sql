@@ -294,8 +294,8 @@ BEGIN
 END $$;
 
 -- What a wait computes when it runs: the queries that compiler/templates.py writes call these, in the submitter's session.
--- No SET clause: an interval that became text in this session is read as this session writes it.
-CREATE OR REPLACE FUNCTION df._sleep_length(given text) RETURNS interval
+-- A length is given in seconds. No SET clause: an interval that became text in this session is read as this session writes it.
+CREATE OR REPLACE FUNCTION df._sleep_length(given text) RETURNS numeric
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
     length constant interval := given;
@@ -305,7 +305,7 @@ BEGIN
             DETAIL = 'What it refers to has no value.', HINT = 'Give it a value before, or leave the step out with df.if.';
     END IF;
     PERFORM df._wait(length, 'df.sleep', 'Sleep duration must be non-negative', true);
-    RETURN length;
+    RETURN extract(epoch FROM length);
 END $$;
 
 CREATE OR REPLACE FUNCTION df._moment(given text) RETURNS timestamptz

@@ -5,8 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from dfc.compiler.nodes import LATER
-from dfc.compiler.signatures import STEPS, SUBMISSIONS, Parameter, Want
+from dfc.compiler.signatures import STEPS, SUBMISSIONS
 
 FUNCTIONS = {**STEPS, **SUBMISSIONS}
 
@@ -45,42 +44,9 @@ def test_parameters(overloads: dict[str, list[tuple[list[str], int, bool]]], nam
         if name != "http_multipart":  # `parts` stands behind `method`, which has a default
             assert len(names) - defaults == least, "another number of required parameters"
     given = [names for names, _, variadic in overloads[name] if not variadic]
-    if name in STEPS and name not in LATER and name != "parallel":
+    if name in STEPS and name != "parallel":
         assert wanted in given, "a parameter is missing in the SQL door"
     if signature.array:
         assert [p.name for p in signature.array] in given
     if not signature.variadic:
         assert max(map(len, given)) >= len(signature.parameters)
-
-
-VALUES = {
-    Want.EXPRESSION: "'SELECT 1'",
-    Want.TEXT: "'x'",
-    Want.NAME: "'x'",
-    Want.INTEGER: "1",
-    Want.NUMBER: "1.5",
-    Want.BOOLEAN: "true",
-    Want.JSON: "'{}'",
-    Want.LIST: "ARRAY['40']",
-    Want.MOMENT: "'2027-01-01'",
-    Want.ANY: "true",
-}
-
-
-@pytest.mark.parametrize("name", sorted(LATER))
-@pytest.mark.parametrize("duration", ["'5 s'", "5", "1.5", "interval '5 s'"])
-def test_what_comes_later_says_so_whatever_it_is_given(
-    shared_database: str, name: str, duration: str
-) -> None:
-    def given(parameters: tuple[Parameter, ...]) -> str:
-        values = {**VALUES, Want.DURATION: duration}
-        return ", ".join(f'"{p.name}" => {values[p.want]}' for p in parameters)
-
-    signature = STEPS[name]
-    required = tuple(p for p in signature.parameters if p.required)
-    optional = (*(p for p in signature.parameters if not p.required), *signature.options)
-    calls = [required, *((*required, each) for each in optional), (*required, *optional)]
-    with psycopg.connect(shared_database, autocommit=True) as connection:
-        for call in calls:
-            with pytest.raises(psycopg.errors.FeatureNotSupported):
-                connection.execute(f"SELECT df.{name}({given(call)})".encode())

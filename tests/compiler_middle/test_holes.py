@@ -41,7 +41,9 @@ BREAKS = {
     "DF104": "df.step('{n}', 'SELECT $nowhere')",
     "DF105": "df.step('{n}', df.step('first', 'SELECT {b}'))",
     "DF107": "df.step('{n}', 'SELECT $last')",
-    "DF190": "df.step('{n}', df.sleep('1 s'))",
+    "DF180": "df.step('{n}', df.wait_for(df.seq('SELECT {b}', 'SELECT 2')))",
+    "DF182": "df.step('{n}', df.wait_for_schedule('0 0 31 2 *'))",
+    "DF185": "df.step('{n}', df.wait_for_signal(''))",
 }
 
 

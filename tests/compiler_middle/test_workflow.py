@@ -201,9 +201,6 @@ def test_a_constant_request() -> None:
 
 
 def test_what_is_not_executable_yet() -> None:
-    later = Later(construct="df.call", children=(step("x", "SELECT $x?, $y, $item.a"),))
-    assert codes(chain(step("y", "SELECT 1"), later, "SELECT $x")) == ["DF190"]
-    assert codes(Later(construct="df.sleep", children=())) == ["DF190"]
     assert codes(sql("SELECT 1", database="other")) == ["DF190"]
 
 

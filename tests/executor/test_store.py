@@ -36,6 +36,7 @@ class PostgresBench:
         self._client = client
         self._workers: dict[bytes, tuple[int, Connection]] = {}
         self._idle: list[Connection] = []
+        self._sent: dict[str, int] = {}
 
     async def start(self, plan: Plan, given: str | None = None) -> str:
         wire = seed(self._client, plan)
@@ -66,6 +67,10 @@ class PostgresBench:
 
     async def cancel(self, instance: str, reason: str) -> None:
         self._client.execute("SELECT df.cancel(%s, %s)", [instance, reason])
+
+    async def signal(self, instance: str, name: str) -> None:
+        self._sent[instance] = number = self._sent.get(instance, 0) + 1
+        self._client.execute("SELECT df.signal(%s, %s, %s)", [instance, name, str(number)])
 
     async def look(self, instance: str) -> Row:
         found = self._client.execute(

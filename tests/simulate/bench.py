@@ -105,6 +105,9 @@ class ModelBench:
     async def cancel(self, instance: str, reason: str) -> None:
         self.database.cancel(instance, reason)
 
+    async def signal(self, instance: str, name: str) -> None:
+        self.database.signal(instance, name)
+
     async def look(self, instance: str) -> Row:
         row = self.database.instances[instance]
         return Row(

@@ -49,7 +49,8 @@ def changed(place: Any, name: str, make: Callable[[Any], Any]) -> Callable[[], A
 
 
 @contextmanager
-def _nothing() -> Generator[None]:
+def nothing() -> Generator[None]:
+    """Nothing is changed but the rules."""
     yield
 
 
@@ -140,20 +141,20 @@ def _nothing_is_settled(_: Any) -> Any:
 
 
 SHELL = (
-    Mutant(name="fence not checked", seed=30, active=_nothing, rules=lambda: Rules(fence=False)),
+    Mutant(name="fence not checked", seed=30, active=nothing, rules=lambda: Rules(fence=False)),
     Mutant(
         name="checkpoint not unique, and nothing is settled",
         seed=24,
         active=changed(perform.Performer, "settled", _nothing_is_settled),
         rules=lambda: Rules(unique=False),
     ),
-    Mutant(name="two winners", seed=87, active=_nothing, rules=lambda: Rules(first_decision=False)),
-    Mutant(name="half of a transaction commits", seed=25, active=_nothing, rules=lambda: Rules(atomic=False)),
-    Mutant(name="parked never wakes", seed=20, active=_nothing, rules=lambda: Rules(parked_wake=False)),
+    Mutant(name="two winners", seed=87, active=nothing, rules=lambda: Rules(first_decision=False)),
+    Mutant(name="half of a transaction commits", seed=25, active=nothing, rules=lambda: Rules(atomic=False)),
+    Mutant(name="parked never wakes", seed=20, active=nothing, rules=lambda: Rules(parked_wake=False)),
     Mutant(
         name="failed attempts are not recorded",
         seed=6,
-        active=_nothing,
+        active=nothing,
         rules=lambda: Rules(attempts_last=False),
     ),
     Mutant(

@@ -179,6 +179,90 @@ PARTS = (
 )
 
 
+PAUSES = ("$a minutes", "$a", "$b.c?", "it''s $a", "$$a")
+MOMENTS = [
+    line.strip("|")
+    for line in """
+2030-01-31
+2030-02-30
+2030-13-01
+2030-1-5 12:00
+2030-01-31 24:00:00
+2030-01-31T25:00
+2030-01-31 12:00:00.5+02
+2030-01-31 12:00Z
+2030-01-31 12:61
+2030-01-31 12:00 +05:30
+2030-01-31 12:00+99
+0000-01-01
+soon
+tomorrow
+| now |
+-infinity
+$a.at
+||
+""".strip().splitlines()
+]
+CRONS = [
+    line.strip("|")
+    for line in """
+* * * * *
+*/5 8-18/2 1,15 jan-mar,12 MON-fri
+0 0 29 2 *
+0 0 30 2 *
+0 0 31 2 7
+0 0 31 2 *
+0 0 */31 2 1
+0 0 31 4,Jun */2
+0 0 31 4,Jul */2
+0 0 30-31 feb,apr *
+0 0 31,1 2 *
+0 0 1jan * *
+0 0 1 1jan *
+0 0 1 jan1 *
+0 0 1 jan-1 *
+0 0 L * *
+0 0 * * 5#2
+0 0 ? * *
+60 * * * *
+* 24 * * *
+* * 0 * *
+* * * 13 *
+* * * * 8
+* * * * fri-sun
+* * * * sun-fri/2
+5/15 * * * *
+*/0 * * * *
+1,,2 * * * *
+1- * * * *
+a * * * *
+007 * * * *
+*-5 * * * *
+1-2-3 * * * *
+*/5/5 * * * *
+-1 * * * *
++1 * * * *
+1.5 * * * *
+*,5 * * * *
+* * * *
+* * * * * *
+@daily
+||
+| |
+| 0  0 * * sun |
+0 0\u00a0* * *
+""".strip().splitlines()
+]
+ZONES = (
+    *("UTC", "Europe/Vienna", "europe/vienna", "Europe/Wien", "", "posix/UTC", "localtime", "EST5EDT"),
+    *("+02:00", "CET", "Etc/GMT+3"),
+)
+INPUTS = (
+    *("NULL", "'null'", "5", """'[1,"$a"]'""", """'{"b": "$a", "a": "x $b.c", "a": 1.0}'""", "'{'", "'$a'"),
+    "jsonb_build_object('a', ARRAY[1, 2])",
+)
+
+
 class Writer:
     """Writes one expression, by the choices of `random`."""
 
@@ -319,6 +403,35 @@ class Writer:
                     "compensate", self.random.choice(([e[0], e[1]], [f"undo => {e[1]}", f'"do" => {e[0]}']))
                 )
 
+    def waiting(self, depth: int) -> str:
+        """What waits; what is wrong in it, or right, is so for both doors."""
+        timeout = [f"timeout => {self.random.choice(DURATIONS)}"] * self.random.randrange(2)
+        match self.random.randrange(7):
+            case 0:
+                return self.call("sleep", [self.random.choice((*DURATIONS, *(self.text(t) for t in PAUSES)))])
+            case 1:
+                return self.call("wait_until", [self.text(self.random.choice(MOMENTS))])
+            case 2:
+                zone = [self.text(self.random.choice(ZONES))] * self.random.randrange(2)
+                return self.call("wait_for_schedule", [self.text(self.random.choice(CRONS)), *zone])
+            case 3:
+                limit = [self.random.choice(DURATIONS)] * self.random.randrange(2)
+                return self.call("wait_for_signal", [self.text(self.random.choice(("go", "", "é "))), *limit])
+            case 4:
+                return self.call(
+                    "wait_for_instance", [self.text(self.random.choice(("$a", " ", "0195"))), *timeout]
+                )
+            case 5:
+                every = [f"every => {self.random.choice(DURATIONS)}"] * self.random.randrange(2)
+                asked = self.random.choice(
+                    (self.request(), self.text("SELECT 1"), self.expression(max(depth - 1, 0)))
+                )
+                return self.call("wait_for", [asked, *every, *timeout])
+            case _:
+                given = [f"input => {self.random.choice(INPUTS)}"] * self.random.randrange(2)
+                name = self.text(self.random.choice(NAMES))
+                return self.call("call", [name, *given, *self.policies("call")])
+
     def retries(self) -> list[str]:
         return [option for option in self.policies("retry") if not option.startswith("max_attempts")]
 
@@ -335,7 +448,7 @@ class Writer:
 
     def expression(self, depth: int) -> str:
         group = self.random.choice(("seq", "join", "parallel", "race"))
-        match self.random.randrange(17) if depth else 0:
+        match self.random.randrange(19) if depth else 0:
             case 0 | 1:
                 return self.text(self.random.choice(QUERIES))
             case 2:
@@ -362,6 +475,8 @@ class Writer:
                 return self.call("break", [self.random.choice(BREAKS)])
             case 12 | 13 | 14:
                 return self.structure(depth)
+            case 15 | 16:
+                return self.waiting(depth)
             case _:
                 return self.row(depth)
 

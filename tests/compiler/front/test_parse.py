@@ -190,10 +190,6 @@ def test_the_label_is_taken_from_the_call() -> None:
         ("SELECT df.start('nightly')", "df.start of a defined workflow", 0),
         ("SELECT df.define('nightly', 'SELECT 1')", "df.define", 1),
         ("SELECT df.start('SELECT 1', input => '{}')", "input of df.start", 1),
-        ("df.wait_for('SELECT 1', every => '5 s')", "df.wait_for", 1),
-        ("df.sleep(interval '1 hour')", "df.sleep", 0),
-        ("df.call('nightly', jsonb_build_object('a', 1))", "df.call", 0),
-        ("df.wait_for_signal('go')", "df.wait_for_signal", 0),
     ],
 )
 def test_what_comes_later_is_parsed(text: str, construct: str, children: int) -> None:

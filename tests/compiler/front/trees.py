@@ -12,6 +12,7 @@ from dfc.compiler.ast import (
     Atomic,
     Bind,
     Break,
+    CallWorkflow,
     Chain,
     Compensate,
     Expression,
@@ -27,11 +28,17 @@ from dfc.compiler.ast import (
     Race,
     Ref,
     Retry,
+    Sleep,
     Sql,
     Step,
     Text,
     Timeout,
     Try,
+    WaitFor,
+    WaitInstance,
+    WaitSchedule,
+    WaitSignal,
+    WaitUntil,
 )
 from dfc.compiler.durations import length
 from dfc.compiler.json_text import quote_json, read_json, write_jsonb
@@ -99,6 +106,10 @@ _json_scalars = st.one_of(
 def _object(pairs: dict[str, str]) -> str:
     inside = ",".join(f"{quote_json(key)}:{value}" for key, value in pairs.items())
     return write_jsonb(read_json(f"{{{inside}}}"))
+
+
+def _normal(written: str) -> str:
+    return write_jsonb(read_json(written))
 
 
 _setting = st.sampled_from(["work_mem", "statement_timeout", "my.setting", "A$1._b.c"])
@@ -243,6 +254,34 @@ def _compensate(body: Expression, undo: Expression) -> Expression:
     return Compensate(body=body, undo=undo)
 
 
+def _sleep(length: Duration | str) -> Expression:
+    return Sleep(duration=Text(value=length) if isinstance(length, str) else length)
+
+
+def _until(at: str) -> Expression:
+    return WaitUntil(at=Text(value=at))
+
+
+def _schedule(cron: str, zone: str | None) -> Expression:
+    return WaitSchedule(cron=Text(value=cron), time_zone=zone)
+
+
+def _signal(name: str, timeout: Duration | None) -> Expression:
+    return WaitSignal(name=Text(value=name), timeout=timeout)
+
+
+def _call(name: str, given: str | None, policies: Policies) -> Expression:
+    return CallWorkflow(workflow=Text(value=name), input=given, policies=policies)
+
+
+def _instance(instance: str, timeout: Duration | None) -> Expression:
+    return WaitInstance(instance=Text(value=instance), timeout=timeout)
+
+
+def _wait_for(query: Expression, every: Duration, timeout: Duration | None) -> Expression:
+    return WaitFor(query=query, every=every, timeout=timeout)
+
+
 def _flat(items: list[Expression]) -> Chain:
     flat = [link for item in items for link in (item.items if isinstance(item, Chain) else (item,))]
     return Chain(items=tuple(flat))
@@ -286,6 +325,22 @@ multipart = st.builds(
     policies("http_multipart"),
 )
 ref = st.builds(_ref, references)
+_waits = durations.filter(lambda duration: length(duration) <= 100 * 360 * 86_400_000_000)
+_limits = st.none() | _waits
+_said = hostile.filter(lambda t: not is_blank(t))
+_moments = st.sampled_from(["2030-01-31 12:00+00", "tomorrow", "$a.at", "Jan 1 2030", "2030-01-31T12:00Z"])
+CRONS = ("* * * * *", "*/5 8-18/2 1,15 jan-mar,12 MON-fri", "0 0 29 2 *", "59 23 31 12 7", " 0\t0 * * sun ")
+ZONES = ("UTC", "Europe/Vienna", "America/New_York", "Etc/GMT+3")
+call = st.builds(_call, names, st.none() | settings | _json_scalars.map(_normal), policies("call"))
+waiting: st.SearchStrategy[Expression] = st.one_of(
+    st.builds(_sleep, st.just(Duration()) | _waits | st.sampled_from(["$a minutes", "$a.b", "'$a' -- x"])),
+    st.builds(_until, _moments),
+    st.builds(_schedule, st.sampled_from(CRONS), st.none() | st.sampled_from(ZONES)),
+    st.builds(_signal, _said, _limits),
+    call,
+    st.builds(_instance, _said | references, _limits),
+    st.builds(_wait_for, sql | http | multipart, _waits, _limits),
+)
 leaves: st.SearchStrategy[Expression] = st.one_of(
     sql,
     st.builds(_sql, queries, policies("sql")),
@@ -294,6 +349,7 @@ leaves: st.SearchStrategy[Expression] = st.one_of(
     http.flatmap(lambda node: policies("http").map(lambda given: replace(node, policies=given))),
     multipart,
     st.builds(_break, st.none() | hostile),
+    waiting,
 )
 
 
