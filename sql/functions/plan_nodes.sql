@@ -121,7 +121,10 @@ SET jit = off AS $$
         UNION
         SELECT ready.id FROM running JOIN ready ON ready.parent = running.id
     ), repeated (id) AS (
-        SELECT node.id FROM node JOIN state ON state.id = node.id AND state.outcome IS NULL WHERE node.kind IN ('loop', 'map', 'retry')
+        -- What stands in something that goes round, unless that has been stopped.
+        SELECT node.id FROM node JOIN state ON state.id = node.id AND state.outcome IS NULL
+        LEFT JOIN state AS around ON around.id = node.parent
+        WHERE node.kind IN ('loop', 'map', 'retry') AND around.outcome IS NULL
         UNION
         SELECT node.id FROM repeated JOIN node ON node.parent = repeated.id
     ), settled (id) AS (
@@ -153,7 +156,8 @@ SET jit = off AS $$
                 WHERE last.parent = node.id AND last.part IN ('else', 'catch', 'undo', 'branch 2')) ELSE node.after[2] END,
            node.after, node.parent, node.part, own.path,
            coalesce(state.outcome, CASE
-               WHEN instance_status IN ('pending', 'running') THEN CASE WHEN running.id IS NOT NULL THEN 'running' WHEN settled.id IS NOT NULL THEN 'skipped' ELSE 'pending' END
+               WHEN instance_status IN ('pending', 'running') THEN
+                    CASE WHEN running.id IS NOT NULL THEN 'running' WHEN settled.id IS NOT NULL THEN 'skipped' ELSE 'pending' END
                WHEN running.id IS NULL THEN 'skipped' ELSE 'cancelled' END)
     FROM node JOIN state ON state.id = node.id LEFT JOIN own ON own.id = node.id LEFT JOIN running ON running.id = node.id
     LEFT JOIN settled ON settled.id = node.id

@@ -203,6 +203,22 @@ SQL load: SELECT 1 |=> 'x' ⏳
     assert "".join(marks) == "✓✓✓✓✓✓⊘✓⊘✗✓✗⊘⊘"
 
 
+def test_a_query_that_is_asked_for_a_limited_time(own: Connection) -> None:
+    """There are three nodes of it in the plan; the numbers in the ids of what comes behind show whether they count."""
+    instance, token = begun(own, "df.wait_for('SELECT false', timeout => 5) ~> 'SELECT 1' ~> 'SELECT 2'")
+    record = "SELECT df._record(%s, %s, %s, 'completed', '1', NULL, NULL)"
+    for node in ("wait_for_4", "sql_5"):
+        own.execute(record, [token, instance, node])
+    shown = trimmed(value(own, "SELECT df.explain(%s)", instance)).split("\n")
+    assert shown[3:] == [
+        "WAIT_FOR (every 10s, at most 5s) ✓",
+        "    ? until:",
+        "      └─SQL: SELECT false ⊘",
+        "→ SQL: SELECT 1 ✓",
+        "→ SQL: SELECT 2 ⏳",
+    ]
+
+
 def test_short_ids(own: Connection) -> None:
     first = str(value(own, "SELECT df.start('SELECT 1')"))
     assert trimmed(value(own, "SELECT df.explain(left(%s, 8))", first)) == (
