@@ -204,7 +204,7 @@ SQL load: SELECT 1 |=> 'x' ⏳
 
 
 def test_a_query_that_is_asked_for_a_limited_time(own: Connection) -> None:
-    """There are three nodes of it in the plan; the numbers in the ids of what comes behind show whether they count."""
+    """There are three nodes of it in the plan: the numbers of those behind it show whether they count."""
     instance, token = begun(own, "df.wait_for('SELECT false', timeout => 5) ~> 'SELECT 1' ~> 'SELECT 2'")
     record = "SELECT df._record(%s, %s, %s, 'completed', '1', NULL, NULL)"
     for node in ("wait_for_4", "sql_5"):
