@@ -1,4 +1,4 @@
-"""The examples of the reference on looking at instances are run as they stand."""
+"""Examples of the documents are run as they stand: looking at instances, what runs unmodified."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from pathlib import Path
 from tests.e2e.harness import WorkerProcess
 from tests.sql.worker import connect, value
 
-REFERENCE = Path(__file__).resolve().parent.parent.parent / "docs" / "reference.md"
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+REFERENCE = DOCS / "reference.md"
 
 
-def examples(heading: str) -> list[str]:
-    """The statements of a section of the reference."""
-    _, _, rest = REFERENCE.read_text(encoding="utf-8").partition(f"\n## {heading}\n")
+def examples(page: Path, heading: str) -> list[str]:
+    """The statements of a section of a page."""
+    _, _, rest = page.read_text(encoding="utf-8").partition(f"\n## {heading}\n")
     blocks = re.findall(r"```sql\n(.*?)```", rest.partition("\n## ")[0], re.DOTALL)
     return [statement.strip() for block in blocks for statement in block.split(";\n") if statement.strip()]
 
 
 def test_looking_at_instances(database: str) -> None:
-    statements = examples("Looking at instances")
+    statements = examples(REFERENCE, "Looking at instances")
     assert len(statements) >= 12
     with WorkerProcess(database), connect(database) as session:
         for statement in statements:
@@ -36,3 +37,21 @@ def _shown() -> str:
     found = re.search(r"(    Instance: .*?)\n\n\|", REFERENCE.read_text(encoding="utf-8"), re.DOTALL)
     assert found is not None
     return found[1]
+
+
+def test_what_runs_unmodified(database: str) -> None:
+    with WorkerProcess(database), connect(database) as session:
+        results = {}
+        for statement in examples(DOCS / "from-pg_durable.md", "What runs unmodified"):
+            rows = session.execute(statement.encode()).fetchall()
+            assert rows
+            if "await_instance" in statement:
+                results = {row[0]: row[1:] for row in rows}
+        assert results == {
+            "first": (
+                "completed",
+                '[{"rows": [{"a": 42}], "row_count": 1}, {"rows": [{"b": 2}], "row_count": 1}]',
+            ),
+            "second": ("completed", '"done"'),
+            "third": ("completed", '{"rows": [{"x": 7}], "row_count": 1}'),
+        }
