@@ -210,6 +210,10 @@ SUBMISSIONS: dict[str, Signature] = {
             _optional("params", Want.JSON),
             _optional("on_failure", _E),
             _optional("queue", _TEXT),
+            _optional("priority", _INTEGER),
+            _optional("timeout", Want.DURATION),
+            _optional("concurrency_key", _TEXT),
+            _optional("concurrency_limit", _INTEGER),
         )
     ),
     "schedule": Signature(
@@ -258,6 +262,7 @@ HELPERS = frozenset(
         "signal_all",
         "status",
         "target_database",
+        "undefine",
         "unschedule",
         "unsetvar",
         "version",

@@ -20,7 +20,7 @@ class Claim:
     `token` is the fence's secret; an activation's token is sha256(token || path). It changes when the driver
     settles what it has lost: what was sent under an earlier one has no effect any more. `cancel_reason` is
     set when a cancel was requested before the claim. `resumed` says that checkpoints may exist. `input` is
-    the JSON text given at the start.
+    the JSON text given at the start, `timeout_seconds` the time limit of the whole instance.
 
     `in_doubt`: something was sent that has not been answered, and may be under way still. `settling` is held
     while the token changes.
@@ -35,6 +35,7 @@ class Claim:
     cancel_reason: str | None
     resumed: bool
     input: str | None = None
+    timeout_seconds: float | None = None
     in_doubt: bool = False
     settling: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 

@@ -551,6 +551,7 @@ def _claimed(answer: Answered, row: int) -> ClaimedInstance:
         cancel_reason=answer.text(row, 9),
         resumed=answer.raw(row, 10) == b"t",
         input=answer.text(row, 11),
+        timeout_seconds=None if answer.raw(row, 13) is None else answers.number(answer, row, 13),
     )
     return ClaimedInstance(
         claim=claim,

@@ -46,7 +46,10 @@ class _Lost(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """How a worker runs. `database` is a libpq connection string or URI; hosts are `host` or `host:port`."""
+    """How a worker runs. `database` is a libpq connection string or URI; hosts are `host` or `host:port`.
+
+    Without `queues` it serves all of them.
+    """
 
     database: str
     slots: int = limits.SLOTS
@@ -56,6 +59,7 @@ class WorkerSettings:
     shutdown_seconds: float = limits.SHUTDOWN_SECONDS
     allow_hosts: tuple[str, ...] = ()
     allow_loopback: bool = False
+    queues: tuple[str, ...] = ()
     name: str = field(default_factory=socket.gethostname)
 
 
@@ -182,6 +186,7 @@ class _Life:
             lease_seconds=settings.lease_seconds,
             slots=settings.slots,
             roles=tuple(self._steps.roles),
+            queues=settings.queues,
         )
         self._heartbeat = Heartbeat(settings.database, registration, self._on_lost_elsewhere)
         self._worker = await asyncio.to_thread(self._heartbeat.start)

@@ -16,6 +16,7 @@
 \ir functions/result_of.sql
 \ir functions/outcome_of.sql
 \ir functions/cancel_reason.sql
+\ir functions/start_on_failure.sql
 \ir functions/end_instance.sql
 \ir functions/lock_fence.sql
 \ir functions/lock_activation.sql
@@ -27,13 +28,18 @@
 \ir functions/within_lease.sql
 \ir functions/worker_alive.sql
 \ir functions/served.sql
+\ir functions/definition.sql
 \ir functions/before_instance.sql
+\ir functions/before_debounce.sql
+\ir functions/before_definition.sql
 \ir functions/register_worker.sql
 \ir functions/heartbeat.sql
 \ir functions/forget_requests.sql
 \ir functions/unregister_worker.sql
 \ir functions/dead_workers.sql
 \ir functions/take_turn.sql
+\ir functions/promote.sql
+\ir functions/choose.sql
 \ir functions/claim.sql
 \ir functions/next_wake.sql
 \ir functions/park.sql
@@ -74,6 +80,10 @@
 \ir functions/waiting.sql
 \ir functions/later.sql
 \ir functions/check_expression.sql
+\ir functions/inputs.sql
+\ir functions/start_options.sql
+\ir functions/define.sql
+\ir functions/start_child.sql
 \ir functions/start.sql
 \ir functions/start_plan.sql
 \ir functions/status.sql

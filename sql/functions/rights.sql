@@ -1,6 +1,6 @@
 -- Who may call what. Without USAGE on the schema (df.grant_usage) nobody calls anything; with it, all but what
 -- is the worker's or the administrator's. Who was given the usage of an older schema, or of a view that has been made
--- anew since, may read what is the same as df.checkpoints to them. Locks: those of GRANT.
+-- anew since, may read what is the same as df.checkpoints to them, and who may submit may submit all there is. Locks: those of GRANT.
 DO $do$
 DECLARE
     f record;
@@ -17,6 +17,7 @@ BEGIN
                     '_as_jsonb', '_quick_jsonb', '_nesting_levels_max', '_expression_bytes_max', '_result_rows_max', '_result_bytes_max',
                     '_doctor_facts', '_text_part', '_json_part', '_rows_part', '_json_text', '_json_inside', '_url_part',
                     '_data_part', '_no_secret',
+                    '_submitted_columns', '_grant_submitting', '_overloads', '_distance', '_meant', '_definition', '_definition_names', '_params', '_param_problem', '_type', '_is_plain', '_value_problem', '_input', '_interval', '_check_options', '_check_keys', '_same_key', '_join', '_refuse_key', '_say_what_waits',
                     '_signal_data', '_check_signal', '_signal_names',
                     '_refers', '_refuse_null', '_wait', '_timeout_part', '_check_moment', '_cron_numbers', '_cron_fault', '_check_cron', '_is_zone',
                     '_check_word', '_sleep_length', '_moment', '_instance_of',
@@ -36,5 +37,13 @@ BEGIN
     LOOP
         EXECUTE 'GRANT SELECT ON df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes, df.claimed TO ' || f.who;
         EXECUTE 'GRANT SELECT, INSERT (instance_id, name, data, dedupe_key) ON df.signals TO ' || f.who;
+    END LOOP;
+    FOR f IN
+        SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END AS who, a.is_grantable
+        FROM pg_catalog.pg_attribute c, pg_catalog.pg_class t, pg_catalog.aclexplode(c.attacl) AS a
+        WHERE t.oid = 'df.instances'::regclass AND c.attrelid = t.oid AND c.attname = 'expression'
+          AND a.privilege_type = 'INSERT' AND a.grantee <> t.relowner
+    LOOP
+        PERFORM df._grant_submitting(f.who, CASE WHEN f.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
     END LOOP;
 END $do$;
