@@ -31,6 +31,7 @@ from dfc.compiler.lower import lower
 from dfc.compiler.names import refers
 from dfc.compiler.node_ids import node_ids
 from dfc.compiler.outline import Outline, outline
+from dfc.compiler.params import Params
 from dfc.compiler.parse import parse_expression, parse_file
 from dfc.compiler.plan import Plan
 from dfc.compiler.policies import policing
@@ -154,7 +155,7 @@ def compile_wire(text: str, variables: Variables = NO_VARIABLES) -> Compiled:
     if parsed.draft is None:
         return Compiled(source=source, problems=tuple(problems))
     faulty = has_errors(problems)
-    compiled = compile_workflow(parsed.draft, source, faulty=faulty)
+    compiled = compile_workflow(parsed.draft, source, faulty=faulty, params=read.params)
     problems += compiled.problems
     problems.sort(key=lambda problem: problem.span.start)
     return replace(compiled, problems=tuple(problems))
@@ -172,12 +173,17 @@ def _placed(problems: Sequence[Diagnostic], faults: Sequence[Diagnostic], source
 
 
 def compile_workflow(
-    tree: Expression, source: Source, mixed: tuple[Mixed, ...] = (), *, faulty: bool = False
+    tree: Expression,
+    source: Source,
+    mixed: tuple[Mixed, ...] = (),
+    *,
+    faulty: bool = False,
+    params: Params | None = None,
 ) -> Compiled:
     """Compile one expression: lay it out, analyse its statements, resolve names, check, lower.
 
     `faulty`: it has problems that were reported before; it is checked, and not lowered. Neither is one with
-    a hole.
+    a hole. `params` are the inputs that its definition declares.
     """
     flat = outline(tree)
     oversize = check(Facts(outline=flat, scope=NO_SCOPE, analyses={}), SIZE_RULES)
@@ -191,6 +197,7 @@ def compile_workflow(
         analyses=analyses,
         policies=policing(flat),
         mixed=mixed,
+        params=params,
     )
     problems = [problem for analysis in analyses.values() for problem in analysis.problems]
     problems += check(facts, RULES)

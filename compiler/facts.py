@@ -21,6 +21,7 @@ from dfc.compiler.ast import (
 )
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.outline import Branch, Fork, Outline, Role
+from dfc.compiler.params import Params
 from dfc.compiler.plan import Returns
 from dfc.compiler.policies import NO_POLICING, Policing
 from dfc.compiler.scope import Scope
@@ -35,7 +36,7 @@ class Facts:
 
     `analyses` has an entry for each unit with a statement: a SQL step, the query of a map, what the compiler
     writes for a request or a value with references. `mixed` is what only the parser sees, and is empty for
-    the SQL door.
+    the SQL door. `params` are the inputs that are declared; None where nothing is.
     """
 
     outline: Outline
@@ -43,6 +44,7 @@ class Facts:
     analyses: Mapping[int, Analysis]
     policies: Policing = NO_POLICING
     mixed: tuple[Mixed, ...] = ()
+    params: Params | None = None
 
     def text(self, unit: int) -> Text:
         """The text that the references of a unit stand in."""
