@@ -100,6 +100,7 @@ class ElsewhereSql:
                     continue
                 except FenceLost:
                     if claim.places.get(database) is place:
+                        self._leave(claim, place)
                         raise
                     continue  # another loss has put the fence up anew: nothing of it has happened
             return await self._record(claim, action, place, marker)
@@ -157,6 +158,7 @@ class ElsewhereSql:
                 done = await self._leaving(claim, place, lambda: self._on_session(claim, attempt, database))
             except FenceLost:
                 if claim.places.get(database) is place:
+                    self._leave(claim, place)
                     raise
                 continue
             for record in done.records:
