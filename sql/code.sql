@@ -82,6 +82,7 @@
 \ir functions/signals.sql
 \ir functions/await.sql
 \ir functions/version.sql
+\ir functions/query_of_node.sql
 \ir functions/plan_nodes.sql
 \ir functions/map_results.sql
 \ir views/attempts.sql
