@@ -19,6 +19,7 @@ from dfc.compiler.rules.df132_misplaced_policy import misplaced_policy
 from dfc.compiler.rules.df133_policy_twice import policy_twice
 from dfc.compiler.rules.df141_not_atomic import not_atomic
 from dfc.compiler.rules.df142_undo_of_undo import undo_of_undo
+from dfc.compiler.rules.df183_unknown_input import unknown_input
 from dfc.compiler.rules.df190_not_executable import not_executable
 from dfc.compiler.rules.df201_mixed_operators import mixed_operators
 from dfc.compiler.rules.df202_parallel_conflict import parallel_conflict
@@ -28,6 +29,7 @@ from dfc.compiler.rules.df205_size_of_a_map import size_of_a_map
 from dfc.compiler.rules.df300_session_state import session_state
 from dfc.compiler.rules.df310_race_effects import race_effects
 from dfc.compiler.rules.df311_failing_reference import failing_reference
+from dfc.compiler.rules.df330_database_of_a_request import database_of_a_request
 from dfc.compiler.rules.df511_nesting_levels import nesting_levels
 from dfc.compiler.rules.df512_steps import steps
 
@@ -47,6 +49,7 @@ RULES: tuple[Rule, ...] = (
     policy_twice,
     not_atomic,
     undo_of_undo,
+    unknown_input,
     not_executable,
     mixed_operators,
     parallel_conflict,
@@ -56,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     session_state,
     race_effects,
     failing_reference,
+    database_of_a_request,
 )
 
 # These come first, and alone: what they refuse is too big for the rest.

@@ -35,7 +35,7 @@ class Facts:
 
     `analyses` has an entry for each unit with a statement: a SQL step, the query of a map, what the compiler
     writes for a request or a value with references. `mixed` is what only the parser sees, and is empty for
-    the SQL door.
+    the SQL door. `params` are the types of the declared inputs; None where nothing is declared.
     """
 
     outline: Outline
@@ -43,6 +43,7 @@ class Facts:
     analyses: Mapping[int, Analysis]
     policies: Policing = NO_POLICING
     mixed: tuple[Mixed, ...] = ()
+    params: Mapping[str, str] | None = None
 
     def text(self, unit: int) -> Text:
         """The text that the references of a unit stand in."""

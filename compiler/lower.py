@@ -345,7 +345,15 @@ class _Lowering:
             aliased=reference.aliased,
             otherwise=tuple(others),
             identifier=reference.identifier,
+            type=self._type(link),
         )
+
+    def _type(self, link: Link) -> str | None:
+        """What a field of the input is declared to be."""
+        source, reference, params = link.only, link.reference, self._facts.params
+        if params is None or source is None or source.of is not Of.INPUT or reference.use is not Use.VALUE:
+            return None
+        return None if reference.column is None else params[reference.column]
 
     def _use(self, link: Link) -> Use:
         use = link.reference.use

@@ -42,12 +42,20 @@ from dfc.compiler.plan import (
     Use,
     ValueNode,
     Waiting,
+    is_database,
 )
 
 ISOLATIONS = ("read committed", "repeatable read", "serializable")
 ERROR_FIELDS = ("message", "sqlstate")
 
+TYPE_CHARACTERS_MAX = 300
+_TYPE = re.compile(r'[A-Za-z_"\x80-\U0010ffff][A-Za-z0-9_ ()\[\],."$\x80-\U0010ffff]*')
 _METHOD = re.compile(r"[A-Z]{1,20}")
+
+
+def is_type_name(text: str) -> bool:
+    """Whether a text may be the name of a type: it stands in statements as it is."""
+    return len(text) <= TYPE_CHARACTERS_MAX and _TYPE.fullmatch(text) is not None
 
 
 def contents(node: Node) -> Iterator[str]:
@@ -208,7 +216,7 @@ def _use(node_id: str, parameter: Parameter) -> Iterator[str]:
             yield f"`${parameter.name}` in `{node_id}` wants no field of an error"
     elif parameter.use is not Use.VALUE and parameter.column is not None:
         yield f"`${parameter.name}` in `{node_id}` wants a column and not a value"
-    if parameter.type is not None and (parameter.source != INPUT or not parameter.type.strip()):
+    if parameter.type is not None and (parameter.source != INPUT or not is_type_name(parameter.type)):
         yield f"`${parameter.name}` in `{node_id}` is of a declared type and no parameter of the workflow"
 
 
@@ -250,6 +258,8 @@ def _policy(node_id: str, policy: Policy) -> Iterator[str]:
             yield f"`{node_id}` waits a negative time"
     if policy.timeout is not None and not _is_positive(policy.timeout):
         yield f"the time limit of `{node_id}` is not a time"
+    if policy.database is not None and not is_database(policy.database):
+        yield f"the database of `{node_id}` has a name that no database has"
     if policy.isolation is not None and policy.isolation not in ISOLATIONS:
         yield f"the isolation of `{node_id}` is `{policy.isolation}`"
     rate = policy.rate_limit

@@ -210,7 +210,13 @@ SUBMISSIONS: dict[str, Signature] = {
             _optional("params", Want.JSON),
             _optional("on_failure", _E),
             _optional("queue", _TEXT),
-        )
+        ),
+        options=(
+            _optional("priority", _INTEGER),
+            _optional("timeout", Want.DURATION),
+            _optional("concurrency_key", _TEXT),
+            _optional("concurrency_limit", _INTEGER),
+        ),
     ),
     "schedule": Signature(
         parameters=(
@@ -258,6 +264,7 @@ HELPERS = frozenset(
         "signal_all",
         "status",
         "target_database",
+        "undefine",
         "unschedule",
         "unsetvar",
         "version",

@@ -56,6 +56,7 @@ from dfc.compiler.json_text import (
 )
 from dfc.compiler.moments import moment_fault
 from dfc.compiler.names import is_blank, is_identifier, is_reference, name_fault, refers
+from dfc.compiler.params import Params, ParamsFault, declared
 from dfc.compiler.plan import Duration
 from dfc.compiler.span import Span
 from dfc.compiler.wire_values import INT4, checked, duration_of, integer, policies_of, request_of, wait
@@ -74,9 +75,11 @@ class Read:
 
     `draft` is then what can be made of the text, if anything, and `faults` are the problems of its holes, in
     written order. What else is wrong in it (names, statements, requests) shows when its text is parsed.
+    `params` are the inputs that a definition declares around its expression.
     """
 
     tree: Expression | None
+    params: Params | None = None
     problems: tuple[Diagnostic, ...] = ()
     draft: Expression | None = None
     faults: tuple[Diagnostic, ...] = ()
@@ -97,16 +100,26 @@ def read(text: str) -> Read:
 
 
 def _decoded(text: str) -> Read:
+    params, document = _definition(_document(text))
     try:
-        return Read(tree=decode(text))
+        return Read(tree=_Decoder(None).decode(document), params=params)
     except WireError as first:
         faults: list[WireError] = []
-        try:
-            draft = decode(text, faults)
-        except WireError:
-            return Read(tree=None, problems=(_problem(first),))
+        draft = _Decoder(faults).decode(document)
         found = tuple([_problem(fault) for fault in faults])
-        return Read(tree=None, problems=(_problem(first),), draft=draft, faults=found)
+        return Read(tree=None, params=params, problems=(_problem(first),), draft=draft, faults=found)
+
+
+def _definition(document: Json) -> tuple[Params | None, Json]:
+    """The declared inputs around an expression, and the expression. Raises WireError for faulty ones."""
+    match document:
+        case JsonObject(pairs=(("params", given), ("body", body))):
+            try:
+                return declared(given), body
+            except ParamsFault as fault:
+                raise WireError(str(fault), "DF186") from None
+        case _:
+            return None, document
 
 
 def _problem(fault: WireError) -> Diagnostic:
@@ -120,6 +133,11 @@ def decode(wire: str, faults: list[WireError] | None = None) -> Expression:
     With `faults`: a node that is none becomes a hole, and what is wrong with it goes to the list. Names,
     statements and requests that are only wrong in what they say stay as they are.
     """
+    return _Decoder(faults).decode(_document(wire))
+
+
+def _document(wire: str) -> Json:
+    """The JSON in a wire text. Raises WireError where there is none."""
     head = _HEAD.match(wire)
     if head is None:
         raise WireError("the text does not begin with the marker of an expression")
@@ -132,7 +150,7 @@ def decode(wire: str, faults: list[WireError] | None = None) -> Expression:
         raise WireError("an expression cannot have the character NUL")
     try:
         wire.encode()
-        return _Decoder(faults).decode(read_json(body, NESTING_MAX))
+        return read_json(body, NESTING_MAX)
     except UnicodeEncodeError:
         raise WireError("an expression cannot have half of a character (a lone surrogate)") from None
     except JsonFault as fault:

@@ -8,16 +8,24 @@ objects quoted identifiers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, cast
 
 from dfc.compiler.plan import WITH_EXPRESSIONS, Literal, Parameter, SqlBody, Use, error_source, rows_source
 from dfc.executor import spliced
 from dfc.executor.journal import Batch, Items, Result, Rows, Value
 from dfc.executor.limits import CAST_PARAMETERS_MAX
-from dfc.executor.quoting import array_literal, quote_identifier, quote_literal
+from dfc.executor.quoting import (
+    Number,
+    array_literal,
+    quote_identifier,
+    quote_literal,
+    read_json,
+    write_json,
+)
 from dfc.executor.values import (
     BIGINT,
     BOOL,
@@ -35,6 +43,7 @@ from dfc.executor.values import (
 
 TEXT_ARRAY: Final = 1009
 REGCLASS: Final = 2205
+_JSON_TYPE: Final = re.compile(r"(?:pg_catalog\.)?jsonb?", re.IGNORECASE)
 FIRST_USER_OID: Final = 16384
 """Types from here on may be dropped."""
 
@@ -289,9 +298,20 @@ class _Writer:
                     missing(self.asker, parameter, self._error(parameter))
                 written = self._array_of_objects(parameter, source)
             else:
-                written = self._typed(scalar(self.asker, parameter, source, self._error(parameter)))
+                found = scalar(self.asker, parameter, source, self._error(parameter))
+                declared = parameter.type
+                written = self._typed(found) if declared is None else self._declared(found, declared)
             self._written[key] = written
         return self._written[key]
+
+    def _declared(self, found: Scalar, type_name: str) -> str:
+        """A field of the input as the type that its definition declares: read from its text."""
+        text = found.text
+        if found.oid == TEXT and text is not None and _JSON_TYPE.fullmatch(type_name):
+            text = write_json(text)
+        elif found.oid == JSONB and text is not None and type_name.endswith("]"):
+            text = _array_text(read_json(text))
+        return f"({self._typed(Scalar(text, TEXT))}::{type_name})"
 
     def _of_batch(self, parameter: Parameter, source: Batch) -> str:
         """Rows that are one value, an array of objects."""
@@ -385,6 +405,25 @@ class _Writer:
         self.values.append(value.text)
         number = self._number()
         return number if self.mode is Mode.TYPED else f"({_cast(number, value.oid, type_name)})"
+
+
+def _array_text(value: object) -> str:
+    """A JSON array as the text of an array; any other value as JSON."""
+    if not isinstance(value, list):
+        return write_json(value)
+    return "{" + ",".join(map(_element_text, cast("list[object]", value))) + "}"
+
+
+def _element_text(value: object) -> str:
+    match value:
+        case None:
+            return "NULL"
+        case list():
+            return _array_text(cast("list[object]", value))
+        case str() if not isinstance(value, Number):
+            return array_literal([value])[1:-1]
+        case _:
+            return array_literal([write_json(value)])[1:-1]
 
 
 def _cast(text: str, oid: int, type_name: str) -> str:

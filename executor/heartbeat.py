@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """What a worker says of itself."""
+    """What a worker says of itself. Without `queues` it serves all of them."""
 
     host: str
     pid: int
@@ -33,6 +33,7 @@ class Registration:
     lease_seconds: float
     slots: int
     roles: tuple[str, ...]
+    queues: tuple[str, ...] = ()
 
 
 class Heartbeat:
@@ -101,7 +102,7 @@ class Heartbeat:
     def _register(self, connection: psycopg.Connection[Any]) -> int:
         said = self._registration
         row = connection.execute(
-            "SELECT df._register_worker(%s, %s, %s, %s, %s, %s, %s, %s)",
+            "SELECT df._register_worker(%s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 said.host,
                 said.pid,
@@ -111,6 +112,7 @@ class Heartbeat:
                 said.lease_seconds,
                 said.slots,
                 list(said.roles),
+                list(said.queues) or None,
             ],
         ).fetchone()
         assert row is not None

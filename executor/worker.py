@@ -32,6 +32,8 @@ from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.session import ConnectionLost, Message, ServerError
 from dfc.executor.store import FORMATS, ClaimedInstance, Control, PostgresStore, StoreError
+from dfc.executor.store_elsewhere import ElsewhereStore
+from dfc.executor.sweep import sweep_for_ever
 
 FOLLOW_UP_SECONDS: Final = 0.03
 """A notification stands for all that were to be sent in its 20 ms: look again a little later."""
@@ -46,7 +48,10 @@ class _Lost(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """How a worker runs. `database` is a libpq connection string or URI; hosts are `host` or `host:port`."""
+    """How a worker runs. `database` is a libpq connection string or URI; hosts are `host` or `host:port`.
+
+    Without `queues` it serves all of them.
+    """
 
     database: str
     slots: int = limits.SLOTS
@@ -56,6 +61,7 @@ class WorkerSettings:
     shutdown_seconds: float = limits.SHUTDOWN_SECONDS
     allow_hosts: tuple[str, ...] = ()
     allow_loopback: bool = False
+    queues: tuple[str, ...] = ()
     name: str = field(default_factory=socket.gethostname)
 
 
@@ -154,6 +160,7 @@ class _Life:
         self._steps: StepConnections | None = None
         self._sql: PostgresSql | None = None
         self._http: HttpSender | None = None
+        self._sweeping: asyncio.Task[None] | None = None
 
     # Beginning and end
 
@@ -170,7 +177,9 @@ class _Life:
         self._steps = StepConnections(
             settings.database, role=role, database=database, connections_max=settings.connections_max
         )
-        self._sql = PostgresSql(self._steps)
+        elsewhere = ElsewhereStore(self._control)
+        self._sql = PostgresSql(self._steps, elsewhere)
+        self._sweeping = self._loop.create_task(sweep_for_ever(elsewhere, self._steps))
         policy = OutboundPolicy(allow_hosts=settings.allow_hosts, allow_loopback=settings.allow_loopback)
         self._http = HttpSender(self._store, policy)
         registration = Registration(
@@ -182,6 +191,7 @@ class _Life:
             lease_seconds=settings.lease_seconds,
             slots=settings.slots,
             roles=tuple(self._steps.roles),
+            queues=settings.queues,
         )
         self._heartbeat = Heartbeat(settings.database, registration, self._on_lost_elsewhere)
         self._worker = await asyncio.to_thread(self._heartbeat.start)
@@ -207,6 +217,8 @@ class _Life:
 
     async def end(self) -> None:
         """Drop what is left, at once."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         for active in list(self._active.values()):
             if active.task is not None:
                 active.task.cancel()
@@ -341,7 +353,14 @@ class _Life:
             if plan is None:
                 return
             assert self._sql is not None and self._http is not None
-            driver = Driver(claim=claim, plan=plan, store=self._store, sql=self._sql, http=self._http)
+            driver = Driver(
+                claim=claim,
+                plan=plan,
+                store=self._store,
+                sql=self._sql,
+                http=self._http,
+                elsewhere=self._sql.elsewhere,
+            )
             if active.cancel_reason is not None:
                 driver.cancel(active.cancel_reason)
             active.driver = driver

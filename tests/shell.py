@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -10,24 +11,30 @@ from typing import assert_never
 from dfc.compiler.plan import Plan, SqlBody
 from dfc.executor.actions import (
     Action,
+    AwaitInstance,
+    CallWorkflow,
     EndItem,
     EndMap,
     FetchItems,
     Finish,
     Interrupt,
+    Listen,
     Position,
     ReadResult,
     RecordAttempt,
     RecordBeginning,
     RecordDecision,
     RecordFailure,
+    RecordWaited,
     RunAtomic,
     RunItems,
     RunSql,
     SendHttp,
     Sources,
     StartTimer,
+    StopCall,
     StoreItems,
+    TakeSignal,
     Wait,
     key_of,
 )
@@ -37,6 +44,7 @@ from dfc.executor.journal import (
     Attempted,
     Batch,
     Begun,
+    Called,
     CancelRequested,
     Completed,
     Constant,
@@ -48,6 +56,7 @@ from dfc.executor.journal import (
     ItemEnded,
     Items,
     ItemsFetched,
+    NothingYet,
     Positioned,
     Record,
     Result,
@@ -95,6 +104,8 @@ class Shell:
     sources: dict[str, Sources] = field(default_factory=dict[str, Sources])
     state: State | None = None
     stopping: dict[str, Action] = field(default_factory=dict[str, Action])
+    listening: set[str] = field(default_factory=set[str])
+    signals: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     waits: dict[str, float] = field(default_factory=dict[str, float])
     on_step: Callable[[Shell], None] | None = None
     check: bool = True
@@ -104,6 +115,7 @@ class Shell:
         lasting = [*self.records.values(), *self.attempts.values()]
         self.state = begin(self.plan, lasting, instance="i", cancel_reason=self.cancelled, input=self.input)
         self.open.clear()
+        self.listening.clear()
         self.take(pending(self.state))
 
     def take(self, actions: tuple[Action, ...]) -> None:
@@ -114,14 +126,19 @@ class Shell:
                     self.finish = action
                 case Interrupt(path=path):
                     before = self.open.get(path)
-                    if isinstance(before, Wait):
+                    if path in self.listening:
+                        self.listening.discard(path)
+                    elif isinstance(before, Wait):
                         del self.open[path]
                     else:
                         assert before is not None, f"nothing runs at {path}"
                         self.open[path] = action
                         self.stopping[path] = before
+                case Listen(path=path):
+                    self.listening.add(path)
                 case _:
                     key = key_of(action)
+                    self.listening.discard(key)
                     assert key not in self.open, f"{key} is asked for twice"
                     self.open[key] = action
 
@@ -217,10 +234,32 @@ class Shell:
                 self.feed(self.end_map(action))
             case ReadResult(shape=shape):
                 self.feed(ResultRead(path=path, result=self.result(shape)))
+            case RecordWaited(value=value):
+                self.feed(self.completed(path, value))
+            case TakeSignal():
+                self.feed(self.take_signal(action))
+            case AwaitInstance() | CallWorkflow() | StopCall() | Listen():
+                raise AssertionError(f"there are no other instances here: {action}")
             case Finish():
                 raise AssertionError("the end is no job")
             case _:
                 assert_never(action)
+
+    def completed(self, path: str, value: str) -> Record:
+        return self.keep(Completed(number=self.next(), path=path, result=Value(json=value)))
+
+    def take_signal(self, action: TakeSignal) -> Event:
+        sent = self.signals.get(action.name, [])
+        if not sent and not action.expired:
+            return NothingYet(path=action.path)
+        data = sent.pop(0) if sent else None
+        shown = {"signal_name": action.name, "timed_out": data is None, "data": data}
+        return self.completed(action.path, json.dumps(shown))
+
+    def send(self, name: str, data: int) -> None:
+        """Send a signal."""
+        self.signals.setdefault(name, []).append(data)
+        self.feed(Called())
 
     def over(self, path: str) -> None:
         """A time that was recorded has passed."""

@@ -13,7 +13,9 @@ from dfc.compiler.wire import decode
 @click.command("explain")
 @click.argument("file")
 @click.option("--workflow", metavar="NAME", help="Only the workflow with this label.")
-@click.option("--plan", "as_plan", is_flag=True, help="Draw what is run: the graph, with the ids of its nodes.")
+@click.option(
+    "--plan", "as_plan", is_flag=True, help="Draw the graph that is run, with the ids of its nodes."
+)
 def command(file: str, workflow: str | None, as_plan: bool) -> None:
     """Draw each workflow of FILE, as df.explain does.
 

@@ -1,20 +1,41 @@
 -- The trigger in front of every insert into df.instances: what a submitter must not choose is set here.
 --
 -- What df.start refuses because no version runs it yet is refused here too (0A000).
--- The id, the hash of the expression, the variables that it mentions and, when this expression has been compiled
+-- Of a definition, its latest expression, and what of queue, priority, time limit and key is not given; and
+-- whether the time to start has come. The id, the hash of the expression, the variables that it mentions and, when this expression has been compiled
 -- before with the same values, its plan; and what it waits for where nobody is there to run it. The
 -- defaults (submitted_by, search_path, time_zone) have been computed in the submitter's own context before;
 -- the submitter has no right to name those columns, and the policy checks submitted_by once more afterwards.
--- Locks: none (reads df.meta, df.vars, df.plans and df.workers).
+-- Raises 42704 for a definition that is not there; 3D000 and 42501 for a database where the submitter's steps cannot run.
+-- Locks: none (reads df.definitions, df.meta, df.vars, df.plans and df.workers).
 CREATE OR REPLACE FUNCTION df._before_instance() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    definition df.definitions;
+    role constant name := pg_get_userbyid(NEW.submitted_by::oid);
 BEGIN
-    IF NEW.database <> current_database() OR NEW.priority <> 0 OR NEW.queue <> 'default' THEN
-        RAISE EXCEPTION 'database, priority and queue of an instance are not executable yet' USING ERRCODE = '0A000',
-            DETAIL = 'This version runs a workflow in the database where it was started, the oldest first.',
-            HINT = 'Start it with SELECT df.start(workflow, label).';
+    IF NEW.database <> current_database() THEN
+        PERFORM df._check_database(NEW.database, role);
     END IF;
+    IF NEW.definition IS NOT NULL THEN
+        definition := df._definition(NEW.submitted_by, NEW.definition);
+        NEW.expression := definition.expression;
+        NEW.label := coalesce(NEW.label, NEW.definition);
+        NEW.queue := coalesce(NEW.queue, definition.queue);
+        NEW.priority := coalesce(NEW.priority, definition.priority);
+        NEW.timeout := coalesce(NEW.timeout, definition.timeout);
+        NEW.concurrency_limit := coalesce(NEW.concurrency_limit,
+            CASE WHEN NEW.concurrency_key IS NULL THEN definition.concurrency_limit END);
+        NEW.concurrency_key := coalesce(NEW.concurrency_key, definition.concurrency_key);
+    END IF;
+    NEW.definition_version := definition.version;
+    NEW.queue := coalesce(NEW.queue, 'default');
+    NEW.priority := coalesce(NEW.priority, 0);
+    NEW.concurrency_limit := coalesce(NEW.concurrency_limit, CASE WHEN NEW.concurrency_key IS NOT NULL THEN 1 END);
+    -- A debounced one is there to be joined until a claim has looked.
+    NEW.due_at := coalesce(NEW.due_at, CASE WHEN NEW.debounce_key IS NOT NULL THEN clock_timestamp() END);
+    NEW.ready := coalesce(NEW.due_at <= clock_timestamp() AND NEW.debounce_key IS NULL, true);
     NEW.id := df._new_id();
     NEW.status := 'pending';
     NEW.expression_hash := sha256(convert_to(NEW.expression, 'UTF8'));
@@ -32,8 +53,11 @@ BEGIN
     NEW.error := NULL;
     NEW.attempt := 0;
     NEW.next_attempt_at := NULL;
-    NEW.waiting_for := CASE df._is_served(pg_get_userbyid(NEW.submitted_by::oid)) WHEN true THEN NULL
-                            WHEN false THEN 'a worker that serves role ' || NEW.submitted_by ELSE 'a worker' END;
+    NEW.waiting_for := CASE df._is_served(role, NEW.queue)
+        WHEN true THEN CASE WHEN NOT NEW.ready THEN 'the time to start' END
+        WHEN false THEN CASE WHEN df._is_served(role) THEN 'a worker that serves queue ' || NEW.queue
+                             ELSE 'a worker that serves role ' || NEW.submitted_by END
+        ELSE 'a worker' END;
     NEW.current_steps := NULL;
     NEW.created_at := clock_timestamp();
     NEW.started_at := NULL;

@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION df._children(keys text, n jsonb) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT CASE
         WHEN keys IN ('sql', 'http') THEN NULL
-        WHEN keys IN ('body step', 'body step policy', 'as body') THEN pg_catalog.jsonb_build_array(n -> 'body')
+        WHEN keys IN ('body step', 'body step policy', 'as body', 'body params') THEN pg_catalog.jsonb_build_array(n -> 'body')
         WHEN keys = 'chain' THEN n -> 'chain'
         WHEN keys IN ('join', 'join on_failure') THEN n -> 'join'
         WHEN keys IN ('parallel', 'parallel on_failure') THEN n -> 'parallel'
@@ -81,8 +81,9 @@ BEGIN
                 HINT = 'Write long groups flat: df.seq(...), df.join(...), df.parallel(...), df.race(...).';
     END;
     -- The keys of a node: jsonb gives them by length, then by bytes.
+    -- Around the expression of a definition stand its declared inputs, which are no level.
     WITH RECURSIVE node(level, n, keys) AS (
-        SELECT 1, doc, pg_catalog.array_to_string(ARRAY(
+        SELECT CASE WHEN doc ? 'params' THEN 0 ELSE 1 END, doc, pg_catalog.array_to_string(ARRAY(
             SELECT pg_catalog.jsonb_object_keys(CASE pg_catalog.jsonb_typeof(doc) WHEN 'object' THEN doc END)), ' ')
         UNION ALL
         SELECT node.level + 1, c.child, pg_catalog.array_to_string(ARRAY(
@@ -91,7 +92,7 @@ BEGIN
             CASE pg_catalog.jsonb_typeof(l.children) WHEN 'array' THEN l.children END) AS c(child)
         WHERE node.level <= df._nesting_levels_max() AND node.keys NOT IN ('sql', 'http')
     ), fact AS (
-        SELECT level, n ->> 'step' AS step, df._is_odd(keys, n) AS odd FROM node
+        SELECT level, n ->> 'step' AS step, df._is_odd(keys, n) OR (keys = 'body params' AND level > 0) AS odd FROM node
     )
     SELECT pg_catalog.max(level) AS levels, pg_catalog.bool_or(odd) AS odd,
            (SELECT d.step FROM fact d WHERE d.step IS NOT NULL GROUP BY d.step HAVING pg_catalog.count(*) > 1 LIMIT 1) AS twice

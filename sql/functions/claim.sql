@@ -1,24 +1,28 @@
--- Whether an instance's plan has one of these formats, or it has none yet. A lookup for one instance: as a join, it is
--- planned as if there were many. Locks: none. Called from functions that pin search_path.
-CREATE OR REPLACE FUNCTION df._is_readable(instance text, formats integer[]) RETURNS boolean
+-- Whether an instance is in one of these queues (null: any), and its plan has one of these formats, or it has none yet.
+-- A lookup for one instance: as a join, it is planned as if there were many. Locks: none. Called from functions that
+-- pin search_path.
+CREATE OR REPLACE FUNCTION df._is_readable(instance text, formats integer[], queues text[]) RETURNS boolean
 LANGUAGE sql STABLE AS $$
-    SELECT coalesce((SELECT (i.plan ->> 'format')::integer = ANY (formats) FROM df.instances i WHERE i.id = instance), true)
+    SELECT coalesce((SELECT ((i.plan ->> 'format')::integer = ANY (formats)) IS NOT FALSE
+                            AND (queues IS NULL OR i.queue = ANY (queues))
+                     FROM df.instances i WHERE i.id = instance), true)
 $$;
 
 -- Gives a worker up to `max` instances: first those whose worker has gone, then the parked ones for which a request
--- has come that nobody knew of, or news that they listen for, then those whose time has come, the longest due first; then new ones by priority (the higher
--- first), then age. A fence that is taken over gets a new token, so that the old worker's steps no longer commit.
+-- has come that nobody knew of, or news that they listen for, then those whose time has come, the longest due first;
+-- then new ones (df._choose). A fence that is taken over gets a new token, so that the old worker's steps no longer commit.
 --
--- Only plans of a format in `formats`, only submitters in `roles` (null: all). A fence that a step of the dead
+-- Only plans of a format in `formats`, only submitters in `roles` (null: all), only queues that the worker has said
+-- it serves. A fence that a step of the dead
 -- worker still holds is skipped and comes the next time. A worker that is no longer registered gets nothing.
 -- What is parked and not due is not read: the index on wake_at begins with what is due. The plans are generic, since
 -- an idle worker looks again and again, and to plan it anew costs ten times as much as to do it.
--- Locks: fences FOR NO KEY UPDATE SKIP LOCKED, then the rows of instances that were parked; then new instances
--- FOR NO KEY UPDATE SKIP LOCKED. So nothing is waited for.
+-- Locks: fences FOR NO KEY UPDATE SKIP LOCKED, then the rows of instances that were parked; then those of df._promote
+-- and df._choose, SKIP LOCKED. So nothing is waited for.
 CREATE OR REPLACE FUNCTION df._claim(worker bigint, formats integer[], roles name[], max integer)
 RETURNS TABLE (instance_id text, token bytea, expression text, expression_hash bytea, plan_hash text,
                submitted_by name, database text, search_path text, time_zone text, cancel_reason text,
-               resumed boolean, input text, variables text)
+               resumed boolean, input text, variables text, timeout_seconds double precision)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan AS $$
@@ -29,6 +33,7 @@ DECLARE
     taken integer;
     submitters oid[];
     dead bigint[];
+    served text[] COLLATE "default";
     -- roles brings its type's collation, C, to what is declared here; the index on ids has another.
     cancelled text[] COLLATE "default";
     woken text[] COLLATE "default";
@@ -36,7 +41,7 @@ DECLARE
     now constant timestamptz := clock_timestamp();
 BEGIN
     -- Shared with nobody who matters: keeps another worker from deleting this row until the claim has committed.
-    PERFORM FROM df.workers w WHERE w.id = me FOR KEY SHARE;
+    SELECT w.queues INTO served FROM df.workers w WHERE w.id = me FOR KEY SHARE;
     IF NOT FOUND THEN
         RETURN;
     END IF;
@@ -52,14 +57,14 @@ BEGIN
             SELECT f.instance_id FROM df.fences f
             WHERE cardinality(dead) > 0 AND f.wake_at IS NULL AND f.worker = ANY (dead)
               AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
-              AND df._is_readable(f.instance_id, formats)
+              AND df._is_readable(f.instance_id, formats, served)
             LIMIT quota
             FOR NO KEY UPDATE OF f SKIP LOCKED) AS orphans
         UNION ALL SELECT * FROM (
             SELECT f.instance_id FROM df.fences f
             WHERE f.wake_at IS NULL AND f.worker IS NULL
               AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
-              AND df._is_readable(f.instance_id, formats)
+              AND df._is_readable(f.instance_id, formats, served)
             LIMIT quota
             FOR NO KEY UPDATE OF f SKIP LOCKED) AS handed_over
         UNION ALL SELECT * FROM (
@@ -67,14 +72,14 @@ BEGIN
             WHERE cardinality(cancelled || woken) > 0 AND f.instance_id = ANY (cancelled || woken) AND f.wake_at > now
               AND (NOT f.cancel_known AND f.instance_id = ANY (cancelled) OR f.listens AND f.instance_id = ANY (woken))
               AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
-              AND df._is_readable(f.instance_id, formats)
+              AND df._is_readable(f.instance_id, formats, served)
             LIMIT quota
             FOR NO KEY UPDATE OF f SKIP LOCKED) AS called
         UNION ALL SELECT * FROM (
             SELECT f.instance_id FROM df.fences f
             WHERE f.wake_at <= now
               AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
-              AND df._is_readable(f.instance_id, formats)
+              AND df._is_readable(f.instance_id, formats, served)
             ORDER BY f.wake_at LIMIT quota
             FOR NO KEY UPDATE OF f SKIP LOCKED) AS due
         ) AS u LIMIT quota);
@@ -91,7 +96,8 @@ BEGIN
             FROM taken_over t WHERE i.id = t.instance_id AND i.waiting_for IS NOT NULL
         )
         SELECT i.id, t.token, i.expression, i.expression_hash, i.plan_hash, pg_get_userbyid(i.submitted_by),
-               i.database, i.search_path, i.time_zone, df._cancel_reason(i.id), true, i.input::text, i.variables::text
+               nullif(i.database, current_database()), i.search_path, i.time_zone, df._cancel_reason(i.id), true, i.input::text,
+               i.variables::text, date_part('epoch', i.timeout)
         FROM taken_over t JOIN df.instances i ON i.id = t.instance_id;
         quota := quota - taken;
     END IF;
@@ -106,14 +112,9 @@ BEGIN
         RETURN;
     END IF;
 
+    PERFORM df._promote();
     -- By their ids, and not as a join with what was found: a plan for few of them in a large table.
-    free := ARRAY(
-        SELECT i.id FROM df.instances i
-        WHERE i.started_at IS NULL
-          AND (submitters IS NULL OR i.submitted_by::oid = ANY (submitters))
-          AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
-        ORDER BY i.priority DESC, i.id LIMIT quota
-        FOR NO KEY UPDATE SKIP LOCKED);
+    free := df._choose(submitters, served, formats, quota);
     IF cardinality(free) = 0 THEN
         RETURN;
     END IF;
@@ -123,13 +124,14 @@ BEGIN
         SET status = 'running', attempt = i.attempt + 1, waiting_for = NULL, started_at = now, updated_at = now
         WHERE i.id = ANY (free)
         RETURNING i.id, i.expression, i.expression_hash, i.plan_hash, i.submitted_by, i.database, i.search_path,
-                  i.time_zone, i.input, i.variables
+                  i.time_zone, i.input, i.variables, i.timeout, i.concurrency_key
     ), fenced AS (
-        INSERT INTO df.fences AS f (instance_id, submitted_by, worker, token)
-        SELECT b.id, b.submitted_by, me, df._new_token() FROM begun b
+        INSERT INTO df.fences AS f (instance_id, submitted_by, worker, token, concurrency_key)
+        SELECT b.id, b.submitted_by, me, df._new_token(), b.concurrency_key FROM begun b
         RETURNING f.instance_id, f.token
     )
     SELECT b.id, f.token, b.expression, b.expression_hash, b.plan_hash, pg_get_userbyid(b.submitted_by),
-           b.database, b.search_path, b.time_zone, df._cancel_reason(b.id), false, b.input::text, b.variables::text
+           nullif(b.database, current_database()), b.search_path, b.time_zone, df._cancel_reason(b.id), false, b.input::text,
+           b.variables::text, date_part('epoch', b.timeout)
     FROM begun b JOIN fenced f ON f.instance_id = b.id;
 END $$;

@@ -1,7 +1,8 @@
 -- Ends an instance whose fence the caller has locked: status, result or error, and the fence goes.
 --
 -- `finish` is {"status", "shape", "error", "reason", "undo_errors"}. The errors of undo steps that failed stand
--- in the error, under `undo`. Signals that nobody has taken go; who waits for its end is woken. The rows of the steps stay in df.checkpoints.
+-- in the error, under `undo`. Signals that nobody has taken go; who waits for its end is woken; what its definition does about
+-- a failure is started. The rows of the steps stay in df.checkpoints.
 -- Locks: the instance's row, after the fence.
 -- Called from functions that pin search_path.
 CREATE OR REPLACE FUNCTION df._end_instance(instance text, finish json) RETURNS void
@@ -12,6 +13,8 @@ DECLARE
     outcome json;
     problem json;
     ended_at constant timestamptz := clock_timestamp();
+    defined text;
+    key text;
 BEGIN
     IF ending = 'completed' THEN
         outcome := df._outcome_of(instance, finish -> 'shape');
@@ -31,14 +34,19 @@ BEGIN
     END IF;
     UPDATE df.instances i
     SET status = ending, result = outcome, error = problem, updated_at = ended_at, completed_at = ended_at,
-        started_at = coalesce(i.started_at, ended_at), next_attempt_at = NULL, waiting_for = NULL, current_steps = NULL
-    WHERE i.id = instance;
+        started_at = coalesce(i.started_at, ended_at), next_attempt_at = NULL, waiting_for = NULL, current_steps = NULL,
+        result_path = CASE WHEN ending = 'completed' AND json_typeof(finish -> 'shape') = 'string' THEN finish ->> 'shape' END
+    WHERE i.id = instance RETURNING i.definition, i.concurrency_key INTO defined, key;
     DELETE FROM df.fences f WHERE f.instance_id = instance;
     DELETE FROM df.requests r WHERE r.instance_id = instance;
     DELETE FROM df.signals s WHERE s.instance_id = instance;
+    IF defined IS NOT NULL AND ending IN ('failed', 'compensated') THEN
+        PERFORM df._start_on_failure(instance);
+    END IF;
     -- Those that wait for its end. What is not seen here, since the snapshot is older, has seen the end.
     INSERT INTO df.requests (instance_id, kind) SELECT DISTINCT m.instance_id, 'wake' FROM df.marks m WHERE m.other = instance;
-    IF FOUND THEN
+    -- Its place under its key is free, too.
+    IF FOUND OR key IS NOT NULL THEN
         PERFORM df._wake();
     END IF;
 END $$;

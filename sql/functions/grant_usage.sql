@@ -21,6 +21,23 @@ LANGUAGE sql STABLE AS $$
     WHERE p.pronamespace = 'df'::regnamespace AND p.proname::text = ANY (names)
 $$;
 
+-- The columns of an instance that its submitter may choose. Locks: none.
+CREATE OR REPLACE FUNCTION df._submitted_columns() RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT 'label, database, expression, input, priority, queue, definition, due_at, timeout, idempotency_key, '
+           'concurrency_key, concurrency_limit, debounce_key'
+$$;
+
+-- What it takes to submit, for a role as an identifier. Locks: those of GRANT.
+CREATE OR REPLACE FUNCTION df._grant_submitting(who text, option text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    EXECUTE 'GRANT SELECT, INSERT (' || df._submitted_columns() || ') ON df.instances TO ' || who || option;
+    EXECUTE 'GRANT SELECT, INSERT (instance_id, input, due_at) ON df.debounces TO ' || who || option;
+    EXECUTE 'GRANT SELECT, INSERT (name, expression, params, on_failure, queue, priority, timeout, concurrency_key, concurrency_limit)'
+            ' ON df.definitions TO ' || who || option;
+END $$;
+
 CREATE OR REPLACE FUNCTION df.grant_usage(p_role text, include_http boolean DEFAULT false, with_grant boolean DEFAULT false)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -31,7 +48,7 @@ BEGIN
         RAISE EXCEPTION 'grant options cannot be given to PUBLIC' USING ERRCODE = '0LP01', HINT = 'Name a role.';
     END IF;
     EXECUTE 'GRANT USAGE ON SCHEMA df TO ' || who || option;
-    EXECUTE 'GRANT SELECT, INSERT (label, database, expression, input, priority, queue) ON df.instances TO ' || who || option;
+    PERFORM df._grant_submitting(who, option);
     EXECUTE 'GRANT SELECT ON df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes, df.claimed TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT (instance_id, kind, reason) ON df.requests TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT (instance_id, name, data, dedupe_key) ON df.signals TO ' || who || option;
@@ -50,9 +67,9 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     who constant text := df._role_identifier(p_role);
 BEGIN
-    EXECUTE 'REVOKE ALL ON df.instances, df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.requests, df.signals, df.nodes, df.claimed, df.vars FROM '
+    EXECUTE 'REVOKE ALL ON df.instances, df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.requests, df.signals, df.nodes, df.claimed, df.vars, df.debounces, df.definitions FROM '
             || who || ' CASCADE';
-    EXECUTE 'REVOKE INSERT (label, database, expression, input, priority, queue) ON df.instances FROM ' || who || ' CASCADE';
+    EXECUTE 'REVOKE INSERT (' || df._submitted_columns() || ') ON df.instances FROM ' || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (instance_id, kind, reason) ON df.requests FROM ' || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (instance_id, name, data, dedupe_key) ON df.signals FROM ' || who || ' CASCADE';
     EXECUTE 'REVOKE EXECUTE ON FUNCTION ' || df._overloads('http', 'http_multipart', 'grant_usage', 'revoke_usage', 'metrics') || ' FROM '

@@ -9,8 +9,6 @@ BEGIN
         HINT = 'This version runs SQL and HTTP steps, control flow, policies and undo.';
 END $$;
 
-CREATE OR REPLACE FUNCTION df.define(name text, body text, params jsonb DEFAULT NULL, on_failure text DEFAULT NULL, queue text DEFAULT NULL) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.define') $$;
 CREATE OR REPLACE FUNCTION df.schedule(name text, cron text, workflow text, input jsonb DEFAULT NULL, time_zone text DEFAULT NULL, overlap text DEFAULT 'skip', catch_up text DEFAULT 'last') RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.schedule') $$;
 CREATE OR REPLACE FUNCTION df.pause_schedule(name text) RETURNS text

@@ -9,6 +9,14 @@ SET search_path = pg_catalog, pg_temp AS $$
     WHERE df._within_lease(w.heartbeat_at, w.lease_seconds)
 $$;
 
+-- Whether a live worker serves this role in this queue; null where no worker is alive.
+CREATE OR REPLACE FUNCTION df._is_served(role name, queue text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT bool_or((w.roles IS NULL OR $1 = ANY (w.roles)) AND (w.queues IS NULL OR $2 = ANY (w.queues))) FROM df.workers w
+    WHERE df._within_lease(w.heartbeat_at, w.lease_seconds)
+$$;
+
 -- What to do where nobody serves this role.
 CREATE OR REPLACE FUNCTION df._way_to_be_served(role name) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -30,7 +38,7 @@ CREATE OR REPLACE FUNCTION df._unserved() RETURNS TABLE (role name, waiting bigi
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT r.rolname, count(*), min(u.id), df._way_to_be_served(r.rolname)
-    FROM (SELECT i.submitted_by::oid AS submitter, i.id FROM df.instances i WHERE i.started_at IS NULL
+    FROM (SELECT i.submitted_by::oid AS submitter, i.id FROM df.instances i WHERE i.started_at IS NULL AND i.ready
           UNION ALL
           SELECT f.submitted_by::oid, f.instance_id FROM df.fences f
           WHERE coalesce(f.wake_at <= clock_timestamp(), true) AND NOT EXISTS (

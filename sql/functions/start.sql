@@ -3,83 +3,113 @@
 -- The row's trigger computes the hash and pins a known plan; only where there is none is the expression looked
 -- at here, so that a repeated start is one INSERT. SECURITY INVOKER: the submitter is the current user, also
 -- where a SECURITY DEFINER function of another role calls it. No SET clause: the row's defaults read the
--- caller's search_path. Raises DF1xx for a faulty expression, 0A000 for what cannot be executed yet.
--- Locks: none that another session could wait for (see df._wake).
+-- caller's search_path. One bare word is a definition of the current user. Raises DF1xx for a faulty expression,
+-- 42704 for an unknown definition, 22023 for arguments and inputs, 0A000 for what cannot be executed yet.
+-- Locks: none that another session could wait for (see df._wake), but under a key: who starts under the same one at the same
+-- time waits for the first to commit.
 CREATE OR REPLACE FUNCTION df.start(
     fut text, label text DEFAULT NULL, database text DEFAULT NULL, transaction_mode text DEFAULT 'caller',
-    input jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL, priority integer DEFAULT 0,
-    queue text DEFAULT 'default', start_at timestamptz DEFAULT NULL, timeout text DEFAULT NULL,
+    input jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL, priority integer DEFAULT NULL,
+    queue text DEFAULT NULL, start_at timestamptz DEFAULT NULL, timeout anycompatible DEFAULT NULL,
     concurrency_key text DEFAULT NULL, concurrency_limit integer DEFAULT NULL, debounce_key text DEFAULT NULL,
-    debounce text DEFAULT NULL) RETURNS text
+    debounce anycompatible DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_variable
 DECLARE
     wire text := fut;
+    definition df.definitions;
+    given jsonb := input;
+    due timestamptz := start_at;
     started text;
     known text;
-    given text;
     waits text;
-    served boolean;
 BEGIN
-    IF (database <> pg_catalog.current_database() OR transaction_mode <> 'caller'
-        OR idempotency_key IS NOT NULL OR priority <> 0 OR queue <> 'default' OR start_at IS NOT NULL
-        OR timeout IS NOT NULL OR concurrency_key IS NOT NULL OR concurrency_limit IS NOT NULL
-        OR debounce_key IS NOT NULL OR debounce IS NOT NULL) IS TRUE OR transaction_mode IS NULL THEN
-        given := pg_catalog.concat_ws(', ',
-            CASE WHEN idempotency_key IS NOT NULL THEN 'idempotency_key' END,
-            CASE WHEN priority <> 0 THEN 'priority' END, CASE WHEN queue <> 'default' THEN 'queue' END,
-            CASE WHEN start_at IS NOT NULL THEN 'start_at' END, CASE WHEN timeout IS NOT NULL THEN 'timeout' END,
-            CASE WHEN concurrency_key IS NOT NULL THEN 'concurrency_key' END,
-            CASE WHEN concurrency_limit IS NOT NULL THEN 'concurrency_limit' END,
-            CASE WHEN debounce_key IS NOT NULL THEN 'debounce_key' END,
-            CASE WHEN debounce IS NOT NULL THEN 'debounce' END);
-        PERFORM df._check_start(database, transaction_mode, given);
+    IF pg_catalog.lower(transaction_mode) = 'new' THEN
+        RETURN df._start_anew(pg_catalog.jsonb_build_object(
+            'fut', fut, 'label', label, 'database', database, 'input', input::text, 'idempotency_key', idempotency_key,
+            'priority', priority, 'queue', queue, 'start_at', start_at, 'timeout', timeout, 'concurrency_key', concurrency_key,
+            'concurrency_limit', concurrency_limit, 'debounce_key', debounce_key, 'debounce', debounce));
+    ELSIF transaction_mode <> 'caller' OR transaction_mode IS NULL THEN
+        PERFORM df._check_start(transaction_mode);
     END IF;
     IF (pg_catalog.length(label) > 1000) IS TRUE THEN
         RAISE EXCEPTION 'the label is too long' USING ERRCODE = '22001',
             DETAIL = 'A label has at most 1000 characters.', HINT = 'Put data into the workflow''s own tables.';
     END IF;
+    PERFORM df._check_options('df.start', queue, start_at, concurrency_key, concurrency_limit);
+    IF idempotency_key IS NOT NULL OR debounce_key IS NOT NULL OR debounce IS NOT NULL THEN
+        due := df._check_keys(idempotency_key, start_at, debounce_key, df._interval(df._duration(debounce, 'df.start: debounce', false)));
+    END IF;
     IF (pg_catalog.starts_with(fut, '/*dfc:1:')) IS NOT TRUE THEN
-        wire := df._wire(df._node(fut));
+        IF df._is_identifier(fut) AND df._helper_of(fut) IS NULL THEN
+            definition := df._definition(pg_catalog.quote_ident(CURRENT_USER)::regrole, fut);
+            given := df._input(fut, definition.params, input, true);
+            wire := definition.expression;
+        ELSE
+            wire := df._wire(df._node(fut));
+        END IF;
     END IF;
     IF pg_catalog.octet_length(wire) > df._expression_bytes_max() THEN
         RAISE EXCEPTION 'the workflow has % bytes, and the limit is %', pg_catalog.octet_length(wire), df._expression_bytes_max()
             USING ERRCODE = 'DF513', HINT = 'Keep data in tables and let the steps read it.';
     END IF;
-    INSERT INTO df.instances AS i (expression, label, input) VALUES (wire, label, input)
-    RETURNING i.id, i.plan_hash, i.waiting_for INTO started, known, waits;
+    FOR attempt IN 1 .. 10 LOOP
+        IF idempotency_key IS NULL AND debounce_key IS NULL THEN
+            INSERT INTO df.instances AS i (expression, label, input, definition, database, priority, queue, due_at, timeout,
+                                           concurrency_key, concurrency_limit)
+            VALUES (wire, label, given, definition.name, database, priority, queue, due,
+                    df._interval(df._duration(timeout, 'df.start: timeout', false)), concurrency_key, concurrency_limit)
+            RETURNING i.id, i.plan_hash, i.waiting_for INTO started, known, waits;
+        ELSE
+            INSERT INTO df.instances AS i (expression, label, input, definition, database, priority, queue, due_at, timeout,
+                                           concurrency_key, concurrency_limit, idempotency_key, debounce_key)
+            VALUES (wire, label, given, definition.name, database, priority, queue, due,
+                    df._interval(df._duration(timeout, 'df.start: timeout', false)), concurrency_key, concurrency_limit,
+                    idempotency_key, debounce_key)
+            ON CONFLICT DO NOTHING
+            RETURNING i.id, i.plan_hash, i.waiting_for INTO started, known, waits;
+        END IF;
+        EXIT WHEN started IS NOT NULL;
+        started := CASE WHEN debounce_key IS NULL THEN df._same_key(idempotency_key, wire, definition.name, input)
+                        ELSE df._join(debounce_key, wire, definition.name, given, due) END;
+        IF started IS NOT NULL THEN
+            RETURN started;
+        END IF;
+    END LOOP;
     IF known IS NULL THEN
         PERFORM df._check_expression(wire);
     END IF;
     IF waits IS NOT NULL THEN
-        served := df._is_served(CURRENT_USER);
-    END IF;
-    IF waits IS NOT NULL AND served IS NULL THEN
-        RAISE NOTICE 'instance % waits: no worker is alive', started
-            USING HINT = 'Start one: dfc worker --database ...';
-    ELSIF NOT served THEN
-        RAISE WARNING 'instance % waits: no worker serves role %', started, pg_catalog.quote_ident(CURRENT_USER)
-            USING DETAIL = 'A worker runs the workflows of the roles that it logs in as.', HINT = df._way_to_be_served(CURRENT_USER);
+        PERFORM df._say_what_waits(started, waits, queue);
     END IF;
     PERFORM df._wake();
     RETURN started;
 END $$;
 
--- What df.start refuses about its arguments; `given` are those that later versions will take.
-CREATE OR REPLACE FUNCTION df._check_start(database text, transaction_mode text, given text) RETURNS void
+-- Says what an instance waits for where it is not only its time. Locks: none.
+CREATE OR REPLACE FUNCTION df._say_what_waits(started text, waits text, queue text) RETURNS void
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF waits = 'a worker' THEN
+        RAISE NOTICE 'instance % waits: no worker is alive', started
+            USING HINT = 'Start one: dfc worker --database ...';
+    ELSIF pg_catalog.starts_with(waits, 'a worker that serves role') THEN
+        RAISE WARNING 'instance % waits: no worker serves role %', started, pg_catalog.quote_ident(CURRENT_USER)
+            USING DETAIL = 'A worker runs the workflows of the roles that it logs in as.', HINT = df._way_to_be_served(CURRENT_USER);
+    ELSIF pg_catalog.starts_with(waits, 'a worker that serves queue') THEN
+        RAISE NOTICE 'instance % waits: no worker serves %', started, pg_catalog.substr(waits, 22)
+            USING DETAIL = 'A worker that was started with --queue runs what is in those queues only.',
+            HINT = pg_catalog.format('Start one: dfc worker --queue %s --database ...',
+                CASE WHEN queue ~ '^[A-Za-z0-9_.-]+$' THEN queue ELSE pg_catalog.quote_literal(queue) END);
+    END IF;
+END $$;
+
+-- What df.start refuses about its transaction.
+CREATE OR REPLACE FUNCTION df._check_start(transaction_mode text) RETURNS void
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF pg_catalog.lower(transaction_mode) IN ('caller', 'new') IS NOT TRUE THEN
         RAISE EXCEPTION 'invalid transaction_mode "%" for df.start(): expected ''caller'' or ''new''', transaction_mode
             USING ERRCODE = '22023', HINT = 'Leave it out to start in the caller''s transaction.';
-    ELSIF pg_catalog.lower(transaction_mode) = 'new' THEN
-        RAISE EXCEPTION 'transaction_mode ''new'' is not executable yet' USING ERRCODE = '0A000',
-            HINT = 'Start the workflow on a connection of its own.';
-    ELSIF database <> pg_catalog.current_database() THEN
-        RAISE EXCEPTION 'database => ''%'' is not executable yet', database USING ERRCODE = '0A000',
-            HINT = 'Start the workflow in the database where its steps run.';
-    ELSIF given <> '' THEN
-        RAISE EXCEPTION 'df.start: % is not executable yet', given USING ERRCODE = '0A000',
-            HINT = 'This version takes a label and an input.';
     END IF;
 END $$;

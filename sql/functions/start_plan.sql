@@ -17,10 +17,10 @@ END $$;
 
 CREATE OR REPLACE FUNCTION df.start(
     fut jsonb, label text DEFAULT NULL, database text DEFAULT NULL, transaction_mode text DEFAULT 'caller',
-    input jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL, priority integer DEFAULT 0,
-    queue text DEFAULT 'default', start_at timestamptz DEFAULT NULL, timeout text DEFAULT NULL,
+    input jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL, priority integer DEFAULT NULL,
+    queue text DEFAULT NULL, start_at timestamptz DEFAULT NULL, timeout anycompatible DEFAULT NULL,
     concurrency_key text DEFAULT NULL, concurrency_limit integer DEFAULT NULL, debounce_key text DEFAULT NULL,
-    debounce text DEFAULT NULL) RETURNS text
+    debounce anycompatible DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_variable
 BEGIN

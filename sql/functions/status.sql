@@ -1,6 +1,7 @@
 -- How an instance stands; NULL where there is none that the caller may see. A pending cancel request
 -- counts, unless it came too late: the undo steps of a failure are running.
--- VOLATILE: it looks anew, also behind a df.await_instance in the same statement. Locks: none.
+-- VOLATILE, as all that looks at instances: SELECT df.await_instance(id), df.status(id) shows how it has ended.
+-- Locks: none.
 CREATE OR REPLACE FUNCTION df.status(instance_id text) RETURNS text
 LANGUAGE sql VOLATILE AS $$
     SELECT CASE WHEN i.completed_at IS NULL AND EXISTS (

@@ -18,11 +18,14 @@ from dfc.compiler.plan import (
     AtomicNode,
     Block,
     BreakNode,
+    CallNode,
     CompensateNode,
+    ConstantNode,
     Duration,
     Form,
     HttpNode,
     IfNode,
+    InstanceNode,
     JoinNode,
     Literal,
     LoopNode,
@@ -37,10 +40,14 @@ from dfc.compiler.plan import (
     Request,
     RetryNode,
     Returns,
+    ScheduleNode,
+    SignalNode,
+    SleepNode,
     SqlBody,
     SqlNode,
     TimeoutNode,
     TryNode,
+    UntilNode,
     Use,
     ValueNode,
     error_source,
@@ -77,6 +84,12 @@ def asks(id: str, *after: str, of: str | tuple[str, ...], optional: bool = False
         sql="SELECT $x", kind="select", form=Form.WITH, returns=Returns.ROWS, parameters=(parameter,)
     )
     return SqlNode(id=id, after=after, body=body)
+
+
+def typed(node: SqlNode) -> SqlNode:
+    """The same with a reference of a declared type."""
+    [parameter] = node.body.parameters
+    return replace(node, body=replace(node.body, parameters=(replace(parameter, type="date"),)))
 
 
 def value(id: str, *after: str, of: str, use: Use = Use.VALUE) -> ValueNode:
@@ -152,6 +165,49 @@ FAULTY: dict[str, tuple[Plan, str]] = {
     "atomic goes on": (
         plan(AtomicNode(id="x", after=(), body=block(sql("a", policy=Policy(on_error=OnError.CONTINUE))))),
         "`a` cannot be a part of a transaction",
+    ),
+    "negative sleep": (plan(SleepNode(id="w", after=(), duration=Duration(days=-1))), "a negative time"),
+    "no moment": (plan(UntilNode(id="w", after=(), at=" ")), "`w` does not say what it waits for"),
+    "no instance": (plan(InstanceNode(id="w", after=(), instance="")), "does not say what it waits for"),
+    "no schedule": (plan(ScheduleNode(id="w", after=(), cron="")), "`w` has no schedule"),
+    "no zone": (plan(ScheduleNode(id="w", after=(), cron="* * * * *", time_zone="")), "has no schedule"),
+    "no signal": (plan(SignalNode(id="w", after=(), name="")), "the signal of `w` has no name"),
+    "no time for a signal": (
+        plan(SignalNode(id="w", after=(), name="s", timeout=NO_TIME)),
+        "the time limit of `w` is not a time",
+    ),
+    "no workflow": (plan(CallNode(id="w", after=(), workflow="")), "the workflow of `w` has no name"),
+    "input": (plan(CallNode(id="w", after=(), workflow="x", input="{")), "the input of `w` is not JSON"),
+    "constant": (plan(ConstantNode(id="w", after=(), value="")), "the value of `w` is not JSON"),
+    "computed by nothing": (
+        plan(SleepNode(id="w", after=(), duration=replace(sql("a").body, returns=Returns.COUNT))),
+        "what `w` asks for is not computed by a query",
+    ),
+    "polls at once": (plan(replace(loop(sql("a")), every=NO_TIME)), "waits no time between two rounds"),
+    "polls and has a condition": (
+        plan(replace(loop(sql("a"), condition=block(sql("c"))), every=SECOND)),
+        "waits for its own result and has a condition",
+    ),
+    "field of a constant's rows": (
+        plan(
+            ConstantNode(id="w", after=(), value="1", used=True), value("z", "w", of="w", use=Use.ROW_COUNT)
+        ),
+        "`$x` in `z` wants of `w` what that does not give",
+    ),
+    "rows of a wait": (
+        plan(
+            SleepNode(id="w", after=(), duration=SECOND, used=True),
+            value("z", "w", of="w", use=Use.ROW_COUNT),
+        ),
+        "`$x` in `z` wants of `w` what that does not give",
+    ),
+    "atomic wait": (
+        plan(AtomicNode(id="x", after=(), body=block(SleepNode(id="w", after=(), duration=SECOND)))),
+        "`w` cannot be a part of a transaction",
+    ),
+    "type of a result": (
+        plan(sql("a", used=True), typed(asks("z", "a", of="a"))),
+        "is of a declared type and no parameter of the workflow",
     ),
     "undo of an undo": (
         plan(
@@ -373,6 +429,8 @@ def test_the_last_format_can_be_read_and_has_no_structures() -> None:
     read = from_json(old)
     assert read == replace(plan(sql("a")), format=1)
     assert to_json(read) == old
+    with pytest.raises(PlanFormatError, match="'sleep', which is not a kind of node of format 2"):
+        from_json({**to_json(plan(SleepNode(id="w", after=(), duration=SECOND))), "format": 2})
     structured = {**to_json(plan(choose(sql("a")))), "format": 1}
     with pytest.raises(PlanFormatError, match="'if', which is not a kind of node of format 1"):
         from_json(structured)

@@ -130,6 +130,9 @@ FORGED = [
     "INSERT INTO df.instances (expression, search_path) VALUES ('x', 'x')",
     "INSERT INTO df.instances (expression, result) VALUES ('x', '1')",
     "INSERT INTO df.instances (expression) VALUES ('x') ON CONFLICT (id) DO UPDATE SET label = 'x'",
+    "INSERT INTO df.instances (expression, definition_version) VALUES ('x', 1)",
+    "INSERT INTO df.instances (expression, ready) VALUES ('x', true)",
+    "INSERT INTO df.instances (expression, parent) VALUES ('x', 'x')",
     "UPDATE df.instances SET label = 'x'",
     "UPDATE df.instances SET status = 'pending'",
     "DELETE FROM df.instances",
@@ -151,6 +154,15 @@ FORGED = [
     "INSERT INTO df.map_items (map, item, rows, cells) VALUES (1, 1, 1, '{}')",
     "UPDATE df.map_items SET result = '1'",
     "DELETE FROM df.map_items",
+    "INSERT INTO df.debounces (instance_id, due_at, submitted_by) VALUES ('x', now(), 'postgres')",
+    "UPDATE df.debounces SET due_at = now()",
+    "DELETE FROM df.debounces",
+    "INSERT INTO df.definitions (name, expression, owner) VALUES ('x', 'x', 'postgres')",
+    "INSERT INTO df.definitions (name, expression, version) VALUES ('x', 'x', 1)",
+    "UPDATE df.definitions SET expression = 'x'",
+    "DELETE FROM df.definitions",
+    "SELECT FROM df.key_locks",
+    "SELECT FROM df.key_locks FOR UPDATE",
     "SELECT FROM df.rate_limits",
     "INSERT INTO df.rate_limits VALUES ('postgres', 'x', now())",
     "INSERT INTO df.requests (instance_id, kind, requested_by) VALUES ('x', 'cancel', 'postgres')",
@@ -171,6 +183,15 @@ FORGED = [
     "SELECT df._heartbeat(1)",
     "SELECT df._unregister_worker(1)",
     "SELECT df._claim(1, '{1}', NULL, 1)",
+    "SELECT df._promote()",
+    "SELECT df._choose(NULL, NULL, '{1}', 1)",
+    "SELECT df._choose_keyed(1, 'x', NULL, '{1}', 1)",
+    "SELECT df._groups(NULL, NULL, 1)",
+    "SELECT df._first(1, 'x', NULL, NULL, 1)",
+    "SELECT df._start_on_failure('x')",
+    "SELECT df._start_child('x', 'x', 'x', 'x', NULL)",
+    "SELECT df._before_debounce()",
+    "SELECT df._before_definition()",
     "SELECT df._cancels(1)",
     "SELECT df._store_plan('x', 'x', 1, '{}', 'h')",
     "SELECT df._history('x', 'x', '{}', 0)",
@@ -217,7 +238,10 @@ FORGED = [
 ]
 
 
-TRIGGERS = ("SELECT df._before_instance()", "SELECT df._after_delete()")
+TRIGGERS = tuple(
+    f"SELECT df.{name}()"
+    for name in ("_before_instance", "_after_delete", "_before_debounce", "_before_definition")
+)
 
 
 def test_nothing_else_is_allowed(house: House) -> None:

@@ -1,0 +1,28 @@
+-- Starts the workflow of a df.call, for the submitter of the instance that calls: once for a path, since the child's id is
+-- kept there. Queue and priority are those of the one that calls where its definition does not say.
+-- Raises DX001 for a lost fence, 42704 for an unknown definition, 22023 for an input that it does not take.
+-- Locks: the fence, then the row of the mark.
+CREATE OR REPLACE FUNCTION df._start_child(token bytea, instance text, path text, workflow text, input jsonb) RETURNS text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    child text;
+    calls df.instances;
+    called df.definitions;
+BEGIN
+    PERFORM df._lock_fence($1, $2);
+    SELECT k.other INTO child FROM df.marks k WHERE k.instance_id = $2 AND k.path = $3 AND k.kind = 'child';
+    IF FOUND THEN
+        RETURN child;
+    END IF;
+    SELECT i.* INTO calls FROM df.instances i WHERE i.id = $2;
+    called := df._definition(calls.submitted_by, $4);
+    INSERT INTO df.instances AS i (definition, input, submitted_by, database, search_path, time_zone, parent, queue, priority)
+    VALUES ($4, df._input($4, called.params, $5, false), calls.submitted_by, calls.database, calls.search_path, calls.time_zone, $2,
+            coalesce(called.queue, calls.queue), coalesce(called.priority, calls.priority))
+    RETURNING i.id INTO child;
+    INSERT INTO df.marks (instance_id, path, kind, other) VALUES ($2, $3, 'child', child);
+    PERFORM df._wake();
+    RETURN child;
+END $$;
