@@ -82,7 +82,7 @@ def test_states(session: Connection) -> None:
     checkpoint(session, token, instance, "load")
     assert states() == "completed running running running pending"
     checkpoint(session, token, instance, "left")
-    assert states() == "completed completed running pending pending"
+    assert states() == "completed completed running running pending"
     record = "SELECT df._record(%s, %s, 'right/response', %s, %s, %s, NULL)"
     session.execute(record, [token, instance, "completed", '{"status": 200}', None])
     assert states() == "completed completed completed completed running"
