@@ -15,8 +15,10 @@ from dfc.compiler.ast import (
     Atomic,
     Bind,
     Break,
+    CallWorkflow,
     Chain,
     Compensate,
+    Constant,
     Expression,
     FanOut,
     Hole,
@@ -32,11 +34,18 @@ from dfc.compiler.ast import (
     Race,
     Ref,
     Retry,
+    Sleep,
     Sql,
     Step,
     Structured,
     Timeout,
     Try,
+    WaitFor,
+    Waiting,
+    WaitInstance,
+    WaitSchedule,
+    WaitSignal,
+    WaitUntil,
 )
 from dfc.compiler.outline import arms_of
 from dfc.compiler.plan import Duration
@@ -165,6 +174,8 @@ def _labelled(node: Expression | _Rows) -> list[tuple[str, Expression | _Rows]]:
             return [("↻ body:", node.body), *_optional("? while:", node.condition)]
         case Map() | Retry():
             return [("↻ body:", node.body)]
+        case WaitFor():
+            return [("? until:", node.query)]
         case Atomic():
             return [("▸ body:", node.body)]
         case Timeout():
@@ -219,14 +230,38 @@ def _described(node: Expression | _Rows) -> tuple[str, str, Sequence[str]]:
             return word, "", [str(len(branches)), *(["cancels at the first failure"] if cancels else [])]
         case _Rows(name=name):
             return "ROWS", f"${name}", ()
-        case (
-            Race() | If() | IfRows() | Loop() | Map() | Atomic() | Retry() | Timeout() | Try() | Compensate()
-        ):
+        case Sleep() | WaitUntil() | WaitSchedule() | WaitSignal() | CallWorkflow() | WaitInstance():
+            return _waiting(node)
+        case Step() | Bind() | Constant() | Later() | Hole():
+            raise ValueError("what only gives a name, is nobody's, or faulty, has no line")
+        case _:
             return _structure(node)
-        case Step() | Bind() | Later() | Hole():
-            raise ValueError("what only gives a name, or is faulty, has no line")
+
+
+def _waiting(node: Waiting) -> tuple[str, str, Sequence[str]]:
+    match node:
+        case Sleep(duration=length):
+            known = isinstance(length, Duration)
+            return "SLEEP", duration(length) if known else _quoted(length.value, TEXT_CHARACTERS), ()
+        case WaitUntil(at=at):
+            return "WAIT_UNTIL", _quoted(at.value, TEXT_CHARACTERS), ()
+        case WaitSchedule(cron=cron, time_zone=zone):
+            said = [] if zone is None else [short(zone, TEXT_CHARACTERS)]
+            return "WAIT", _quoted(cron.value, TEXT_CHARACTERS), said
+        case WaitSignal(name=name, timeout=timeout):
+            return "SIGNAL", _quoted(name.value, TEXT_CHARACTERS), _lengths(timeout)
+        case CallWorkflow(workflow=name, input=given):
+            what = _quoted(name.value, TEXT_CHARACTERS)
+            what += "" if given is None else f" {short(given, TEXT_CHARACTERS)}"
+            return "CALL", what, _policies(node.policies)
+        case WaitInstance(instance=instance, timeout=timeout):
+            return "WAIT_INSTANCE", _quoted(instance.value, TEXT_CHARACTERS), _lengths(timeout)
         case _:
             assert_never(node)
+
+
+def _lengths(timeout: Duration | None) -> list[str]:
+    return [] if timeout is None else [duration(timeout)]
 
 
 def _structure(node: Structured) -> tuple[str, str, Sequence[str]]:
@@ -247,6 +282,9 @@ def _structure(node: Structured) -> tuple[str, str, Sequence[str]]:
             return "TIMEOUT", duration(node.duration), ()
         case Try() | Compensate():
             return type(node).__name__.upper(), "", ()
+        case WaitFor(every=every, timeout=timeout):
+            limit = [] if timeout is None else [f"at most {duration(timeout)}"]
+            return "WAIT_FOR", "", [f"every {duration(every)}", *limit]
         case _:
             assert_never(node)
 

@@ -97,6 +97,8 @@
 \ir functions/signals.sql
 \ir functions/await.sql
 \ir functions/version.sql
+\ir functions/as_jsonb.sql
+\ir functions/node_query.sql
 \ir functions/plan_nodes.sql
 \ir functions/map_results.sql
 \ir views/attempts.sql

@@ -18,8 +18,6 @@ BEGIN
     IF NEW.database <> current_database() THEN
         PERFORM df._check_database(NEW.database, role);
     END IF;
-            HINT = 'Start it with SELECT df.start(workflow, label).';
-    END IF;
     IF NEW.definition IS NOT NULL THEN
         definition := df._definition(NEW.submitted_by, NEW.definition);
         NEW.expression := definition.expression;

@@ -43,7 +43,9 @@ SET jit = off AS $$
                || h.names AS line,
                CASE WHEN s.kind IN ('sql', 'http', 'multipart', 'rows', 'break', 'sleep', 'wait_until', 'wait_for_schedule',
                                     'wait_for_signal', 'call', 'wait_for_instance')
-                    THEN s.at ELSE s.at || 9223372036854775807 END AS ends_at
+                    THEN s.at ELSE s.at || 9223372036854775807 END AS ends_at,
+               -- A query that is asked for a limited time stands in a time limit, beside what there is when that is over.
+               CASE WHEN s.kind = 'chain' THEN 0 WHEN s.kind = 'wait_for' AND s.n -> 'timeout' IS NOT NULL THEN 3 ELSE 1 END AS nodes
         FROM spot s
         CROSS JOIN LATERAL (
             SELECT (SELECT pg_catalog.substr(g.name, 2) FROM pg_catalog.unnest(s.given) WITH ORDINALITY AS g(name, place)
@@ -58,7 +60,7 @@ SET jit = off AS $$
     ), place AS (
         -- What has a node in the plan, with its number in written order; a name around a chain is that of the chain's last
         -- node, unless that has one.
-        SELECT d.at, pg_catalog.count(*) FILTER (WHERE d.kind <> 'chain') OVER w AS number, d.kind = 'chain' AS is_name,
+        SELECT d.at, pg_catalog.sum(d.nodes) OVER w AS number, d.kind = 'chain' AS is_name,
                coalesce(d.head, CASE WHEN pg_catalog.lead(d.kind) OVER w = 'chain' THEN pg_catalog.lead(d.head) OVER w END) AS id
         FROM drawn d
         WHERE instance IS NOT NULL

@@ -4,7 +4,7 @@
 -- ContinuedAsNew. A limit above 10,000 counts as that. Raises 22023 for one below 1. Locks: none.
 CREATE OR REPLACE FUNCTION df.instance_executions(instance_id text, limit_count integer DEFAULT 5)
 RETURNS TABLE (execution_id bigint, status text, event_count bigint, duration_ms bigint, output text)
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
     most constant bigint := LEAST(limit_count, 10000);

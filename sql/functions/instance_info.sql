@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION df.instance_info(instance_id text)
 RETURNS TABLE (instance_id text, label text, function_name text, function_version text, current_execution_id bigint,
                status text, output text, unread_signals bigint)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql VOLATILE AS $$
     SELECT i.id, i.label, df._function_name(), i.plan_hash, df._execution_of(i.id, i.expression, i.plan),
            CASE WHEN i.completed_at IS NULL THEN df.status(i.id) ELSE i.status END, df._output(i.result, i.error),
            df._unread_signals(i.id)

@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION df.instance_nodes(instance_id_param text)
 RETURNS TABLE (node_id text, node_type text, query text, result_name text, left_node text, right_node text, status text,
                result text, status_details text, inferred_status text, inferred_status_from_ancestor_id text,
                updated_at timestamptz)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql VOLATILE AS $$
     SELECT n.id, n.node_type, n.query, n.result_name, n.left_node, n.right_node,
            CASE n.status WHEN 'skipped' THEN 'pending' WHEN 'cancelled' THEN 'running' ELSE n.status END,
            coalesce(n.result::text, pg_catalog.to_json(n.error)::text), n.status_details::text,
@@ -20,7 +20,7 @@ $$;
 CREATE OR REPLACE FUNCTION df.instance_nodes(instance_id_param text, _last_n_executions integer)
 RETURNS TABLE (execution_id bigint, node_id text, node_type text, query text, result_name text, left_node text,
                right_node text, status text, result text, updated_at timestamptz)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql VOLATILE AS $$
     SELECT 1::bigint, n.node_id, n.node_type, n.query, n.result_name, n.left_node, n.right_node, n.status, n.result, n.updated_at
     FROM df.instance_nodes($1) AS n
     WHERE $2 IS NOT NULL

@@ -49,7 +49,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION df.list_instances(status_filter text DEFAULT NULL, limit_count integer DEFAULT 100)
 RETURNS TABLE (instance_id text, label text, function_name text, status text, execution_count bigint, output text)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql VOLATILE AS $$
     SELECT i.id, i.label, df._function_name(), CASE WHEN i.completed_at IS NULL THEN df.status(i.id) ELSE i.status END,
            df._execution_of(i.id, i.expression, i.plan), df._output(i.result, i.error)
     FROM df._instance_ids(status_filter, NULL, NULL, df._check_limit(limit_count)) WITH ORDINALITY AS f(id, n)
@@ -62,7 +62,7 @@ $$;
 CREATE OR REPLACE FUNCTION df.list_instances(status_filter text, limit_count integer, label_filter text, after_cursor text DEFAULT NULL)
 RETURNS TABLE (instance_id text, label text, function_name text, status text, execution_count bigint, output text,
                created_at timestamptz, completed_at timestamptz, next_cursor text)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql VOLATILE AS $$
     WITH found AS MATERIALIZED (
         SELECT f.id, f.n
         FROM df._instance_ids(status_filter, label_filter, df._cursor_id(after_cursor), df._check_limit(limit_count) + 1)

@@ -36,7 +36,9 @@ BEGIN
     ELSE
         UPDATE df.signals s SET taken = true, data = 'null' WHERE s.id = first.id;
     END IF;
-    value := json_build_object('signal_name', $4, 'timed_out', first.id IS NULL, 'data', first.data);
+    -- As jsonb is written, the keys in the order that people read.
+    value := format('{"signal_name": %s, "timed_out": %s, "data": %s}',
+                    to_json($4), to_json(first.id IS NULL), coalesce(first.data::text, 'null'))::json;
     SELECT r.journal, r.finished, r.cancel_reason INTO journal, finished, cancel_reason
     FROM df._record($1, $2, $3, 'completed', value, NULL, $6) AS r;
 END $$;

@@ -5,6 +5,7 @@
 -- has failed), a map when <id> has one. What has no record of its own is done when all that it waits for is (a join),
 -- when something behind it has begun, or when the part whose result it has is done. Of parts of which one is chosen
 -- (`then`, `else`, `catch`, `finally`, `undo`) nothing runs before a record in it says which.
+-- While it runs, `skipped` is what stands in something that has come to its end without it, unless that may come round again.
 -- When the instance has ended, `cancelled` is what would be running (also an arm that was stopped, in a group that has
 -- come to its end), `skipped` what would be pending.
 -- Nothing here knows more than plan_json writes. Without JIT: what is estimated is far above what there is, and to
@@ -44,6 +45,13 @@ SET jit = off AS $$
     ), own AS MATERIALIZED (
         SELECT DISTINCT ON (record.id) record.id, record.path, record.kind AS outcome
         FROM record WHERE record.ends ORDER BY record.id, record.journal DESC
+    ), known AS MATERIALIZED (
+        -- A value that is known is there when the time limit around it has decided so.
+        SELECT own.id, own.outcome FROM own
+        UNION ALL
+        SELECT DISTINCT node.id, 'completed' FROM node JOIN df.marks k ON k.instance_id = instance AND k.kind = 'decided'
+            AND df._node_of(k.path) = node.parent AND k.value ->> 'timed_out' = 'true'
+        WHERE node.kind = 'constant' AND node.part = 'else'
     ), begun (id) AS (
         SELECT record.id FROM record
         UNION
@@ -67,8 +75,8 @@ SET jit = off AS $$
         LEFT JOIN own ON own.id = leaf.id LEFT JOIN passed ON passed.id = leaf.id GROUP BY leaf.join_id
     ), last AS (
         -- The last node of each part: its result is the part's.
-        SELECT DISTINCT ON (node.parent, node.part) node.parent, node.part, node.id, own.outcome
-        FROM node LEFT JOIN own ON own.id = node.id
+        SELECT DISTINCT ON (node.parent, node.part) node.parent, node.part, node.id, known.outcome
+        FROM node LEFT JOIN known ON known.id = node.id
         WHERE node.parent IS NOT NULL ORDER BY node.parent, node.part, node.number DESC
     ), ended AS (
         SELECT node.id FROM node JOIN last ON last.parent = node.id AND last.outcome = 'completed'
@@ -78,14 +86,14 @@ SET jit = off AS $$
                              ELSE node.kind IN ('atomic', 'retry', 'timeout', 'compensate') AND last.part IN ('body', 'else') END
     ), state AS MATERIALIZED (
         SELECT node.id,
-               CASE WHEN own.outcome IS NOT NULL THEN own.outcome
+               CASE WHEN known.outcome IS NOT NULL THEN known.outcome
                     WHEN passed.id IS NOT NULL OR ended.id IS NOT NULL THEN 'completed'
                     WHEN waited.id IS NOT NULL THEN waited.outcome
                     WHEN node.kind = 'value' AND node.part = 'condition' AND begun.id IS NOT NULL THEN 'completed'
                     WHEN node.has_parts AND self.id IS NOT NULL AND instance_status IN ('failed', 'compensated') THEN 'failed'
                END AS outcome
         FROM node
-        LEFT JOIN own ON own.id = node.id LEFT JOIN passed ON passed.id = node.id
+        LEFT JOIN known ON known.id = node.id LEFT JOIN passed ON passed.id = node.id
         LEFT JOIN (SELECT DISTINCT ended.id FROM ended) AS ended ON ended.id = node.id
         LEFT JOIN waited ON waited.id = node.id
         LEFT JOIN begun ON begun.id = node.parent LEFT JOIN begun AS self ON self.id = node.id
@@ -112,16 +120,35 @@ SET jit = off AS $$
                         AND instance_status NOT IN ('pending', 'running') END
         UNION
         SELECT ready.id FROM running JOIN ready ON ready.parent = running.id
+    ), repeated (id) AS (
+        -- What stands in something that goes round, unless that has been stopped.
+        SELECT node.id FROM node JOIN state ON state.id = node.id AND state.outcome IS NULL
+        LEFT JOIN state AS around ON around.id = node.parent
+        WHERE node.kind IN ('loop', 'map', 'retry') AND around.outcome IS NULL
+        UNION
+        SELECT node.id FROM repeated JOIN node ON node.parent = repeated.id
+    ), settled (id) AS (
+        -- In what has come to its end: an arm that has lost, a branch that was not taken. An undo may still run.
+        SELECT node.id FROM node JOIN state ON state.id = node.parent AND state.outcome IS NOT NULL
+        WHERE node.part <> 'undo' AND NOT EXISTS (SELECT FROM repeated WHERE repeated.id = node.id)
+        UNION
+        SELECT node.id FROM settled JOIN node ON node.parent = settled.id
     )
-    SELECT node.number, node.id, pg_catalog.upper(node.kind),
-           CASE node.kind
-                WHEN 'value' THEN '$' || (node.n #>> '{parameter,name}') || coalesce('.' || (node.n #>> '{parameter,column}'), '')
-                WHEN 'break' THEN pg_catalog.jsonb_build_object('break_value', node.n -> 'value')::text
-                ELSE coalesce(node.n #>> '{body,sql}', node.n #>> '{request,sql}', (node.n -> 'request')::text,
-                              node.n #>> '{items,sql}', '$' || (node.n #>> '{items,name}'),
-                              (SELECT pg_catalog.jsonb_build_object('condition_node', last.id)::text FROM last
-                               WHERE last.parent = node.id AND last.part IN ('condition', 'while')))
-           END,
+    SELECT node.number, node.id,
+           CASE WHEN node.n ? 'every' THEN 'WAIT_FOR' WHEN node.n #> '{request,parts}' IS NOT NULL THEN 'HTTP_MULTIPART'
+                ELSE pg_catalog.upper(node.kind) END,
+           CASE WHEN node.kind IN ('loop', 'if') AND NOT node.n ? 'every' THEN (
+                    SELECT pg_catalog.jsonb_build_object('condition_node', last.id)::text FROM last
+                    WHERE last.parent = node.id AND last.part IN ('condition', 'while'))
+                WHEN node.kind IN ('join', 'race') THEN (
+                    SELECT pg_catalog.jsonb_build_object('extra_nodes', pg_catalog.jsonb_agg(e.id ORDER BY e.place))::text
+                    FROM (SELECT last.id, pg_catalog.substr(last.part, 8)::bigint AS place FROM last
+                          WHERE last.parent = node.id AND node.has_parts
+                          UNION ALL
+                          SELECT a.id, a.place FROM pg_catalog.unnest(node.after) WITH ORDINALITY AS a(id, place)
+                          WHERE NOT node.has_parts) AS e
+                    WHERE e.place > 2 HAVING pg_catalog.count(*) > 0)
+                ELSE df._node_query(node.kind, node.n) END,
            node.n #>> '{bindings,0}',
            CASE WHEN node.has_parts THEN (SELECT last.id FROM last
                 WHERE last.parent = node.id AND last.part IN ('then', 'body', 'branch 1')) ELSE node.after[1] END,
@@ -129,16 +156,9 @@ SET jit = off AS $$
                 WHERE last.parent = node.id AND last.part IN ('else', 'catch', 'undo', 'branch 2')) ELSE node.after[2] END,
            node.after, node.parent, node.part, own.path,
            coalesce(state.outcome, CASE
-               WHEN instance_status IN ('pending', 'running') THEN CASE WHEN running.id IS NULL THEN 'pending' ELSE 'running' END
+               WHEN instance_status IN ('pending', 'running') THEN
+                    CASE WHEN running.id IS NOT NULL THEN 'running' WHEN settled.id IS NOT NULL THEN 'skipped' ELSE 'pending' END
                WHEN running.id IS NULL THEN 'skipped' ELSE 'cancelled' END)
     FROM node JOIN state ON state.id = node.id LEFT JOIN own ON own.id = node.id LEFT JOIN running ON running.id = node.id
+    LEFT JOIN settled ON settled.id = node.id
 $$;
-
--- JSON as jsonb, or as a JSON string where jsonb cannot hold it. Locks: none.
-CREATE OR REPLACE FUNCTION df._as_jsonb(value text) RETURNS jsonb
-LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN value::jsonb;
-EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-    RETURN pg_catalog.to_jsonb(value);
-END $$;

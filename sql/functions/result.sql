@@ -1,5 +1,5 @@
--- The result of a completed instance as text, else NULL. Locks: none.
+-- The result of a completed instance as text, else NULL. VOLATILE as df.status. Locks: none.
 CREATE OR REPLACE FUNCTION df.result(instance_id text) RETURNS text
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql VOLATILE AS $$
     SELECT i.result::text FROM df.instances i WHERE i.id = $1 AND i.status = 'completed'
 $$;

@@ -22,7 +22,7 @@ BEGIN
                     '_refers', '_refuse_null', '_wait', '_timeout_part', '_check_moment', '_cron_numbers', '_cron_fault', '_check_cron', '_is_zone',
                     '_check_word', '_sleep_length', '_moment', '_instance_of',
                     '_within_lease', '_inside', '_node_of',
-                    '_compact', '_output', '_execution_of', '_function_name', '_instance_ids', '_listed_instances_max', '_check_limit', '_cursor', '_cursor_id', '_unread_signals',
+                    '_node_query', '_seconds_text', '_compact', '_output', '_execution_of', '_function_name', '_instance_ids', '_listed_instances_max', '_check_limit', '_cursor', '_cursor_id', '_unread_signals',
                     '_explain_expression', '_explain_text', '_explain_instance', '_draw', '_drawn_short', '_drawn_kind', '_drawn_mark', '_drawn_padded', '_drawn_duration', '_drawn_policy', '_drawn_node', '_drawn_arms', '_drawn_parts'))) AS closed
         FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'df'::regnamespace
     LOOP

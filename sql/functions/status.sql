@@ -1,8 +1,9 @@
 -- How an instance stands; NULL where there is none that the caller may see. A pending cancel request
 -- counts, unless it came too late: the undo steps of a failure are running.
+-- VOLATILE, as all that looks at instances: SELECT df.await_instance(id), df.status(id) shows how it has ended.
 -- Locks: none.
 CREATE OR REPLACE FUNCTION df.status(instance_id text) RETURNS text
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql VOLATILE AS $$
     SELECT CASE WHEN i.completed_at IS NULL AND EXISTS (
                     SELECT FROM df.requests r WHERE r.instance_id = i.id AND r.kind = 'cancel')
                  AND NOT EXISTS (SELECT FROM df.marks k

@@ -1,4 +1,5 @@
--- One row a node of each instance's plan, with its latest checkpoint. `running` is derived: the instance runs and what
+-- One row a node of each instance's plan, with its latest checkpoint; the result of a failed node is its
+-- message, which is its error too. `running` is derived: the instance runs and what
 -- the node waits for has been done. `parent` is the node around it, and `part` what it stands in there (`then`,
 -- `branch 2`). When the instance has ended, what never ran is `skipped`, what was under way is `cancelled`. attempts,
 -- last_error and next_attempt_at are those of df.attempts, of steps of which an attempt has failed. An instance that
@@ -14,7 +15,8 @@ SELECT n.id,
        n.right_node,
        n.status,
        CASE WHEN c.row_count IS NOT NULL THEN df._as_jsonb(df._result_json(c.columns, c.types, c.cells, c.row_count))
-            WHEN c.value IS NOT NULL THEN df._as_jsonb(c.value::text) END AS result,
+            WHEN c.value IS NOT NULL THEN df._as_jsonb(c.value::text)
+            WHEN c.error IS NOT NULL THEN pg_catalog.to_jsonb(c.error ->> 'message') END AS result,
        c.error ->> 'message' AS error,
        i.submitted_by,
        i.database,

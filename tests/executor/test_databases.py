@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString, cast
 
 import psycopg
 import pytest
@@ -61,7 +61,9 @@ def started(home: Connection, workflow: str, **options: str) -> str:
         sql.SQL(", {} => {}").format(sql.Identifier(name), sql.Literal(value))
         for name, value in options.items()
     )
-    row = home.execute(sql.SQL("SELECT df.start({}{})").format(sql.SQL(workflow), given)).fetchone()
+    row = home.execute(
+        sql.SQL("SELECT df.start({}{})").format(sql.SQL(cast(LiteralString, workflow)), given)
+    ).fetchone()
     assert row is not None
     return str(row[0])
 

@@ -194,13 +194,29 @@ SQL load: SELECT 1 |=> 'x' ⏳
     failure = '{"message": "division by zero", "sqlstate": "22012"}'
     own.execute("SELECT df._record(%s, %s, 'sql_9', 'failed', NULL, %s, NULL)", [token, instance, failure])
     marks = [line[-1] for line in shown().split("\n")[3:] if not line.endswith(":")]
-    assert "".join(marks) == "✓✓✓✓✓✓○✓○⏳✓✗○○"
+    assert "".join(marks) == "✓✓✓✓✓✓⊘✓⊘⏳✓✗○○"
     finish = json.dumps({"status": "failed", "error": json.loads(failure)})
     own.execute("SELECT df._finish(%s, %s, %s)", [token, instance, finish])
     lines = shown().split("\n")
     assert lines[1:4] == ["Status:   ✗ Failed", "Output:   division by zero", ""]
     marks = [line[-1] for line in lines[4:] if not line.endswith(":")]
     assert "".join(marks) == "✓✓✓✓✓✓⊘✓⊘✗✓✗⊘⊘"
+
+
+def test_a_query_that_is_asked_for_a_limited_time(own: Connection) -> None:
+    """There are three nodes of it in the plan: the numbers of those behind it show whether they count."""
+    instance, token = begun(own, "df.wait_for('SELECT false', timeout => 5) ~> 'SELECT 1' ~> 'SELECT 2'")
+    record = "SELECT df._record(%s, %s, %s, 'completed', '1', NULL, NULL)"
+    for node in ("wait_for_4", "sql_5"):
+        own.execute(record, [token, instance, node])
+    shown = trimmed(value(own, "SELECT df.explain(%s)", instance)).split("\n")
+    assert shown[3:] == [
+        "WAIT_FOR (every 10s, at most 5s) ✓",
+        "    ? until:",
+        "      └─SQL: SELECT false ⊘",
+        "→ SQL: SELECT 1 ✓",
+        "→ SQL: SELECT 2 ⏳",
+    ]
 
 
 def test_short_ids(own: Connection) -> None:

@@ -13,9 +13,13 @@ from dfc.compiler.plan import (
     ArmsNode,
     Block,
     BreakNode,
+    CallNode,
+    ConstantNode,
+    Duration,
     Form,
     HttpNode,
     IfNode,
+    InstanceNode,
     JoinNode,
     LoopNode,
     MapNode,
@@ -24,9 +28,14 @@ from dfc.compiler.plan import (
     Plan,
     Request,
     Returns,
+    ScheduleNode,
+    SignalNode,
+    SleepNode,
     SqlBody,
     SqlNode,
+    TimeoutNode,
     TryNode,
+    UntilNode,
     Use,
     ValueNode,
 )
@@ -86,8 +95,8 @@ def test_states(session: Connection) -> None:
     assert row[3] == ("JOIN", None, None, "left", "right", None, None)
     failure = '{"message": "division by zero", "sqlstate": "22012"}'
     session.execute("SELECT df._record(%s, %s, 'last', 'failed', NULL, %s, NULL)", [token, instance, failure])
-    row = session.execute("SELECT status, error FROM df.nodes WHERE id = 'last'").fetchall()
-    assert row == [("failed", "division by zero")]
+    row = session.execute("SELECT status, error, result FROM df.nodes WHERE id = 'last'").fetchall()
+    assert row == [("failed", "division by zero", "division by zero")]
 
 
 def step(id: str, *after: str) -> SqlNode:
@@ -181,11 +190,88 @@ def test_nodes_of_blocks(session: Connection) -> None:
         "SELECT df._record(%s, %s, 'risky', 'failed', NULL, %s, NULL)", [token, instance, failure]
     )
     assert states("docs", "try", "risky", "amends") == "c r f p"
+    # What stands in something that has come to its end without it.
+    assert states("either", "one", "stop") == "c s s"
     checkpoint(session, token, instance, "amends")
     assert states("docs", "try", "risky", "amends") == "c c f c"
     end = '{"status": "completed", "shape": "amends"}'
     session.execute("SELECT df._finish(%s, %s, %s)", [token, instance, end])
     assert states("poll", "either", "docs", "try") == "c c c c"
+
+
+MINUTE = Duration(microseconds=60_000_000)
+WAITS = Plan(
+    nodes=(
+        SleepNode(id="sleep", after=(), duration=Duration(days=1, microseconds=1_500_000)),
+        SleepNode(id="nap", after=("sleep",), duration=body("SELECT '1 s'::interval")),
+        UntilNode(id="until", after=("nap",), at="2030-01-31 12:00"),
+        ScheduleNode(id="tick", after=("until",), cron="*/5 * * * *", time_zone="Europe/Vienna"),
+        SignalNode(id="go", after=("tick",), name="go", timeout=MINUTE),
+        SignalNode(id="stop", after=("go",), name="stop"),
+        CallNode(id="call", after=("stop",), workflow="child", input='{"a": 1}'),
+        InstanceNode(id="other", after=("call",), instance="0190", timeout=MINUTE),
+        TimeoutNode(
+            id="ready",
+            after=("other",),
+            duration=MINUTE,
+            body=block(LoopNode(id="ready_polls", after=(), body=block(step("ask")), every=MINUTE)),
+            otherwise=block(ConstantNode(id="late", after=(), value='{"timed_out": true}')),
+        ),
+        ArmsNode(
+            id="three",
+            after=("ready",),
+            arms=(block(step("first")), block(step("second")), block(step("third"))),
+            mode=ArmsMode.RACE,
+        ),
+        HttpNode(
+            id="post",
+            after=("three",),
+            request=Request(
+                url="http://x", method="POST", body="b", headers=(("A", "1"),), timeout_seconds=3
+            ),
+        ),
+    ),
+    result="post",
+)
+
+
+def test_nodes_of_what_waits(session: Connection) -> None:
+    instance, token, states = begun(session, WAITS)
+    rows = session.execute(
+        "SELECT id, node_type, query FROM df.nodes WHERE parent IS NULL OR id IN ('ready_polls', 'late')"
+        " ORDER BY number"
+    ).fetchall()
+    assert rows == [
+        ("sleep", "SLEEP", "86401.5"),
+        ("nap", "SLEEP", "SELECT '1 s'::interval"),
+        ("until", "WAIT_UNTIL", "2030-01-31 12:00"),
+        ("tick", "WAIT_SCHEDULE", '{"cron_expr": "*/5 * * * *", "time_zone": "Europe/Vienna"}'),
+        ("go", "SIGNAL", '{"signal_name": "go", "timeout_seconds": 60}'),
+        ("stop", "SIGNAL", '{"signal_name": "stop", "timeout_seconds": null}'),
+        ("call", "CALL", '{"input": {"a": 1}, "workflow": "child"}'),
+        ("other", "WAIT_INSTANCE", '{"instance_id": "0190", "timeout_seconds": 60}'),
+        ("ready", "TIMEOUT", '{"timeout_seconds": 60}'),
+        ("ready_polls", "WAIT_FOR", '{"every_seconds": 60}'),
+        ("late", "CONSTANT", '{"timed_out": true}'),
+        ("three", "RACE", '{"extra_nodes": ["third"]}'),
+        (
+            "post",
+            "HTTP",
+            '{"url": "http://x", "body": "b", "method": "POST", "headers": {"A": "1"}, "timeout_seconds": 3}',
+        ),
+    ]
+    assert states("sleep", "nap", "ready") == "running pending pending"
+    record = "SELECT df._record(%s, %s, %s, 'completed', %s, NULL, NULL)"
+    for path in ("sleep", "nap", "until", "tick", "go", "stop", "call", "other"):
+        session.execute(record, [token, instance, path, '{"slept": true}'])
+    # What it waits for was computed; it has not come.
+    session.execute(record, [token, instance, "nap/request", "1"])
+    assert states("sleep", "nap", "other", "ready", "ready_polls", "ask", "late") == (
+        "completed completed completed running running running pending"
+    )
+    decision = "SELECT df._record_decision(%s, %s, 'ready/decision', %s)"
+    session.execute(decision, [token, instance, '{"timed_out": true}'])
+    assert states("ready", "late", "three") == "completed completed running"
 
 
 def test_many_nodes(session: Connection) -> None:
