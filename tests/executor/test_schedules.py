@@ -302,7 +302,9 @@ def test_a_worker_that_is_killed_at_the_tick(database: str, session: Connection)
             with WorkerProcess(database) as victim:
                 victim.registered()
                 session.execute(
-                    "UPDATE df.instances SET scheduled_at = scheduled_at - interval '10 years'"
+                    "UPDATE df.instances SET scheduled_at = scheduled_at - make_interval(years => %s)"
+                    " WHERE scheduled_at > now() - interval '1 year'",
+                    [10 * round],
                 )
                 session.execute(
                     "UPDATE df.schedule_states SET next_at = next_at - interval '2 days',"
