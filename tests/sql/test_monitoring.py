@@ -289,6 +289,8 @@ def test_info(session: Connection, some: Some) -> None:
         "unread_signals": 0,
     }
     assert value(session, "SELECT status FROM df.instance_info(%s)", some.asked) == "cancelled"
+    session.execute("SELECT df.signal(%s, 'go'), df.signal(%s, 'go')", [some.running, some.running])
+    assert value(session, "SELECT unread_signals FROM df.instance_info(%s)", some.running) == 2
     assert rows(session, "SELECT * FROM df.instance_info('none')") == []
 
 
