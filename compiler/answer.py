@@ -83,12 +83,15 @@ def _variables(value: object) -> Variables:
 
 def _statement(statement: CompiledStatement | ServerStatement) -> Answer:
     if isinstance(statement, ServerStatement):
-        return {"kind": "server", "span": _span(statement.span), "text": statement.text}
-    compiled = statement.compiled
+        starts: Answer = {"starts": True} if statement.starts else {}
+        return {"kind": "server", "span": _span(statement.span), "text": statement.text, **starts}
+    compiled, written = statement.compiled, statement.statement
     return {
         "kind": "workflow",
-        "span": _span(statement.statement.span),
-        "label": statement.statement.label,
+        "span": _span(written.span),
+        "submit": written.kind.value,
+        "label": written.label,
+        "options": dict(written.options),
         "wire": statement.wire,
         **_plan(compiled.plan),
         "drawing": plan_text(compiled.plan) if compiled.plan is not None else None,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from dfc.compiler.grouping import Mixed
+from dfc.compiler.params import Params
 from dfc.compiler.plan import Duration
 from dfc.compiler.span import NOWHERE, Span
 
@@ -379,15 +381,31 @@ def placeholder(children: tuple[Expression, ...], span: Span) -> Expression:
     return Hole(children=children, span=span)
 
 
+class Submitting(StrEnum):
+    """What a statement does with its workflow."""
+
+    START = "start"
+    DEFINE = "define"
+    SCHEDULE = "schedule"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """A statement of a file that is a workflow: a bare expression, or `SELECT df.start(...)` alone.
+    """A statement of a file that is a workflow: a bare expression, or a SELECT of df.start, df.define or
+    df.schedule alone.
 
-    `faulty`: something in it is wrong and has been reported; its body is checked, and gets no plan.
+    `label` is the label of a start, or the name of what is defined or scheduled. `options` are the other
+    arguments by name, each as the text that SQL reads as its type. `params` are the declared inputs of a
+    definition. `faulty`: something in it is wrong and has been reported; its body is checked, and
+    gets no plan.
     """
 
     body: Expression
     label: str | None
+    kind: Submitting = Submitting.START
+    options: tuple[tuple[str, str], ...] = ()
+    params: Params | None = None
+    on_failure: Expression | None = None
     span: Span = field(default=NOWHERE, compare=False)
     mixed: tuple[Mixed, ...] = field(default=(), compare=False)
     faulty: bool = False
@@ -395,9 +413,10 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerStatement:
-    """A statement that goes to the server as it stands."""
+    """A statement that goes to the server as it stands. `starts`: it gives the id of a new instance."""
 
     text: str
+    starts: bool = False
     span: Span = field(default=NOWHERE, compare=False)
 
 

@@ -29,6 +29,7 @@ from dfc.compiler.rules.df205_size_of_a_map import size_of_a_map
 from dfc.compiler.rules.df300_session_state import session_state
 from dfc.compiler.rules.df310_race_effects import race_effects
 from dfc.compiler.rules.df311_failing_reference import failing_reference
+from dfc.compiler.rules.df330_database_of_a_request import database_of_a_request
 from dfc.compiler.rules.df511_nesting_levels import nesting_levels
 from dfc.compiler.rules.df512_steps import steps
 
@@ -58,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     session_state,
     race_effects,
     failing_reference,
+    database_of_a_request,
 )
 
 # These come first, and alone: what they refuse is too big for the rest.

@@ -102,17 +102,30 @@ def compile_file(source: Source) -> CompiledFile:
         if isinstance(statement, ServerStatement):
             statements.append(statement)
             continue
-        compiled = compile_workflow(statement.body, source, statement.mixed, faulty=statement.faulty)
-        is_template = False
-        if compiled.plan is None:
-            compiled, is_template = _without_deferred(statement.body, compiled)
-        ready = compiled.plan is not None or (is_template and not statement.faulty)
-        text = wire.write(statement.body) if ready else None
+        compiled, ready = _compiled(statement.body, statement, source)
+        if statement.on_failure is not None:
+            other, ready_too = _compiled(
+                statement.on_failure, replace(statement, params=None, mixed=()), source
+            )
+            ready = ready and ready_too
+            problems += other.problems
+        text = wire.write(statement.body, statement.params) if ready else None
         statements.append(CompiledStatement(statement=statement, compiled=compiled, wire=text))
         problems += compiled.problems
     problems.sort(key=lambda problem: problem.span.start)
     heard = without_silenced(source.text, [statement.span for statement in parsed.statements], problems)
     return CompiledFile(source=source, statements=tuple(statements), problems=heard)
+
+
+def _compiled(tree: Expression, statement: Workflow, source: Source) -> tuple[Compiled, bool]:
+    """A workflow of a statement; whether it can be submitted: it has a plan, or variables decide on it."""
+    compiled = compile_workflow(
+        tree, source, statement.mixed, faulty=statement.faulty, params=statement.params
+    )
+    if compiled.plan is not None:
+        return compiled, True
+    compiled, is_template = _without_deferred(tree, compiled)
+    return compiled, is_template and not statement.faulty
 
 
 def _without_deferred(tree: Expression, compiled: Compiled) -> tuple[Compiled, bool]:
@@ -197,7 +210,7 @@ def compile_workflow(
         analyses=analyses,
         policies=policing(flat),
         mixed=mixed,
-        params=params,
+        params=None if params is None else params.types,
     )
     problems = [problem for analysis in analyses.values() for problem in analysis.problems]
     problems += check(facts, RULES)

@@ -21,7 +21,6 @@ from dfc.compiler.ast import (
 )
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.outline import Branch, Fork, Outline, Role
-from dfc.compiler.params import Params
 from dfc.compiler.plan import Returns
 from dfc.compiler.policies import NO_POLICING, Policing
 from dfc.compiler.scope import Scope
@@ -36,7 +35,7 @@ class Facts:
 
     `analyses` has an entry for each unit with a statement: a SQL step, the query of a map, what the compiler
     writes for a request or a value with references. `mixed` is what only the parser sees, and is empty for
-    the SQL door. `params` are the inputs that are declared; None where nothing is.
+    the SQL door. `params` are the types of the declared inputs; None where nothing is declared.
     """
 
     outline: Outline
@@ -44,7 +43,7 @@ class Facts:
     analyses: Mapping[int, Analysis]
     policies: Policing = NO_POLICING
     mixed: tuple[Mixed, ...] = ()
-    params: Params | None = None
+    params: Mapping[str, str] | None = None
 
     def text(self, unit: int) -> Text:
         """The text that the references of a unit stand in."""

@@ -10,7 +10,6 @@ from dfc.compiler.ast import (
     Chain,
     Expression,
     Hole,
-    Later,
     Step,
     Text,
     links,
@@ -31,12 +30,12 @@ from dfc.compiler.signatures import (
     Want,
 )
 from dfc.compiler.span import Span
+from dfc.compiler.submissions import options_text, params_of
 from dfc.compiler.values import (
     Argument,
     Document,
     Faulty,
     Null,
-    Number,
     String,
     Submission,
     Tree,
@@ -47,9 +46,9 @@ from dfc.compiler.values import (
 )
 from dfc.compiler.wire import MARKER, WireError, decode
 
-_START_DEFAULTS = {"transaction_mode": "caller", "priority": "0", "queue": "default"}
+_WORKFLOW = {"start": "fut", "define": "body", "schedule": "workflow"}
+"""The argument that is the workflow."""
 _NAMES_OF_A_CALL_MAX = 2
-_TRANSACTION_MODES = ("caller", "new")
 
 
 class Functions:
@@ -286,42 +285,36 @@ class Functions:
     ) -> Submission:
         bound = bind(f"df.{name}", signature, arguments, span, self._report)
         values = self._checked(bound, signature)
-        body = self._submitted(name, bound, signature)
+        spans = {parameter: argument.span for parameter, argument in bound.by_name.items()}
+        parts = self._workflows(name, bound, signature)
+        body = parts.pop(_WORKFLOW.get(name, ""), None)
         strays = expressions(bound.strays)
         if strays:
-            body = placeholder((body, *strays), span)
-        if name != "start":
-            return Submission(function=name, body=body, label=None, span=span)
-        mode = values.get("transaction_mode")
-        if isinstance(mode, String) and mode.text.value.lower() not in _TRANSACTION_MODES:
-            help = "write 'caller', or leave it out"
-            self._fault("DF159", "`transaction_mode` is 'caller' or 'new'", mode.span, help=help)
-            del values["transaction_mode"]
-        others = (
-            n for n, v in values.items() if n != "label" and bound.is_given(n) and not _is_default(n, v)
+            body = placeholder((body or Hole(span=span), *strays), span)
+        label = values.pop("label" if name == "start" else "name", None)
+        return Submission(
+            function=name,
+            body=body,
+            label=label.text.value if isinstance(label, String) else None,
+            options=options_text(name, values, spans, self._report),
+            params=params_of(values, self._report),
+            on_failure=parts.get("on_failure"),
+            span=span,
         )
-        other = next(others, None)
-        if other is not None:
-            body = Later(construct=f"{other} of df.start", children=(body,), span=span)
-        label = values.get("label")
-        written = label.text.value if isinstance(label, String) else None
-        return Submission(function=name, body=body, label=written, span=span)
 
-    def _submitted(self, name: str, bound: Bound, signature: Signature) -> Expression:
-        """The workflow that a statement submits; of one that this version cannot submit, a Later."""
-        fut = bound.value("fut")
-        if name == "start" and isinstance(fut, Document):
+    def _workflows(self, name: str, bound: Bound, signature: Signature) -> dict[str, Expression]:
+        """The arguments of a statement that are workflows; one that is the name of a definition is none."""
+        parameter = _WORKFLOW.get(name, "")
+        given = bound.value(parameter)
+        if name == "start" and isinstance(given, Document):
             self.has_plan = self.has_plan or bound.complete
-            return Hole(span=fut.span)
-        if name == "start" and isinstance(fut, String) and is_identifier(fut.text.value):
-            return Later(construct="df.start of a defined workflow", children=(), span=fut.span)
-        workflow = bound.value("workflow") if name == "schedule" else None
-        if isinstance(workflow, String) and is_identifier(workflow.text.value):
-            return Later(construct="df.schedule", children=(), span=bound.span)
-        children = tuple(self._parts(bound, signature).values())
-        if name == "start":
-            return children[0] if children else Hole(span=bound.span)
-        return Later(construct=f"df.{name}", children=children, span=bound.span)
+            return {}
+        if name in ("start", "schedule") and isinstance(given, String) and is_identifier(given.text.value):
+            return {}
+        parts = self._parts(bound, signature)
+        if parameter:
+            parts.setdefault(parameter, Hole(span=bound.span))
+        return parts
 
 
 def _unheard(problem: Diagnostic) -> None:
@@ -341,10 +334,3 @@ def _fits(name: str, arguments: Sequence[Argument], span: Span) -> bool:
         else not isinstance(check_type(name, parameter, value, _unheard), Faulty)
         for parameter, value in values
     )
-
-
-def _is_default(name: str, value: Value) -> bool:
-    written = (
-        value.text.value if isinstance(value, String) else value.digits if isinstance(value, Number) else None
-    )
-    return written is not None and written.lower() == _START_DEFAULTS.get(name)

@@ -22,7 +22,7 @@ from dfc.compiler.durations import (
     length,
 )
 from dfc.compiler.json_text import JsonArray, JsonFault, JsonObject, read_json
-from dfc.compiler.plan import Duration
+from dfc.compiler.plan import Duration, is_database
 from dfc.compiler.signatures import POLICY_NAMES
 from dfc.compiler.span import Span
 from dfc.compiler.values import Array, Document, Number, String, Truth, Typed, Value, described
@@ -75,6 +75,9 @@ def fault_of(name: str, value: PolicyValue) -> Fault | None:
             message = f"`{_short(value)}` is not a rate"
             help = "write `'100/minute'`: a number, and `second`, `minute`, `hour` or `day`"
             return Fault(code="DF171", message=message, help=help)
+        case str() if name == "database" and not is_database(value):
+            message = f"`{_short(value)}` is no name of a database"
+            return Fault(code="DF331", message=message, help="write a name of 1 to 63 bytes")
         case str() if name == "settings":
             return _settings_fault(value)
         case _:

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from dfc.compiler.json_text import Json, JsonObject
+from dfc.compiler.json_text import Json, JsonObject, write_jsonb
 from dfc.compiler.plan_contents import is_type_name
 
-Params = Mapping[str, str]
-"""The type of each input, as SQL takes it."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    """Declared inputs: the type of each, as SQL takes it, and the declaration in its normal form."""
+
+    types: Mapping[str, str]
+    written: str
+
 
 PARAMS_EXAMPLE = """write them as '{"day": "date", "n": {"type": "integer", "default": 5}}'"""
 
@@ -31,7 +38,18 @@ def declared(document: Json) -> Params | None:
         return None
     if not isinstance(document, JsonObject):
         raise ParamsFault("`params` is not an object")
-    return {name: _type(name, value) for name, value in document.pairs}
+    given = dict(document.pairs)
+    types = {name: _type(name, value) for name, value in given.items()}
+    normal = [(name, _normal(types[name], value)) for name, value in given.items()]
+    return Params(types=types, written=write_jsonb(JsonObject(pairs=tuple(normal))))
+
+
+def _normal(type_name: str, value: Json) -> Json:
+    """A declaration as df._params writes it: what has no default is required, unless it says otherwise."""
+    fields = dict(value.pairs) if isinstance(value, JsonObject) else {}
+    default = (("default", fields["default"]),) if "default" in fields else ()
+    required = fields.get("required", not default)
+    return JsonObject(pairs=(("type", type_name), *default, ("required", required)))
 
 
 def _type(name: str, value: Json) -> str:

@@ -22,7 +22,7 @@ from lark.lexer import Lexer
 
 import dfc.grammar
 from dfc.compiler import ast
-from dfc.compiler.ast import Expression, ServerStatement, Workflow
+from dfc.compiler.ast import Expression, ServerStatement, Submitting, Workflow
 from dfc.compiler.build import Builder, Leaf, Part
 from dfc.compiler.diagnostics import Diagnostic, Note, error, has_errors, note
 from dfc.compiler.grouping import Mixed
@@ -266,8 +266,20 @@ def _call(text: str, statement: Statement, span: Span) -> tuple[ast.Statement | 
         return _server(text, span)
     if not isinstance(value, Submission):
         return None, builder.problems
-    wrong, mixed = has_errors(builder.problems), tuple(builder.mixed)
-    workflow = Workflow(body=value.body, label=value.label, span=span, mixed=mixed, faulty=wrong)
+    if value.body is None:
+        starts = value.function == "start"
+        return ServerStatement(text=text[span.start : span.end], starts=starts, span=span), builder.problems
+    workflow = Workflow(
+        body=value.body,
+        label=value.label,
+        kind=Submitting(value.function),
+        options=value.options,
+        params=value.params,
+        on_failure=value.on_failure,
+        span=span,
+        mixed=tuple(builder.mixed),
+        faulty=has_errors(builder.problems),
+    )
     return workflow, builder.problems
 
 

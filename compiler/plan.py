@@ -125,6 +125,7 @@ class Policy:
 
     `retry_on` and `no_retry_on` hold SQLSTATEs (`40001`), classes (`40`), HTTP status (`503`, `5xx`) and the
     words `timeout`, `transient`, `ambiguous`, `all`. `settings` are set for the statement's transaction.
+    `database` is where it runs; None: where its instance does.
     """
 
     max_attempts: int | None = None
@@ -138,6 +139,7 @@ class Policy:
     rate_limit: RateLimit | None = None
     rate_key: str | None = None
     delivery: Delivery = Delivery.AT_LEAST_ONCE
+    database: str | None = None
     isolation: str | None = None
     settings: tuple[tuple[str, str], ...] = ()
     retry_unsafe: bool = False
@@ -145,6 +147,11 @@ class Policy:
 
 
 DEFAULT_POLICY = Policy()
+
+
+def is_database(name: str) -> bool:
+    """Whether a database can have this name."""
+    return 0 < len(name.encode("utf-8", "surrogatepass")) <= 63 and "\0" not in name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ from dfc.compiler.plan import (
     Use,
     ValueNode,
     Waiting,
+    is_database,
 )
 
 ISOLATIONS = ("read committed", "repeatable read", "serializable")
@@ -257,6 +258,8 @@ def _policy(node_id: str, policy: Policy) -> Iterator[str]:
             yield f"`{node_id}` waits a negative time"
     if policy.timeout is not None and not _is_positive(policy.timeout):
         yield f"the time limit of `{node_id}` is not a time"
+    if policy.database is not None and not is_database(policy.database):
+        yield f"the database of `{node_id}` has a name that no database has"
     if policy.isolation is not None and policy.isolation not in ISOLATIONS:
         yield f"the isolation of `{node_id}` is `{policy.isolation}`"
     rate = policy.rate_limit

@@ -222,6 +222,7 @@ def _guarded(policy: Policy) -> Json:
         else [policy.rate_limit.count, policy.rate_limit.seconds],
         "rate_key": policy.rate_key,
         "delivery": None if policy.delivery is Delivery.AT_LEAST_ONCE else policy.delivery.value,
+        "database": policy.database,
         "isolation": policy.isolation,
         "settings": [[name, value] for name, value in policy.settings] or None,
         "retry_unsafe": policy.retry_unsafe or None,

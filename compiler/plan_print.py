@@ -268,6 +268,8 @@ def _policy(policy: Policy) -> str:
         said.append(f"{policy.rate_limit.count} in {policy.rate_limit.seconds} s")
     if policy.delivery is Delivery.AT_MOST_ONCE:
         said.append("at most once")
+    if policy.database is not None:
+        said.append(f"in database {policy.database}")
     if policy.isolation is not None:
         said.append(policy.isolation)
     if policy.on_error is OnError.CONTINUE:

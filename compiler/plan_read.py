@@ -411,6 +411,7 @@ def _policy(node: Fields) -> Policy:
         rate_limit=None if rate is None else RateLimit(count=rate[0], seconds=rate[1]),
         rate_key=fields.optional_text("rate_key"),
         delivery=fields.choice(Delivery, "delivery", Delivery.AT_LEAST_ONCE),
+        database=fields.optional_text("database"),
         isolation=fields.optional_text("isolation"),
         settings=fields.pairs("settings"),
         retry_unsafe=fields.flag("retry_unsafe"),

@@ -117,6 +117,7 @@ def policy_of(given: Mapping[str, Given]) -> Policy:
         rate_limit=_rate(_one(values, "rate_limit", str)),
         rate_key=_one(values, "rate_key", str),
         delivery=Delivery(_one(values, "delivery", str) or Delivery.AT_LEAST_ONCE),
+        database=_one(values, "database", str),
         isolation=_one(values, "isolation", str),
         settings=_settings(_one(values, "settings", str)),
         retry_unsafe=_one(values, "retry_unsafe", bool) or False,

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from dfc.compiler.ast import Expression, Hole, Piece, Text, placeholder
 from dfc.compiler.json_text import Json
+from dfc.compiler.params import Params
 from dfc.compiler.span import NOWHERE, Span
 
 
@@ -84,11 +85,18 @@ class Tree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A call of df.start, df.define, df.schedule or df.setvar: a statement of its own, never a step."""
+    """A call of df.start, df.define, df.schedule or df.setvar: a statement of its own, never a step.
+
+    Without a `body` it is about the workflow that a name means. `label` is the name of what it defines or
+    schedules; `options` are the texts of all other arguments, by name.
+    """
 
     function: str
-    body: Expression
+    body: Expression | None
     label: str | None
+    options: tuple[tuple[str, str], ...] = ()
+    params: Params | None = None
+    on_failure: Expression | None = None
     span: Span = field(default=NOWHERE, compare=False)
 
 
@@ -143,9 +151,12 @@ def expressions(values: Iterable[Value]) -> tuple[Expression, ...]:
     found: list[Expression] = []
     todo = list(values)[::-1]
     while todo:
-        match todo.pop():
-            case Tree(expression=expression) | Submission(body=expression):
+        value = todo.pop()
+        match value:
+            case Tree(expression=expression):
                 found.append(expression)
+            case Submission():
+                found += [part for part in (value.body, value.on_failure) if part is not None]
             case Faulty(rest=rest) if rest is not None and rest != Hole():
                 found.append(rest)
             case Array(items=items):

@@ -43,6 +43,7 @@ from dfc.compiler.ast import (
     WaitUntil,
 )
 from dfc.compiler.json_text import quote_json
+from dfc.compiler.params import Params
 from dfc.compiler.plan import Duration
 
 VERSION = 1
@@ -51,10 +52,15 @@ MARKER = f"/*dfc:{VERSION}:"
 _Written = list[Expression | str]
 
 
-def write(expression: Expression) -> str:
-    """The wire text of an expression. Raises ValueError for a construct that has none yet (`Later`)."""
+def write(expression: Expression, params: Params | None = None) -> str:
+    """The wire text of an expression, with the inputs that its definition declares.
+
+    Raises ValueError for a construct that has none yet (`Later`).
+    """
     parts: list[str] = []
     stack: list[Expression | str] = [expression]
+    if params is not None:
+        stack = ["}", expression, f'{{"params":{params.written},"body":']
     while stack:
         node = stack.pop()
         if isinstance(node, str):

@@ -69,8 +69,8 @@ class RunSql:
     """Run a statement and checkpoint it under `path`, in one transaction.
 
     `keep` says that the shell has to bring the result back, because a later node may want it. `attempt`
-    counts
-    from 1.
+    counts from 1. `database` is where, None for the database of the workflows; elsewhere it carries no more
+    along than the end of the instance.
     """
 
     path: str
@@ -80,6 +80,7 @@ class RunSql:
     keep: bool
     policy: Policy = DEFAULT_POLICY
     attempt: int = 1
+    database: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,7 @@ class RunAtomic:
     sources: Sources
     policy: Policy = DEFAULT_POLICY
     attempt: int = 1
+    database: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,7 @@ class RunItems:
     body: SqlBody
     sources: Sources
     batch_size: int
+    database: str | None = None
     attempt: int = 1
 
 

@@ -14,6 +14,23 @@ _T = TypeVar("_T")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
+class Place:
+    """The instance's fence in another database, as this claim has put it up (ADR 0025).
+
+    `key` is what the instance goes under there, as a bytea. `paths` are those with a marker, in order; of
+    these `done` are recorded, so that the next step there may forget them. `gone` are paths that have no
+    marker any more, which is still to be noted with the next record.
+    """
+
+    database: str
+    key: str
+    epoch: int
+    paths: dict[str, None]
+    done: set[str]
+    gone: set[str]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class Claim:
     """An instance that this worker owns until the fence says otherwise.
 
@@ -21,6 +38,10 @@ class Claim:
     settles what it has lost: what was sent under an earlier one has no effect any more. `cancel_reason` is
     set when a cancel was requested before the claim. `resumed` says that checkpoints may exist. `input` is
     the JSON text given at the start, `timeout_seconds` the time limit of the whole instance.
+
+    `database` is where steps run that do not say where; None: in the database of the workflows. `databases`
+    are those where an earlier holder of the fence may have left something; `places` are the fences that this
+    one has put up elsewhere, under the lock `entering`.
 
     `in_doubt`: something was sent that has not been answered, and may be under way still. `settling` is held
     while the token changes.
@@ -38,6 +59,9 @@ class Claim:
     timeout_seconds: float | None = None
     in_doubt: bool = False
     settling: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    databases: tuple[str, ...] = ()
+    places: dict[str, Place] = field(default_factory=dict[str, Place], repr=False)
+    entering: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     def doubt(self) -> None:
         """Take note that something was sent and will not be answered."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, assert_never
 
 from dfc.executor.actions import EndItem, Finish, RecordDecision, Rider
@@ -20,6 +21,10 @@ from dfc.executor.queries import fill, query
 from dfc.executor.quoting import array_literal, quote_identifier, quote_literal, storable
 from dfc.executor.shapes import shape_json
 from dfc.executor.values import BIGINT, TEXT
+
+DF: Final = "df"
+MARKERS: Final = "df_markers"
+"""The schema of what a step needs, in the database of the workflows and in others."""
 
 BYTEA: Final = 17
 INTEGER: Final = 23
@@ -68,7 +73,7 @@ class Composed:
     start: int | None
 
 
-def compose_rows(bound: Bound, described: Description, *, keep: bool) -> Composed:
+def compose_rows(bound: Bound, described: Description, *, keep: bool, schema: str = DF) -> Composed:
     """`WITH step AS (<statement>)` for a statement with rows."""
     unique = len(set(described.columns)) == len(described.columns)
     names = described.columns if unique else tuple(f"c{i}" for i in range(len(described.columns)))
@@ -86,16 +91,19 @@ def compose_rows(bound: Bound, described: Description, *, keep: bool) -> Compose
             "typeof": f"ARRAY[{typeof}]::pg_catalog.oid[]" if columns else _oids(()),
             **_described(described),
         },
+        schema=schema,
     )
 
 
-def compose_count(bound: Bound, *, returning: bool) -> Composed:
+def compose_count(bound: Bound, *, returning: bool, schema: str = DF) -> Composed:
     """`WITH step AS (<statement>)` for a statement that only counts; `returning` adds what gives it rows."""
     statement = f"{bound.text}\nRETURNING 1" if returning else bound.text
-    return _with("step_count", bound, statement, {})
+    return _with("step_count", bound, statement, {}, schema=schema)
 
 
-def compose_query(described: Description, type_names: Mapping[int, str], *, keep: bool) -> Composed:
+def compose_query(
+    described: Description, type_names: Mapping[int, str], *, keep: bool, schema: str = DF
+) -> Composed:
     """The same over df._rows; the statement and its values are parameters."""
     columns = [f"s.{name}" for name in _numbered(described)]
     return _called(
@@ -106,12 +114,13 @@ def compose_query(described: Description, type_names: Mapping[int, str], *, keep
             "cells": _cells(columns, described.types),
             **_described(described),
         },
+        schema=schema,
     )
 
 
-def compose_execute() -> Composed:
+def compose_execute(*, schema: str = DF) -> Composed:
     """df._execute for a statement without rows; the statement and its values are parameters."""
-    return _called("step_execute", {})
+    return _called("step_execute", {}, schema=schema)
 
 
 def compose_checkpoint() -> Composed:
@@ -207,17 +216,31 @@ _KEPT: Final = ", pg_catalog.to_json(r.cells), r.n, pg_catalog.to_json(t.types)"
 
 
 def _with(
-    name: str, bound: Bound, statement: str, pieces: dict[str, str], own: Mapping[str, int] = _RECORD
+    name: str,
+    bound: Bound,
+    statement: str,
+    pieces: dict[str, str],
+    own: Mapping[str, int] = _RECORD,
+    *,
+    schema: str = DF,
 ) -> Composed:
     marker = "\x00"
-    text = fill(query(name), {"statement": marker, **pieces, **_own(len(bound.types), own)})
+    text = fill(_template(name, schema), {"statement": marker, **pieces, **_own(len(bound.types), own)})
     start = text.index(marker)
     return Composed(text[:start] + statement + text[start + 1 :], (*bound.types, *own.values()), start)
 
 
-def _called(name: str, pieces: dict[str, str], own: Mapping[str, int] = _RECORD) -> Composed:
-    text = fill(query(name), {"query": "$1", "values": "$2", **pieces, **_own(2, own)})
+def _called(
+    name: str, pieces: dict[str, str], own: Mapping[str, int] = _RECORD, *, schema: str = DF
+) -> Composed:
+    text = fill(_template(name, schema), {"query": "$1", "values": "$2", **pieces, **_own(2, own)})
     return Composed(text, (TEXT, TEXT_ARRAY, *own.values()), None)
+
+
+@cache
+def _template(name: str, schema: str) -> str:
+    """A query over the functions of schema df, or over those that other databases have in their place."""
+    return query(name).replace("df.", f"{schema}.")
 
 
 def _own(before: int, own: Mapping[str, int]) -> dict[str, str]:

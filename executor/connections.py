@@ -42,6 +42,8 @@ STEP_ONLY: Final = {"df.in_workflow": "true"}
 CONTROL_ONLY: Final = {"search_path": "pg_catalog,pg_temp", "statement_timeout": "0", "lock_timeout": "0"}
 
 _TIMEOUTS: Final = {"connect_timeout": "10", "tcp_user_timeout": "20000", "keepalives_idle": "5"}
+_REST: Final = "SELECT df.begin_step('', 'UTC')"
+_REST_ELSEWHERE: Final = "SELECT df_markers.begin_step('', 'UTC')"
 _PoolKey = tuple[str, str]
 
 
@@ -94,6 +96,11 @@ class StepConnections:
         self._untidy: dict[Session, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._tidying: asyncio.Task[None] | None = None
+
+    @property
+    def database(self) -> str:
+        """The database of the workflows."""
+        return self._database
 
     @property
     def roles(self) -> list[str]:
@@ -190,7 +197,7 @@ class StepConnections:
                 del self._untidy[session]
                 self._busy.add(session)
                 try:
-                    await _rest(session)
+                    await _rest(session, elsewhere=key[1] != self._database)
                 finally:
                     self._busy.discard(session)
                     self._give_back(session, key)
@@ -198,10 +205,11 @@ class StepConnections:
             self._set_timer()
 
 
-async def _rest(session: Session) -> None:
+async def _rest(session: Session, *, elsewhere: bool) -> None:
     """End what a step has left, before another one comes. Session locks would keep others waiting."""
+    guard = _REST_ELSEWHERE if elsewhere else _REST
     try:
-        await session.exchange(Message("SELECT df.begin_step('', 'UTC')", prepare=True))
+        await session.exchange(Message(guard, prepare=True))
     except ServerError:
         await clean(session)
     except ConnectionLost:

@@ -131,10 +131,12 @@ def begin(
     instance: str = "",
     cancel_reason: str | None = None,
     input: str | None = None,
+    database: str | None = None,
 ) -> State:
     """The state that the records show; `pending` says what is to be done about it.
 
-    `instance` spreads the waiting times of retries; `input` is JSON text. Raises InvalidPlan, CorruptJournal.
+    `instance` spreads the waiting times of retries; `input` is JSON text, `database` where steps run that
+    do not say where. Raises InvalidPlan, CorruptJournal.
     """
     memory = remember(list(records))
     state = State(
@@ -142,6 +144,7 @@ def begin(
         kept=kept_nodes(plan),
         written=written_order(plan),
         input=None if input is None else Value(json=input),
+        database=database,
         records=dict(memory.records),
         retrying=dict(memory.retrying),
         begun=set(memory.begun),

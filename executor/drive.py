@@ -36,7 +36,7 @@ from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.journal import Called, CancelRequested, Due, Event, Record, Stopped
 from dfc.executor.limits import PARK_SECONDS
 from dfc.executor.perform import Came, Interruptible, Performer, Work
-from dfc.executor.ports import HttpRunner, Parking, SqlRunner, Store
+from dfc.executor.ports import Elsewhere, HttpRunner, Parking, SqlRunner, Store
 
 LANES_MAX = 64
 
@@ -78,13 +78,14 @@ class Driver:
         store: Store,
         sql: SqlRunner,
         http: HttpRunner,
+        elsewhere: Elsewhere | None = None,
         lanes_max: int = LANES_MAX,
         park_seconds: float = PARK_SECONDS,
     ) -> None:
         self._claim = claim
         self._plan = plan
         self._store = store
-        self._performer = Performer(claim, store, sql, http, pause=self._pause)
+        self._performer = Performer(claim, store, sql, http, pause=self._pause, elsewhere=elsewhere)
         self._lanes_max = lanes_max
         self._park_seconds = park_seconds
         self._state: State | None = None
@@ -172,16 +173,22 @@ class Driver:
     async def _recover(self) -> None:
         records: list[Record] = []
         if self._claim.resumed:
-            records = await self._performer.insist(lambda: self._store.history(self._claim, self._plan))
+            records = await self._history()
+            if await self._performer.take_over():
+                records = await self._history()
         self._state = begin(
             self._plan,
             records,
             instance=self._claim.instance,
             cancel_reason=self._cancel_reason,
             input=self._claim.input,
+            database=self._claim.database,
         )
         self._take(pending(self._state))
         self._spread(1)
+
+    async def _history(self) -> list[Record]:
+        return await self._performer.insist(lambda: self._store.history(self._claim, self._plan))
 
     async def _rest(self) -> None:
         """Return when there is something to do for this task: nothing runs, or the end has come."""

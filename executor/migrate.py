@@ -100,11 +100,11 @@ def install(conninfo: str) -> MigrationReport:
     notices: list[str] = []
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.add_notice_handler(lambda notice: notices.append(_notice(notice)))
-        _prepare(connection)
+        prepare(connection)
         try:
             return _install(connection, notices)
         except psycopg.errors.InsufficientPrivilege as error:
-            raise InstallError(_not_allowed(connection, error)) from error
+            raise InstallError(not_allowed(connection, error)) from error
         except psycopg.errors.DuplicateFunction as error:
             raise InstallError(f"{error.diag.message_primary}. {error.diag.message_hint}") from error
         except psycopg.errors.LockNotAvailable as error:
@@ -119,11 +119,12 @@ def install(conninfo: str) -> MigrationReport:
 def check(conninfo: str) -> SchemaState:
     """How the schema stands to this program. Raises InstallError for a foreign schema named `df`."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        _run(connection, "SET search_path = pg_catalog, pg_temp")
+        run_script(connection, "SET search_path = pg_catalog, pg_temp")
         return _state(_installed_version(connection))
 
 
-def _prepare(connection: Connection) -> None:
+def prepare(connection: Connection) -> None:
+    """Make a session ready to install something. Raises InstallError where that cannot be done."""
     if connection.info.server_version < SERVER_VERSION_MIN:
         raise InstallError(
             f"PostgreSQL {connection.info.server_version // 10000} is too old: dfc needs version 15 or later"
@@ -131,7 +132,7 @@ def _prepare(connection: Connection) -> None:
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise InstallError(f"the database's encoding is {encoding}: dfc needs one with UTF8")
-    _run(
+    run_script(
         connection,
         "SET search_path = pg_catalog, pg_temp; SET standard_conforming_strings = on;"
         "SET default_transaction_isolation = 'read committed'; SET check_function_bodies = on;"
@@ -175,7 +176,7 @@ def _install(connection: Connection, notices: list[str]) -> MigrationReport:
 
 
 def _apply(connection: Connection, migration: Migration, *, first: bool) -> None:
-    _run(connection, migration.text)
+    run_script(connection, migration.text)
     if first:
         connection.execute("INSERT INTO df.meta (schema_version) VALUES (1)")
         connection.execute(
@@ -190,7 +191,7 @@ def _apply(connection: Connection, migration: Migration, *, first: bool) -> None
 
 
 def _replace_code(connection: Connection, text: str, text_hash: str) -> None:
-    _run(connection, text)
+    run_script(connection, text)
     connection.execute("UPDATE df.meta SET code_hash = %s", [text_hash])
 
 
@@ -249,7 +250,8 @@ def _state(installed: int) -> SchemaState:
     return SchemaState.OLDER if installed < known else SchemaState.NEWER
 
 
-def _not_allowed(connection: Connection, error: psycopg.errors.InsufficientPrivilege) -> str:
+def not_allowed(connection: Connection, error: psycopg.errors.InsufficientPrivilege) -> str:
+    """What to do where the role may not install."""
     said = error.diag.message_primary or str(error)
     grant = sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
         sql.Identifier(connection.info.dbname), sql.Identifier(connection.info.user)
@@ -265,6 +267,6 @@ def _notice(notice: psycopg.errors.Diagnostic) -> str:
     return f"{text} {notice.message_hint}" if notice.message_hint else text
 
 
-def _run(connection: Connection, text: str) -> None:
+def run_script(connection: Connection, text: str) -> None:
     """Send a script of several statements as it stands."""
     connection.execute(cast(LiteralString, text))

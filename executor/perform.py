@@ -7,7 +7,7 @@ answers, no attempt is counted: a database that is away fails nothing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar, assert_never
 
@@ -63,7 +63,7 @@ from dfc.executor.journal import (
     Stopped,
     Value,
 )
-from dfc.executor.ports import Answer, HttpRunner, SqlRunner, Store, Transaction
+from dfc.executor.ports import Answer, Elsewhere, HttpRunner, SqlRunner, Store, Transaction
 from dfc.executor.shapes import held
 
 Asking = TakeSignal | AwaitInstance | CallWorkflow
@@ -114,11 +114,13 @@ class Performer:
         http: HttpRunner,
         *,
         pause: Callable[[float], Awaitable[None]],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._claim = claim
         self._store = store
         self._sql = sql
         self._http = http
+        self._elsewhere = elsewhere
         self._pause = pause
 
     async def perform(self, action: Work, step_id: str) -> Came:
@@ -145,8 +147,20 @@ class Performer:
         """What has come of an attempt that was interrupted: it may have committed all the same."""
         await self.settled()
         if isinstance(action, RunAtomic):
-            return await self._look_up_atomic(action) or Stopped(path=action.path)
-        return await self.look_up(action.path) or Stopped(path=action.path)
+            known: Event | None = await self._look_up_atomic(action)
+        else:
+            known = await self.look_up(action.path)
+        if known is None and isinstance(action, RunSql | RunItems | RunAtomic):
+            came = await self._recovered(action, late=True)
+            known = came.events[-1] if came is not None and came.events else None
+        return known or Stopped(path=action.path)
+
+    async def take_over(self) -> bool:
+        """Find out what earlier holders of the fence have done elsewhere; whether that was anything."""
+        elsewhere = self._elsewhere
+        if elsewhere is None or not self._claim.databases:
+            return False
+        return await self.insist(lambda: elsewhere.take_over(self._claim))
 
     async def finish(self, finish: Finish) -> None:
         """End the instance, however long it takes to reach the store. Raises FenceLost."""
@@ -242,8 +256,24 @@ class Performer:
         known = await self._look_up_activation(action)
         if known is not None:
             return Came((known,))
+        if isinstance(action, RunSql | RunItems | RunAtomic):
+            recovered = await self._recovered(action, late=False)
+            if recovered is not None:
+                return recovered
         error = StepError(step=step_id, message=message, sqlstate=sqlstate)
         return Came((Attempted(path=action.path, error=error, transient=True),))
+
+    async def _recovered(self, action: RunSql | RunItems | RunAtomic, *, late: bool) -> Came | None:
+        """What an attempt in another database has come to that has no record here; recorded now."""
+        elsewhere = self._elsewhere
+        if action.database is None or elsewhere is None:
+            return None
+        try:
+            found = await self.insist(lambda: elsewhere.recover(self._claim, action, late=late))
+        except AlreadyRecorded:
+            known = await self._look_up_activation(action)
+            return None if known is None else Came((known,))
+        return None if found is None else self._answered(found)
 
     async def _attempt(self, action: Activation) -> Answer | AtomicDone | None:
         """None: there is no news yet from outside."""
@@ -302,7 +332,9 @@ class Performer:
                 return known or await self.insist(lambda: self._store.result_of(self._claim, value))
 
     async def _run_atomic(self, action: RunAtomic) -> AtomicDone:
-        sources = await self._at_hand(action.sources)
+        sources: Mapping[str, Result] = await self._at_hand(action.sources)
+        if action.database is not None and self._elsewhere is not None:
+            sources = await self._elsewhere.translated(self._claim, action.database, sources)
 
         async def work(transaction: Transaction) -> None:
             state = begin_atomic(action, sources)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -239,6 +239,34 @@ class SqlRunner(Protocol):
 
         The transaction has ended, and its session is clean, when this returns or raises.
         """
+        ...
+
+
+class Elsewhere(Protocol):
+    """What other databases know of an instance: effects there happen before they are recorded."""
+
+    async def take_over(self, claim: Claim) -> bool:
+        """Put up the fence wherever the instance may have something, and record what has happened there.
+
+        What an earlier holder of the fence has under way there does not commit any more. Whether anything was
+        recorded. Raises FenceLost, Transient.
+        """
+        ...
+
+    async def recover(
+        self, claim: Claim, action: RunSql | RunItems | RunAtomic, *, late: bool
+    ) -> Answer | AtomicDone | None:
+        """Find out whether an attempt without an answer has happened, and record it; None: it never will.
+
+        `late`: nobody waits for it any more, and its record says so. Raises FenceLost, AlreadyRecorded,
+        Transient.
+        """
+        ...
+
+    async def translated(
+        self, claim: Claim, database: str, sources: Mapping[str, Result]
+    ) -> Mapping[str, Result]:
+        """The results with the types that they have in a database; what is not known there is text."""
         ...
 
 

@@ -102,6 +102,7 @@ _CALL: Final = "SELECT * FROM df._call($1, $2, $3, $4, $5, $6, $7)"
 _STOP_CALL: Final = "SELECT * FROM df._stop_call($1, $2, $3)"
 _PARK: Final = "SELECT df._park($1, $2, $3, $4, $5, $6, $7)"
 _FINISH: Final = "SELECT df._finish($1, $2, $3)"
+_ELSEWHERE: Final = "SELECT database FROM df._elsewhere($1, $2)"
 _STORE_PLAN: Final = "SELECT df._store_plan($1, $2, $3, $4, $5)"
 
 
@@ -202,20 +203,27 @@ class PostgresStore:
 
     async def settle(self, claim: Claim, token: bytes) -> None:
         """See `ports.Store`."""
-        await self._ask_for(claim, _SETTLE, _bytea(token))
+        await self._ask_for(claim, _SETTLE, bytea(token))
 
     # What lasts: ports.Store
 
     async def history(self, claim: Claim, plan: Plan) -> list[Record]:
-        """See `ports.Store`."""
+        """See `ports.Store`. Learns too where else the instance may have something (`Claim.databases`)."""
         kept = array_literal(sorted(kept_nodes(plan)))
-        values = (claim.instance, _bytea(claim.token), kept, str(limits.KEPT_BYTES_MAX))
-        answer = await self._ask(query("history"), *values, claim=claim)
+        token = bytea(claim.token)
+        answer, databases = await self._control.ask(
+            Message(
+                query("history"), (claim.instance, token, kept, str(limits.KEPT_BYTES_MAX)), prepare=True
+            ),
+            Message(_ELSEWHERE, (token, claim.instance), prepare=True),
+            on_doubt=claim.doubt,
+        )
+        claim.databases = tuple(answers.text(databases, row, 0) for row in range(len(databases)))
         return [answers.record(answer, row) for row in range(len(answer))]
 
     async def record_of(self, claim: Claim, path: str) -> Recorded | None:
         """See `ports.Store`."""
-        answer = await self._ask(query("record_of"), claim.instance, _bytea(claim.token), path, claim=claim)
+        answer = await self._ask(query("record_of"), claim.instance, bytea(claim.token), path, claim=claim)
         return answers.recorded(answer, 0) if len(answer) else None
 
     async def result_of(self, claim: Claim, shape: Shape) -> Result:
@@ -335,8 +343,7 @@ class PostgresStore:
             return NothingYet(path=action.path)
         if answer.raw(0, 1) is None:
             return Stopped(path=action.path)
-        result = Value(json=answers.text(answer, 0, 2))
-        return Completed(number=answers.integer(answer, 0, 1), path=action.path, result=result)
+        return Completed(number=answers.integer(answer, 0, 1), path=action.path, result=None)
 
     async def position(self, claim: Claim, action: Position) -> Positioned:
         """See `ports.Store`."""
@@ -365,16 +372,13 @@ class PostgresStore:
         """See `ports.Store`."""
         try:
             answer = await self._ask_for(
-                claim, query("store_items"), action.path, str(action.batch_size), *_source(action.source)
+                claim, query("store_items"), action.path, str(action.batch_size), *items_source(action.source)
             )
         except StoreError as error:
             if error.sqlstate[:2] not in _FAULTS_OF_DATA:
                 raise
             raise StepFailed(error.of_step(action.path)) from None
-        number, items = answers.integer(answer, 0, 0), answers.integer(answer, 0, 1)
-        columns, types = answers.columns(answer, 0, 2), answers.types(answer, 0, 3)
-        result = Rows(columns=columns, types=types, cells=(), row_count=items)
-        return Answer(event=Completed(number=number, path=action.path, result=result))
+        return items_stored(action.path, answer)
 
     async def fetch_items(self, claim: Claim, action: FetchItems) -> ItemsFetched:
         """See `ports.Store`."""
@@ -470,7 +474,7 @@ class PostgresStore:
 
     async def store_plan(self, claim: Claim, compiler_version: int, plan: str, plan_hash: str) -> None:
         """Pin a plan (JSON text) to the instance, keep it for later starts. Raises FenceLost, Transient."""
-        token = _bytea(claim.token)
+        token = bytea(claim.token)
         await self._ask(_STORE_PLAN, claim.instance, token, str(compiler_version), plan, plan_hash)
 
     async def fail(self, claim: Claim, error: dict[str, Any]) -> None:
@@ -491,7 +495,7 @@ class PostgresStore:
 
     async def _ask_for(self, claim: Claim, text: str, *values: str | None) -> Answered:
         """The answer to a statement whose first parameters are the fence's token and the instance."""
-        return await self._ask(text, _bytea(claim.token), claim.instance, *values, claim=claim)
+        return await self._ask(text, bytea(claim.token), claim.instance, *values, claim=claim)
 
     async def _ask(self, text: str, *values: str | None, claim: Claim | None = None) -> Answered:
         message = Message(text, values, prepare=True)
@@ -518,7 +522,15 @@ def _meaning(error: ServerError) -> Exception:
             return StoreError(fields.message, fields.sqlstate, detail=fields.detail, hint=fields.hint)
 
 
-def _source(source: Result | Shape) -> tuple[str | None, ...]:
+def items_stored(path: str, answer: Answered) -> Answer:
+    """The answer to the storing of items: how many there are."""
+    number, items = answers.integer(answer, 0, 0), answers.integer(answer, 0, 1)
+    columns, types = answers.columns(answer, 0, 2), answers.types(answer, 0, 3)
+    result = Rows(columns=columns, types=types, cells=(), row_count=items)
+    return Answer(event=Completed(number=number, path=path, result=result))
+
+
+def items_source(source: Result | Shape) -> tuple[str | None, ...]:
     """A result as df._store_items takes it: a shape, or number, columns, types, cells, or a value."""
     match source:
         case Rows(columns=columns, types=types, cells=cells, row_count=row_count):
@@ -533,7 +545,7 @@ def _source(source: Result | Shape) -> tuple[str | None, ...]:
         case Value(json=value):
             return (None, None, None, None, None, value)
         case Batch(rows=rows):
-            return _source(rows)
+            return items_source(rows)
         case Items(path=path):
             return (shape_json(path), None, None, None, None, None)
         case _:
@@ -562,5 +574,6 @@ def _claimed(answer: Answered, row: int) -> ClaimedInstance:
     )
 
 
-def _bytea(value: bytes) -> str:
+def bytea(value: bytes) -> str:
+    """Bytes as PostgreSQL reads them."""
     return "\\x" + value.hex()

@@ -32,6 +32,8 @@ from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.session import ConnectionLost, Message, ServerError
 from dfc.executor.store import FORMATS, ClaimedInstance, Control, PostgresStore, StoreError
+from dfc.executor.store_elsewhere import ElsewhereStore
+from dfc.executor.sweep import sweep_for_ever
 
 FOLLOW_UP_SECONDS: Final = 0.03
 """A notification stands for all that were to be sent in its 20 ms: look again a little later."""
@@ -158,6 +160,7 @@ class _Life:
         self._steps: StepConnections | None = None
         self._sql: PostgresSql | None = None
         self._http: HttpSender | None = None
+        self._sweeping: asyncio.Task[None] | None = None
 
     # Beginning and end
 
@@ -174,7 +177,9 @@ class _Life:
         self._steps = StepConnections(
             settings.database, role=role, database=database, connections_max=settings.connections_max
         )
-        self._sql = PostgresSql(self._steps)
+        elsewhere = ElsewhereStore(self._control)
+        self._sql = PostgresSql(self._steps, elsewhere)
+        self._sweeping = self._loop.create_task(sweep_for_ever(elsewhere, self._steps))
         policy = OutboundPolicy(allow_hosts=settings.allow_hosts, allow_loopback=settings.allow_loopback)
         self._http = HttpSender(self._store, policy)
         registration = Registration(
@@ -212,6 +217,8 @@ class _Life:
 
     async def end(self) -> None:
         """Drop what is left, at once."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         for active in list(self._active.values()):
             if active.task is not None:
                 active.task.cancel()
@@ -346,7 +353,14 @@ class _Life:
             if plan is None:
                 return
             assert self._sql is not None and self._http is not None
-            driver = Driver(claim=claim, plan=plan, store=self._store, sql=self._sql, http=self._http)
+            driver = Driver(
+                claim=claim,
+                plan=plan,
+                store=self._store,
+                sql=self._sql,
+                http=self._http,
+                elsewhere=self._sql.elsewhere,
+            )
             if active.cancel_reason is not None:
                 driver.cancel(active.cancel_reason)
             active.driver = driver

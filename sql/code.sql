@@ -29,6 +29,7 @@
 \ir functions/worker_alive.sql
 \ir functions/served.sql
 \ir functions/definition.sql
+\ir functions/elsewhere.sql
 \ir functions/before_instance.sql
 \ir functions/before_debounce.sql
 \ir functions/before_definition.sql
@@ -84,6 +85,7 @@
 \ir functions/start_options.sql
 \ir functions/define.sql
 \ir functions/start_child.sql
+\ir functions/start_anew.sql
 \ir functions/start.sql
 \ir functions/start_plan.sql
 \ir functions/status.sql

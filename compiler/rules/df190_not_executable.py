@@ -11,13 +11,10 @@ from dfc.compiler.span import Span
 
 
 def not_executable(facts: Facts) -> Iterator[Diagnostic]:
-    """Look at every unit and its policies."""
+    """Look at every unit."""
     for tree in [unit.tree for unit in facts.outline.units]:
         if isinstance(tree, Later):
             yield _later(tree.construct, tree.span, "write the workflow without it")
-    for given in facts.policies.given.values():
-        if "database" in given:
-            yield _later("database of a step", given["database"].span, "start the workflow where it belongs")
 
 
 def _later(what: str, where: Span, help: str) -> Diagnostic:

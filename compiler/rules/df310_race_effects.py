@@ -57,8 +57,10 @@ def _effect(facts: Facts, unit: int, arms: list[tuple[Branch, Fork]]) -> Span | 
         return where
     if "autocommit" in facts.policies.of(unit):
         return where
-    # One SQL step alone wins, and commits, in one transaction.
-    alone = all(_is_alone(facts, unit, branch) for branch, _ in arms)
+    # One SQL step alone wins, and commits, in one transaction; in another database it commits first.
+    alone = "database" not in facts.policies.of(unit) and all(
+        _is_alone(facts, unit, branch) for branch, _ in arms
+    )
     if alone or (analysis.kind in _READING and not analysis.writes):
         return None
     return where

@@ -10,7 +10,8 @@ import click
 from dfc.cli.compiling import compile_path, pick
 from dfc.cli.copying import client_copy
 from dfc.cli.errors import CliError
-from dfc.cli.sources import Compiled, Server, Workflow
+from dfc.cli.sources import START, Compiled, Server, Workflow
+from dfc.compiler.signatures import SUBMISSIONS
 from dfc.compiler.strings import quoted
 
 
@@ -46,9 +47,22 @@ def submission(workflow: Workflow) -> dict[str, object]:
     return {"expression": workflow.wire, "plan": workflow.plan, "plan_hash": workflow.hash}
 
 
+_OPTIONS = tuple([p.name for p in SUBMISSIONS["start"].parameters if p.name not in ("fut", "label")])
+
+
+def starting(workflow: Workflow, label: str | None) -> dict[str, str | None]:
+    """The parameters of the query `start`."""
+    plan = json.dumps(submission(workflow), ensure_ascii=False)
+    given = {name: workflow.options.get(name) for name in _OPTIONS}
+    return {"plan": plan, "label": label, **given}
+
+
 def document(workflow: Workflow) -> str:
     """The JSON document of a workflow, readable."""
-    return json.dumps({"label": workflow.label, **submission(workflow)}, ensure_ascii=False, indent=2) + "\n"
+    said: dict[str, object] = {} if workflow.submit == START else {"submit": workflow.submit}
+    options: dict[str, object] = {"options": dict(workflow.options)} if workflow.options else {}
+    found = {"label": workflow.label, **said, **options, **submission(workflow)}
+    return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
 
 
 def script(compilation: Compiled, only: tuple[Workflow, ...] | None) -> str:
@@ -57,7 +71,8 @@ def script(compilation: Compiled, only: tuple[Workflow, ...] | None) -> str:
     With `only` nothing but these workflows.
     """
     lines = [f"-- {compilation.name}, compiled by dfc. Run it with psql.\n"]
-    for statement in compilation.statements if only is None else only:
+    for each in compilation.statements if only is None else only:
+        statement = each if isinstance(each, Server) or each.submit == START else compilation.server(each)
         if isinstance(statement, Server):
             copy = client_copy(statement.text, Path(compilation.name).parent)
             if copy is not None:
@@ -67,5 +82,6 @@ def script(compilation: Compiled, only: tuple[Workflow, ...] | None) -> str:
             continue
         plan = json.dumps(submission(statement), ensure_ascii=False, separators=(",", ":"))
         label = "" if statement.label is None else f", {quoted(statement.label)}"
-        lines.append(f"SELECT df.start({quoted(plan)}::jsonb{label});\n")
+        options = "".join(f", {name} => {quoted(text)}" for name, text in statement.options.items())
+        lines.append(f"SELECT df.start({quoted(plan)}::jsonb{label}{options});\n")
     return "".join(lines)

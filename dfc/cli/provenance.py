@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from dfc.cli.sources import Compiled, Server
+from dfc.cli.sources import Compiled, Statement
 from dfc.compiler.diagnostics import error as diagnostic
 from dfc.compiler.render import render
 from dfc.compiler.source import Source
@@ -36,8 +36,10 @@ def span_of(provenance: Mapping[str, Any], step: str, position: int | None, text
     return Span(start, end)
 
 
-def render_at(compilation: Compiled, statement: Server, code: str, message: str, position: int | None) -> str:
-    """An error of a server statement, at the word PostgreSQL points to or at the whole statement."""
+def render_at(
+    compilation: Compiled, statement: Statement, code: str, message: str, position: int | None
+) -> str:
+    """An error of a statement, at the word PostgreSQL points to or at the whole statement."""
     start, end = statement.span
     if position is not None:
         at = start + position

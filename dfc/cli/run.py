@@ -6,17 +6,17 @@ import contextlib
 import json
 import shlex
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, LiteralString, cast
 
 import click
 import psycopg
 from rich.text import Text
 
 from dfc.cli import present
-from dfc.cli.compile import submission
+from dfc.cli.compile import starting
 from dfc.cli.compiling import compile_path
 from dfc.cli.database import (
     EMBEDDED,
@@ -35,7 +35,7 @@ from dfc.cli.provenance import render_at, render_error
 from dfc.cli.queries import query
 from dfc.cli.runbook import Run, open_run
 from dfc.cli.script import execute, is_session_setting, is_transaction_control
-from dfc.cli.sources import UNREADABLE, Compiled, Server, Workflow
+from dfc.cli.sources import UNREADABLE, Compiled, Server, Statement, Workflow, is_start
 from dfc.cli.supervise import WorkerChild
 from dfc.cli.work import allow_host_option, why_unserved
 from dfc.compiler.plan_json import from_json
@@ -109,18 +109,20 @@ class Session:
                 if isinstance(statement, Server) and is_session_setting(statement.text):
                     execute(self.conn, statement.text, self.path.parent, show=False)
                 continue
-            ok = (
-                self._server(run, index, statement)
-                if isinstance(statement, Server)
-                else self._workflow(run, index, statement)
-            )
-            if not ok:
+            if not self._statement(run, index, statement):
                 code = 1
                 break
         run.finish(self.conn)
         if self.as_json:
             click.echo(present.document(self.outcomes))
         return code
+
+    def _statement(self, run: Run, index: int, statement: Statement) -> bool:
+        """Run a statement. Whether it was right, and what it started has completed."""
+        if is_start(statement):
+            return self._start(run, index, statement)
+        server = statement if isinstance(statement, Server) else self.compilation.server(statement)
+        return self._server(run, index, server)
 
     def _say_continued(self, run: Run) -> None:
         if run.since is not None:
@@ -147,44 +149,59 @@ class Session:
         except psycopg.Error as error:
             if self.conn.broken:
                 raise
-            position = error.diag.statement_position
-            message = explain_database(error).removesuffix(f" [{error.sqlstate}]")
-            at = int(position) - 1 if position else None
-            return self._refused(statement, error.sqlstate or "08000", message, at)
+            return self._refused_by_server(statement, error)
         except CliError as error:
             return self._refused(statement, UNREADABLE, str(error))
         return True
 
-    def _refused(self, statement: Server, code: str, message: str, position: int | None = None) -> bool:
+    def _refused_by_server(self, statement: Statement, error: psycopg.Error) -> bool:
+        position = error.diag.statement_position if isinstance(statement, Server) else None
+        message = explain_database(error).removesuffix(f" [{error.sqlstate}]")
+        at = int(position) - 1 if position else None
+        return self._refused(statement, error.sqlstate or "08000", message, at)
+
+    def _refused(self, statement: Statement, code: str, message: str, position: int | None = None) -> bool:
         say(render_at(self.compilation, statement, code, message, position))
         return False
 
-    def _workflow(self, run: Run, index: int, workflow: Workflow) -> bool:
+    def _start(self, run: Run, index: int, statement: Statement) -> bool:
         """Start a workflow, unless the continued run has done so, and watch it. Whether it completed."""
-        # Without a plan: variables decide what the workflow does, and the worker compiles it with them.
-        plan = None if workflow.plan is None else from_json(workflow.plan)
+        # Without a plan: variables decide what the workflow does, or it is a definition's, and the worker
+        # compiles it.
+        workflow = statement if isinstance(statement, Workflow) else None
+        label = None if workflow is None else workflow.label
+        plan = None if workflow is None or workflow.plan is None else from_json(workflow.plan)
         instance = run.instance
         if instance is None:
-            with self.conn.transaction():
-                row = self.conn.execute(
-                    query("start"),
-                    {"plan": json.dumps(submission(workflow), ensure_ascii=False), "label": workflow.label},
-                ).fetchone()
-                assert row is not None
-                instance = cast(str, row[0])
-                run.started(self.conn, instance)
+            try:
+                with self.conn.transaction():
+                    instance = self._started(statement)
+                    run.started(self.conn, instance)
+            except psycopg.Error as error:
+                if self.conn.broken:
+                    raise
+                return self._refused_by_server(statement, error)
         self.instances.append(instance)
         if not self.as_json:
-            present.errors.print(Text(f"{workflow.label or 'workflow'} {instance}", style="bold"))
+            present.errors.print(Text(f"{label or 'workflow'} {instance}", style="bold"))
         if self.no_wait:
             run.mark(self.conn, index + 1)
-            self.outcomes.append({"id": instance, "label": workflow.label, "status": "pending"})
+            self.outcomes.append({"id": instance, "label": label, "status": "pending"})
             return True
         with screen(plan, quiet=self.as_json) as shown_on:
             end = follow(lambda: self._progress(instance), shown_on, self._watch)
         run.mark(self.conn, index + 1)
-        self._report(workflow, end)
+        self._report(label, {} if workflow is None else workflow.provenance, end)
         return end.status == "completed"
+
+    def _started(self, statement: Statement) -> str:
+        """The id of the instance that a statement starts."""
+        if isinstance(statement, Server):
+            row = self.conn.execute(cast(LiteralString, statement.text)).fetchone()
+        else:
+            row = self.conn.execute(query("start"), starting(statement, statement.label)).fetchone()
+        assert row is not None
+        return cast(str, row[0])
 
     def _progress(self, instance: str) -> Progress:
         """How the instance stands; waits for the database when it has gone away."""
@@ -222,13 +239,13 @@ class Session:
             self.warned = True
             say("\n".join((*reasons, "waiting")))
 
-    def _report(self, workflow: Workflow, end: Progress) -> None:
+    def _report(self, label: str | None, provenance: Mapping[str, Any], end: Progress) -> None:
         result = None if end.result is None else present.Verbatim(end.result)
-        outcome: dict[str, object] = {"id": end.id, "label": workflow.label, "status": end.status}
+        outcome: dict[str, object] = {"id": end.id, "label": label, "status": end.status}
         self.outcomes.append(outcome | {"result": result, "error": dict(end.error) or None})
         if end.status in ("failed", "compensated"):
             name, text = self.compilation.name, self.compilation.text
-            say("\n" + render_error(name, text, workflow.provenance, end.error))
+            say("\n" + render_error(name, text, provenance, end.error))
             if end.status == "compensated":
                 say("what had completed was undone")
         elif end.status == "cancelled":
@@ -260,7 +277,7 @@ def _session(
         child: WorkerChild | None = None
         if where.folder is not None:
             install(where.conninfo)
-            if worker and compilation.workflows:
+            if worker and compilation.starts:
                 _say_loopback(where.folder, compilation)
                 child = stack.enter_context(worker_child(where.conninfo, where.folder, slots, hosts))
         conn = stack.enter_context(connect(where.conninfo))

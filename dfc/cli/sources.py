@@ -17,6 +17,7 @@ from dfc.compiler.span import NOWHERE, Span
 SUFFIX = ".dfsql"
 NOT_UTF8 = "DF157"
 UNREADABLE = "DF158"
+START = "start"
 FILE_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -36,11 +37,15 @@ class Workflow:
 
     It is None, too, and `wire` is there, where variables decide what it says: it is compiled when it starts.
 
-    `provenance`: node id to the span of its string and the pieces of its SQL, see docs/internals.md.
+    `provenance`: node id to the span of its string and the pieces of its SQL, see docs/internals.md. `submit`
+    is what its statement does with it: `start`, `define` or `schedule`; of the last two `label` is the name.
+    `options` are the other arguments, by name, as the texts that SQL reads.
     """
 
     span: tuple[int, int]
+    submit: str
     label: str | None
+    options: Mapping[str, str]
     wire: str
     plan: Mapping[str, Any] | None
     hash: str | None
@@ -50,10 +55,11 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A statement of a file that goes to the server as it is."""
+    """A statement of a file that goes to the server as it is. `starts`: it gives the id of a new instance."""
 
     span: tuple[int, int]
     text: str
+    starts: bool = False
 
 
 Statement = Workflow | Server
@@ -74,6 +80,16 @@ class Compiled:
         """The statements that are workflows."""
         return tuple(each for each in self.statements if isinstance(each, Workflow))
 
+    @property
+    def starts(self) -> bool:
+        """Whether a statement of it starts a workflow."""
+        return any(is_start(each) for each in self.statements)
+
+    def server(self, workflow: Workflow) -> Server:
+        """The statement of a workflow that is defined or scheduled, as the server gets it."""
+        start, end = workflow.span
+        return Server(span=workflow.span, text=self.text[start:end])
+
     def shown(self, *, notes: bool, color: bool) -> str:
         """The problems as people read them, without the notes if they are not wanted."""
         wanted = [each for each in self.problems if notes or each.severity != "note"]
@@ -86,6 +102,11 @@ class Compiled:
     def failed(self) -> bool:
         """Whether a problem is an error."""
         return any(problem.severity == "error" for problem in self.problems)
+
+
+def is_start(statement: Statement) -> bool:
+    """Whether a statement starts a workflow, whose end can be waited for."""
+    return statement.starts if isinstance(statement, Server) else statement.submit == START
 
 
 class Unreadable(Exception):
@@ -254,10 +275,12 @@ def _comment_end(text: str, position: int) -> int:
 def _statement(json: Mapping[str, Any]) -> Statement:
     start, end = json["span"]
     if json["kind"] == "server":
-        return Server(span=(start, end), text=json["text"])
+        return Server(span=(start, end), text=json["text"], starts=json.get("starts", False))
     return Workflow(
         span=(start, end),
+        submit=json["submit"],
         label=json["label"],
+        options=json["options"],
         wire=json["wire"],
         plan=json["plan"],
         hash=json["hash"],

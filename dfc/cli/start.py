@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import LiteralString, cast
 
 import click
 
-from dfc.cli.compile import submission
+from dfc.cli.compile import starting
 from dfc.cli.compiling import compile_path, pick
 from dfc.cli.database import Connection, connection, database_option, say_notice
 from dfc.cli.errors import CliError
 from dfc.cli.queries import query
-from dfc.cli.sources import Workflow
+from dfc.cli.sources import START, Compiled, Server, Statement, Workflow, is_start
 
 
 @click.command("start")
@@ -36,7 +37,7 @@ def command(
     """
     if (file is None) == (text is None):
         raise click.UsageError("name a FILE or give --sql TEXT, one of them")
-    workflows = () if file is None else pick(compile_path(file), workflow)
+    statements = () if file is None else _starts(compile_path(file), workflow)
     if text is not None and Path(text).suffix == ".dfsql" and Path(text).is_file():
         raise CliError(f"--sql takes SQL; for a file write `dfc start {text}`")
     started: list[dict[str, object]] = []
@@ -45,8 +46,8 @@ def command(
         with conn.transaction():
             if text is not None:
                 started.append({"id": _start_text(conn, text, label), "label": label})
-            for each in workflows:
-                name = label or each.label
+            for each in statements:
+                name = label or (each.label if isinstance(each, Workflow) else None)
                 started.append({"id": _start(conn, each, name), "label": name})
     if as_json:
         click.echo(json.dumps(started, ensure_ascii=False, indent=2))
@@ -56,9 +57,21 @@ def command(
     return 0
 
 
-def _start(conn: Connection, workflow: Workflow, label: str | None) -> str:
-    plan = json.dumps(submission(workflow), ensure_ascii=False)
-    row = conn.execute(query("start"), {"plan": plan, "label": label}).fetchone()
+def _starts(compilation: Compiled, name: str | None) -> tuple[Statement, ...]:
+    """The statements of a file that start something, or the one workflow with this label."""
+    if name is None and any(is_start(each) for each in compilation.statements):
+        return tuple([each for each in compilation.statements if is_start(each)])
+    chosen = tuple([each for each in pick(compilation, name) if each.submit == START])
+    if not chosen:
+        raise CliError(f"{compilation.name} starts no workflow: write `SELECT df.start(...);`")
+    return chosen
+
+
+def _start(conn: Connection, statement: Statement, label: str | None) -> str:
+    if isinstance(statement, Server):
+        row = conn.execute(cast(LiteralString, statement.text)).fetchone()
+    else:
+        row = conn.execute(query("start"), starting(statement, label)).fetchone()
     assert row is not None
     return str(row[0])
 

@@ -138,7 +138,10 @@ def _statement(state: State, job: Job) -> RunSql:
                 raise CorruptJournal(f"`{job.path}` is no statement")
             body = computed
     keep = job.kind is Kind.REQUEST or node.id in state.kept
-    rider = _rider(state, job) if job.kind is Kind.STATEMENT else None
+    # Requests and values are computed where the workflows are: what is written into them needs schema df.
+    policy = policy_of(node)
+    database = (policy.database or state.database) if job.kind is Kind.STATEMENT else None
+    rider = _rider(state, job, database) if job.kind is Kind.STATEMENT else None
     job.rider = rider is not None
     return RunSql(
         path=job.path,
@@ -146,14 +149,20 @@ def _statement(state: State, job: Job) -> RunSql:
         sources=sources_of(state, scope, body.parameters),
         rider=rider,
         keep=keep,
-        policy=policy_of(node),
+        policy=policy,
         attempt=job.attempts + 1,
+        database=database,
     )
 
 
-def _rider(state: State, job: Job) -> Rider | None:
-    """What the transaction of a statement ends besides it: an item, a race, the instance."""
+def _rider(state: State, job: Job, database: str | None) -> Rider | None:
+    """What the transaction of a statement ends besides it: an item, a race, the instance.
+
+    What happens in another database has happened before its record: neither item nor race can end with it.
+    """
     task = job.task
+    if database is not None:
+        return ending.finish_if_completed(state, job, job.path)
     if maps.carries_end(task):
         owner = task.scope.owner
         assert owner is not None
@@ -198,6 +207,7 @@ def _atomic(state: State, job: Job) -> RunAtomic:
         sources=sources_of(state, scope, _parameters(node.body)),
         policy=node.policy,
         attempt=job.attempts + 1,
+        database=node.policy.database or state.database,
     )
 
 
@@ -225,6 +235,7 @@ def _items(state: State, job: Job) -> RunItems | StoreItems:
             sources=sources_of(state, scope, node.items.parameters),
             batch_size=node.batch_size,
             attempt=job.attempts + 1,
+            database=state.database,
         )
     given = look_up(state, scope, node.items)
     source: Result | Shape = NOTHING

@@ -297,6 +297,8 @@ class State:
     written: Mapping[str, int] = field(default_factory=dict[str, int])
     """Where each node stands in written order; one with blocks stands behind what is in them."""
     input: Result | None = None
+    database: str | None = None
+    """Where the SQL steps run that do not say where; None: in the database of the workflows."""
     layouts: dict[int, Layout] = field(default_factory=dict[int, Layout])
     root: Scope | None = None
     status: InstanceState = InstanceState.RUNNING

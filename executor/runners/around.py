@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dfc.compiler.plan import DEFAULT_POLICY, Policy
-from dfc.executor.claim import Claim
+from dfc.executor.claim import Claim, Place
+from dfc.executor.compose import DF, MARKERS
 from dfc.executor.connections import PINNED
 from dfc.executor.failures import StepFailed
 from dfc.executor.journal import StepError
@@ -24,9 +25,10 @@ LIMIT_SECONDS_MAX: Final = (2**31 - 1) / 1000
 """The longest statement_timeout that PostgreSQL knows; a longer time limit is none."""
 
 # Never named statements: the step before could have put one of its own in the place of the guard.
-_GUARD: Final = "SELECT df.begin_step($1, $2)"
-_GUARD_AT: Final = "SELECT df.begin_step($1, $2, $3)"
+_GUARD: Final = {schema: f"SELECT {schema}.begin_step($1, $2)" for schema in (DF, MARKERS)}
+_GUARD_AT: Final = {schema: f"SELECT {schema}.begin_step($1, $2, $3)" for schema in (DF, MARKERS)}
 _LOCK_FENCE: Final = "SELECT df.commit_steps($1, $2, $3)"
+_LOCK_ELSEWHERE: Final = "SELECT df_markers.commit_steps($1, $2, $3)"
 _SET_LOCAL: Final = "SELECT pg_catalog.set_config($1, $2, true)"
 _SET: Final = "SELECT pg_catalog.set_config($1, $2, false)"
 _CHECK_CONSTRAINTS: Final = Message("SET CONSTRAINTS ALL IMMEDIATE")
@@ -103,17 +105,19 @@ def atomic_limit(path: str, policy: Policy, now: float, seconds_max: float) -> L
     return Limit(seconds_max, now + seconds_max, message)
 
 
-def guard(claim: Claim) -> Message:
+def guard(claim: Claim, schema: str = DF) -> Message:
     """The guard in front of a step."""
-    return Message(_GUARD, (claim.search_path, claim.time_zone))
+    return Message(_GUARD[schema], (claim.search_path, claim.time_zone))
 
 
 def alone(step: Step, limit: Limit | None, now: float, *, describing: bool = False) -> Around:
     """A transaction of the step's own. To describe its statement, the level of isolation does not matter."""
     if step.policy is DEFAULT_POLICY:
-        return Around((guard(step.claim),), guard=0)
+        return Around((guard(step.claim, step.schema),), guard=0)
     isolation = None if describing else isolation_of(step.policy)
-    before = [guard(step.claim)] if isolation is None else begin(step.claim, isolation)
+    before = (
+        [guard(step.claim, step.schema)] if isolation is None else begin(step.claim, isolation, step.schema)
+    )
     first = len(before)
     before += [set_local(name, value) for name, value in step.policy.settings]
     after: list[Message] = []
@@ -130,7 +134,7 @@ def outside(step: Step, limit: Limit | None, now: float) -> Around:
     """What makes a session ready for a statement outside of a transaction: settings that outlast this one."""
     claim, policy = step.claim, step.policy
     before = [
-        guard(claim),
+        guard(claim, step.schema),
         set_session("search_path", claim.search_path),
         set_session("TimeZone", claim.time_zone),
     ]
@@ -144,14 +148,14 @@ def outside(step: Step, limit: Limit | None, now: float) -> Around:
     return Around(tuple(before), guard=0, settings=names)
 
 
-def begin(claim: Claim, isolation: str) -> list[Message]:
+def begin(claim: Claim, isolation: str, schema: str = DF) -> list[Message]:
     """The beginning of a transaction at this level; the guard is the last of them."""
-    return [_BEGIN[isolation], Message(_GUARD_AT, (claim.search_path, claim.time_zone, isolation))]
+    return [_BEGIN[isolation], Message(_GUARD_AT[schema], (claim.search_path, claim.time_zone, isolation))]
 
 
-def opening(claim: Claim, policy: Policy) -> Around:
+def opening(claim: Claim, policy: Policy, schema: str = DF) -> Around:
     """The beginning of a transaction of several steps."""
-    before = begin(claim, policy.isolation or _READ_COMMITTED)
+    before = begin(claim, policy.isolation or _READ_COMMITTED, schema)
     first = len(before)
     before += [set_local(name, value) for name, value in policy.settings]
     idle = str(int(ATOMIC_IDLE_SECONDS_MAX * 1000))
@@ -176,14 +180,14 @@ def within(
     return Around(tuple(before), (_RELEASE,) if saved else (), settings=names)
 
 
-def commit(claim: Claim, path: str, limit: Limit, now: float) -> tuple[Message, ...]:
+def commit(
+    claim: Claim, path: str, limit: Limit, now: float, place: Place | None = None
+) -> tuple[Message, ...]:
     """The end of the transaction of several steps at `path`: deferred checks, then the fence."""
-    return (
-        set_local("statement_timeout", str(limit.left_ms(now))),
-        _CHECK_CONSTRAINTS,
-        Message(_LOCK_FENCE, (token(claim, path), claim.instance, path)),
-        _COMMIT,
-    )
+    lock = Message(_LOCK_FENCE, (token(claim, path), claim.instance, path))
+    if place is not None:
+        lock = Message(_LOCK_ELSEWHERE, (place.key, claim.instance, str(place.epoch)))
+    return (set_local("statement_timeout", str(limit.left_ms(now))), _CHECK_CONSTRAINTS, lock, _COMMIT)
 
 
 def set_local(name: str, value: str | None) -> Message:

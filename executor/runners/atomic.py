@@ -17,7 +17,8 @@ from collections.abc import Awaitable, Callable
 
 from dfc.compiler.plan import OnError
 from dfc.executor.actions import RunAtomic, RunSql
-from dfc.executor.claim import Claim
+from dfc.executor.claim import Claim, Place
+from dfc.executor.compose import DF, MARKERS
 from dfc.executor.failures import Transient
 from dfc.executor.journal import AtomicDone, Completed
 from dfc.executor.limits import ATOMIC_SECONDS_MAX
@@ -35,7 +36,7 @@ from dfc.executor.runners.around import (
 from dfc.executor.runners.hygiene import ATTEMPTS_MAX, cleaned
 from dfc.executor.runners.meaning import meaning, out_of_time
 from dfc.executor.runners.statements import NotDescribed, Sent, Statements
-from dfc.executor.runners.step import Limit, Step, sql_step
+from dfc.executor.runners.step import Limit, Step, at_hand, elsewhere_step, sql_step
 from dfc.executor.session import Answered, ConnectionLost, ServerError, Session
 from dfc.executor.sqlstates import CONFLICT, LOST
 
@@ -46,13 +47,17 @@ async def run_atomic(
     claim: Claim,
     action: RunAtomic,
     work: Callable[[Transaction], Awaitable[None]],
+    place: Place | None = None,
 ) -> AtomicDone:
-    """See `ports.SqlRunner.run_atomic`. Raises ConnectionLost, and Replace before `work` has begun."""
+    """See `ports.SqlRunner.run_atomic`; `place` where it is another database.
+
+    Raises ConnectionLost, and Replace before `work` has begun.
+    """
     now = asyncio.get_running_loop().time
     limit = atomic_limit(action.path, action.policy, now(), ATOMIC_SECONDS_MAX)
-    steps = _Steps(statements, session, claim, action, limit)
+    steps = _Steps(statements, session, claim, action, limit, place)
     try:
-        await _begin(session, claim, action)
+        await _begin(session, claim, action, DF if place is None else MARKERS)
         await work(steps)
         await steps.commit()
     except BaseException:
@@ -61,8 +66,8 @@ async def run_atomic(
     return AtomicDone(path=action.path, records=tuple(steps.records))
 
 
-async def _begin(session: Session, claim: Claim, action: RunAtomic) -> None:
-    around = opening(claim, action.policy)
+async def _begin(session: Session, claim: Claim, action: RunAtomic, schema: str) -> None:
+    around = opening(claim, action.policy, schema)
     attempts = 0
     while True:
         attempts += 1
@@ -79,13 +84,20 @@ class _Steps:
     """The Transaction that `work` gets."""
 
     def __init__(
-        self, statements: Statements, session: Session, claim: Claim, action: RunAtomic, limit: Limit
+        self,
+        statements: Statements,
+        session: Session,
+        claim: Claim,
+        action: RunAtomic,
+        limit: Limit,
+        place: Place | None,
     ) -> None:
         self._statements = statements
         self._session = session
         self._claim = claim
         self._path = action.path
         self._limit = limit
+        self._place = place
         self._now = asyncio.get_running_loop().time
         # What a setting has to be when a step has set it and the next one does not.
         self._settings = action.policy.settings
@@ -102,7 +114,11 @@ class _Steps:
         if self._failure is not None:
             raise self._failure
         check_settings(action.path, action.policy)
-        step = sql_step(self._claim, action, within=True)
+        if self._place is None:
+            step = sql_step(self._claim, action, within=True)
+        else:
+            sources = at_hand(action.sources)
+            step = elsewhere_step(self._claim, action, self._place, sources, within=True)
         limit = self._limit_of(step)
         try:
             sent, answer = await self._run(step, limit)
@@ -123,7 +139,9 @@ class _Steps:
         if now >= self._limit.ends_at:
             raise out_of_time(self._path, self._limit)
         try:
-            *_, answer = await self._session.exchange(*commit(self._claim, self._path, self._limit, now))
+            *_, answer = await self._session.exchange(
+                *commit(self._claim, self._path, self._limit, now, self._place)
+            )
         except ServerError as error:
             raise meaning(self._path, error, limit=self._limit, now=self._now()) from None
         assert answer.tag == "COMMIT", answer.tag

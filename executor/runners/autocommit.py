@@ -36,12 +36,22 @@ OnSession = Callable[[Callable[[Session], Awaitable[Answer]]], Awaitable[Answer]
 
 
 class Autocommit:
-    """One activation outside of a transaction, on as many sessions as it takes."""
+    """One activation outside of a transaction, on as many sessions as it takes.
 
-    def __init__(self, statements: Statements, step: Step, action: RunSql) -> None:
+    `record` writes the checkpoint where that is not done on the session of the statement.
+    """
+
+    def __init__(
+        self,
+        statements: Statements,
+        step: Step,
+        action: RunSql,
+        record: Callable[[Rows], Awaitable[Answer]] | None = None,
+    ) -> None:
         self._statements = statements
         self._step = step
         self._action = action
+        self._record = record
         # Where the statement is running; what has come of it, when it has run.
         self._running: Session | None = None
         self._result: Rows | None = None
@@ -98,6 +108,8 @@ class Autocommit:
 
     async def _run_on(self, session: Session) -> Answer:
         result = self._result or await self._run_statement(session)
+        if self._record is not None:
+            return await self._record(result)
         return await self._write_checkpoint(session, result)
 
     async def _run_statement(self, session: Session) -> Rows:
@@ -154,7 +166,7 @@ class Autocommit:
             if not session.alive:
                 raise Replace
             try:
-                answer = await exchange(session, around, message)
+                [answer] = await exchange(session, around, message)
                 return answer_of(session, self._action, result, answer)
             except ServerError as error:
                 if attempts >= ATTEMPTS_MAX or not await cleaned(session, around, error):

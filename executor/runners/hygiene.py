@@ -18,14 +18,14 @@ class Replace(Exception):
     """The session is of no use any more; nothing of what was to be done has happened: take another."""
 
 
-async def exchange(session: Session, around: Around, message: Message) -> Answered:
-    """The answer to a message in an exchange that leaves no transaction open, whatever comes of it."""
+async def exchange(session: Session, around: Around, message: Message) -> list[Answered]:
+    """The answers to a message and what comes after it, in an exchange that leaves no transaction open."""
     try:
         answers = await session.exchange(*around.before, message, *around.after)
     except BaseException:
         await session.roll_back()
         raise
-    return answers[len(around.before)]
+    return answers[len(around.before) :]
 
 
 async def cleaned(session: Session, around: Around | None, error: ServerError) -> bool:

@@ -13,7 +13,7 @@ from dfc.executor.runners.around import Around
 from dfc.executor.runners.step import Limit
 from dfc.executor.session import Fields, ServerError
 
-_OURS: Final = re.compile(r" df\.(checkpoint|checkpoint_items|commit_steps|map_fill|_\w+)\(")
+_OURS: Final = re.compile(r" df(?:_markers)?\.(checkpoint|checkpoint_items|commit_steps|map_fill|_\w+)\(")
 """Where in PostgreSQL's context an error is one of our functions', in every language of messages."""
 
 _SAYS: Final = {

@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from dfc.compiler.plan import Form, Returns, SqlBody
 from dfc.executor.bind import Bound, Mode, bind, needed_types, types_in
 from dfc.executor.compose import (
+    DF,
     Composed,
     Description,
     compose_count,
@@ -85,9 +86,13 @@ class NotDescribed(Exception):
 
 
 class Statements:
-    """The knowledge of a worker about statements and types, bounded."""
+    """The knowledge of a worker about statements and types of a database, bounded.
 
-    def __init__(self) -> None:
+    `schema` is where what a step needs is there.
+    """
+
+    def __init__(self, schema: str = DF) -> None:
+        self._schema = schema
         self._descriptions: OrderedDict[_Described, Description] = OrderedDict()
         self._composed: OrderedDict[tuple[object, ...], Composed] = OrderedDict()
         self._type_names: OrderedDict[int, str | None] = OrderedDict()
@@ -216,17 +221,19 @@ class Statements:
         if found is not None:
             self._composed.move_to_end(key)
             return found
+        schema = self._schema
         match key:
             case ("count", kind, _, _):
-                made = compose_count(bound, returning=kind != "select")
+                made = compose_count(bound, returning=kind != "select", schema=schema)
             case ("execute",):
-                made = compose_execute()
+                made = compose_execute(schema=schema)
             case ("rows", _, _, Description() as described, bool(keep)):
-                made = compose_rows(bound, described, keep=keep)
+                made = compose_rows(bound, described, keep=keep, schema=schema)
             case ("items", _, _, Description() as described, _):
                 made = compose_items_rows(bound, described)
             case ("rows of query", Description() as described, bool(keep)):
-                made = compose_query(described, self._known_names(described.types), keep=keep)
+                names = self._known_names(described.types)
+                made = compose_query(described, names, keep=keep, schema=schema)
             case ("items of query", Description() as described, _):
                 made = compose_items_query(described, self._known_names(described.types))
             case _:

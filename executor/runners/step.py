@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from dfc.compiler.plan import DEFAULT_POLICY, Policy, SqlBody
 from dfc.executor.actions import RunItems, RunSql, Sources
-from dfc.executor.claim import Claim
-from dfc.executor.compose import WITHIN, rider_json
+from dfc.executor.claim import Claim, Place
+from dfc.executor.compose import DF, MARKERS, WITHIN, rider_json
 from dfc.executor.journal import Batch, Items, Result, Rows, Value
 from dfc.executor.limits import ITEMS_BLOCK_BYTES, ITEMS_BLOCK_ROWS
 
@@ -47,6 +48,7 @@ class Step:
     policy: Policy
     values: tuple[str | None, ...]
     items: bool = False
+    schema: str = DF
 
 
 def sql_step(claim: Claim, action: RunSql, *, within: bool = False) -> Step:
@@ -56,10 +58,34 @@ def sql_step(claim: Claim, action: RunSql, *, within: bool = False) -> Step:
         claim=claim,
         path=action.path,
         body=action.body,
-        sources=_at_hand(action.sources),
+        sources=at_hand(action.sources),
         keep=action.keep,
         policy=action.policy,
         values=(token(claim, action.path), claim.instance, action.path, rider),
+    )
+
+
+def elsewhere_step(
+    claim: Claim,
+    action: RunSql | RunItems,
+    place: Place,
+    sources: Mapping[str, Result],
+    *,
+    within: bool = False,
+) -> Step:
+    """The step of a statement that runs in another database; its result is read from its marker."""
+    rider: dict[str, object] = {"epoch": place.epoch, "gone": sorted(place.done)}
+    if within:
+        rider = {"epoch": place.epoch, "within": True}
+    return Step(
+        claim=claim,
+        path=action.path,
+        body=action.body,
+        sources=sources,
+        keep=isinstance(action, RunSql) and action.keep and within,
+        policy=action.policy if isinstance(action, RunSql) else DEFAULT_POLICY,
+        values=(place.key, claim.instance, action.path, json.dumps(rider)),
+        schema=MARKERS,
     )
 
 
@@ -72,7 +98,7 @@ def items_step(claim: Claim, action: RunItems) -> Step:
         claim=claim,
         path=action.path,
         body=action.body,
-        sources=_at_hand(action.sources),
+        sources=at_hand(action.sources),
         keep=True,
         policy=DEFAULT_POLICY,
         values=own,
@@ -85,7 +111,7 @@ def token(claim: Claim, path: str) -> str:
     return "\\x" + hashlib.sha256(claim.token + path.encode()).hexdigest()
 
 
-def _at_hand(sources: Sources) -> dict[str, Result]:
+def at_hand(sources: Sources) -> dict[str, Result]:
     """The results; the driver has fetched those that are only described."""
     found: dict[str, Result] = {}
     for name, source in sources.items():

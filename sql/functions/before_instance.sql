@@ -6,7 +6,7 @@
 -- before with the same values, its plan; and what it waits for where nobody is there to run it. The
 -- defaults (submitted_by, search_path, time_zone) have been computed in the submitter's own context before;
 -- the submitter has no right to name those columns, and the policy checks submitted_by once more afterwards.
--- Raises 42704 for a definition that is not there.
+-- Raises 42704 for a definition that is not there; 3D000 and 42501 for a database where the submitter's steps cannot run.
 -- Locks: none (reads df.definitions, df.meta, df.vars, df.plans and df.workers).
 CREATE OR REPLACE FUNCTION df._before_instance() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
@@ -16,9 +16,7 @@ DECLARE
     role constant name := pg_get_userbyid(NEW.submitted_by::oid);
 BEGIN
     IF NEW.database <> current_database() THEN
-        RAISE EXCEPTION 'database of an instance is not executable yet' USING ERRCODE = '0A000',
-            DETAIL = 'This version runs a workflow in the database where it was started.',
-            HINT = 'Start it with SELECT df.start(workflow, label).';
+        PERFORM df._check_database(NEW.database, role);
     END IF;
     IF NEW.definition IS NOT NULL THEN
         definition := df._definition(NEW.submitted_by, NEW.definition);

@@ -96,8 +96,8 @@ BEGIN
             FROM taken_over t WHERE i.id = t.instance_id AND i.waiting_for IS NOT NULL
         )
         SELECT i.id, t.token, i.expression, i.expression_hash, i.plan_hash, pg_get_userbyid(i.submitted_by),
-               i.database, i.search_path, i.time_zone, df._cancel_reason(i.id), true, i.input::text, i.variables::text,
-               date_part('epoch', i.timeout)
+               nullif(i.database, current_database()), i.search_path, i.time_zone, df._cancel_reason(i.id), true, i.input::text,
+               i.variables::text, date_part('epoch', i.timeout)
         FROM taken_over t JOIN df.instances i ON i.id = t.instance_id;
         quota := quota - taken;
     END IF;
@@ -131,7 +131,7 @@ BEGIN
         RETURNING f.instance_id, f.token
     )
     SELECT b.id, f.token, b.expression, b.expression_hash, b.plan_hash, pg_get_userbyid(b.submitted_by),
-           b.database, b.search_path, b.time_zone, df._cancel_reason(b.id), false, b.input::text, b.variables::text,
-           date_part('epoch', b.timeout)
+           nullif(b.database, current_database()), b.search_path, b.time_zone, df._cancel_reason(b.id), false, b.input::text,
+           b.variables::text, date_part('epoch', b.timeout)
     FROM begun b JOIN fenced f ON f.instance_id = b.id;
 END $$;

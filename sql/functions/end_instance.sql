@@ -34,7 +34,8 @@ BEGIN
     END IF;
     UPDATE df.instances i
     SET status = ending, result = outcome, error = problem, updated_at = ended_at, completed_at = ended_at,
-        started_at = coalesce(i.started_at, ended_at), next_attempt_at = NULL, waiting_for = NULL, current_steps = NULL
+        started_at = coalesce(i.started_at, ended_at), next_attempt_at = NULL, waiting_for = NULL, current_steps = NULL,
+        result_path = CASE WHEN ending = 'completed' AND json_typeof(finish -> 'shape') = 'string' THEN finish ->> 'shape' END
     WHERE i.id = instance RETURNING i.definition, i.concurrency_key INTO defined, key;
     DELETE FROM df.fences f WHERE f.instance_id = instance;
     DELETE FROM df.requests r WHERE r.instance_id = instance;

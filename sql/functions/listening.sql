@@ -36,7 +36,9 @@ BEGIN
     ELSE
         UPDATE df.signals s SET taken = true, data = 'null' WHERE s.id = first.id;
     END IF;
-    value := json_build_object('signal_name', $4, 'timed_out', first.id IS NULL, 'data', first.data);
+    -- As jsonb is written, the keys in the order that people read.
+    value := format('{"signal_name": %s, "timed_out": %s, "data": %s}',
+                    to_json($4), to_json(first.id IS NULL), coalesce(first.data::text, 'null'))::json;
     SELECT r.journal, r.finished, r.cancel_reason INTO journal, finished, cancel_reason
     FROM df._record($1, $2, $3, 'completed', value, NULL, $6) AS r;
 END $$;
@@ -84,6 +86,17 @@ BEGIN
     FROM df._record($1, $2, $3, 'completed', value, NULL, $6) AS r;
 END $$;
 
+-- Rows that an instance has given are rows for who has called it, too: they take the place of their JSON. Whether they did.
+CREATE OR REPLACE FUNCTION df._take_rows(instance text, path text, other text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE df.checkpoints mine SET value = NULL, columns = c.columns, types = c.types, cells = c.cells, row_count = c.row_count
+    FROM df.instances o JOIN df.checkpoints c ON c.instance_id = o.id AND c.path = o.result_path AND c.row_count IS NOT NULL
+    WHERE o.id = $3 AND mine.instance_id = $1 AND mine.path = $2;
+    RETURN FOUND;
+END $$;
+
 -- What the workflow that a call has started has come to; it is started where `child` says that it was not. `error` is that
 -- of a child that has not completed; nothing is recorded then.
 CREATE OR REPLACE FUNCTION df._call(
@@ -108,6 +121,9 @@ BEGIN
         value := coalesce(how.result, 'null');
         SELECT r.journal, r.finished, r.cancel_reason INTO journal, finished, cancel_reason
         FROM df._record($1, $2, $3, 'completed', value, NULL, $7) AS r;
+        IF df._take_rows($2, $3, started) THEN
+            value := NULL;
+        END IF;
     ELSE
         error := json_build_object('message', format('workflow %s (instance %s) %s: %s', $5, started,
                                        CASE how.status WHEN 'failed' THEN 'has failed' WHEN 'cancelled' THEN 'was cancelled'
@@ -141,5 +157,6 @@ BEGIN
     ELSIF how.status = 'completed' THEN
         value := coalesce(how.result, 'null');
         SELECT r.journal INTO journal FROM df._record($1, $2, $3, 'completed', value, NULL, NULL) AS r;
+        PERFORM df._take_rows($2, $3, started);
     END IF;
 END $$;

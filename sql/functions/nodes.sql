@@ -73,6 +73,11 @@ BEGIN
             DETAIL = 'The policies of a step are those of the one thing that it does.',
             HINT = 'Use df.retry(...) or df.timeout(...) around the steps, or give each step its own.';
     END IF;
+    IF inside ~ '^[{]"(http|multipart)":' AND policy ~ '"database":' AND ('{' || pg_catalog.substr(policy, 2) || '}')::jsonb -> 'policy' ? 'database' THEN
+        RAISE EXCEPTION 'df.step: database is a policy of SQL steps' USING ERRCODE = 'DF330',
+            DETAIL = 'Policies are looked at when the step is built.',
+            HINT = 'Read what the request needs in a step with database, and refer to that.';
+    END IF;
     SELECT pg_catalog.string_agg(k.key, ', ') INTO twice
     FROM pg_catalog.json_object_keys(inside::json -> 'policy') AS k(key)
     WHERE ('{' || pg_catalog.substr(policy, 2) || '}')::jsonb -> 'policy' ? k.key;

@@ -1,4 +1,4 @@
--- The policies of a step as JSON: only what was given, in one order. Raises DF168 to DF172, 0A000. Locks: none.
+-- The policies of a step as JSON: only what was given, in one order. Raises DF168 to DF172, DF330, DF331. Locks: none.
 
 -- One of a few words, as JSON; NULL: not given.
 CREATE OR REPLACE FUNCTION df._word(given text, words text[], what text) RETURNS text
@@ -58,7 +58,7 @@ BEGIN
 END $$;
 
 -- The policies as they stand behind a node: ',"policy":{...}', empty where nothing was given. Durations come as
--- df._duration gives them. STABLE: it knows the name of the database.
+-- df._duration gives them.
 CREATE OR REPLACE FUNCTION df._policy(
     what text, max_attempts integer, backoff text, max_backoff text, jitter boolean, retry_on text[], no_retry_on text[],
     timeout text, on_error text, rate_limit text, rate_key text, delivery text, database text, autocommit boolean,
@@ -82,10 +82,14 @@ BEGIN
         code := 'DF172';
         problem := df._settings_fault(settings);
         hint := 'Write settings as ''{"work_mem": "1GB"}''.';
-    ELSIF database <> pg_catalog.current_database() THEN
-        RAISE EXCEPTION '%: database => ''%'' is not executable yet', what, database USING ERRCODE = '0A000',
-            DETAIL = 'This version has one database.',
-            HINT = 'A step runs in the database where its workflow was started.';
+    ELSIF database IS NOT NULL AND what IN ('df.http', 'df.http_multipart') THEN
+        code := 'DF330';
+        problem := 'database is a policy of SQL steps';
+        hint := 'Read what the request needs in a step with database, and refer to that.';
+    ELSIF pg_catalog.octet_length(database) NOT BETWEEN 1 AND 63 THEN
+        code := 'DF331';
+        problem := pg_catalog.format('%L is no name of a database', database);
+        hint := 'Write a name of 1 to 63 bytes.';
     END IF;
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION '%: %', what, problem USING ERRCODE = code,

@@ -24,8 +24,13 @@ DECLARE
     known text;
     waits text;
 BEGIN
-    IF (database <> pg_catalog.current_database() OR transaction_mode <> 'caller') IS TRUE OR transaction_mode IS NULL THEN
-        PERFORM df._check_start(database, transaction_mode);
+    IF pg_catalog.lower(transaction_mode) = 'new' THEN
+        RETURN df._start_anew(pg_catalog.jsonb_build_object(
+            'fut', fut, 'label', label, 'database', database, 'input', input::text, 'idempotency_key', idempotency_key,
+            'priority', priority, 'queue', queue, 'start_at', start_at, 'timeout', timeout, 'concurrency_key', concurrency_key,
+            'concurrency_limit', concurrency_limit, 'debounce_key', debounce_key, 'debounce', debounce));
+    ELSIF transaction_mode <> 'caller' OR transaction_mode IS NULL THEN
+        PERFORM df._check_start(transaction_mode);
     END IF;
     IF (pg_catalog.length(label) > 1000) IS TRUE THEN
         RAISE EXCEPTION 'the label is too long' USING ERRCODE = '22001',
@@ -50,14 +55,15 @@ BEGIN
     END IF;
     FOR attempt IN 1 .. 10 LOOP
         IF idempotency_key IS NULL AND debounce_key IS NULL THEN
-            INSERT INTO df.instances AS i (expression, label, input, definition, priority, queue, due_at, timeout, concurrency_key, concurrency_limit)
-            VALUES (wire, label, given, definition.name, priority, queue, due,
+            INSERT INTO df.instances AS i (expression, label, input, definition, database, priority, queue, due_at, timeout,
+                                           concurrency_key, concurrency_limit)
+            VALUES (wire, label, given, definition.name, database, priority, queue, due,
                     df._interval(df._duration(timeout, 'df.start: timeout', false)), concurrency_key, concurrency_limit)
             RETURNING i.id, i.plan_hash, i.waiting_for INTO started, known, waits;
         ELSE
-            INSERT INTO df.instances AS i (expression, label, input, definition, priority, queue, due_at, timeout, concurrency_key,
-                                           concurrency_limit, idempotency_key, debounce_key)
-            VALUES (wire, label, given, definition.name, priority, queue, due,
+            INSERT INTO df.instances AS i (expression, label, input, definition, database, priority, queue, due_at, timeout,
+                                           concurrency_key, concurrency_limit, idempotency_key, debounce_key)
+            VALUES (wire, label, given, definition.name, database, priority, queue, due,
                     df._interval(df._duration(timeout, 'df.start: timeout', false)), concurrency_key, concurrency_limit,
                     idempotency_key, debounce_key)
             ON CONFLICT DO NOTHING
@@ -98,18 +104,12 @@ BEGIN
     END IF;
 END $$;
 
--- What df.start refuses about where it starts.
-CREATE OR REPLACE FUNCTION df._check_start(database text, transaction_mode text) RETURNS void
+-- What df.start refuses about its transaction.
+CREATE OR REPLACE FUNCTION df._check_start(transaction_mode text) RETURNS void
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF pg_catalog.lower(transaction_mode) IN ('caller', 'new') IS NOT TRUE THEN
         RAISE EXCEPTION 'invalid transaction_mode "%" for df.start(): expected ''caller'' or ''new''', transaction_mode
             USING ERRCODE = '22023', HINT = 'Leave it out to start in the caller''s transaction.';
-    ELSIF pg_catalog.lower(transaction_mode) = 'new' THEN
-        RAISE EXCEPTION 'transaction_mode ''new'' is not executable yet' USING ERRCODE = '0A000',
-            HINT = 'Start the workflow on a connection of its own.';
-    ELSIF database <> pg_catalog.current_database() THEN
-        RAISE EXCEPTION 'database => ''%'' is not executable yet', database USING ERRCODE = '0A000',
-            HINT = 'Start the workflow in the database where its steps run.';
     END IF;
 END $$;

@@ -18,8 +18,8 @@ BEGIN
     END IF;
     SELECT i.* INTO calls FROM df.instances i WHERE i.id = $2;
     called := df._definition(calls.submitted_by, $4);
-    INSERT INTO df.instances AS i (definition, input, submitted_by, search_path, time_zone, parent, queue, priority)
-    VALUES ($4, df._input($4, called.params, $5, false), calls.submitted_by, calls.search_path, calls.time_zone, $2,
+    INSERT INTO df.instances AS i (definition, input, submitted_by, database, search_path, time_zone, parent, queue, priority)
+    VALUES ($4, df._input($4, called.params, $5, false), calls.submitted_by, calls.database, calls.search_path, calls.time_zone, $2,
             coalesce(called.queue, calls.queue), coalesce(called.priority, calls.priority))
     RETURNING i.id INTO child;
     INSERT INTO df.marks (instance_id, path, kind, other) VALUES ($2, $3, 'child', child);

@@ -24,6 +24,9 @@ ALTER TABLE df.marks ADD COLUMN other text,
         ELSE value IS NULL AND due_at IS NULL AND error IS NULL END);
 CREATE INDEX marks_of_others ON df.marks (other) WHERE other IS NOT NULL;
 
+-- Which record the result of a completed instance is; null where it is none.
+ALTER TABLE df.instances ADD COLUMN result_path text;
+
 -- What makes room for functions that now take other arguments or give other columns.
 DO $$
 DECLARE

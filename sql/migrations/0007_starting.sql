@@ -52,7 +52,7 @@ BEGIN
             (p.proname = '_claim' AND NOT 'timeout_seconds' = ANY (p.proargnames))
             OR (p.proname = '_register_worker' AND NOT 'queues' = ANY (p.proargnames))
             OR (p.proname = '_is_readable' AND p.pronargs = 2)
-            OR (p.proname = '_check_start' AND p.pronargs = 3)
+            OR (p.proname = '_check_start' AND p.pronargs > 1)
             OR (p.proname = 'start' AND p.proargtypes[9] = 'text'::regtype)
             OR (p.proname = 'define' AND p.pronargs = 5))
     LOOP

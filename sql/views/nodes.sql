@@ -23,7 +23,8 @@ SELECT n.id,
        i.created_at,
        coalesce(c.finished_at, i.updated_at) AS updated_at,
        CASE WHEN c.path IS NOT NULL
-            THEN pg_catalog.jsonb_build_object('path', c.path, 'journal', c.journal, 'error', c.error) END AS status_details,
+            THEN pg_catalog.jsonb_build_object('path', c.path, 'journal', c.journal, 'error', c.error)
+                 || CASE WHEN c.note IS NULL THEN '{}' ELSE pg_catalog.jsonb_build_object('note', c.note) END END AS status_details,
        n.predecessors,
        n.number,
        n.parent,

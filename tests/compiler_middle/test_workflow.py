@@ -200,10 +200,6 @@ def test_a_constant_request() -> None:
     )
 
 
-def test_what_is_not_executable_yet() -> None:
-    assert codes(sql("SELECT 1", database="other")) == ["DF190"]
-
-
 def test_two_steps_of_one_name() -> None:
     assert codes(chain(step("a", "SELECT 1"), step("a", "SELECT 2"))) == ["DF105"]
     assert codes(chain(step("a", "SELECT 1"), bind("a", "SELECT 2"))) == []

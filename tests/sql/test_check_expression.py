@@ -34,7 +34,7 @@ def refused(session: Connection, expression: str, code: str) -> None:
     [
         ("df.step('s', <a>) ~> df.step('s', <b>)", "DF105"),
         ("df.step('s', df.step('s', <a>))", "DF105"),
-        ("'word'", "DF112"),
+        ("'word'", "42704"),
         ("<a> ~> <b> || ' x'", "DF115"),
         ("NULL", "DF116"),
         ("""'/*dfc:1:13*/{"frob":[1]}'||' '""", "DF115"),

@@ -146,7 +146,8 @@ def test_every_problem_of_a_declaration_is_named(session: Connection) -> None:
         lambda: define(
             session,
             """'SELECT 1', params => '{"a": "dat", "b": 1, "c": {"type": "date", "defalt": 1},
-               "d": {"type": "date", "default": "x"}, "e": {"required": true}, "f": {"type": "int", "required": 1}}'""",
+               "d": {"type": "date", "default": "x"}, "e": {"required": true},
+               "f": {"type": "int", "required": 1}}'""",
         )
     )
     assert str(said[2]).split("\n") == [
@@ -159,8 +160,9 @@ def test_every_problem_of_a_declaration_is_named(session: Connection) -> None:
     ]
 
 
-DECLARED = """'SELECT 1', params => '{"day": "date", "n": {"type": "integer", "default": 5}, "tags": {"type": "text[]",
-    "required": false}, "at": {"type": "timestamptz", "required": false}, "any": {"type": "jsonb", "required": false}}'"""
+DECLARED = """'SELECT 1', params => '{"day": "date", "n": {"type": "integer", "default": 5},
+    "tags": {"type": "text[]", "required": false}, "at": {"type": "timestamptz", "required": false},
+    "any": {"type": "jsonb", "required": false}}'"""
 
 
 def test_every_problem_of_an_input_is_named(session: Connection) -> None:
@@ -208,8 +210,8 @@ def test_on_failure(session: Connection, status: str, starts: bool) -> None:
     [(_, token, _)] = claim(session, me)
     if status == "completed":
         session.execute(
-            "SELECT df._record(%s, %s, 'a', 'completed', '1', NULL, '{\"status\": \"completed\", \"shape\": \"a\"}')",
-            [token, instance],
+            "SELECT df._record(%s, %s, 'a', 'completed', '1', NULL, %s)",
+            [token, instance, '{"status": "completed", "shape": "a"}'],
         )
     else:
         finish(session, token, instance, status)
@@ -270,7 +272,8 @@ def test_the_worker_runs_nothing_of_the_submitters_types(
             """CREATE FUNCTION trap.spy(text) RETURNS boolean LANGUAGE plpgsql AS
                $$ BEGIN INSERT INTO trap.caught VALUES (current_user); RETURN $1 <> 'bad'; END $$;
                CREATE DOMAIN trap.d AS text CHECK (trap.spy(VALUE)); CREATE TYPE trap.e AS ENUM ('one');
-               SELECT df.define('child', 'SELECT 1', params => '{"d": "trap.d", "a": "trap.d[]", "e": "trap.e"}')"""
+               SELECT df.define('child', 'SELECT 1',
+                                params => '{"d": "trap.d", "a": "trap.d[]", "e": "trap.e"}')"""
         )
         good = '{"d": "x", "a": ["x"], "e": "one"}'
         start = "SELECT df.start('child', input => %s)"

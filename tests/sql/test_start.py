@@ -54,7 +54,7 @@ def test_start_takes_a_compiled_document(session: Connection) -> None:
         ("transaction_mode => 'NEW'", "0A000"),
         ("transaction_mode => 'later'", "22023"),
         ("transaction_mode => NULL", "22023"),
-        ("database => 'elsewhere'", "0A000"),
+        ("database => 'elsewhere'", "3D000"),
         ("label => repeat('x', 1001)", "22001"),
     ],
 )
@@ -75,8 +75,8 @@ def test_input_goes_with_the_instance(session: Connection) -> None:
 
 def test_what_start_refuses_an_insert_refuses_too(session: Connection) -> None:
     insert = "INSERT INTO df.instances (expression, {}) VALUES (%s, {})"
-    for column, given in [("database", "'template1'")]:
-        assert refusal(session, insert.format(column, given), WIRE) == "0A000"
+    for column, given in [("database", "'elsewhere'")]:
+        assert refusal(session, insert.format(column, given), WIRE) == "3D000"
     for column, given in [("database", "current_database()"), ("queue", "'q'"), ("priority", "1")]:
         session.execute(insert.format(column, given).encode(), [WIRE])
 

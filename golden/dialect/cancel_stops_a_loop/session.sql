@@ -1,0 +1,2 @@
+SELECT df.cancel(:'id');
+SELECT df.await_instance(:'id');

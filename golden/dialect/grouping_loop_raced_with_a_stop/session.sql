@@ -1,0 +1,3 @@
+-- until true
+SELECT count(*) >= 2 FROM beats;
+SELECT df.signal(:'id', 'stop');

@@ -1,0 +1,11 @@
+SELECT df.await_instance(:'id');
+SELECT df.status(:'id'), df.result(:'id');
+SELECT * FROM df.list_instances() WHERE instance_id = :'id';
+SELECT * FROM df.list_instances('completed', 1000) WHERE label = 'monitor: completed';
+SELECT * FROM df.list_instances('failed', 1000) WHERE instance_id = :'id';
+SELECT instance_id, label, function_name, function_version IS NOT NULL AS has_version, current_execution_id, status, output FROM df.instance_info(:'id');
+SELECT execution_id, status, event_count > 0 AS has_events, duration_ms >= 0 AS has_duration, output FROM df.instance_executions(:'id');
+SELECT * FROM df.instance_executions(:'id', 0);
+SELECT node_type, query, result_name, status, result, inferred_status, inferred_status_from_ancestor_id, updated_at IS NOT NULL AS has_time FROM df.instance_nodes(:'id');
+SELECT execution_id, node_type, query, result_name, status, result FROM df.instance_nodes(:'id', 1);
+SELECT df.explain(:'id');

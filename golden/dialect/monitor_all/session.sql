@@ -1,0 +1,11 @@
+SELECT df.await_instance(:'id');
+SELECT total_instances > 0 AS some, running_instances >= 0 AS running, completed_instances > 0 AS completed, total_instances >= running_instances + completed_instances AS adds_up, failed_instances >= 0 AS failed, total_executions >= total_instances AS executions, total_events > 0 AS events FROM df.metrics();
+SELECT df.version() IS NOT NULL AS has_version, df.target_database() = current_database() AS target;
+SELECT df.run(), df.run('x');
+SELECT df.status('0a1b2c3d') AS status, df.result('0a1b2c3d') AS result;
+SELECT * FROM df.instance_info('0a1b2c3d');
+SELECT df.explain('0a1b2c3d');
+SELECT df.await_instance('0a1b2c3d');
+SELECT df.await_instance(:'id', 0);
+SELECT df.wait_for_completion(:'id');
+SELECT df.wait_for_completion(instance_id => :'id', timeout_seconds => 5);

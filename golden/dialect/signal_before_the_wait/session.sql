@@ -1,0 +1,1 @@
+SELECT df.signal(:'id', 'go', '{"n": 7}');

@@ -1,0 +1,4 @@
+BEGIN;
+SELECT df.signal(:'id', 'go', 'not meant');
+ROLLBACK;
+SELECT df.signal(:'id', 'go', 'meant');

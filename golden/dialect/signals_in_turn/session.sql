@@ -1,0 +1,2 @@
+SELECT df.signal(:'id', 'second');
+SELECT df.signal(:'id', 'first');
