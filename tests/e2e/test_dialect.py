@@ -1,9 +1,9 @@
 """pg_durable's dialect: workflows as its users write them. golden/dialect has a folder for each.
 
 `workflow.dfsql` is executed as it stands in a SQL session; `end.json` is what comes of the workflow in it, a
-`result` or the SQLSTATE of its `error`, or `refused`, the message of a session that could not start it. `plan.txt` is
-what `dfc explain` shows, or the diagnostics. Where there is a `session.sql`, another session carries it out in the
-meantime, and `session.txt` is what it saw (see tests/e2e/dialect.py).
+`result` or the SQLSTATE of its `error`, or `refused`, the message of a session that could not start it.
+`plan.txt` is what `dfc explain` shows, or the diagnostics. Where there is a `session.sql`, another session
+carries it out in the meantime, and `session.txt` is what it saw (see tests/e2e/dialect.py).
 """
 
 from __future__ import annotations

@@ -61,7 +61,9 @@ def started(home: Connection, workflow: str, **options: str) -> str:
         sql.SQL(", {} => {}").format(sql.Identifier(name), sql.Literal(value))
         for name, value in options.items()
     )
-    row = home.execute(sql.SQL("SELECT df.start({}{})").format(sql.SQL(cast(LiteralString, workflow)), given)).fetchone()
+    row = home.execute(
+        sql.SQL("SELECT df.start({}{})").format(sql.SQL(cast(LiteralString, workflow)), given)
+    ).fetchone()
     assert row is not None
     return str(row[0])
 
