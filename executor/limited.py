@@ -9,7 +9,7 @@ WHOLE = "(workflow)"
 
 
 def limited(plan: Plan, seconds: float | None) -> Plan:
-    """The plan in a time limit of `seconds`, as `df.timeout` around all of it; as it is where there is none."""
+    """The plan in a time limit of `seconds`, as `df.timeout` around all of it; None: no limit."""
     if seconds is None:
         return plan
     whole = TimeoutNode(

@@ -80,9 +80,9 @@ def test_states(session: Connection) -> None:
     session.execute("SELECT df._store_plan(%s, %s, 1, %s, 'h')", [instance, token, json.dumps(to_json(PLAN))])
     assert states() == "running pending pending pending pending"
     checkpoint(session, token, instance, "load")
-    assert states() == "completed running running pending pending"
+    assert states() == "completed running running running pending"
     checkpoint(session, token, instance, "left")
-    assert states() == "completed completed running pending pending"
+    assert states() == "completed completed running running pending"
     record = "SELECT df._record(%s, %s, 'right/response', %s, %s, %s, NULL)"
     session.execute(record, [token, instance, "completed", '{"status": 200}', None])
     assert states() == "completed completed completed completed running"
@@ -313,7 +313,9 @@ def test_nodes_of_what_was_cancelled(session: Connection) -> None:
     checkpoint(session, token, instance, "load")
     checkpoint(session, token, instance, "left")
     session.execute(END, [token, instance, '{"status": "cancelled", "reason": "enough"}'])
-    assert states("load", "left", "right", "join1", "last") == "completed completed cancelled skipped skipped"
+    assert states("load", "left", "right", "join1", "last") == (
+        "completed completed cancelled cancelled skipped"
+    )
     # Cancelled inside of a loop, in its second round.
     instance, token, states = begun(session, STRUCTURED)
     checkpoint(session, token, instance, "poll[1]/fetch")
@@ -335,6 +337,29 @@ def test_nodes_of_what_failed_and_of_what_was_not_needed(session: Connection) ->
     session.execute(END, [token, instance, '{"status": "completed", "shape": "risky"}'])
     assert states("either", "one", "three") == "completed cancelled completed"
     assert states("work", "embed", "risky", "amends") == "skipped skipped completed skipped"
+
+
+def test_nodes_as_pg_durable_shows_them(session: Connection) -> None:
+    instance, token, _ = begun(session, STRUCTURED)
+    for path in ("poll[1]/fetch", "two", "three", "docs"):
+        checkpoint(session, token, instance, path)
+    failure = '{"message": "no", "sqlstate": "22012"}'
+    session.execute(RECORD, [token, instance, "risky", "failed", None, failure, None])
+    session.execute(END, [token, instance, '{"status": "cancelled"}'])
+    query = (
+        "SELECT node_id, status, inferred_status, inferred_status_from_ancestor_id, result,"
+        " status_details::jsonb ->> 'path' FROM df.instance_nodes(%s)"
+    )
+    rows = {str(row[0]): row[1:] for row in session.execute(query, [instance]).fetchall()}
+    assert list(rows)[:3] == ["poll", "fetch", "more"]
+    done = '{"rows": [{"answer": 42}], "row_count": 1}'
+    assert rows["three"] == ("completed", "completed", None, done, "three")
+    assert rows["risky"] == ("failed", "failed", None, '"no"', "risky")
+    assert rows["amends"] == ("pending", "skipped", "try", None, None)
+    assert rows["one"] == ("running", "skipped", "either", None, None)
+    assert rows["work"] == ("pending", "skipped", "more", None, None)
+    query = "SELECT execution_id, node_id, status FROM df.instance_nodes(%s, 5) LIMIT 1"
+    assert session.execute(query, [instance]).fetchall() == [(1, "poll", "completed")]
 
 
 RECORD = "SELECT df._record(%s, %s, %s, %s, %s, %s, %s)"
