@@ -48,11 +48,10 @@ class Sender(threading.Thread):
 
     def _send(self, connection: Connection, instance: str, number: int) -> None:
         again = self.random.random() < 0.2
+        key = f"key {number}" if again else None
+        send = "SELECT df.signal(%s, 'number', %s, %s)"
         connection.execute("BEGIN")
-        connection.execute(
-            "SELECT df.signal(%s, 'number', %s, %s)",
-            [instance, str(number), f"key {number}" if again else None],
-        )
+        connection.execute(send, [instance, str(number), key])
         if self.random.random() < 0.1:
             connection.execute("ROLLBACK")
             self.rolled_back += 1
