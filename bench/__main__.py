@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import bounded, compiling, running
+from bench import bounded, compiling, running, waiting
 from bench.measure import Figure, Setup, setup
 
 FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
@@ -28,6 +28,7 @@ FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "map": bounded.map_of_many,
     "batches": bounded.map_in_batches,
     "loop": bounded.loop_of_many,
+    "timers": waiting.timers,
 }
 
 
@@ -43,6 +44,9 @@ def main() -> int:
         default=20_000,
         help="for map; 50 times as many rows for batches, a tenth for loop (default 20000)",
     )
+    parser.add_argument(
+        "--waiting", type=int, default=2000, help="instances that wait, for timers (default 2000)"
+    )
     options = parser.parse_args()
     unknown = [name for name in options.figures if name not in FIGURES]
     if unknown:
@@ -53,7 +57,11 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="dfc-bench-") as folder,
         setup(
-            Path(folder), workflows=options.workflows, seconds=options.seconds, items=options.items
+            Path(folder),
+            workflows=options.workflows,
+            seconds=options.seconds,
+            items=options.items,
+            waiting=options.waiting,
         ) as ready,
     ):
         for name in names:

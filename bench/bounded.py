@@ -27,8 +27,8 @@ def map_of_many(setup: Setup) -> list[Figure]:
         connection.execute("CREATE TABLE IF NOT EXISTS mapped (n int)")
         seconds, memory, most = _run(setup, connection, MAP, setup.items)
         figures = _figures("map", setup.items, "items", seconds, memory)
-        written = _number(connection, "SELECT count(*) FROM mapped")
-        once = _number(connection, "SELECT count(DISTINCT n) FROM mapped")
+        written = number(connection, "SELECT count(*) FROM mapped")
+        once = number(connection, "SELECT count(DISTINCT n) FROM mapped")
     assert written == once == setup.items, (written, once)
     return [*figures, Figure(name="  checkpoints at most meanwhile", value=f"{most}", number=most)]
 
@@ -40,8 +40,8 @@ def map_in_batches(setup: Setup) -> list[Figure]:
         connection.execute("CREATE TABLE IF NOT EXISTS batched (n int)")
         seconds, memory, most = _run(setup, connection, BATCHES, rows)
         figures = _figures("map in batches of 50", rows, "rows", seconds, memory)
-        written = _number(connection, "SELECT count(*) FROM batched")
-        once = _number(connection, "SELECT count(DISTINCT n) FROM batched")
+        written = number(connection, "SELECT count(*) FROM batched")
+        once = number(connection, "SELECT count(DISTINCT n) FROM batched")
     assert written == once == rows, (written, once)
     return [*figures, Figure(name="  checkpoints at most meanwhile", value=f"{most}", number=most)]
 
@@ -52,7 +52,7 @@ def loop_of_many(setup: Setup) -> list[Figure]:
     with connect(setup.server.conninfo) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS rounds (n int)")
         seconds, memory, most = _run(setup, connection, LOOP, rounds)
-        assert _number(connection, "SELECT count(DISTINCT n) FROM rounds") == rounds
+        assert number(connection, "SELECT count(DISTINCT n) FROM rounds") == rounds
     figures = _figures("loop", rounds, "rounds", seconds, memory)
     return [*figures, Figure(name="  checkpoints at most meanwhile", value=f"{most}", number=most)]
 
@@ -76,7 +76,7 @@ def _run(
     setup: Setup, connection: Connection, text: LiteralString, count: int
 ) -> tuple[float, tuple[int, int], int]:
     """Seconds; memory of the worker in KiB before and at most; the most checkpoints that were seen."""
-    before = most = _memory(setup.worker)
+    before = most = memory(setup.worker)
     rows = 0
     began = time.perf_counter()
     row = connection.execute(text, {"count": count}).fetchone()
@@ -84,9 +84,9 @@ def _run(
 
     def over() -> bool:
         nonlocal most, rows
-        most = max(most, _memory(setup.worker))
+        most = max(most, memory(setup.worker))
         rows = max(
-            rows, _number(connection, "SELECT count(*) FROM df.checkpoints WHERE instance_id = %s", row[0])
+            rows, number(connection, "SELECT count(*) FROM df.checkpoints WHERE instance_id = %s", row[0])
         )
         ended = connection.execute(
             "SELECT status, error FROM df.instances WHERE id = %s", [row[0]]
@@ -99,13 +99,14 @@ def _run(
     return time.perf_counter() - began, (before, most), rows
 
 
-def _number(connection: Connection, query: LiteralString, *values: object) -> int:
+def number(connection: Connection, query: LiteralString, *values: object) -> int:
+    """The whole number that a query gives."""
     row = connection.execute(query, values).fetchone()
     assert row is not None
     return int(row[0])
 
 
-def _memory(process: subprocess.Popen[str]) -> int:
+def memory(process: subprocess.Popen[str]) -> int:
     """Resident memory in KiB of a process, without its children."""
     listed = subprocess.run(
         ["ps", "-o", "rss=", "-p", str(process.pid)], capture_output=True, text=True, check=False

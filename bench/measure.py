@@ -40,6 +40,7 @@ class Setup:
     workflows: int
     seconds: int
     items: int
+    waiting: int
     stack: contextlib.ExitStack
     results: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -77,10 +78,12 @@ class Setup:
 
 
 @contextlib.contextmanager
-def setup(folder: Path, *, workflows: int, seconds: int, items: int) -> Generator[Setup]:
+def setup(folder: Path, *, workflows: int, seconds: int, items: int, waiting: int) -> Generator[Setup]:
     """A place to measure in; server and worker are gone afterwards."""
     with contextlib.ExitStack() as stack:
-        yield Setup(folder=folder, workflows=workflows, seconds=seconds, items=items, stack=stack)
+        yield Setup(
+            folder=folder, workflows=workflows, seconds=seconds, items=items, waiting=waiting, stack=stack
+        )
 
 
 @contextlib.contextmanager

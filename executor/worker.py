@@ -27,6 +27,7 @@ from dfc.executor.connections import StepConnections
 from dfc.executor.drive import Driver, Outcome
 from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.heartbeat import Heartbeat, Registration
+from dfc.executor.limited import limited
 from dfc.executor.plans import Plans, fail, one_line
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
@@ -355,7 +356,7 @@ class _Life:
             assert self._sql is not None and self._http is not None
             driver = Driver(
                 claim=claim,
-                plan=plan,
+                plan=limited(plan, claim.timeout_seconds),
                 store=self._store,
                 sql=self._sql,
                 http=self._http,

@@ -7,6 +7,7 @@ import json
 import click
 
 from dfc.cli.database import connect, database_option, target
+from dfc.cli.elsewhere import findings
 from dfc.cli.errors import NEWER, NOT_INSTALLED, OLDER, CliError
 from dfc.cli.queries import query
 from dfc.executor.migrate import SchemaState, check
@@ -23,6 +24,8 @@ def command(database: str | None, as_json: bool) -> int:
             raise CliError(NOT_INSTALLED)
         with connect(where.conninfo) as conn:
             rows = [tuple(row) for row in conn.execute(query("doctor")).fetchall()]
+            if state is SchemaState.SAME:
+                rows += findings(where.conninfo, conn)
     if state is not SchemaState.SAME:
         rows.append(
             (

@@ -35,6 +35,7 @@ from dfc.executor.core.tree import (
 )
 from dfc.executor.core.unwinding import unwind
 from dfc.executor.journal import Decided, Shape, StepError, Timed
+from dfc.executor.limited import WHOLE
 from dfc.executor.states import JobState, TaskState
 
 
@@ -343,7 +344,11 @@ def close_timeout(state: State, task: Task, scope: Scope) -> None:
         )
         return
     seconds = f"{node.duration.seconds:g}"
-    message = f"`{node.id}` has not come to its end within {seconds} seconds"
-    hint = "Give `df.timeout` more time, or an `else` part that runs when the time is over."
+    if node.id == WHOLE:
+        message = f"the workflow has not come to its end within {seconds} seconds"
+        hint = "Give `timeout` of df.start more time, or bound the step that takes so long with df.timeout."
+    else:
+        message = f"`{node.id}` has not come to its end within {seconds} seconds"
+        hint = "Give `df.timeout` more time, or an `else` part that runs when the time is over."
     error = StepError(step=node.id, message=message, sqlstate=retry.TIMEOUT, hint=hint)
     settle(state, task, TaskState.FAILED, error=marked(error, scope))

@@ -100,6 +100,7 @@ class ElsewhereSql:
                     continue
                 except FenceLost:
                     if claim.places.get(database) is place:
+                        self._leave(claim, place)
                         raise
                     continue  # another loss has put the fence up anew: nothing of it has happened
             return await self._record(claim, action, place, marker)
@@ -157,6 +158,7 @@ class ElsewhereSql:
                 done = await self._leaving(claim, place, lambda: self._on_session(claim, attempt, database))
             except FenceLost:
                 if claim.places.get(database) is place:
+                    self._leave(claim, place)
                     raise
                 continue
             for record in done.records:
@@ -237,20 +239,15 @@ class ElsewhereSql:
         message = Message(_ENTER, (place.key, claim.instance, str(place.epoch), issued_at))
 
         async def work(session: Session) -> Answered | None:
-            around = Around((guard(claim, MARKERS),), guard=0)
-            attempts = 0
-            while True:
-                attempts += 1
-                try:
-                    [answer] = await exchange(session, around, message)
-                    return answer
-                except ServerError as error:
-                    if error.fields.sqlstate == OLD_PERMIT:
-                        return None
-                    if error.fields.sqlstate in _NO_MARKERS or error.fields.sqlstate == _NOT_ALLOWED:
-                        raise StepFailed(_no_markers(database, claim, error)) from None
-                    if attempts >= ATTEMPTS_MAX or not await cleaned(session, around, error):
-                        raise meaning("", error, around=around) from None
+            try:
+                return await _ask(session, claim, message)
+            except ServerError as error:
+                sqlstate = error.fields.sqlstate
+                if sqlstate == OLD_PERMIT:
+                    return None
+                if sqlstate in _NO_MARKERS or sqlstate == _NOT_ALLOWED:
+                    raise StepFailed(_no_markers(database, claim, error)) from None
+                raise meaning("", error) from None
 
         answer = await self._on_session(claim, work, database)
         if answer is None:
@@ -281,14 +278,12 @@ class ElsewhereSql:
         look = Message(query("marker"), (place.key, path), prepare=True)
 
         async def work(session: Session) -> Answered:
-            [found] = await session.exchange(look)
-            return found
+            try:
+                return await _ask(session, claim, look)
+            except ServerError as error:
+                raise meaning(path, error) from None
 
-        try:
-            found = await self._on_session(claim, work, place.database)
-        except ServerError as error:
-            raise meaning(path, error) from None
-        return _read(path, found)
+        return _read(path, await self._on_session(claim, work, place.database))
 
     # Records
 
@@ -342,7 +337,7 @@ class ElsewhereSql:
             asked = [names.get(oid, "") for oid in missing]
 
             async def work(session: Session) -> list[int]:
-                [answer] = await session.exchange(Message(query("type_oids"), (array_literal(asked),)))
+                answer = await _ask(session, claim, Message(query("type_oids"), (array_literal(asked),)))
                 return [answers.integer(answer, row, 0) or TEXT for row in range(len(answer))]
 
             found = await self._on_session(claim, work, database)
@@ -350,6 +345,21 @@ class ElsewhereSql:
         if not oids:
             return sources
         return {key: _with_types(result, known) for key, result in sources.items()}
+
+
+async def _ask(session: Session, claim: Claim, message: Message) -> Answered:
+    """The answer to a question of ours, on a session that an earlier step may have left unclean."""
+    around = Around((guard(claim, MARKERS),), guard=0)
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            [answer] = await exchange(session, around, message)
+            return answer
+        except ServerError as error:
+            hopeless = error.fields.sqlstate in _NO_MARKERS or error.fields.sqlstate == _NOT_ALLOWED
+            if hopeless or attempts >= ATTEMPTS_MAX or not await cleaned(session, around, error):
+                raise
 
 
 def _read(path: str, answer: Answered) -> Marker:

@@ -10,7 +10,8 @@ CREATE OR REPLACE FUNCTION df._node_query(kind text, n jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE kind
         WHEN 'value' THEN '$' || (n #>> '{parameter,name}') || coalesce('.' || (n #>> '{parameter,column}'), '')
-        WHEN 'break' THEN pg_catalog.jsonb_build_object('break_value', n -> 'value')::text
+        WHEN 'break' THEN pg_catalog.jsonb_build_object(
+            'break_value', coalesce(n #>> '{value,sql}', df._as_jsonb(n ->> 'value') #>> '{}'))::text
         WHEN 'constant' THEN n ->> 'value'
         WHEN 'sleep' THEN coalesce(n #>> '{duration,sql}', df._seconds_text(n -> 'duration'))
         WHEN 'wait_until' THEN coalesce(n #>> '{at,sql}', n ->> 'at')
@@ -25,7 +26,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         WHEN 'timeout' THEN pg_catalog.jsonb_build_object('timeout_seconds', df._seconds_text(n -> 'duration')::jsonb)::text
         WHEN 'loop' THEN pg_catalog.jsonb_build_object('every_seconds', df._seconds_text(n -> 'every')::jsonb)::text
         WHEN 'map' THEN coalesce(n #>> '{items,sql}', '$' || (n #>> '{items,name}'))
-        WHEN 'http' THEN coalesce(n #>> '{request,sql}', (n -> 'request' || pg_catalog.jsonb_build_object('headers', (
+        WHEN 'http' THEN coalesce(n #>> '{request,sql}', ('{"body": null}' || (n -> 'request') || pg_catalog.jsonb_build_object('headers', (
             SELECT pg_catalog.jsonb_object_agg(h.pair ->> 0, h.pair -> 1)
             FROM pg_catalog.jsonb_array_elements(n #> '{request,headers}') AS h(pair))))::text)
         ELSE n #>> '{body,sql}' END

@@ -8,6 +8,7 @@
 -- While it runs, `skipped` is what stands in something that has come to its end without it, unless that may come round again.
 -- When the instance has ended, `cancelled` is what would be running (also an arm that was stopped, in a group that has
 -- come to its end), `skipped` what would be pending.
+-- A break and what it is in have come to their end when the loop has.
 -- Nothing here knows more than plan_json writes. Without JIT: what is estimated is far above what there is, and to
 -- compile it would take seconds. Locks: none. SECURITY INVOKER: the caller's policies hold.
 CREATE OR REPLACE FUNCTION df._plan_nodes(instance text, plan jsonb, instance_status text) RETURNS TABLE (
@@ -81,6 +82,7 @@ SET jit = off AS $$
     ), ended AS (
         SELECT node.id FROM node JOIN last ON last.parent = node.id AND last.outcome = 'completed'
         WHERE CASE node.kind WHEN 'if' THEN last.part IN ('then', 'else')
+                             WHEN 'race' THEN pg_catalog.starts_with(last.part, 'branch ')
                              WHEN 'try' THEN last.part = 'finally' OR (last.part IN ('body', 'catch') AND NOT EXISTS (
                                   SELECT FROM last AS f WHERE f.parent = node.id AND f.part = 'finally'))
                              ELSE node.kind IN ('atomic', 'retry', 'timeout', 'compensate') AND last.part IN ('body', 'else') END
@@ -113,6 +115,30 @@ SET jit = off AS $$
         WHERE blocked.id IS NULL
           AND (node.part IS NULL OR chosen.part IS NOT NULL OR node.part IN ('condition', 'body')
                OR pg_catalog.starts_with(node.part, 'branch ') OR (node.part = 'while' AND last.outcome = 'completed'))
+    ), guessed AS (
+        -- A break that is all of a branch leaves no record: where nothing else came of the if, it was taken.
+        SELECT pg_catalog.min(node.id) AS id, node.parent
+        FROM node
+        JOIN last ON last.parent = node.parent AND last.part = 'condition'
+        JOIN node AS condition ON condition.id = last.id
+        LEFT JOIN chosen ON chosen.parent = node.parent AND chosen.part IN ('then', 'else')
+        WHERE node.kind = 'break' AND node.after = '{}' AND node.part IN ('then', 'else')
+          AND (last.outcome = 'completed' OR condition.kind = 'value') AND chosen.part IS NULL
+        GROUP BY node.parent HAVING pg_catalog.count(*) = 1
+    ), reached (id) AS (
+        -- What the last round of a loop had come to when a break left it.
+        SELECT ready.id FROM ready JOIN node ON node.id = ready.parent AND node.kind = 'loop'
+        JOIN state ON state.id = node.id AND state.outcome = 'completed'
+        LEFT JOIN last ON last.parent = node.id AND last.part = 'while'
+        WHERE last.outcome IS NULL
+        UNION
+        SELECT inner_node.id
+        FROM reached JOIN (SELECT ready.id, ready.parent FROM ready UNION ALL SELECT guessed.id, guessed.parent FROM guessed)
+            AS inner_node ON inner_node.parent = reached.id
+    ), broken (id) AS (
+        SELECT node.id FROM reached JOIN node ON node.id = reached.id AND node.kind = 'break'
+        UNION
+        SELECT node.parent FROM broken JOIN node ON node.id = broken.id JOIN reached ON reached.id = node.parent
     ), running (id) AS (
         SELECT ready.id FROM ready JOIN node ON node.id = ready.id LEFT JOIN state ON state.id = ready.parent
         WHERE CASE WHEN ready.parent IS NULL THEN instance_status <> 'pending'
@@ -120,6 +146,11 @@ SET jit = off AS $$
                         AND instance_status NOT IN ('pending', 'running') END
         UNION
         SELECT ready.id FROM running JOIN ready ON ready.parent = running.id
+    ), waiting (id) AS (
+        -- A join that stands behind its branches: it runs from when one of them does.
+        SELECT DISTINCT leaf.join_id FROM leaf JOIN state ON state.id = leaf.join_id AND state.outcome IS NULL
+        LEFT JOIN own ON own.id = leaf.id LEFT JOIN running ON running.id = leaf.id
+        WHERE own.id IS NOT NULL OR running.id IS NOT NULL
     ), repeated (id) AS (
         -- What stands in something that goes round, unless that has been stopped.
         SELECT node.id FROM node JOIN state ON state.id = node.id AND state.outcome IS NULL
@@ -156,9 +187,12 @@ SET jit = off AS $$
                 WHERE last.parent = node.id AND last.part IN ('else', 'catch', 'undo', 'branch 2')) ELSE node.after[2] END,
            node.after, node.parent, node.part, own.path,
            coalesce(state.outcome, CASE
+               WHEN broken.id IS NOT NULL OR (node.kind = 'value' AND around.id IS NOT NULL) THEN 'completed'
                WHEN instance_status IN ('pending', 'running') THEN
-                    CASE WHEN running.id IS NOT NULL THEN 'running' WHEN settled.id IS NOT NULL THEN 'skipped' ELSE 'pending' END
-               WHEN running.id IS NULL THEN 'skipped' ELSE 'cancelled' END)
+                    CASE WHEN running.id IS NOT NULL OR waiting.id IS NOT NULL THEN 'running'
+                         WHEN settled.id IS NOT NULL THEN 'skipped' ELSE 'pending' END
+               WHEN running.id IS NULL AND waiting.id IS NULL THEN 'skipped' ELSE 'cancelled' END)
     FROM node JOIN state ON state.id = node.id LEFT JOIN own ON own.id = node.id LEFT JOIN running ON running.id = node.id
-    LEFT JOIN settled ON settled.id = node.id
+    LEFT JOIN settled ON settled.id = node.id LEFT JOIN waiting ON waiting.id = node.id LEFT JOIN broken ON broken.id = node.id
+    LEFT JOIN broken AS around ON around.id = node.parent AND node.part = 'condition'
 $$;

@@ -1,7 +1,7 @@
-"""Runs a case of golden/dialect: starts its workflow, plays its session beside it, and writes down what is said.
+"""Runs a case of golden/dialect: starts its workflow, plays its session beside it, writes down what is said.
 
-A `session.sql` is what another session does after the start, statement by statement, each in a transaction of its own.
-`:'id'` is the instance. A statement below the line `-- until true` is repeated until it gives true.
+A `session.sql` is what another session does after the start, statement by statement, each in a transaction of
+its own. `:'id'` is the instance. A statement below the line `-- until true` is repeated until it gives true.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """What happens when: workflows that fail, are cut short or cancelled, and what is left of them.
 
+`breaks` and `hangs` are defined workflows: both do what can be undone, then one fails and the other one waits.
 The steps write words into a ledger; `put('x')` in the texts below is such a step. Where `cancel_at` is given, the
 instance is cancelled as soon as that word is in the ledger, and again at each word of `again_at`.
 """
@@ -280,5 +281,85 @@ HAPPENINGS = (
         ledger="a b undo-b undo-a",
         cancel_at="b",
         again_at="undo-b",
+    ),
+    Happening(
+        when="the time of a wait for a signal is over",
+        workflow="undoable('a') ~> df.wait_for_signal('never', 0.5) ?> put('yes') !> put('no')",
+        status="completed",
+        ledger="a no",
+    ),
+    Happening(
+        when="a wait for a signal loses a race",
+        workflow="df.race(df.wait_for_signal('never') ~> put('b'), put('a'))",
+        status="completed",
+        ledger="a",
+    ),
+    Happening(
+        when="the query of `df.wait_for` fails",
+        workflow="undoable('a') ~> df.wait_for('SELECT 1/0', every => '1 s', timeout => '9 s')",
+        status="compensated",
+        ledger="a undo-a",
+        sqlstate="22012",
+    ),
+    Happening(
+        when="the time of `df.wait_for` is over",
+        workflow="df.wait_for('SELECT false', every => '0.2 s', timeout => '0.7 s') ?> put('yes') !> put('no')",
+        status="completed",
+        ledger="no",
+    ),
+    Happening(
+        when="a moment cannot be read",
+        workflow="undoable('a') ~> df.step('s', 'SELECT ''soon''::text') ~> df.wait_until('$s')",
+        status="compensated",
+        ledger="a undo-a",
+        sqlstate="22007",
+    ),
+    Happening(
+        when="a called workflow fails",
+        workflow="undoable('a') ~> df.call('breaks')",
+        status="compensated",
+        ledger="a in undo-in undo-a",
+        sqlstate="22012",
+    ),
+    Happening(
+        when="a called workflow fails, and is to be called again",
+        workflow="df.call('breaks', max_attempts => 2, retry_on => ARRAY['all'], backoff => 0)",
+        status="failed",
+        ledger="in undo-in in undo-in",
+        sqlstate="22012",
+    ),
+    Happening(
+        when="a called workflow does not exist",
+        workflow="undoable('a') ~> df.call('nowhere')",
+        status="compensated",
+        ledger="a undo-a",
+        sqlstate="42704",
+    ),
+    Happening(
+        when="a call is stopped by a time limit",
+        workflow="df.timeout(df.call('hangs') ~> put('b'), 2, put('late'))",
+        status="completed",
+        ledger="in undo-in late",
+    ),
+    Happening(
+        when="the `timeout` of the instance is over",
+        workflow="undoable('a') ~> df.try(df.sleep(60), put('no'), put('finally')), timeout => '1 s'",
+        status="compensated",
+        ledger="a finally undo-a",
+        sqlstate="timeout",
+    ),
+    Happening(
+        when="it is cancelled while it waits",
+        workflow="undoable('a') ~> df.try(df.sleep('1 hour') & df.wait_for_signal('never'), put('no'), put('f'))",
+        status="cancelled",
+        ledger="a f undo-a",
+        cancel_at="a",
+    ),
+    Happening(
+        when="it is cancelled while a called workflow runs",
+        workflow="undoable('a') ~> df.call('hangs')",
+        status="cancelled",
+        ledger="a in undo-in undo-a",
+        cancel_at="in",
     ),
 )

@@ -1,9 +1,9 @@
 """pg_durable's dialect: workflows as its users write them. golden/dialect has a folder for each.
 
 `workflow.dfsql` is executed as it stands in a SQL session; `end.json` is what comes of the workflow in it, a
-`result` or the SQLSTATE of its `error`, or `refused`, the message of a session that could not start it. `plan.txt` is
-what `dfc explain` shows, or the diagnostics. Where there is a `session.sql`, another session carries it out in the
-meantime, and `session.txt` is what it saw (see tests/e2e/dialect.py).
+`result` or the SQLSTATE of its `error`, or `refused`, the message of a session that could not start it.
+`plan.txt` is what `dfc explain` shows, or the diagnostics. Where there is a `session.sql`, another session
+carries it out in the meantime, and `session.txt` is what it saw (see tests/e2e/dialect.py).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dfc.compiler.driver import CompiledStatement
 from dfc.compiler.plan_print import plan_text
 from dfc.compiler.render import render
 from tests.e2e.dialect import Outcome, play
-from tests.e2e.harness import WorkerProcess
+from tests.e2e.harness import WorkerProcess, connected, wait_until
 from tests.test_golden import GOLDEN, GoldenFile, compiled
 
 DIALECT = GOLDEN / "dialect"
@@ -117,8 +117,11 @@ def outcomes(request: pytest.FixtureRequest, shared_database: str) -> Iterator[d
     try:
         with (
             WorkerProcess(shared_database, ("--allow-host", host)),
+            connected(shared_database) as looking,
             ThreadPoolExecutor(SESSIONS) as threads,
         ):
+            alive = "SELECT count(*) = 1 FROM df.workers"
+            wait_until(lambda: looking.execute(alive).fetchone() == (True,), 30, "a worker is there")
             yield {scenario: threads.submit(outcome, scenario) for scenario in chosen(request.session)}
     finally:
         Answers.released.set()
@@ -155,4 +158,4 @@ def test_folders_are_whole() -> None:
 
 
 def test_there_are_enough() -> None:
-    assert len(SCENARIOS) >= 120
+    assert len(SCENARIOS) >= 180

@@ -28,6 +28,8 @@ def session(shared_database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]
             "CREATE FUNCTION undoable(what text) RETURNS text LANGUAGE sql AS "
             "$$ SELECT df.compensate(put(what), put('undo-' || what)) $$"
         )
+        connection.execute("SELECT df.define('breaks', undoable('in') ~> 'SELECT 1/0')")
+        connection.execute("SELECT df.define('hangs', undoable('in') ~> df.sleep(60))")
         yield connection
 
 

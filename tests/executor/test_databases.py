@@ -7,13 +7,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
+from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from dfc.cli.doctor import command as doctor
+from dfc.cli.init import command as init
 from dfc.executor.markers import install_markers
 from tests.executor.proxy import Cut, Proxy
 from tests.executor.support import WorkerProcess, ended, until
@@ -30,6 +32,11 @@ class Pair:
     home_url: str
     other: str
     other_url: str
+
+    @property
+    def at(self) -> str:
+        """The policy that makes a step run in the other one."""
+        return f"database => '{self.other}'"
 
 
 @pytest.fixture
@@ -56,12 +63,8 @@ def other(pair: Pair) -> Iterator[Connection]:
         yield connection
 
 
-def started(home: Connection, workflow: str, **options: str) -> str:
-    given = sql.SQL("").join(
-        sql.SQL(", {} => {}").format(sql.Identifier(name), sql.Literal(value))
-        for name, value in options.items()
-    )
-    row = home.execute(sql.SQL("SELECT df.start({}{})").format(sql.SQL(cast(LiteralString, workflow)), given)).fetchone()
+def started(home: Connection, workflow: str, *, database: str | None = None) -> str:
+    row = home.execute(f"SELECT df.start({workflow}, database => %s)".encode(), [database]).fetchone()
     assert row is not None
     return str(row[0])
 
@@ -71,7 +74,7 @@ def test_a_step_runs_in_another_database(pair: Pair, home: Connection, other: Co
         worker.registered()
         instance = started(
             home,
-            f"""df.step('a', 'INSERT INTO ledger VALUES (current_database()) RETURNING who, 7 AS n', database => '{pair.other}')
+            f"""df.step('a', 'INSERT INTO ledger SELECT current_database() RETURNING who, 7 n', {pair.at})
             ~> df.sql('SELECT $a.who AS there, $a.n + 1 AS n, current_database() AS here')""",
         )
         row = ended(home, instance)
@@ -98,8 +101,8 @@ def test_a_worker_dies_between_effect_and_record(pair: Pair, home: Connection, o
         worker.registered()
         instance = started(
             home,
-            f"""df.step('a', 'INSERT INTO ledger VALUES (''a'') RETURNING who', database => '{pair.other}')
-            ~> df.sql('INSERT INTO ledger SELECT $a || '' b''', database => '{pair.other}')""",
+            f"""df.step('a', 'INSERT INTO ledger VALUES (''a'') RETURNING who', {pair.at})
+            ~> df.sql('INSERT INTO ledger SELECT $a || '' b''', {pair.at})""",
         )
         assert worker.wait() == -9
     assert ledger(other) == ["a"]
@@ -119,8 +122,8 @@ def test_a_step_that_had_committed_is_undone_by_a_cancel(
         instance = started(
             home,
             f"""df.compensate(
-                df.step('a', 'INSERT INTO ledger VALUES (''a'') RETURNING who', database => '{pair.other}'),
-                df.sql('INSERT INTO ledger SELECT $a || '' undone''', database => '{pair.other}'))
+                df.step('a', 'INSERT INTO ledger VALUES (''a'') RETURNING who', {pair.at}),
+                df.sql('INSERT INTO ledger SELECT $a || '' undone''', {pair.at}))
             ~> 'SELECT pg_sleep(60)'""",
         )
         assert worker.wait() == -9
@@ -158,9 +161,7 @@ def test_the_statement_of_a_dead_worker_does_not_commit(
         with WorkerProcess(proxy.database, poll_seconds=0.05) as worker:
             worker.registered()
             proxy.arm(0, Cut.UNSEEN, b"gate()", b"df_markers.checkpoint")
-            instance = started(
-                home, f"df.sql('INSERT INTO ledger SELECT gate()', database => '{pair.other}')"
-            )
+            instance = started(home, f"df.sql('INSERT INTO ledger SELECT gate()', {pair.at})")
             until(lambda: proxy.cuts == 1, "the cut")
             until(lambda: other.execute(look).fetchone() == (1,), "the statement to hang")
             worker.process.kill()
@@ -184,15 +185,15 @@ MESSAGES = 40
 def test_a_connection_is_lost_at_each_message(
     pair: Pair, home: Connection, other: Connection, cut: Cut
 ) -> None:
-    at = pair.other
+    at = pair.at
     workflow = f"""
-        df.step('a', 'INSERT INTO ledger VALUES (''a'') RETURNING who', database => '{at}')
-        ~> (df.sql('INSERT INTO ledger SELECT $a || '' left''', database => '{at}', isolation => 'serializable')
-            & df.sql('INSERT INTO ledger SELECT $a || '' right''', database => '{at}'))
+        df.step('a', 'INSERT INTO ledger VALUES (''a'') RETURNING who', {at})
+        ~> (df.sql('INSERT INTO ledger SELECT $a || '' left''', {at}, isolation => 'serializable')
+            & df.sql('INSERT INTO ledger SELECT $a || '' right''', {at}))
         ~> df.atomic(df.step('x', 'INSERT INTO ledger VALUES (''x'') RETURNING who')
-                     ~> 'INSERT INTO ledger SELECT $x || '' y''', database => '{at}')
+                     ~> 'INSERT INTO ledger SELECT $x || '' y''', {at})
         ~> df.map('SELECT generate_series(1, 2) AS n',
-                  df.sql('INSERT INTO ledger SELECT ''item '' || $item.n', database => '{at}'))"""
+                  df.sql('INSERT INTO ledger SELECT ''item '' || $item.n', {at}))"""
     effects = ["a", "a left", "a right", "item 1", "item 2", "x", "x y"]
     with (
         Proxy(pair.home_url) as proxy,
@@ -229,8 +230,8 @@ def test_a_step_is_stopped_when_it_has_committed(
 ) -> None:
     """The worker lives; the effect is there, its record not yet."""
     step = f"""df.compensate(
-        df.step('a', 'INSERT INTO ledger VALUES (''a'') RETURNING who', database => '{pair.other}'),
-        df.sql('INSERT INTO ledger SELECT $a || '' undone''', database => '{pair.other}'))"""
+        df.step('a', 'INSERT INTO ledger VALUES (''a'') RETURNING who', {pair.at}),
+        df.sql('INSERT INTO ledger SELECT $a || '' undone''', {pair.at}))"""
     workflow = {
         "cancel": step,
         "timeout": f"df.timeout({step}, '1 s')",
@@ -278,10 +279,11 @@ def test_types_are_found_by_their_names(pair: Pair, home: Connection, other: Con
         instance = started(
             home,
             f"""df.step('a', 'SELECT ''well''::mood AS m, ARRAY[''sad'']::mood[] AS ms, 5::grade AS g')
-            ~> df.sql('INSERT INTO moods VALUES ($a.m, $a.ms, $a.g)', database => '{pair.other}')
-            ~> df.step('b', 'SELECT m, ms, ''x''::only_there AS o, 7::there_too AS t FROM moods', database => '{pair.other}')
-            ~> df.sql('SELECT pg_typeof($b.m)::text AS m, pg_typeof($b.ms)::text AS ms, $b.o AS o, $b.t + 1 AS t')
-            ~> df.sql('SELECT pg_typeof(r.m)::text AS m, r.t AS t FROM $b.* AS r', database => '{pair.other}')""",
+            ~> df.sql('INSERT INTO moods VALUES ($a.m, $a.ms, $a.g)', {pair.at})
+            ~> df.step('b', 'SELECT m, ms, ''x''::only_there AS o, 7::there_too AS t FROM moods', {pair.at})
+            ~> df.sql('SELECT pg_typeof($b.m)::text AS m, pg_typeof($b.ms)::text AS ms, $b.o AS o,
+                              $b.t + 1 AS t')
+            ~> df.sql('SELECT pg_typeof(r.m)::text AS m, r.t AS t FROM $b.* AS r', {pair.at})""",
         )
         row = ended(home, instance)
         assert row["status"] == "completed", (row["error"], worker.log)
@@ -333,11 +335,14 @@ def test_all_forms_of_statements(pair: Pair, home: Connection, other: Connection
             'CREATE TABLE made (n integer)',
             'INSERT INTO numbers SELECT generate_series(1, 3)',
             df.step('q', 'SELECT n, n::text AS t FROM numbers ORDER BY n'),
-            df.sql('INSERT INTO made SELECT q.n FROM $q.* AS q', isolation => 'serializable', settings => '{"work_mem": "8MB"}'),
+            df.sql('INSERT INTO made SELECT q.n FROM $q.* AS q', isolation => 'serializable',
+                   settings => '{"work_mem": "8MB"}'),
             'VACUUM made',
             df.step('c', 'CALL twice(4, NULL)'),
-            df.step('d', df.sql('DO $d$ BEGIN INSERT INTO made VALUES (9); COMMIT; END $d$', autocommit => true)),
-            df.if('SELECT count(*) = 4 FROM made', df.step('yes', 'SELECT max(n) AS n FROM made'), 'SELECT 0'),
+            df.step('d', df.sql('DO $d$ BEGIN INSERT INTO made VALUES (9); COMMIT; END $d$',
+                                autocommit => true)),
+            df.if('SELECT count(*) = 4 FROM made', df.step('yes', 'SELECT max(n) AS n FROM made'),
+                  'SELECT 0'),
             df.loop(df.step('l', 'INSERT INTO made VALUES (10)'), 'SELECT count(*) < 7 FROM made'),
             'SELECT $yes? AS yes, $c AS c, (SELECT count(*) FROM made) AS n, $q.row_count AS q')""",
             database=pair.other,
@@ -364,15 +369,15 @@ def test_requests_are_computed_where_the_workflows_are(
 
 def test_workers_are_killed_at_random(pair: Pair, home: Connection, other: Connection) -> None:
     """No effect is lost and none is doubled, whatever the moment."""
-    at = pair.other
+    at = pair.at
     workflow = f"""
-        df.step('a', 'INSERT INTO ledger SELECT nextval(''runs'') || '' a'' RETURNING who', database => '{at}')
+        df.step('a', 'INSERT INTO ledger SELECT nextval(''runs'') || '' a'' RETURNING who', {at})
         ~> 'SELECT 1'
-        ~> df.loop(df.step('b', 'INSERT INTO ledger SELECT $a || '' b''', database => '{at}'),
-                   df.sql('SELECT count(*) < 3 FROM ledger WHERE who = $a || '' b''', database => '{at}'))
-        ~> (df.sql('INSERT INTO ledger SELECT $a || '' c''', database => '{at}')
+        ~> df.loop(df.step('b', 'INSERT INTO ledger SELECT $a || '' b''', {at}),
+                   df.sql('SELECT count(*) < 3 FROM ledger WHERE who = $a || '' b''', {at}))
+        ~> (df.sql('INSERT INTO ledger SELECT $a || '' c''', {at})
             & df.atomic('INSERT INTO ledger SELECT $a || '' d''' ~> 'INSERT INTO ledger SELECT $a || '' e''',
-                        database => '{at}'))"""
+                        {at}))"""
     other.execute("CREATE SEQUENCE runs")
     count, kills = 30, 0
     moments = random.Random(KILLS_SEED)
@@ -426,3 +431,17 @@ def test_nobody_forges_a_marker(pair: Pair, other: Connection, roles: Callable[.
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     hers.execute(statement.encode())
     assert other.execute("SELECT count(*) FROM df_markers.fences").fetchone() == (1,)
+
+
+def test_doctor_and_init_know_other_databases(pair: Pair, home: Connection) -> None:
+    run = CliRunner()
+    started(home, f"df.sql('SELECT 1', {pair.at})")
+    plan = '{"nodes": [{"policy": {"database": "postgres"}}]}'
+    home.execute("UPDATE df.instances SET plan = %s, plan_hash = 'x'", [plan])
+    found = run.invoke(doctor, ["--database", pair.home_url])
+    assert "database postgres" in found.output and "dfc init --database postgres --markers" in found.output
+    again = run.invoke(init, [pair.other, "--markers", "--database", pair.home_url])
+    assert (again.exit_code, again.output) == (0, "the df_markers schema is up to date, version 1\n")
+    home.execute("UPDATE df.instances SET plan = %s", [plan.replace("postgres", pair.other)])
+    found = run.invoke(doctor, ["--database", pair.home_url])
+    assert f"database {pair.other}" in found.output and "has markers" in found.output
