@@ -30,7 +30,7 @@ def command(file: str, workflow: str | None, as_plan: bool) -> None:
 
 def _drawn(workflow: Workflow) -> str:
     tree = read(workflow.wire).tree
-    assert tree is not None, "the file has compiled"
+    assert tree is not None, "what compiles can be read"
     return "\n".join(drawing(tree))
 
 

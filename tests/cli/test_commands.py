@@ -126,6 +126,10 @@ def test_explain_draws(dfc: Run, tmp_path: Path) -> None:
     assert drawn.splitlines()[0] == "hello:"
     assert "SQL a: SELECT 1 AS n" in drawn and "→ SQL b: SELECT $a + 1 AS n" in drawn
     assert "SQL a: SELECT 1 AS n" in dfc("explain", "hello.dfsql", "--plan").stdout
+    (tmp_path / "defined.dfsql").write_text(
+        "SELECT df.define('nightly', 'SELECT $input.day', params => '{\"day\": \"date\"}');"
+    )
+    assert dfc("explain", "defined.dfsql").stdout == "nightly:\nSQL: SELECT $input.day\n"
 
 
 def test_start_list_show_cancel_and_a_worker(
