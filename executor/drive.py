@@ -5,9 +5,9 @@ core asks for several things at once, further tasks ("lanes") are made, at most 
 goes on with whatever is ready next. Waiting holds no lane; when nothing else is left to do and the wait is
 long, the instance is parked: whoever claims it then goes on.
 
-The driver is told from outside, through plain methods, that the instance is to be cancelled or given back.
-Both act before they return: nothing starts afterwards that the new state does not call for. What runs is
-interrupted by cancelling the task it runs in, with the same care for cancels that come from elsewhere as
+The driver is told from outside, through plain methods, that the instance is to be cancelled, paused or given
+back. These act before they return: nothing starts afterwards that the new state does not call for. What runs
+is interrupted by cancelling the task it runs in, with the same care for cancels that come from elsewhere as
 `asyncio.timeout` takes (count, `uncancel`). What has come of it is looked up, and told to the core.
 """
 
@@ -27,6 +27,7 @@ from dfc.executor.actions import (
     Finish,
     Interrupt,
     Listen,
+    RecordBeginning,
     Wait,
     key_of,
 )
@@ -35,7 +36,7 @@ from dfc.executor.decide import State, begin, pending, step, step_of
 from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.journal import Called, CancelRequested, Due, Event, Record, Stopped
 from dfc.executor.limits import PARK_SECONDS
-from dfc.executor.perform import Came, Interruptible, Performer, Work
+from dfc.executor.perform import Beginning, Came, Interruptible, Performer, Work
 from dfc.executor.ports import Elsewhere, HttpRunner, Parking, SqlRunner, Store
 
 LANES_MAX = 64
@@ -94,6 +95,10 @@ class Driver:
         self._cancel_reason: str | None = claim.cancel_reason
         # What the core has asked for and nobody has begun, by path; what runs, and in which task.
         self._ready: OrderedDict[str, Work] = OrderedDict()
+        # While it is paused, what would begin something new; `_begun` is what has been said to begin before.
+        self._paused = False
+        self._held: OrderedDict[str, Work] = OrderedDict()
+        self._begun: set[str] = set()
         self._running: dict[str, asyncio.Task[object]] = {}
         self._interrupted: set[str] = set()
         self._waiting: dict[str, _Waiting] = {}
@@ -146,7 +151,24 @@ class Driver:
         if self._state is None:
             self._cancel_reason = self._cancel_reason or reason
         elif self._outcome is None:
+            self.pause(False)
             self._feed((CancelRequested(reason=reason),), lane=False)
+
+    def pause(self, paused: bool) -> None:
+        """Whether the instance is paused: nothing new begins then, and it is given up when nothing runs.
+
+        May be said more than once. One that is cancelled goes on to its end.
+        """
+        cancelled = self._cancel_reason if self._state is None else self._state.cancel_reason
+        self._paused = paused and cancelled is None
+        if self._outcome is not None:
+            return
+        source, target = (self._ready, self._held) if self._paused else (self._held, self._ready)
+        for path, action in list(source.items()):
+            if not self._paused or self._is_new(action):
+                target[path] = source.pop(path)
+        self._spread(0)
+        self._note_change()
 
     def called(self) -> None:
         """There is news for the instance: who listens looks for it. May be said for nothing, and twice."""
@@ -200,7 +222,12 @@ class Driver:
             self._changed = None
 
     async def _parked(self) -> bool:
-        """Give the instance up if it only waits, and for long."""
+        """Give the instance up if it is paused, or only waits, and for long."""
+        if self._paused and self._state is not None:
+            parking = Parking(
+                seconds=math.inf, waiting_for="df.resume_instance", cancel_known=False, pausing=True
+            )
+            return await self._give_up(parking)
         if not self._waiting and not self._listening:
             return True
         seconds, waiting_for = math.inf, next(iter(self._listening.values()), "")
@@ -216,6 +243,9 @@ class Driver:
             cancel_known=self._state.cancel_reason is not None,
             listening=tuple(self._listening),
         )
+        return await self._give_up(parking)
+
+    async def _give_up(self, parking: Parking) -> bool:
         try:
             await self._store.park(self._claim, parking)
         except Transient:
@@ -270,7 +300,11 @@ class Driver:
                     self._listening[action.path] = action.news
                 case _:
                     self._listening.pop(key_of(action), None)
-                    self._ready[key_of(action)] = action
+                    queue = self._held if self._paused and self._is_new(action) else self._ready
+                    queue[key_of(action)] = action
+
+    def _is_new(self, action: Work) -> bool:
+        return isinstance(action, Beginning) and key_of(action) not in self._begun
 
     def _interrupt(self, path: str) -> None:
         """The core wants a path stopped. What runs is answered when it has come to its end."""
@@ -278,7 +312,7 @@ class Driver:
             return
         if (waiting := self._waiting.pop(path, None)) is not None:
             waiting.task.cancel()
-        elif self._ready.pop(path, None) is not None:
+        elif self._ready.pop(path, None) is not None or self._held.pop(path, None) is not None:
             self._events.append(Stopped(path=path))
         elif path not in self._interrupted and (task := self._running.get(path)) is not None:
             self._interrupted.add(path)
@@ -386,6 +420,10 @@ class Driver:
         elif came is not None and came.finished:
             self._outcome = Outcome.ENDED
         elif came is not None and self._outcome is not Outcome.ENDED:
+            if isinstance(action, RecordBeginning):
+                self._begun.add(path)
+            else:
+                self._begun.discard(path)
             self._feed(came.events, lane=True)
         if task.cancelling() > cancels:
             # Somebody outside cancelled us too, and a port or the lines above have swallowed it.

@@ -73,13 +73,15 @@ class Parking:
     """Until when an instance is given up, and what it waits for.
 
     `seconds` may be infinite. `cancel_known`: the driver knows of a cancel request, so that one does not
-    count. `listening` are the paths of what waits for news, which count as a request then.
+    count. `listening` are the paths of what waits for news, which count as a request then. `pausing`: it is
+    given up because it is paused, until it is resumed; where that has come meanwhile, it is due at once.
     """
 
     seconds: float
     waiting_for: str
     cancel_known: bool
     listening: tuple[str, ...] = ()
+    pausing: bool = False
 
 
 class Store(Protocol):

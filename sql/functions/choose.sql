@@ -26,7 +26,7 @@ BEGIN
     SELECT count(*) INTO running FROM df.fences f WHERE f.submitted_by = submitter AND f.concurrency_key = key;
     FOR candidate IN
         SELECT i.id, i.concurrency_limit FROM df.instances i
-        WHERE i.started_at IS NULL AND i.ready AND i.submitted_by = submitter::regrole AND i.concurrency_key = key
+        WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND i.submitted_by = submitter::regrole AND i.concurrency_key = key
           AND (queues IS NULL OR i.queue = ANY (queues))
           AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
         ORDER BY i.priority DESC, i.id LIMIT quota
@@ -49,7 +49,7 @@ DECLARE
     running bigint;
 BEGIN
     SELECT i.submitted_by AS submitter, i.queue INTO g FROM df.instances i
-    WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NULL ORDER BY i.submitted_by, i.queue LIMIT 1;
+    WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND i.concurrency_key IS NULL ORDER BY i.submitted_by, i.queue LIMIT 1;
     WHILE FOUND LOOP
         IF (submitters IS NULL OR g.submitter::oid = ANY (submitters)) AND (queues IS NULL OR g.queue = ANY (queues)) THEN
             of_submitters := of_submitters || g.submitter::oid;
@@ -58,11 +58,11 @@ BEGIN
             rooms := rooms || quota;
         END IF;
         SELECT i.submitted_by AS submitter, i.queue INTO g FROM df.instances i
-        WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NULL
+        WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND i.concurrency_key IS NULL
           AND (i.submitted_by, i.queue) > (g.submitter, g.queue) ORDER BY i.submitted_by, i.queue LIMIT 1;
     END LOOP;
     SELECT i.submitted_by AS submitter, i.concurrency_key AS key, i.concurrency_limit AS most INTO g FROM df.instances i
-    WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NOT NULL
+    WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND i.concurrency_key IS NOT NULL
     ORDER BY i.submitted_by, i.concurrency_key, i.priority DESC, i.id LIMIT 1;
     WHILE FOUND LOOP
         IF submitters IS NULL OR g.submitter::oid = ANY (submitters) THEN
@@ -76,7 +76,7 @@ BEGIN
             END IF;
         END IF;
         SELECT i.submitted_by AS submitter, i.concurrency_key AS key, i.concurrency_limit AS most INTO g FROM df.instances i
-        WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NOT NULL
+        WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND i.concurrency_key IS NOT NULL
           AND (i.submitted_by, i.concurrency_key) > (g.submitter, g.key)
         ORDER BY i.submitted_by, i.concurrency_key, i.priority DESC, i.id LIMIT 1;
     END LOOP;
@@ -127,7 +127,7 @@ BEGIN
         ELSIF groups.of_keys[n] IS NULL THEN
             chosen := chosen || ARRAY(
                 SELECT i.id FROM df.instances i
-                WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NULL
+                WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND i.concurrency_key IS NULL
                   AND i.submitted_by = groups.of_submitters[n]::regrole AND i.queue = groups.of_queues[n]
                   AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
                 ORDER BY i.priority DESC, i.id LIMIT groups.rooms[n]
@@ -148,12 +148,12 @@ BEGIN
     IF $3 IS NULL THEN
         RETURN QUERY
         SELECT i.priority, i.id FROM df.instances i
-        WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NULL AND i.submitted_by = $1 AND i.queue = $2
+        WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND i.concurrency_key IS NULL AND i.submitted_by = $1 AND i.queue = $2
         ORDER BY i.priority DESC, i.id LIMIT $5;
     ELSE
         RETURN QUERY
         SELECT i.priority, i.id FROM df.instances i
-        WHERE i.started_at IS NULL AND i.ready AND i.submitted_by = $1 AND i.concurrency_key = $3
+        WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND i.submitted_by = $1 AND i.concurrency_key = $3
           AND ($4 IS NULL OR i.queue = ANY ($4))
         ORDER BY i.priority DESC, i.id LIMIT $5;
     END IF;

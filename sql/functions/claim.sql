@@ -15,6 +15,7 @@ $$;
 -- Only plans of a format in `formats`, only submitters in `roles` (null: all), only queues that the worker has said
 -- it serves. A fence that a step of the dead
 -- worker still holds is skipped and comes the next time. A worker that is no longer registered gets nothing.
+-- What is paused is taken for nothing but a cancel request: it is parked for ever, or not looked at (df._carry_out).
 -- What is parked and not due is not read: the index on wake_at begins with what is due. The plans are generic, since
 -- an idle worker looks again and again, and to plan it anew costs ten times as much as to do it.
 -- Locks: fences FOR NO KEY UPDATE SKIP LOCKED, then the rows of instances that were parked; then those of df._promote
@@ -38,6 +39,7 @@ DECLARE
     cancelled text[] COLLATE "default";
     woken text[] COLLATE "default";
     free text[] COLLATE "default";
+    changed boolean;
     now constant timestamptz := clock_timestamp();
 BEGIN
     -- Shared with nobody who matters: keeps another worker from deleting this row until the claim has committed.
@@ -49,8 +51,13 @@ BEGIN
         submitters := ARRAY(SELECT r.oid FROM pg_roles r WHERE r.rolname = ANY (roles));
     END IF;
     dead := df._dead_workers(me);
-    cancelled := ARRAY(SELECT DISTINCT r.instance_id FROM df.requests r WHERE r.kind = 'cancel');
-    woken := ARRAY(SELECT DISTINCT r.instance_id FROM df.requests r WHERE r.kind = 'wake');
+    SELECT coalesce(array_agg(DISTINCT r.instance_id) FILTER (WHERE r.kind = 'cancel'), '{}'),
+           coalesce(array_agg(DISTINCT r.instance_id) FILTER (WHERE r.kind = 'wake'), '{}'),
+           coalesce(bool_or(r.kind IN ('pause', 'resume')), false)
+        INTO cancelled, woken, changed FROM df.requests r;
+    IF changed THEN
+        PERFORM df._carry_out(dead);
+    END IF;
 
     free := ARRAY(SELECT u.instance_id FROM (
         SELECT * FROM (
@@ -83,6 +90,10 @@ BEGIN
             ORDER BY f.wake_at LIMIT quota
             FOR NO KEY UPDATE OF f SKIP LOCKED) AS due
         ) AS u LIMIT quota);
+    IF changed THEN
+        -- What could not be carried out, because somebody was at work on it.
+        free := ARRAY(SELECT u.id FROM unnest(free) AS u(id) WHERE NOT df._is_paused(u.id, false));
+    END IF;
     taken := cardinality(free);
     IF taken > 0 THEN
         RETURN QUERY
@@ -92,7 +103,7 @@ BEGIN
             WHERE f.instance_id = ANY (free) RETURNING f.instance_id, f.token
         ), awake AS (
             UPDATE df.instances i
-            SET next_attempt_at = NULL, waiting_for = NULL, current_steps = NULL, updated_at = now
+            SET next_attempt_at = NULL, waiting_for = NULL, current_steps = NULL, paused = false, updated_at = now
             FROM taken_over t WHERE i.id = t.instance_id AND i.waiting_for IS NOT NULL
         )
         SELECT i.id, t.token, i.expression, i.expression_hash, i.plan_hash, pg_get_userbyid(i.submitted_by),
@@ -126,7 +137,7 @@ BEGIN
     RETURN QUERY
     WITH begun AS (
         UPDATE df.instances i
-        SET status = 'running', attempt = i.attempt + 1, waiting_for = NULL, started_at = now, updated_at = now
+        SET status = 'running', attempt = i.attempt + 1, waiting_for = NULL, paused = false, started_at = now, updated_at = now
         WHERE i.id = ANY (free)
         RETURNING i.id, i.expression, i.expression_hash, i.plan_hash, i.submitted_by, i.database, i.search_path,
                   i.time_zone, i.input, i.variables, i.timeout, i.concurrency_key

@@ -1,5 +1,5 @@
 -- How an instance stands; NULL where there is none that the caller may see. A pending cancel request
--- counts, unless it came too late: the undo steps of a failure are running.
+-- counts, unless it came too late: the undo steps of a failure are running. So do pending ones to pause it or let it go on.
 -- VOLATILE, as all that looks at instances: SELECT df.await_instance(id), df.status(id) shows how it has ended.
 -- Locks: none.
 CREATE OR REPLACE FUNCTION df.status(instance_id text) RETURNS text
@@ -8,6 +8,7 @@ LANGUAGE sql VOLATILE AS $$
                     SELECT FROM df.requests r WHERE r.instance_id = i.id AND r.kind = 'cancel')
                  AND NOT EXISTS (SELECT FROM df.marks k
                                  WHERE k.instance_id = i.id AND k.path = '/decision' AND k.value ->> 'status' <> 'cancelled')
-                THEN 'cancelled' ELSE i.status END
+                THEN 'cancelled'
+                WHEN i.completed_at IS NULL AND df._is_paused(i.id, i.paused) THEN 'paused' ELSE i.status END
     FROM df.instances i WHERE i.id = $1
 $$;
