@@ -24,15 +24,17 @@ from functools import partial
 from dfc.compiler.plan import Plan
 from dfc.executor.actions import (
     Action,
+    FetchItems,
     Finish,
     Interrupt,
     Listen,
+    ReadResult,
     RecordBeginning,
     Wait,
     key_of,
 )
 from dfc.executor.claim import Claim
-from dfc.executor.decide import State, begin, pending, step, step_of
+from dfc.executor.decide import State, begin, forgotten, pending, step, step_of
 from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.journal import Called, CancelRequested, Due, Event, Record, Stopped
 from dfc.executor.limits import PARK_SECONDS
@@ -99,6 +101,8 @@ class Driver:
         self._paused = False
         self._held: OrderedDict[str, Work] = OrderedDict()
         self._begun: set[str] = set()
+        # Of what is retried: the records that it has failed with, until they have been looked through.
+        self._replayed: list[Record] | None = None
         self._running: dict[str, asyncio.Task[object]] = {}
         self._interrupted: set[str] = set()
         self._waiting: dict[str, _Waiting] = {}
@@ -130,7 +134,9 @@ class Driver:
             while self._outcome is None:
                 await self._lane(None)
                 await self._rest()
-                if self._finish is not None and not self._lanes and self._outcome is None:
+                if self._replayed is not None and not self._lanes and not self._ready:
+                    await self._begin_again(self._replayed)
+                elif self._finish is not None and not self._lanes and self._outcome is None:
                     await self._performer.finish(self._finish)
                     self._outcome = Outcome.ENDED
         except FenceLost:
@@ -148,7 +154,7 @@ class Driver:
 
     def cancel(self, reason: str) -> None:
         """A cancel request for the instance has committed. Interrupts what runs; may come more than once."""
-        if self._state is None:
+        if self._state is None or self._replayed is not None:
             self._cancel_reason = self._cancel_reason or reason
         elif self._outcome is None:
             self.pause(False)
@@ -159,20 +165,22 @@ class Driver:
 
         May be said more than once. One that is cancelled goes on to its end.
         """
-        cancelled = self._cancel_reason if self._state is None else self._state.cancel_reason
-        self._paused = paused and cancelled is None
+        cancelled = self._cancel_reason is not None or (
+            self._state is not None and self._state.cancel_reason is not None
+        )
+        self._paused = paused and not cancelled
         if self._outcome is not None:
             return
-        source, target = (self._ready, self._held) if self._paused else (self._held, self._ready)
-        for path, action in list(source.items()):
-            if not self._paused or self._is_new(action):
-                target[path] = source.pop(path)
+        for source, target, holds in ((self._ready, self._held, True), (self._held, self._ready, False)):
+            for path, action in list(source.items()):
+                if self._holds(action) is holds:
+                    target[path] = source.pop(path)
         self._spread(0)
         self._note_change()
 
     def called(self) -> None:
         """There is news for the instance: who listens looks for it. May be said for nothing, and twice."""
-        if self._listening and self._outcome is None:
+        if self._listening and self._outcome is None and self._replayed is None:
             self._feed((Called(),), lane=False)
 
     def release(self, *, interrupt: bool = False) -> None:
@@ -198,16 +206,31 @@ class Driver:
             records = await self._history()
             if await self._performer.take_over():
                 records = await self._history()
+        self._begin(records, replay=self._claim.retrying)
+
+    def _begin(self, records: list[Record], *, replay: bool) -> None:
+        self._replayed = records if replay else None
         self._state = begin(
             self._plan,
             records,
             instance=self._claim.instance,
-            cancel_reason=self._cancel_reason,
+            cancel_reason=None if replay else self._cancel_reason,
             input=self._claim.input,
             database=self._claim.database,
+            trace=replay,
         )
         self._take(pending(self._state))
         self._spread(1)
+
+    async def _begin_again(self, records: list[Record]) -> None:
+        """The records have been gone through, up to the failure: forget what led there, and go on."""
+        assert self._state is not None
+        gone = forgotten(self._state, records)
+        await self._performer.insist(lambda: self._store.begin_again(self._claim, gone.records, gone.maps))
+        self._finish = None
+        self._held.clear()
+        self._drop_waits()
+        self._begin(await self._history(), replay=False)
 
     async def _history(self) -> list[Record]:
         return await self._performer.insist(lambda: self._store.history(self._claim, self._plan))
@@ -215,7 +238,7 @@ class Driver:
     async def _rest(self) -> None:
         """Return when there is something to do for this task: nothing runs, or the end has come."""
         while self._lanes or (self._outcome is None and self._finish is None and not self._ready):
-            if not self._lanes and await self._parked():
+            if not self._lanes and (self._replayed is not None or await self._parked()):
                 return
             self._changed = asyncio.get_running_loop().create_future()
             await self._changed
@@ -295,16 +318,20 @@ class Driver:
                     self._finish = action
                     self._drop_waits()
                 case Wait():
-                    self._wait(action)
+                    if self._replayed is None:
+                        self._wait(action)
                 case Listen():
                     self._listening[action.path] = action.news
                 case _:
                     self._listening.pop(key_of(action), None)
-                    queue = self._held if self._paused and self._is_new(action) else self._ready
+                    queue = self._held if self._holds(action) else self._ready
                     queue[key_of(action)] = action
 
-    def _is_new(self, action: Work) -> bool:
-        return isinstance(action, Beginning) and key_of(action) not in self._begun
+    def _holds(self, action: Work) -> bool:
+        """Whether an action has to wait: of what is retried, all that does more than look."""
+        if self._replayed is not None:
+            return not isinstance(action, ReadResult | FetchItems)
+        return self._paused and isinstance(action, Beginning) and key_of(action) not in self._begun
 
     def _interrupt(self, path: str) -> None:
         """The core wants a path stopped. What runs is answered when it has come to its end."""

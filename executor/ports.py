@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -90,6 +90,13 @@ class Store(Protocol):
     A call of any port that ends without an answer, or is cancelled and leaves the server with it, says so to
     the claim (`Claim.doubt`). The token sent is that of the moment.
     """
+
+    async def begin_again(self, claim: Claim, records: Sequence[str], maps: Sequence[str]) -> None:
+        """Forget these records of an instance that is retried, and let failed items of maps begin anew.
+
+        Idempotent: what is not retried any more keeps all it has.
+        """
+        ...
 
     async def settle(self, claim: Claim, token: bytes) -> None:
         """Give the fence another token, after all that was sent under the claim's and has committed.

@@ -101,6 +101,7 @@ _AWAIT_INSTANCE: Final = "SELECT * FROM df._await_instance($1, $2, $3, $4, $5, $
 _CALL: Final = "SELECT * FROM df._call($1, $2, $3, $4, $5, $6, $7)"
 _STOP_CALL: Final = "SELECT * FROM df._stop_call($1, $2, $3)"
 _PARK: Final = "SELECT df._park($1, $2, $3, $4, $5, $6, $7, $8)"
+_BEGIN_AGAIN: Final = "SELECT df._begin_again($1, $2, $3, $4)"
 _FINISH: Final = "SELECT df._finish($1, $2, $3)"
 _ELSEWHERE: Final = "SELECT database FROM df._elsewhere($1, $2)"
 _STORE_PLAN: Final = "SELECT df._store_plan($1, $2, $3, $4, $5)"
@@ -213,6 +214,10 @@ class PostgresStore:
     async def settle(self, claim: Claim, token: bytes) -> None:
         """See `ports.Store`."""
         await self._ask_for(claim, _SETTLE, bytea(token))
+
+    async def begin_again(self, claim: Claim, records: Sequence[str], maps: Sequence[str]) -> None:
+        """See `ports.Store`."""
+        await self._ask_for(claim, _BEGIN_AGAIN, array_literal(records), array_literal(maps))
 
     # What lasts: ports.Store
 
@@ -577,6 +582,7 @@ def _claimed(answer: Answered, row: int) -> ClaimedInstance:
         resumed=answer.raw(row, 10) == b"t",
         input=answer.text(row, 11),
         timeout_seconds=None if answer.raw(row, 13) is None else answers.number(answer, row, 13),
+        retrying=answer.raw(row, 14) == b"t",
     )
     return ClaimedInstance(
         claim=claim,

@@ -39,6 +39,7 @@
 \ir functions/dead_workers.sql
 \ir functions/take_turn.sql
 \ir functions/pauses.sql
+\ir functions/retries.sql
 \ir functions/promote.sql
 \ir functions/choose.sql
 \ir functions/claim.sql

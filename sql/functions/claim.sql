@@ -23,7 +23,7 @@ $$;
 CREATE OR REPLACE FUNCTION df._claim(worker bigint, formats integer[], roles name[], max integer)
 RETURNS TABLE (instance_id text, token bytea, expression text, expression_hash bytea, plan_hash text,
                submitted_by name, database text, search_path text, time_zone text, cancel_reason text,
-               resumed boolean, input text, variables text, timeout_seconds double precision)
+               resumed boolean, input text, variables text, timeout_seconds double precision, retrying boolean)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan AS $$
@@ -40,6 +40,7 @@ DECLARE
     woken text[] COLLATE "default";
     free text[] COLLATE "default";
     changed boolean;
+    retries boolean;
     now constant timestamptz := clock_timestamp();
 BEGIN
     -- Shared with nobody who matters: keeps another worker from deleting this row until the claim has committed.
@@ -53,10 +54,13 @@ BEGIN
     dead := df._dead_workers(me);
     SELECT coalesce(array_agg(DISTINCT r.instance_id) FILTER (WHERE r.kind = 'cancel'), '{}'),
            coalesce(array_agg(DISTINCT r.instance_id) FILTER (WHERE r.kind = 'wake'), '{}'),
-           coalesce(bool_or(r.kind IN ('pause', 'resume')), false)
-        INTO cancelled, woken, changed FROM df.requests r;
+           coalesce(bool_or(r.kind IN ('pause', 'resume')), false), coalesce(bool_or(r.kind = 'retry'), false)
+        INTO cancelled, woken, changed, retries FROM df.requests r;
     IF changed THEN
         PERFORM df._carry_out(dead);
+    END IF;
+    IF retries THEN
+        PERFORM df._take_up_retries();
     END IF;
 
     free := ARRAY(SELECT u.instance_id FROM (
@@ -108,7 +112,7 @@ BEGIN
         )
         SELECT i.id, t.token, i.expression, i.expression_hash, i.plan_hash, pg_get_userbyid(i.submitted_by),
                nullif(i.database, current_database()), i.search_path, i.time_zone, df._cancel_reason(i.id), true, i.input::text,
-               i.variables::text, date_part('epoch', i.timeout)
+               i.variables::text, date_part('epoch', i.timeout), i.retrying
         FROM taken_over t JOIN df.instances i ON i.id = t.instance_id;
         quota := quota - taken;
     END IF;
@@ -140,14 +144,14 @@ BEGIN
         SET status = 'running', attempt = i.attempt + 1, waiting_for = NULL, paused = false, started_at = now, updated_at = now
         WHERE i.id = ANY (free)
         RETURNING i.id, i.expression, i.expression_hash, i.plan_hash, i.submitted_by, i.database, i.search_path,
-                  i.time_zone, i.input, i.variables, i.timeout, i.concurrency_key
+                  i.time_zone, i.input, i.variables, i.timeout, i.concurrency_key, i.attempt, i.retrying
     ), fenced AS (
         INSERT INTO df.fences AS f (instance_id, submitted_by, worker, token, concurrency_key)
         SELECT b.id, b.submitted_by, me, df._new_token(), b.concurrency_key FROM begun b
         RETURNING f.instance_id, f.token
     )
     SELECT b.id, f.token, b.expression, b.expression_hash, b.plan_hash, pg_get_userbyid(b.submitted_by),
-           nullif(b.database, current_database()), b.search_path, b.time_zone, df._cancel_reason(b.id), false, b.input::text,
-           b.variables::text, date_part('epoch', b.timeout)
+           nullif(b.database, current_database()), b.search_path, b.time_zone, df._cancel_reason(b.id), b.attempt > 1, b.input::text,
+           b.variables::text, date_part('epoch', b.timeout), b.retrying
     FROM begun b JOIN fenced f ON f.instance_id = b.id;
 END $$;
