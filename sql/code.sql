@@ -80,7 +80,6 @@
 \ir functions/http_text.sql
 \ir functions/multipart.sql
 \ir functions/waiting.sql
-\ir functions/later.sql
 \ir functions/check_expression.sql
 \ir functions/inputs.sql
 \ir functions/start_options.sql
@@ -101,6 +100,7 @@
 \ir functions/as_jsonb.sql
 \ir functions/node_query.sql
 \ir functions/plan_nodes.sql
+\ir functions/fork.sql
 \ir functions/map_results.sql
 \ir views/attempts.sql
 \ir views/nodes.sql

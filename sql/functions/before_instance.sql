@@ -1,7 +1,7 @@
 -- The trigger in front of every insert into df.instances: what a submitter must not choose is set here.
 --
 -- What df.start refuses because no version runs it yet is refused here too (0A000).
--- Of a definition, its latest expression, and what of queue, priority, time limit and key is not given; and
+-- Of an instance that is forked from another one, all that the other one has, but for its label and keys. Of a definition, its latest expression, and what of queue, priority, time limit and key is not given; and
 -- whether the time to start has come. The id, the hash of the expression, the variables that it mentions and, when this expression has been compiled
 -- before with the same values, its plan; and what it waits for where nobody is there to run it. The
 -- defaults (submitted_by, search_path, time_zone) have been computed in the submitter's own context before;
@@ -13,8 +13,31 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     definition df.definitions;
+    source df.instances;
     role constant name := pg_get_userbyid(NEW.submitted_by::oid);
 BEGIN
+    IF NEW.forked_from IS NOT NULL THEN
+        SELECT i.* INTO source FROM df.instances i WHERE i.id = NEW.forked_from AND i.submitted_by = NEW.submitted_by;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'Instance not found or access denied: %', NEW.forked_from USING ERRCODE = 'P0002',
+                DETAIL = format('A fork runs with the rights of %s, and so did not what it is forked from.', NEW.submitted_by),
+                HINT = 'Fork it as the role that has started it.';
+        END IF;
+        NEW.expression := source.expression;
+        NEW.input := source.input;
+        NEW.priority := source.priority;
+        NEW.queue := source.queue;
+        NEW.database := source.database;
+        NEW.search_path := source.search_path;
+        NEW.time_zone := source.time_zone;
+        NEW.timeout := source.timeout;
+        NEW.concurrency_key := source.concurrency_key;
+        NEW.concurrency_limit := source.concurrency_limit;
+        NEW.definition := NULL;
+        NEW.due_at := NULL;
+        NEW.idempotency_key := NULL;
+        NEW.debounce_key := NULL;
+    END IF;
     IF NEW.database <> current_database() THEN
         PERFORM df._check_database(NEW.database, role);
     END IF;
@@ -49,6 +72,13 @@ BEGIN
     FROM df.meta m
     JOIN df.plans p ON p.compiler_version = m.compiler_version AND p.expression_hash = NEW.expression_hash
                        AND p.variables_hash = df._variables_hash(NEW.variables);
+    IF NEW.forked_from IS NOT NULL THEN
+        NEW.definition := source.definition;
+        NEW.definition_version := source.definition_version;
+        NEW.variables := source.variables;
+        NEW.plan := source.plan;
+        NEW.plan_hash := source.plan_hash;
+    END IF;
     NEW.result := NULL;
     NEW.error := NULL;
     NEW.attempt := 0;

@@ -144,14 +144,14 @@ BEGIN
         SET status = 'running', attempt = i.attempt + 1, waiting_for = NULL, paused = false, started_at = now, updated_at = now
         WHERE i.id = ANY (free)
         RETURNING i.id, i.expression, i.expression_hash, i.plan_hash, i.submitted_by, i.database, i.search_path,
-                  i.time_zone, i.input, i.variables, i.timeout, i.concurrency_key, i.attempt, i.retrying
+                  i.time_zone, i.input, i.variables, i.timeout, i.concurrency_key, i.attempt, i.forked_from, i.retrying
     ), fenced AS (
         INSERT INTO df.fences AS f (instance_id, submitted_by, worker, token, concurrency_key)
         SELECT b.id, b.submitted_by, me, df._new_token(), b.concurrency_key FROM begun b
         RETURNING f.instance_id, f.token
     )
     SELECT b.id, f.token, b.expression, b.expression_hash, b.plan_hash, pg_get_userbyid(b.submitted_by),
-           nullif(b.database, current_database()), b.search_path, b.time_zone, df._cancel_reason(b.id), b.attempt > 1, b.input::text,
+           nullif(b.database, current_database()), b.search_path, b.time_zone, df._cancel_reason(b.id), b.attempt > 1 OR b.forked_from IS NOT NULL, b.input::text,
            b.variables::text, date_part('epoch', b.timeout), b.retrying
     FROM begun b JOIN fenced f ON f.instance_id = b.id;
 END $$;

@@ -25,7 +25,7 @@ $$;
 CREATE OR REPLACE FUNCTION df._submitted_columns() RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT 'label, database, expression, input, priority, queue, definition, due_at, timeout, idempotency_key, '
-           'concurrency_key, concurrency_limit, debounce_key'
+           'concurrency_key, concurrency_limit, debounce_key, forked_from, fork_step'
 $$;
 
 -- What it takes to submit, for a role as an identifier. Locks: those of GRANT.

@@ -75,6 +75,7 @@ DECLARE
     m record;
     bad bigint[];
     inside text;
+    kept text[];
 BEGIN
     PERFORM df._lock_fence($1, $2);
     UPDATE df.instances i SET retrying = false WHERE i.id = $2 AND i.retrying;
@@ -93,7 +94,10 @@ BEGIN
                 UNION SELECT a.path FROM df.attempts_made a WHERE a.instance_id = $2 AND starts_with(a.path, inside)) AS f
             WHERE split_part(substr(f.path, length(inside) + 1), ']', 1)::bigint = ANY (bad)));
     END LOOP;
-    PERFORM df._forget($2, $3);
+    -- Without its record a map still has its items, unless that of their number goes as well.
+    kept := ARRAY(SELECT s.path FROM df.maps s WHERE s.instance_id = $2 AND s.path = ANY ($3) AND s.path || '/items' <> ALL ($3));
+    DELETE FROM df.checkpoints c WHERE c.instance_id = $2 AND c.path = ANY (kept);
+    PERFORM df._forget($2, ARRAY(SELECT unnest($3) EXCEPT SELECT unnest(kept)));
     -- Whoever waits for another instance again says so again.
     DELETE FROM df.marks k WHERE k.instance_id = $2 AND k.kind = 'awaited';
 END $$;

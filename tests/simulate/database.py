@@ -205,7 +205,11 @@ class Database:
 
     def begin_again(self, claim: Claim, records: Sequence[str], maps: Sequence[str]) -> None:
         instance = self.check(claim)
-        instance.forget(records)
+        gone = set(records)
+        kept = {path for path in instance.items if path in gone and f"{path}/items" not in gone}
+        for path in kept:
+            instance.records.pop(path, None)
+        instance.forget(gone - kept)
         for path in maps:
             for row in instance.items.get(path, ()):
                 if row.error is not None:
