@@ -32,7 +32,11 @@ COMMANDS = {
     "start": "Start a workflow, and print its id.",
     "list": "List workflows.",
     "show": "Show a workflow and its steps.",
-    "cancel": "Cancel a workflow.",
+    "cancel": "Cancel workflows.",
+    "pause": "Let nothing new begin in workflows.",
+    "resume": "Let paused workflows go on.",
+    "retry": "Let failed workflows go on from where they failed.",
+    "fork": "Start a workflow that takes over what another one has done.",
     "doctor": "Say what may keep workflows from running, and what to do.",
     "adopt": "Let a copied database run workflows.",
 }

@@ -134,6 +134,10 @@ def test_schema_not_installed_and_newer(dfc: Run, bare_database: str) -> None:
         ("doctor",),
         ("show", "1"),
         ("cancel", "1"),
+        ("pause", "1"),
+        ("resume", "--label", "x"),
+        ("retry", "--status", "failed"),
+        ("fork", "1", "step"),
     ):
         answer = dfc(*command, "--database", bare_database)
         assert answer.returncode == 1, command
