@@ -1,4 +1,4 @@
-"""What the commands share that ask something of workflows: of one, of several, of all with a label or status."""
+"""What the commands share that ask something of workflows: of some, or of all with a label or status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instances that are forked from others, with a real worker: what came before is taken over, not done again."""
+"""Instances that are forked from others, with a real worker: what came before is taken over, not redone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def done(session: Connection, instance: str) -> dict[str, Any]:
     return row
 
 
-CASES = {
+CASES: dict[str, tuple[str, list[str]]] = {
     "chain": (f"{step('a')} ~> {step('b')} ~> {step('x')} ~> {step('c')}", ["x", "c"]),
     "first": (f"{step('x')} ~> {step('a')}", ["x", "a"]),
     "join": (f"df.join({step('a')}, {step('b')}) ~> {step('x')}", ["x"]),
@@ -64,7 +64,7 @@ CASES = {
         ["x aa"],
     ),
     "map": (
-        "df.step('m', df.map('SELECT n FROM generate_series(1, 5) n', $$SELECT wrote('i' || $item.n) AS w, $item.n AS n$$))"
+        "df.step('m', df.map('SELECT n FROM generate_series(1, 5) n', $$SELECT wrote('i' || $item.n) AS n$$))"
         " ~> df.step('x', $$SELECT wrote('x ' || count(*)) FROM $m.*$$)",
         ["x 5"],
     ),
@@ -87,9 +87,11 @@ def test_it_begins_with_the_step(session: Connection, name: str) -> None:
 
 def test_it_takes_all_over_but_label_and_keys(session: Connection) -> None:
     session.execute("SELECT df.setvar('shade', 'blue')")
-    arguments = ", label => 'nightly', input => '{\"n\": 7}', priority => 3, idempotency_key => 'once', timeout => 3600"
+    arguments = ", label => 'nightly', input => '{\"n\": 7}', priority => 3, idempotency_key => 'once'"
     instance = start(
-        session, f"{step('a')} ~> df.step('x', $$SELECT '{{shade}}' AS shade, $input.n AS n$$)", arguments
+        session,
+        f"{step('a')} ~> df.step('x', $$SELECT '{{shade}}' AS shade, $input.n AS n$$)",
+        arguments + ", timeout => 3600",
     )
     done(session, instance)
     session.execute("SELECT df.setvar('shade', 'red')")

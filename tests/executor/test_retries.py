@@ -49,7 +49,7 @@ def completes(session: Connection, instance: str) -> dict[str, Any]:
     return row
 
 
-CASES = {
+CASES: dict[str, tuple[str, list[str], list[str]]] = {
     "chain": (f"{step('a')} ~> {step('bad')} ~> {step('c')}", ["a"], ["bad", "c"]),
     "join": (f"df.join({step('a')}, {step('bad')}, {step('c')}) ~> {step('d')}", ["a", "c"], ["bad", "d"]),
     "group that cancels": (
@@ -64,7 +64,8 @@ CASES = {
     ),
     "condition": (f"df.if({step('bad')}, {step('a')}) ~> {step('b')}", [], ["bad", "a", "b"]),
     "try": (
-        f"df.try({step('a')} ~> df.sql('SELECT 1/0'), {step('b')} ~> {step('bad')}, {step('f')}) ~> {step('d')}",
+        f"df.try({step('a')} ~> df.sql('SELECT 1/0'), {step('b')} ~> {step('bad')}, {step('f')})"
+        f" ~> {step('d')}",
         ["a", "b", "f"],
         ["bad", "f", "d"],
     ),
@@ -136,8 +137,9 @@ def test_it_goes_on_from_the_failed_step(shared: tuple[Connection, WorkerProcess
 
 
 def test_a_loop_goes_on_in_its_round(database: str, session: Connection) -> None:
-    body = "df.step('tick', $$SELECT wrote('tick')$$) ~> df.step('bad', $$SELECT wrote('bad') WHERE 11 <= (SELECT count(*) FROM ledger WHERE step = 'tick')$$)"
-    expression = f"df.loop({body}, $$SELECT count(*) < 14 FROM ledger WHERE step = 'tick'$$) ~> {step('d')}"
+    ticks = "(SELECT count(*) FROM ledger WHERE step = 'tick')"
+    body = f"{step('tick')} ~> df.step('bad', $$SELECT wrote('bad') WHERE 11 <= {ticks}$$)"
+    expression = f"df.loop({body}, $$SELECT {ticks} < 14$$) ~> {step('d')}"
     operating.break_step(session, "bad")
     with WorkerProcess(database) as worker:
         worker.registered()
@@ -152,7 +154,9 @@ def test_a_loop_goes_on_in_its_round(database: str, session: Connection) -> None
 
 def test_only_the_failed_items_of_a_map_run_again(database: str, session: Connection) -> None:
     items = "$$SELECT n FROM generate_series(1, 100) n$$"
-    body = "df.step('one', $$SELECT wrote('one ' || $item.n)$$) ~> df.step('two', $$SELECT wrote('two ' || $item.n)$$)"
+    body = " ~> ".join(
+        f"df.step('{name}', $$SELECT wrote('{name} ' || $item.n)$$)" for name in ("one", "two")
+    )
     operating.break_step(session, "two 30", "two 31")
     with WorkerProcess(database) as worker:
         worker.registered()
@@ -171,7 +175,8 @@ def test_only_the_failed_items_of_a_map_run_again(database: str, session: Connec
 
 
 def test_all_attempts_of_a_df_retry_are_there_again(database: str, session: Connection) -> None:
-    expression = f"df.retry({step('a')} ~> {step('bad')}, 2, backoff => 0.01, retry_on => ARRAY['P0001']) ~> {step('d')}"
+    policy = "2, backoff => 0.01, retry_on => ARRAY['P0001']"
+    expression = f"df.retry({step('a')} ~> {step('bad')}, {policy}) ~> {step('d')}"
     operating.break_step(session, "bad")
     with WorkerProcess(database) as worker:
         worker.registered()
@@ -302,11 +307,11 @@ def test_a_retry_waits_for_its_key_and_can_be_cancelled(database: str, session: 
 def test_kills_in_the_middle_change_nothing(database: str, session: Connection) -> None:
     """Workers die while many instances are retried; each step of each has happened once in the end."""
     names = [f"i{n}" for n in range(12)]
-    steps = "df.step('a', $${0} wrote('a {1}')$$) ~> df.step('bad', $${0} wrote('bad {1}')$$) ~> df.step('c', $${0} wrote('c {1}')$$)"
+    steps = " ~> ".join(f"df.step('{name}', $$SELECT wrote('{name} {{0}}')$$)" for name in ("a", "bad", "c"))
     operating.break_step(session, *[f"bad {name}" for name in names])
     with WorkerProcess(database) as worker:
         worker.registered()
-        instances = [start(session, steps.format("SELECT", name)) for name in names]
+        instances = [start(session, steps.format(name)) for name in names]
         for instance in instances:
             fails(session, instance, "bad")
     operating.mend(session)
