@@ -57,7 +57,7 @@ BEGIN
            coalesce(bool_or(r.kind IN ('pause', 'resume')), false), coalesce(bool_or(r.kind = 'retry'), false)
         INTO cancelled, woken, changed, retries FROM df.requests r;
     IF changed THEN
-        PERFORM df._carry_out(dead);
+        PERFORM df._carry_out(dead, now);
     END IF;
     IF retries THEN
         PERFORM df._take_up_retries();

@@ -66,13 +66,12 @@ BEGIN
 END $$;
 
 -- Carries out what has been asked of instances that nobody drives: the pending and the parked ones, and those of dead
--- workers. One that is paused is parked for ever; what has been asked is in its row then, and the requests go.
+-- workers. What is to go on is due at `moment`, for the claim that calls this. One that is paused is parked for ever; what has been asked is in its row then, and the requests go.
 -- Locks: the fences, then the instances, both SKIP LOCKED: what is locked comes the next time.
 -- Called from functions that pin search_path.
-CREATE OR REPLACE FUNCTION df._carry_out(dead bigint[]) RETURNS void
+CREATE OR REPLACE FUNCTION df._carry_out(dead bigint[], moment timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    moment constant timestamptz := clock_timestamp();
     asked text[];
     free text[];
     pauses text[];

@@ -206,6 +206,10 @@ FORGED = [
     "SELECT df._take_turn('x', 'x', 'x', 'x', 1, 1)",
     "SELECT df._settle('x', 'x', 'y')",
     "SELECT df._park('x', 'x', 1, 'x', false)",
+    "SELECT df._carry_out('{}', now())",
+    "SELECT df._take_up_retries()",
+    "SELECT df._begin_again('x', 'x', '{}', '{}')",
+    "SELECT df._after_fork()",
     "SELECT df._store_items('x', 'x', 'x', 1, NULL, NULL, NULL, NULL, NULL, '[]')",
     "SELECT df._fetch_items('x', 'x', 'x', 0, 1, false)",
     "SELECT df._end_item('x', 'x', 'x', 1, NULL, NULL, '{}')",
@@ -241,7 +245,7 @@ FORGED = [
 
 TRIGGERS = tuple(
     f"SELECT df.{name}()"
-    for name in ("_before_instance", "_after_delete", "_before_debounce", "_before_definition")
+    for name in ("_before_instance", "_after_delete", "_after_fork", "_before_debounce", "_before_definition")
 )
 
 

@@ -32,6 +32,16 @@ def test_looking_at_instances(database: str) -> None:
         assert value(session, "SELECT count(*) FROM df.instances") == 1
 
 
+def test_operating(database: str) -> None:
+    statements = examples(REFERENCE, "Operating")
+    assert len(statements) == 7
+    with WorkerProcess(database), connect(database) as session:
+        for statement in statements:
+            session.execute(statement.encode())
+        forks = session.execute("SELECT label FROM df.instances WHERE forked_from IS NOT NULL ORDER BY id")
+        assert [row[0] for row in forks.fetchall()] == ["sums (fork)", "sums, once more"]
+
+
 def _shown() -> str:
     """The drawing that the reference shows."""
     found = re.search(r"(    Instance: .*?)\n\n\|", REFERENCE.read_text(encoding="utf-8"), re.DOTALL)
