@@ -1,7 +1,6 @@
 -- Everything that can be put in place again at any time: functions, triggers, views, operators, grants.
 -- Run as a whole after the last migration, and again when its text has changed (df.meta.code_hash). What is
 -- named here says CREATE OR REPLACE; a change that PostgreSQL does not let replace begins in a migration.
-\ir functions/make_room.sql
 \ir functions/limits.sql
 \ir functions/node_of.sql
 \ir functions/new_id.sql
@@ -85,6 +84,9 @@
 \ir functions/start_options.sql
 \ir functions/define.sql
 \ir functions/start_child.sql
+\ir views/schedules.sql
+\ir functions/schedule.sql
+\ir functions/ticks.sql
 \ir functions/start_anew.sql
 \ir functions/start.sql
 \ir functions/start_plan.sql

@@ -7,7 +7,7 @@ import click
 from dfc.cli.compiling import compile_path, pick
 from dfc.cli.sources import Workflow
 from dfc.compiler.drawing import drawing
-from dfc.compiler.wire import decode
+from dfc.compiler.wire import read
 
 
 @click.command("explain")
@@ -25,7 +25,13 @@ def command(file: str, workflow: str | None, as_plan: bool) -> None:
     for index, each in enumerate(chosen):
         if len(chosen) > 1 or each.label:
             click.echo(("\n" if index else "") + (each.label or f"workflow {index + 1}") + ":")
-        click.echo(_planned(each) if as_plan else "\n".join(drawing(decode(each.wire))))
+        click.echo(_planned(each) if as_plan else _drawn(each))
+
+
+def _drawn(workflow: Workflow) -> str:
+    tree = read(workflow.wire).tree
+    assert tree is not None, "what compiles can be read"
+    return "\n".join(drawing(tree))
 
 
 def _planned(workflow: Workflow) -> str:

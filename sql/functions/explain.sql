@@ -3,6 +3,7 @@
 --   what df functions and operators return
 --   the text of a workflow, as in df.explain($$ 'SELECT 1' ~> 'SELECT 2' $$): evaluated with the caller's rights, and whatever it
 --     has done is taken back (also a df.start, whose workflow is drawn)
+--   the name of a defined workflow
 --   one SQL statement
 -- It raises nothing: what cannot be drawn is answered with a text that says why. NULL gives NULL. Locks: none.
 CREATE OR REPLACE FUNCTION df.explain(input text) RETURNS text
@@ -11,6 +12,7 @@ DECLARE
     given constant text := pg_catalog.btrim(input, E' \t\n\r\f\v');
     script text;
     keyword text;
+    defined text;
 BEGIN
     IF input IS NULL THEN
         RETURN NULL;
@@ -18,6 +20,13 @@ BEGIN
         RETURN df._explain_instance(given);
     ELSIF pg_catalog.strpos(pg_catalog.left(input, 8), '/*dfc:1:') = 1 THEN
         RETURN df._explain_expression(input);
+    END IF;
+    IF df._is_identifier(given) THEN
+        SELECT d.expression INTO defined FROM df.definitions d
+        WHERE d.owner = pg_catalog.quote_ident(CURRENT_USER)::regrole AND d.name = given ORDER BY d.id DESC LIMIT 1;
+        IF defined IS NOT NULL THEN
+            RETURN df._explain_expression(defined);
+        END IF;
     END IF;
     script := pg_catalog.regexp_replace(given, '^select\s+(?=df\.(start|define)\s*\()', '', 'i');
     script := pg_catalog.regexp_replace(script, '\s*;$', '');
@@ -32,7 +41,7 @@ BEGIN
     ELSIF script ~ '~>|[|]=>|[?]>|!>|@>|df[.]' OR script ~ '^[(]*\s*[eE]?''.*''\s*[)]*$' THEN
         RETURN df._explain_text(script);
     END IF;
-    RETURN E'Cannot explain input: not an expression, instance id, SQL statement, or text of a workflow.\n'
+    RETURN E'Cannot explain input: not an expression, instance id, SQL statement, name or text of a workflow.\n'
            'Hint: Workflows are written with df.* functions and the operators ~>, |=>, &, |, ?>, !>, @>.';
 END $$;
 
@@ -60,7 +69,9 @@ DECLARE
 BEGIN
     BEGIN
         EXECUTE 'SELECT (' || script || E'\n)::text' INTO wire;
-        SELECT coalesce((SELECT i.expression FROM df.instances i WHERE i.id = wire), wire) INTO wire;
+        SELECT coalesce((SELECT i.expression FROM df.instances i WHERE i.id = wire),
+                        (SELECT d.expression FROM df.definitions d
+                         WHERE pg_catalog.format('%s version %s', d.name, d.version) = wire ORDER BY d.id DESC LIMIT 1), wire) INTO wire;
         evaluated := true;
         RAISE EXCEPTION USING ERRCODE = 'DX009', MESSAGE = 'taken back';
     EXCEPTION WHEN OTHERS THEN

@@ -7,7 +7,7 @@
 -- counts as in df.status. Locks: none. SECURITY INVOKER: the caller's policies hold.
 CREATE OR REPLACE FUNCTION df._instance_ids(status_filter text, label_filter text, before text, most integer)
 RETURNS SETOF text
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE ROWS 100 AS $$
 DECLARE
     common text := 'true';
     -- Of those that go on most have not been asked to end; for the others df.status knows.

@@ -60,6 +60,8 @@ def test_drawings(session: Connection, text: str, expected: str) -> None:
 
 # How what is not wire text is taken.
 
+UNKNOWN = "Cannot explain input: not an expression, instance id, SQL statement, name or text of a workflow."
+
 
 @pytest.mark.parametrize(
     ("text", "drawn"),
@@ -76,9 +78,12 @@ def test_drawings(session: Connection, text: str, expected: str) -> None:
         ("df.getvar('none')", "Expression returned NULL"),
         (
             "a few words",
-            "Cannot explain input: not an expression, instance id, SQL statement, or text of a workflow.",
+            UNKNOWN,
         ),
-        ("", "Cannot explain input: not an expression, instance id, SQL statement, or text of a workflow."),
+        (
+            "",
+            UNKNOWN,
+        ),
         ("/*dfc:1:2*/{}x", "Cannot explain input: text was joined to an expression"),
         ("/*dfc:1:1*/x", "Cannot explain input: invalid input syntax for type json"),
         (
@@ -95,6 +100,18 @@ def test_drawings(session: Connection, text: str, expected: str) -> None:
 )
 def test_inputs(session: Connection, text: str, drawn: str) -> None:
     assert str(value(session, "SELECT df.explain(%s)", text)).split("\n")[0].rstrip() == drawn
+
+
+def test_definitions(session: Connection) -> None:
+    with session.transaction(force_rollback=True):
+        session.execute(
+            "SELECT df.define('nightly', 'SELECT 1' ~> 'SELECT $input.day', params => '{\"day\": \"date\"}')"
+        )
+        drawn = "SQL: SELECT 1\n→ SQL: SELECT $input.day"
+        assert trimmed(value(session, "SELECT df.explain('nightly')")) == drawn
+        text = "df.define('other', 'SELECT 1' ~> 'SELECT $input.day')"
+        assert trimmed(value(session, "SELECT df.explain(%s)", text)) == drawn
+        assert value(session, "SELECT count(*) FROM df.definitions") == 1
 
 
 def test_a_text_leaves_nothing_behind(session: Connection) -> None:

@@ -105,6 +105,8 @@ OLD = """
         RETURNS TABLE (instance_id text) LANGUAGE sql AS 'SELECT id FROM df.instances';
     CREATE FUNCTION df.map_results(instance_id text, path text) RETURNS text
         LANGUAGE sql AS 'SELECT NULL::text';
+    CREATE FUNCTION df.list_instances(status_filter text DEFAULT NULL, limit_count integer DEFAULT 100)
+        RETURNS text LANGUAGE sql AS 'SELECT NULL::text';
     CREATE VIEW df.nodes AS SELECT instance_id, path AS id FROM df.checkpoints;
     INSERT INTO df.instances (id, expression, expression_hash, status, started_at, plan, plan_hash)
         VALUES ('i', '/*dfc:1:18*/{"sql":"SELECT 1"}', sha256('x'), 'running', now(), '{"format": 1}', 'h');

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.postgres import Server
 from tests.sql.worker import Connection, claim, connect, refusal, register, value
@@ -289,6 +291,8 @@ def test_info(session: Connection, some: Some) -> None:
         "unread_signals": 0,
     }
     assert value(session, "SELECT status FROM df.instance_info(%s)", some.asked) == "cancelled"
+    session.execute("SELECT df.signal(%s, 'go'), df.signal(%s, 'go')", [some.running, some.running])
+    assert value(session, "SELECT unread_signals FROM df.instance_info(%s)", some.running) == 2
     assert rows(session, "SELECT * FROM df.instance_info('none')") == []
 
 
@@ -328,6 +332,20 @@ def test_rounds_are_executions(session: Connection) -> None:
     )
     session.execute(mark, [instance, "loop_1/round"])
     assert value(session, "SELECT execution_count FROM df.list_instances()") == 24
+
+
+TEXTS = st.text() | st.sampled_from(['"', "\\", ' \\" ', " a  b "])
+DOCUMENTS = st.recursive(
+    st.none() | st.integers() | TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner)
+)
+
+
+@given(DOCUMENTS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+def test_output_is_compact(session: Connection, document: object) -> None:
+    compact = json.dumps(document, separators=(",", ":"))
+    for written in (json.dumps(document), json.dumps(document, indent="\t")):
+        assert value(session, "SELECT df._compact(%s)", written) == compact
 
 
 def test_null_gives_nothing(session: Connection) -> None:
@@ -391,3 +409,44 @@ def test_everybody_sees_their_own(
         assert refusal(hers, "SELECT * FROM df.metrics()") == "42501"
         assert value(his, "SELECT total_instances FROM df.metrics()") == 2
         assert refusal(hers, "SELECT FROM df.fences") == "42501"
+
+
+MANY = """
+    ALTER TABLE df.instances DISABLE TRIGGER before_instance;
+    INSERT INTO df.instances (id, label, status, submitted_by, expression, expression_hash, result, error,
+                              started_at, completed_at)
+    SELECT lpad(to_hex(1700000000000 + n), 12, '0') || '-7000-8000-000000000000', 'job ' || n,
+           CASE WHEN n % 5000 = 0 THEN 'failed' ELSE 'completed' END, 'postgres', '{}', sha256('x'),
+           CASE WHEN n % 5000 = 0 THEN NULL ELSE '1'::json END,
+           CASE WHEN n % 5000 = 0 THEN '{"message": "no"}'::json END, now(), now()
+    FROM generate_series(1, 20000) n;
+    ALTER TABLE df.instances ENABLE TRIGGER before_instance;
+    ANALYZE df.instances
+"""
+SCANS = "SELECT coalesce(sum(idx_scan), 0)::int FROM pg_stat_user_indexes WHERE indexrelname = %s"
+WHOLE = "SELECT seq_scan::int FROM pg_stat_user_tables WHERE relid = 'df.instances'::regclass"
+
+
+def test_many_that_have_ended_are_found_by_an_index(
+    server: Server, session: Connection, roles: Callable[..., str]
+) -> None:
+    session.execute(MANY.encode())
+    anna = roles("anna")
+    session.execute("SELECT df.grant_usage(%s)", [anna])
+    with connect(server.url(session.info.dbname, anna)) as hers:
+        start(hers)
+        for who, call, index in (
+            (session, "df.list_instances()", "instances_pkey"),
+            (session, "df.list_instances('failed')", "instances_errors"),
+            (session, "df.list_instances(NULL, 10, 'job 7')", "instances_label"),
+            (hers, "df.list_instances()", "instances_submitter"),
+            (hers, "df.list_instances('pending')", "instances_pending"),
+        ):
+            who.execute("SELECT pg_stat_force_next_flush()")
+            before, whole = value(session, SCANS, index), value(session, WHOLE)
+            assert rows(who, f"SELECT * FROM {call}")
+            who.execute("SELECT pg_stat_force_next_flush()")
+            after = value(session, SCANS, index)
+            assert isinstance(before, int) and isinstance(after, int)
+            assert after > before, call
+            assert value(session, WHOLE) == whole, call

@@ -339,6 +339,29 @@ def test_nodes_of_what_failed_and_of_what_was_not_needed(session: Connection) ->
     assert states("work", "embed", "risky", "amends") == "skipped skipped completed skipped"
 
 
+def test_nodes_as_pg_durable_shows_them(session: Connection) -> None:
+    instance, token, _ = begun(session, STRUCTURED)
+    for path in ("poll[1]/fetch", "two", "three", "docs"):
+        checkpoint(session, token, instance, path)
+    failure = '{"message": "no", "sqlstate": "22012"}'
+    session.execute(RECORD, [token, instance, "risky", "failed", None, failure, None])
+    session.execute(END, [token, instance, '{"status": "cancelled"}'])
+    query = (
+        "SELECT node_id, status, inferred_status, inferred_status_from_ancestor_id, result,"
+        " status_details::jsonb ->> 'path' FROM df.instance_nodes(%s)"
+    )
+    rows = {str(row[0]): row[1:] for row in session.execute(query, [instance]).fetchall()}
+    assert list(rows)[:3] == ["poll", "fetch", "more"]
+    done = '{"rows": [{"answer": 42}], "row_count": 1}'
+    assert rows["three"] == ("completed", "completed", None, done, "three")
+    assert rows["risky"] == ("failed", "failed", None, '"no"', "risky")
+    assert rows["amends"] == ("pending", "skipped", "try", None, None)
+    assert rows["one"] == ("running", "skipped", "either", None, None)
+    assert rows["work"] == ("pending", "skipped", "more", None, None)
+    query = "SELECT execution_id, node_id, status FROM df.instance_nodes(%s, 5) LIMIT 1"
+    assert session.execute(query, [instance]).fetchall() == [(1, "poll", "completed")]
+
+
 RECORD = "SELECT df._record(%s, %s, %s, %s, %s, %s, %s)"
 ATTEMPT = "SELECT df._record_attempt(%s, %s, %s, 2, 0, 60, %s)"
 ATTEMPTS = "SELECT status, attempts, last_error ->> 'message', next_attempt_at > now() FROM df."
