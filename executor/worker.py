@@ -31,6 +31,7 @@ from dfc.executor.limited import limited
 from dfc.executor.plans import Plans, fail, one_line
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
+from dfc.executor.schedules import Schedules
 from dfc.executor.session import ConnectionLost, Message, ServerError
 from dfc.executor.store import FORMATS, ClaimedInstance, Control, PostgresStore, StoreError
 from dfc.executor.store_elsewhere import ElsewhereStore
@@ -158,6 +159,7 @@ class _Life:
         self._control = Control(settings.database, on_lost=self._on_lost)
         self._store = PostgresStore(self._control)
         self._plans = Plans(self._store, compiler, known)
+        self._schedules = Schedules(self._control)
         self._steps: StepConnections | None = None
         self._sql: PostgresSql | None = None
         self._http: HttpSender | None = None
@@ -205,6 +207,7 @@ class _Life:
         """Claim and drive until the worker is to stop, then hand over. Raises _Lost."""
         stopper = self._loop.create_task(self._stopping.wait())
         stopper.add_done_callback(lambda _: self._wake.set())
+        schedules = self._loop.create_task(self._schedules.run())
         try:
             while not self._stopping.is_set():
                 self._wake.clear()
@@ -214,6 +217,8 @@ class _Life:
                     raise _Lost(self._lost)
         finally:
             stopper.cancel()
+            schedules.cancel()
+            await asyncio.gather(schedules, return_exceptions=True)
         await self._hand_over()
 
     async def end(self) -> None:
@@ -254,6 +259,7 @@ class _Life:
 
     def _on_notify(self, _: str) -> None:
         self._look_until = self._loop.time() + FOLLOW_UP_SECONDS
+        self._schedules.notice()
         self._wake.set()
 
     def _on_lost(self, reason: str) -> None:

@@ -84,6 +84,9 @@
 \ir functions/start_options.sql
 \ir functions/define.sql
 \ir functions/start_child.sql
+\ir views/schedules.sql
+\ir functions/schedule.sql
+\ir functions/ticks.sql
 \ir functions/start_anew.sql
 \ir functions/start.sql
 \ir functions/start_plan.sql

@@ -26,7 +26,7 @@ BEGIN
     SELECT count(*) INTO running FROM df.fences f WHERE f.submitted_by = submitter AND f.concurrency_key = key;
     FOR candidate IN
         SELECT i.id, i.concurrency_limit FROM df.instances i
-        WHERE i.started_at IS NULL AND i.ready AND i.submitted_by = submitter AND i.concurrency_key = key
+        WHERE i.started_at IS NULL AND i.ready AND i.submitted_by = submitter::regrole AND i.concurrency_key = key
           AND (queues IS NULL OR i.queue = ANY (queues))
           AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
         ORDER BY i.priority DESC, i.id LIMIT quota
@@ -39,90 +39,104 @@ BEGIN
     RETURN taken;
 END $$;
 
--- The groups that a worker may take from; key is null of those without, room is how many of the group may start.
--- Locks: none.
-CREATE OR REPLACE FUNCTION df._groups(submitters oid[], queues text[], quota integer)
-RETURNS TABLE (submitter oid, queue text, key text, room integer)
-LANGUAGE sql VOLATILE AS $$
-    WITH RECURSIVE plain AS (
-        (SELECT i.submitted_by::oid AS submitter, i.queue FROM df.instances i
-         WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NULL
-         ORDER BY i.submitted_by, i.queue LIMIT 1)
-        UNION ALL
-        SELECT n.submitter, n.queue FROM plain p, LATERAL (
-            SELECT i.submitted_by::oid AS submitter, i.queue FROM df.instances i
-            WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NULL
-              AND (i.submitted_by, i.queue) > (p.submitter::regrole, p.queue)
-            ORDER BY i.submitted_by, i.queue LIMIT 1) AS n
-    ), keyed AS (
-        (SELECT i.submitted_by::oid AS submitter, i.concurrency_key AS key, i.concurrency_limit AS most FROM df.instances i
-         WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NOT NULL
-         ORDER BY i.submitted_by, i.concurrency_key, i.priority DESC, i.id LIMIT 1)
-        UNION ALL
-        SELECT n.submitter, n.key, n.most FROM keyed k, LATERAL (
-            SELECT i.submitted_by::oid AS submitter, i.concurrency_key AS key, i.concurrency_limit AS most FROM df.instances i
-            WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NOT NULL
-              AND (i.submitted_by, i.concurrency_key) > (k.submitter::regrole, k.key)
-            ORDER BY i.submitted_by, i.concurrency_key, i.priority DESC, i.id LIMIT 1) AS n
-    )
-    SELECT p.submitter, p.queue, NULL, quota FROM plain p
-    WHERE (submitters IS NULL OR p.submitter = ANY (submitters)) AND (queues IS NULL OR p.queue = ANY (queues))
-    UNION ALL
-    SELECT k.submitter, NULL, k.key, least(k.most - r.running, quota)::integer
-    FROM keyed k, LATERAL (
-        SELECT count(*) AS running FROM (
-            SELECT FROM df.fences f WHERE f.submitted_by = k.submitter AND f.concurrency_key = k.key LIMIT k.most) AS f) AS r
-    WHERE (submitters IS NULL OR k.submitter = ANY (submitters)) AND r.running < k.most
-$$;
-
--- Their ids; `submitters` and `queues` are those served (null: all). What is to be cancelled comes first: it ends at once.
--- Locks: the instances FOR NO KEY UPDATE SKIP LOCKED, and see df._choose_keyed.
-CREATE OR REPLACE FUNCTION df._choose(submitters oid[], queues text[], formats integer[], quota integer) RETURNS text[]
-LANGUAGE plpgsql VOLATILE AS $$
-#variable_conflict use_column
+-- The groups with something pending: roles and queues; roles and keys, and how many more of a key may run (null: it has
+-- none, `quota`). One look into an index each, and one more. Locks: none.
+CREATE OR REPLACE FUNCTION df._groups(submitters oid[], queues text[], quota integer,
+    OUT of_submitters oid[], OUT of_queues text[], OUT of_keys text[], OUT rooms integer[])
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    most constant integer := quota;
-    stopped text[] := ARRAY(SELECT r.instance_id FROM df.requests r WHERE r.kind = 'cancel');
-    found text[] := '{}';
+    g record;
+    running bigint;
+BEGIN
+    SELECT i.submitted_by AS submitter, i.queue INTO g FROM df.instances i
+    WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NULL ORDER BY i.submitted_by, i.queue LIMIT 1;
+    WHILE FOUND LOOP
+        IF (submitters IS NULL OR g.submitter::oid = ANY (submitters)) AND (queues IS NULL OR g.queue = ANY (queues)) THEN
+            of_submitters := of_submitters || g.submitter::oid;
+            of_queues := of_queues || g.queue;
+            of_keys := of_keys || NULL::text;
+            rooms := rooms || quota;
+        END IF;
+        SELECT i.submitted_by AS submitter, i.queue INTO g FROM df.instances i
+        WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NULL
+          AND (i.submitted_by, i.queue) > (g.submitter, g.queue) ORDER BY i.submitted_by, i.queue LIMIT 1;
+    END LOOP;
+    SELECT i.submitted_by AS submitter, i.concurrency_key AS key, i.concurrency_limit AS most INTO g FROM df.instances i
+    WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NOT NULL
+    ORDER BY i.submitted_by, i.concurrency_key, i.priority DESC, i.id LIMIT 1;
+    WHILE FOUND LOOP
+        IF submitters IS NULL OR g.submitter::oid = ANY (submitters) THEN
+            SELECT count(*) INTO running FROM (
+                SELECT FROM df.fences f WHERE f.submitted_by = g.submitter AND f.concurrency_key = g.key LIMIT g.most) AS f;
+            IF running < g.most THEN
+                of_submitters := of_submitters || g.submitter::oid;
+                of_queues := of_queues || NULL::text;
+                of_keys := of_keys || g.key;
+                rooms := rooms || least(g.most - running, quota)::integer;
+            END IF;
+        END IF;
+        SELECT i.submitted_by AS submitter, i.concurrency_key AS key, i.concurrency_limit AS most INTO g FROM df.instances i
+        WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NOT NULL
+          AND (i.submitted_by, i.concurrency_key) > (g.submitter, g.key)
+        ORDER BY i.submitted_by, i.concurrency_key, i.priority DESC, i.id LIMIT 1;
+    END LOOP;
+END $$;
+
+-- Of several groups, how many each of them gets: what stands first among all. Locks: none.
+CREATE OR REPLACE FUNCTION df._shares(submitters oid[], names text[], keys text[], rooms integer[], queues text[], quota integer)
+RETURNS integer[]
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT coalesce(s.share, 0)::integer FROM generate_subscripts(submitters, 1) AS n
+        LEFT JOIN (
+            SELECT p.n, count(*) AS share FROM (
+                SELECT g.n, f.priority, f.id
+                FROM unnest(submitters, names, keys, rooms) WITH ORDINALITY AS g(submitter, name, key, room, n),
+                     LATERAL df._first(g.submitter, g.name, g.key, queues, g.room) AS f
+                ORDER BY f.priority DESC, f.id LIMIT quota) AS p
+            GROUP BY p.n) AS s ON s.n = n.n
+        ORDER BY n.n);
+END $$;
+
+-- Their ids; `submitters` and `queues` are those served (null: all). What is to be cancelled (`stopped`) comes first: it ends
+-- at once, whoever serves its queue. Locks: the instances FOR NO KEY UPDATE SKIP LOCKED, and see df._choose_keyed.
+CREATE OR REPLACE FUNCTION df._choose(submitters oid[], queues text[], formats integer[], stopped text[], quota integer) RETURNS text[]
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_variable
+DECLARE
+    chosen text[] := '{}';
     groups record;
-    keyed record;
+    number integer;
 BEGIN
     IF cardinality(stopped) > 0 THEN
-        found := ARRAY(SELECT i.id FROM df.instances i
-                       WHERE i.id = ANY (stopped) AND i.started_at IS NULL AND i.ready
-                         AND (submitters IS NULL OR i.submitted_by::oid = ANY (submitters))
-                       LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
+        chosen := ARRAY(SELECT i.id FROM df.instances i
+                        WHERE i.id = ANY (stopped) AND i.started_at IS NULL AND i.ready
+                          AND (submitters IS NULL OR i.submitted_by::oid = ANY (submitters))
+                        LIMIT quota FOR NO KEY UPDATE SKIP LOCKED);
     END IF;
-    SELECT array_agg(g.submitter) AS submitters, array_agg(g.queue) AS queues, array_agg(g.key) AS keys,
-           array_agg(g.room) AS rooms, count(*) AS number INTO groups
-    FROM df._groups(submitters, queues, most - cardinality(found)) AS g;
-    IF groups.number > 1 THEN
-        SELECT array_agg(s.submitter) AS submitters, array_agg(s.queue) AS queues, array_agg(s.key) AS keys,
-               array_agg(s.share) AS rooms, count(*) AS number INTO groups
-        FROM (
-            SELECT p.submitter, p.queue, p.key, count(*)::integer AS share FROM (
-                SELECT g.submitter, g.queue, g.key, f.priority, f.id
-                FROM unnest(groups.submitters, groups.queues, groups.keys, groups.rooms) AS g(submitter, queue, key, room),
-                     LATERAL df._first(g.submitter, g.queue, g.key, queues, g.room) AS f
-                ORDER BY f.priority DESC, f.id LIMIT most - cardinality(found)) AS p
-            GROUP BY p.submitter, p.queue, p.key) AS s;
+    groups := df._groups(submitters, queues, quota - cardinality(chosen));
+    number := coalesce(cardinality(groups.rooms), 0);
+    IF number > 1 THEN
+        groups.rooms := df._shares(groups.of_submitters, groups.of_queues, groups.of_keys, groups.rooms, queues,
+                                   quota - cardinality(chosen));
     END IF;
-    found := found || ARRAY(
-        SELECT c.id FROM unnest(groups.submitters, groups.queues, groups.keys, groups.rooms) AS g(submitter, queue, key, room),
-        LATERAL (
-            SELECT i.id FROM df.instances i
-            WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NULL
-              AND i.submitted_by = g.submitter AND i.queue = g.queue
-              AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
-            ORDER BY i.priority DESC, i.id LIMIT g.room
-            FOR NO KEY UPDATE SKIP LOCKED) AS c
-        WHERE g.key IS NULL);
-    FOR keyed IN
-        SELECT g.* FROM unnest(groups.submitters, groups.keys, groups.rooms) AS g(submitter, key, room) WHERE g.key IS NOT NULL
-    LOOP
-        found := found || df._choose_keyed(keyed.submitter, keyed.key, queues, formats, keyed.room);
+    FOR n IN 1 .. number LOOP
+        IF groups.rooms[n] = 0 THEN
+            CONTINUE;
+        ELSIF groups.of_keys[n] IS NULL THEN
+            chosen := chosen || ARRAY(
+                SELECT i.id FROM df.instances i
+                WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NULL
+                  AND i.submitted_by = groups.of_submitters[n]::regrole AND i.queue = groups.of_queues[n]
+                  AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats))
+                ORDER BY i.priority DESC, i.id LIMIT groups.rooms[n]
+                FOR NO KEY UPDATE SKIP LOCKED);
+        ELSE
+            chosen := chosen || df._choose_keyed(groups.of_submitters[n], groups.of_keys[n], queues, formats, groups.rooms[n]);
+        END IF;
     END LOOP;
-    RETURN found;
+    RETURN chosen;
 END $$;
 
 -- The first few of a group, without a lock. Locks: none.

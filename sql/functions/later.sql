@@ -5,18 +5,10 @@ CREATE OR REPLACE FUNCTION df._later(what text) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     RAISE EXCEPTION '% is not executable yet', what USING ERRCODE = '0A000',
-        DETAIL = 'Signals, definitions and schedules come in a later version.',
+        DETAIL = 'This comes in a later version.',
         HINT = 'This version runs SQL and HTTP steps, control flow, policies and undo.';
 END $$;
 
-CREATE OR REPLACE FUNCTION df.schedule(name text, cron text, workflow text, input jsonb DEFAULT NULL, time_zone text DEFAULT NULL, overlap text DEFAULT 'skip', catch_up text DEFAULT 'last') RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.schedule') $$;
-CREATE OR REPLACE FUNCTION df.pause_schedule(name text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.pause_schedule') $$;
-CREATE OR REPLACE FUNCTION df.resume_schedule(name text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.resume_schedule') $$;
-CREATE OR REPLACE FUNCTION df.unschedule(name text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.unschedule') $$;
 CREATE OR REPLACE FUNCTION df.retry_instance(instance_id text) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.retry_instance') $$;
 CREATE OR REPLACE FUNCTION df.fork_instance(instance_id text, from_step text) RETURNS text

@@ -1,14 +1,13 @@
 -- Instances whose time to start has come become ready; of those that are debounced the last call counts, and where it
--- has moved the time on, they wait until then. What is to be cancelled does not wait for its time.
+-- has moved the time on, they wait until then. What is to be cancelled (`stopped`) does not wait for its time.
 --
 -- A few hundred at a time: a claim takes no more. A debounced instance that a call is about to join is locked by it,
 -- and left for the next time; whoever calls when it is ready starts another one.
 -- Locks: the instances FOR UPDATE SKIP LOCKED. Called from functions that pin search_path.
-CREATE OR REPLACE FUNCTION df._promote() RETURNS void
+CREATE OR REPLACE FUNCTION df._promote(stopped text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     moment constant timestamptz := clock_timestamp();
-    stopped text[] := ARRAY(SELECT r.instance_id FROM df.requests r WHERE r.kind = 'cancel');
     due text[];
 BEGIN
     due := ARRAY(SELECT i.id FROM df.instances i

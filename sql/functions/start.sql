@@ -20,6 +20,7 @@ DECLARE
     definition df.definitions;
     given jsonb := input;
     due timestamptz := start_at;
+    lasting interval;
     started text;
     known text;
     waits text;
@@ -36,7 +37,13 @@ BEGIN
         RAISE EXCEPTION 'the label is too long' USING ERRCODE = '22001',
             DETAIL = 'A label has at most 1000 characters.', HINT = 'Put data into the workflow''s own tables.';
     END IF;
-    PERFORM df._check_options('df.start', queue, start_at, concurrency_key, concurrency_limit);
+    -- What is not given costs nothing.
+    IF coalesce(queue, concurrency_key, start_at::text, concurrency_limit::text) IS NOT NULL THEN
+        PERFORM df._check_options('df.start', queue, start_at, concurrency_key, concurrency_limit);
+    END IF;
+    IF timeout IS NOT NULL THEN
+        lasting := df._interval(df._duration(timeout, 'df.start: timeout', false));
+    END IF;
     IF idempotency_key IS NOT NULL OR debounce_key IS NOT NULL OR debounce IS NOT NULL THEN
         due := df._check_keys(idempotency_key, start_at, debounce_key, df._interval(df._duration(debounce, 'df.start: debounce', false)));
     END IF;
@@ -58,13 +65,13 @@ BEGIN
             INSERT INTO df.instances AS i (expression, label, input, definition, database, priority, queue, due_at, timeout,
                                            concurrency_key, concurrency_limit)
             VALUES (wire, label, given, definition.name, database, priority, queue, due,
-                    df._interval(df._duration(timeout, 'df.start: timeout', false)), concurrency_key, concurrency_limit)
+                    lasting, concurrency_key, concurrency_limit)
             RETURNING i.id, i.plan_hash, i.waiting_for INTO started, known, waits;
         ELSE
             INSERT INTO df.instances AS i (expression, label, input, definition, database, priority, queue, due_at, timeout,
                                            concurrency_key, concurrency_limit, idempotency_key, debounce_key)
             VALUES (wire, label, given, definition.name, database, priority, queue, due,
-                    df._interval(df._duration(timeout, 'df.start: timeout', false)), concurrency_key, concurrency_limit,
+                    lasting, concurrency_key, concurrency_limit,
                     idempotency_key, debounce_key)
             ON CONFLICT DO NOTHING
             RETURNING i.id, i.plan_hash, i.waiting_for INTO started, known, waits;

@@ -2,6 +2,7 @@
 \ir ../tables/definitions.sql
 \ir ../tables/debounces.sql
 \ir ../tables/key_locks.sql
+\ir ../tables/schedules.sql
 
 -- ready: the time to start has come; until then due_at says when it will. A debounced instance can be joined by
 -- further calls as long as it is not ready.
@@ -16,9 +17,12 @@ ALTER TABLE df.instances
     ADD COLUMN definition text,
     ADD COLUMN definition_version integer,
     ADD COLUMN parent text,
+    ADD COLUMN schedule bigint,
+    ADD COLUMN scheduled_at timestamptz,
     ADD CONSTRAINT instances_queue CHECK (pg_catalog.length(queue) BETWEEN 1 AND 1000),
     ADD CONSTRAINT instances_due CHECK (ready OR (due_at IS NOT NULL AND status = 'pending')),
     ADD CONSTRAINT instances_concurrency CHECK ((concurrency_key IS NULL) = (concurrency_limit IS NULL)),
+    ADD CONSTRAINT instances_scheduled CHECK ((schedule IS NULL) = (scheduled_at IS NULL)),
     ADD CONSTRAINT instances_definition CHECK ((definition IS NULL) = (definition_version IS NULL));
 
 -- What is pending is found role by role and queue by queue, and what has a key, key by key: of what nobody serves,
@@ -33,6 +37,9 @@ CREATE UNIQUE INDEX instances_idempotency ON df.instances (submitted_by, idempot
     WHERE idempotency_key IS NOT NULL;
 CREATE UNIQUE INDEX instances_debounce ON df.instances (submitted_by, debounce_key)
     WHERE started_at IS NULL AND NOT ready AND debounce_key IS NOT NULL;
+
+-- A tick of a schedule starts one instance.
+CREATE UNIQUE INDEX instances_tick ON df.instances (schedule, scheduled_at) WHERE schedule IS NOT NULL;
 
 -- Who runs under a key is counted where it is known who runs.
 ALTER TABLE df.fences ADD COLUMN concurrency_key text;

@@ -55,3 +55,17 @@ def test_what_runs_unmodified(database: str) -> None:
             "second": ("completed", '"done"'),
             "third": ("completed", '{"rows": [{"x": 7}], "row_count": 1}'),
         }
+
+
+def test_waiting(database: str) -> None:
+    statements = examples(REFERENCE, "Waiting")
+    assert len(statements) >= 11
+    with WorkerProcess(database), connect(database) as session:
+        for statement in statements:
+            session.execute(statement.encode())
+        for (id,) in session.execute("SELECT id FROM df.instances").fetchall():
+            assert value(session, "SELECT df.await_instance(%s, 60)", id) == "completed"
+        assert value(session, "SELECT count(*) FROM df.instances WHERE status <> 'completed'") == 0
+        assert value(
+            session, "SELECT result #>> '{rows,0,data}' FROM df.instances WHERE label = 'order 7'"
+        ) == ('{"by": "Ann"}')
