@@ -420,7 +420,12 @@ class Performer:
                 except StepFailed as failure:
                     return NoTime(path=action.path, error=replace(failure.error, step=step_id))
             case StopCall():
-                return await self.insist(lambda: store.stop_call(claim, action), action.path)
+                token = claim.token
+                came = await self.insist(lambda: store.stop_call(claim, action), action.path)
+                if isinstance(came, NothingYet) and claim.token != token:
+                    # An answer was lost, and with it whether others have to ask again.
+                    return replace(came, others=True)
+                return came
             case Position():
                 return await self.insist(lambda: store.position(claim, action), action.path)
             case FetchItems():
