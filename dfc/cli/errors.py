@@ -73,7 +73,7 @@ def explain_database(error: psycopg.Error) -> str:
         return _explain_connection(text)
     message = error.diag.message_primary or _line(text)
     if state in ("3F000", "42P01", "42883", "42704") and (
-        '"df"' in text or '"df.' in text or " df." in text or "~>" in text
+        '"df"' in message or '"df.' in message or " df." in message or "~>" in message
     ):
         return NOT_INSTALLED
     if state == "3D000":
