@@ -1,10 +1,15 @@
 -- What has come of an instance as one text: compact JSON of a result, the message of an error. NULL: not ended.
 -- Locks: none.
 
--- JSON without blanks outside of its strings.
+-- JSON without blanks outside of its strings. Where there is an even number of quotation marks in front, it is outside; escaped ones
+-- and backslashes become control characters meanwhile, which no JSON has. (A regular expression takes several times as long.)
 CREATE OR REPLACE FUNCTION df._compact(value text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT pg_catalog.regexp_replace(value, '("(?:[^"\\]|\\.)*")|[ \n\r\t]+', '\1', 'g')
+    SELECT pg_catalog.replace(pg_catalog.replace(pg_catalog.string_agg(
+        CASE WHEN p.place % 2 = 1 THEN pg_catalog.translate(p.part, E' \t\n\r', '') ELSE p.part END, '"' ORDER BY p.place),
+        E'\x02', '\"'), E'\x01', '\\')
+    FROM pg_catalog.string_to_table(pg_catalog.replace(pg_catalog.replace(value, '\\', E'\x01'), '\"', E'\x02'), '"')
+        WITH ORDINALITY AS p(part, place)
 $$;
 
 CREATE OR REPLACE FUNCTION df._output(result json, error json) RETURNS text
@@ -21,7 +26,13 @@ DECLARE
     loop_id text;
     found bigint;
 BEGIN
-    IF pg_catalog.substr(expression, 1, 300) !~ '^/\*dfc:1:\d+\*/([{]"(step|as)":"\w+","body":)*[{]"loop":' THEN
+    IF pg_catalog.substr(expression, 1, 300) ~ '^/\*dfc:1:\d+\*/[{]"params":' THEN
+        -- What stands behind the declared inputs is looked for in the plan.
+        IF (pg_catalog.jsonb_array_length(plan -> 'nodes') = 1 AND plan #>> '{nodes,0,kind}' = 'loop'
+            AND NOT plan #> '{nodes,0}' ? 'every') IS NOT TRUE THEN
+            RETURN 1;
+        END IF;
+    ELSIF pg_catalog.substr(expression, 1, 300) !~ '^/\*dfc:1:\d+\*/([{]"(step|as)":"\w+","body":)*[{]"loop":' THEN
         RETURN 1;
     END IF;
     loop_id := plan #>> '{nodes,-1,id}';

@@ -3,7 +3,7 @@
 -- Ordered by id, which is the order of starts. function_name is a constant that pg_durable has there too. Locks: none.
 
 -- Raises 22023 for a number of rows that is not from 1 to the limit.
-CREATE OR REPLACE FUNCTION df._check_limit(limit_count integer) RETURNS integer
+CREATE OR REPLACE FUNCTION df._check_limit(limit_count integer) RETURNS void
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF (limit_count >= 1) IS NOT TRUE THEN
@@ -16,7 +16,6 @@ BEGIN
             DETAIL = 'All rows of a call stand in memory, with their results.',
             HINT = 'Page: df.list_instances(status, limit, label, after_cursor), with the next_cursor of the page before.';
     END IF;
-    RETURN limit_count;
 END $$;
 
 -- The id that a cursor stands behind: the cursor is the hex of `v1|<created_at>|<id>`. NULL for NULL.
@@ -49,33 +48,42 @@ $$;
 
 CREATE OR REPLACE FUNCTION df.list_instances(status_filter text DEFAULT NULL, limit_count integer DEFAULT 100)
 RETURNS TABLE (instance_id text, label text, function_name text, status text, execution_count bigint, output text)
-LANGUAGE sql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM df._check_limit($2);
+    RETURN QUERY
     SELECT i.id, i.label, df._function_name(), CASE WHEN i.completed_at IS NULL THEN df.status(i.id) ELSE i.status END,
            df._execution_of(i.id, i.expression, i.plan), df._output(i.result, i.error)
-    FROM df._instance_ids(status_filter, NULL, NULL, df._check_limit(limit_count)) WITH ORDINALITY AS f(id, n)
+    FROM df._instance_ids($1, NULL, NULL, $2) WITH ORDINALITY AS f(id, n)
     JOIN df.instances i ON i.id = f.id
-    ORDER BY f.n
-$$;
+    ORDER BY f.n;
+END $$;
 
 -- completed_at as pg_durable has it: of what has ended as completed. next_cursor is the same in all rows of a page; NULL: it
 -- is the last one.
 CREATE OR REPLACE FUNCTION df.list_instances(status_filter text, limit_count integer, label_filter text, after_cursor text DEFAULT NULL)
 RETURNS TABLE (instance_id text, label text, function_name text, status text, execution_count bigint, output text,
                created_at timestamptz, completed_at timestamptz, next_cursor text)
-LANGUAGE sql VOLATILE AS $$
-    WITH found AS MATERIALIZED (
-        SELECT f.id, f.n
-        FROM df._instance_ids(status_filter, label_filter, df._cursor_id(after_cursor), df._check_limit(limit_count) + 1)
-            WITH ORDINALITY AS f(id, n)
-    ), behind (next_cursor) AS (
-        SELECT df._cursor(l.created_at, l.id) FROM df.instances l
-        WHERE l.id = (SELECT f.id FROM found f WHERE f.n = limit_count)
-          AND EXISTS (SELECT FROM found f WHERE f.n > limit_count)
-    )
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+    before constant text := df._cursor_id($4);
+    found text[];
+    behind text;
+BEGIN
+    PERFORM df._check_limit($2);
+    -- One more than wanted shows whether this is the last page.
+    found := ARRAY(SELECT df._instance_ids($1, $3, before, $2 + 1));
+    IF pg_catalog.cardinality(found) > $2 THEN
+        found := found[1:$2];
+        SELECT df._cursor(i.created_at, i.id) INTO behind FROM df.instances i WHERE i.id = found[$2];
+    END IF;
+    RETURN QUERY
     SELECT i.id, i.label, df._function_name(), CASE WHEN i.completed_at IS NULL THEN df.status(i.id) ELSE i.status END,
            df._execution_of(i.id, i.expression, i.plan), df._output(i.result, i.error), i.created_at,
-           CASE WHEN i.status = 'completed' THEN i.completed_at END, (SELECT b.next_cursor FROM behind b)
-    FROM found f JOIN df.instances i ON i.id = f.id
-    WHERE f.n <= limit_count
-    ORDER BY f.n
-$$;
+           CASE WHEN i.status = 'completed' THEN i.completed_at END, behind
+    FROM pg_catalog.unnest(found) WITH ORDINALITY AS f(id, n)
+    JOIN df.instances i ON i.id = f.id
+    ORDER BY f.n;
+END $$;

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.postgres import Server
 from tests.sql.worker import Connection, claim, connect, refusal, register, value
@@ -330,6 +332,20 @@ def test_rounds_are_executions(session: Connection) -> None:
     )
     session.execute(mark, [instance, "loop_1/round"])
     assert value(session, "SELECT execution_count FROM df.list_instances()") == 24
+
+
+TEXTS = st.text() | st.sampled_from(['"', "\\", ' \\" ', " a  b "])
+DOCUMENTS = st.recursive(
+    st.none() | st.integers() | TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner)
+)
+
+
+@given(DOCUMENTS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+def test_output_is_compact(session: Connection, document: object) -> None:
+    compact = json.dumps(document, separators=(",", ":"))
+    for written in (json.dumps(document), json.dumps(document, indent="\t")):
+        assert value(session, "SELECT df._compact(%s)", written) == compact
 
 
 def test_null_gives_nothing(session: Connection) -> None:
