@@ -44,7 +44,10 @@ def test_deploy(dfc: Run, tmp_path: Path, database: str) -> None:
             FILE.replace("SELECT 2", "SELECT 3").replace("'reports'", "'other'").replace("0 3", "0 4")
         )
         changed = dfc(*arguments, "--dry-run").stdout
-        assert "~ workflow nightly (version 1 -> version 2)" in changed and "    queue: reports -> other" in changed
+        assert (
+            "~ workflow nightly (version 1 -> version 2)" in changed
+            and "    queue: reports -> other" in changed
+        )
         assert "- " in changed and "SELECT 3" in changed and "    cron: 0 3 * * * -> 0 4 * * *" in changed
         assert "simple" not in changed
         path.write_text(FILE.replace('"day": "date"', '"day": "datum"'))
