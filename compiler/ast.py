@@ -334,15 +334,6 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Later:
-    """A construct that parses and cannot be executed yet; `children` are checked all the same."""
-
-    construct: str
-    children: tuple[Expression, ...]
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Hole:
     """Stands where a part is faulty, which has been reported. `children`: what of the part is well formed.
 
@@ -357,9 +348,7 @@ Waiting = Sleep | WaitUntil | WaitSchedule | WaitSignal | CallWorkflow | WaitIns
 """What waits for something, and has no parts."""
 Structured = Race | If | IfRows | Loop | Map | Atomic | Retry | Timeout | Try | Compensate | WaitFor
 Leaf = Sql | Ref | Http | Break | Waiting | Constant
-Expression = Leaf | Step | Bind | Chain | Join | FanOut | Structured | Later | Hole
-Unordered = Later | Hole
-"""What does not say in which order its children run, or whether they do at all."""
+Expression = Leaf | Step | Bind | Chain | Join | FanOut | Structured | Hole
 
 
 def links(expression: Expression) -> tuple[Expression, ...]:

@@ -26,7 +26,6 @@ from dfc.compiler.ast import (
     If,
     IfRows,
     Join,
-    Later,
     Loop,
     Map,
     Policies,
@@ -232,7 +231,7 @@ def _described(node: Expression | _Rows) -> tuple[str, str, Sequence[str]]:
             return "ROWS", f"${name}", ()
         case Sleep() | WaitUntil() | WaitSchedule() | WaitSignal() | CallWorkflow() | WaitInstance():
             return _waiting(node)
-        case Step() | Bind() | Constant() | Later() | Hole():
+        case Step() | Bind() | Constant() | Hole():
             raise ValueError("what only gives a name, is nobody's, or faulty, has no line")
         case _:
             return _structure(node)

@@ -9,6 +9,7 @@ from dfc.compiler.ast import (
     Atomic,
     Compensate,
     FanOut,
+    Hole,
     Http,
     IfRows,
     Join,
@@ -17,7 +18,6 @@ from dfc.compiler.ast import (
     Retry,
     Text,
     Timeout,
-    Unordered,
 )
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.outline import Branch, Fork, Outline, Role
@@ -116,9 +116,9 @@ class Facts:
         return tuple([self.outline.branches[branch] for branch in fork.branches])
 
     def is_inside_unordered(self, unit: int) -> bool:
-        """Whether the unit stands inside a construct that cannot be executed yet, or in a hole."""
+        """Whether the unit stands in a hole."""
         around = self.outline.around(self.outline.units[unit].branch)
-        return any(isinstance(fork.tree, Unordered) for _, fork in around)
+        return any(isinstance(fork.tree, Hole) for _, fork in around)
 
     def is_inside(self, unit: int, kinds: type | tuple[type, ...], *roles: Role) -> bool:
         """Whether the unit stands in a part, of these roles, of a construct of one of these kinds."""

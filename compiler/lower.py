@@ -19,7 +19,6 @@ from dfc.compiler.ast import (
     If,
     IfRows,
     Join,
-    Later,
     Loop,
     Map,
     Race,
@@ -285,8 +284,6 @@ class _Lowering:
                     bindings=bindings,
                     used=used,
                 )
-            case Later(construct=construct):
-                raise LoweringError(f"`{construct}` came through the checks")
             case Hole():
                 raise LoweringError("a faulty part came through the checks")
             case _:

@@ -16,7 +16,6 @@ from dfc.compiler.ast import (
     If,
     IfRows,
     Join,
-    Later,
     Loop,
     Map,
     Race,
@@ -92,7 +91,7 @@ def _kind(facts: Facts, unit: int) -> str:
             return type(tree).__name__.lower()
         case Sleep():
             return "sleep"
-        case Later() | Hole():
+        case Hole():
             return "later"
         case _:
             assert_never(facts.outline.units[unit].tree)

@@ -25,7 +25,6 @@ from dfc.compiler.ast import (
     If,
     IfRows,
     Join,
-    Later,
     Leaf,
     Loop,
     Map,
@@ -50,7 +49,7 @@ from dfc.compiler.span import NOWHERE, Span
 OUTERMOST = -1
 
 Group = Join | FanOut
-Forked = Group | Structured | Later | Hole
+Forked = Group | Structured | Hole
 """What has parts; also what has none in this workflow, but might."""
 
 
@@ -255,7 +254,7 @@ def parts_of(tree: Forked) -> tuple[tuple[Role, Expression], ...]:
             return ((Role.BODY, tree.query),)
         case WaitFor():
             return ((Role.BODY, replace(tree, timeout=None)), (Role.ELSE, _timed_out(tree)))
-        case Later(children=inner) | Hole(children=inner):
+        case Hole(children=inner):
             return tuple([(Role.UNORDERED, part) for part in inner])
         case _:
             assert_never(tree)

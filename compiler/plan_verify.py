@@ -249,7 +249,7 @@ def _fitting(node: Node, parameter: Parameter, source: Node, *, alone: bool) -> 
                 fits = use is Use.VALUE and column is None
             case ValueNode() | ConstantNode():
                 fits = use is Use.VALUE
-            case SleepNode() | UntilNode() | ScheduleNode() | SignalNode() | CallNode() | InstanceNode():
+            case SleepNode() | UntilNode() | ScheduleNode() | SignalNode() | InstanceNode():
                 fits = use is Use.VALUE
             case MapNode():
                 fits = use in (Use.VALUE, Use.ROWS)

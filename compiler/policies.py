@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dfc.compiler.ast import Atomic, CallWorkflow, Hole, Http, Later, Policies, Retry, Sql, Step
+from dfc.compiler.ast import Atomic, CallWorkflow, Hole, Http, Policies, Retry, Sql, Step
 from dfc.compiler.json_text import JsonNumber, JsonObject, read_json
 from dfc.compiler.outline import Name, Outline
 from dfc.compiler.plan import DEFAULT_POLICY, Delivery, Duration, OnError, Policy, RateLimit
@@ -79,7 +79,7 @@ def policing(outline: Outline) -> Policing:
         policies = name.tree.policies
         tree = outline.units[name.unit].tree
         if name.first != name.unit or not isinstance(tree, Sql | Http | CallWorkflow):
-            if not isinstance(tree, Hole | Later):
+            if not isinstance(tree, Hole):
                 misplaced.append(Misplaced(name=name, policies=policies))
             continue
         known = given.setdefault(name.unit, {})

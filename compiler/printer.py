@@ -25,7 +25,6 @@ from dfc.compiler.ast import (
     If,
     IfRows,
     Join,
-    Later,
     Loop,
     Map,
     Policies,
@@ -103,8 +102,6 @@ def _pieces(node: Expression, depth: int, operand: bool) -> list[Piece]:
             return _group("df.parallel", node.branches, node.cancels, depth)
         case Break():
             return [f"df.break({'' if node.value is None else quote(node.value.value)})"]
-        case Later():
-            raise ValueError(f"`{node.construct}` has no text yet")
         case Hole(children=()):
             return [HOLE]
         case Hole():

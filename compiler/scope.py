@@ -22,7 +22,6 @@ from dfc.compiler.ast import (
     If,
     IfRows,
     Join,
-    Later,
     Loop,
     Map,
     Race,
@@ -398,7 +397,7 @@ def _together(opened: _Opened) -> tuple[_Names, bool]:
             if tree.final is None:
                 return names, done[0].ends and done[1].ends
             return _then(names, done[2].names), (done[0].ends and done[1].ends) or done[2].ends
-        case Map() | WaitFor() | Later() | Hole():
+        case Map() | WaitFor() | Hole():
             return {}, False
         case _:
             assert_never(tree)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 
-from dfc.compiler.ast import FanOut, Join, Map, Race, Unordered
+from dfc.compiler.ast import FanOut, Hole, Join, Map, Race
 from dfc.compiler.links import Loose, Of, Source, Why
 from dfc.compiler.names import RESERVED, name_fault
 from dfc.compiler.outline import Branch, Name, Outline, Role
@@ -38,7 +38,7 @@ class Unresolved:
     ) -> Loose | None:
         """Why `reference` at `moment` does not hold; None where nothing can be said, or it is plain text.
 
-        Inside a part of a later version, or a faulty one, nothing is known of known names.
+        Inside a faulty part nothing is known of known names.
         """
         names = self._by_text.get(reference.name)
         if not names:
@@ -83,7 +83,7 @@ class Unresolved:
 
     def _is_unordered(self, unit: int) -> bool:
         around = self._outline.around(self._outline.units[unit].branch)
-        return any(isinstance(fork.tree, Unordered) for _, fork in around)
+        return any(isinstance(fork.tree, Hole) for _, fork in around)
 
     def _parallel(self, names: list[Name], unit: int) -> tuple[Name, Branch] | None:
         """A naming in another branch of a group around the unit, and the unit's branch of the group."""

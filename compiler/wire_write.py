@@ -20,7 +20,6 @@ from dfc.compiler.ast import (
     If,
     IfRows,
     Join,
-    Later,
     Loop,
     Map,
     Policies,
@@ -55,7 +54,7 @@ _Written = list[Expression | str]
 def write(expression: Expression, params: Params | None = None) -> str:
     """The wire text of an expression, with the inputs that its definition declares.
 
-    Raises ValueError for a construct that has none yet (`Later`).
+    Raises ValueError for a faulty part, which has none.
     """
     parts: list[str] = []
     stack: list[Expression | str] = [expression]
@@ -94,8 +93,6 @@ def _written(node: Expression) -> _Written:
             return [f'{{"break":{"null" if node.value is None else quote_json(node.value.value)}}}']
         case Sleep() | WaitUntil() | WaitSchedule() | WaitSignal() | CallWorkflow() | WaitInstance():
             return [_waiting(node)]
-        case Later():
-            raise ValueError(f"`{node.construct}` has no wire form yet")
         case Hole():
             raise ValueError("a faulty part has no wire form")
         case Constant():

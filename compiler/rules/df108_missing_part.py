@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from dfc.compiler.ast import (
-    CallWorkflow,
     FanOut,
     Join,
     Map,
@@ -117,8 +116,6 @@ def _missing(facts: Facts, unit: int, link: Link, source: Source) -> Fault:
             return _array(reference, "results")
         case Ref():
             return _value(reference, f"`{reference.name}`")
-        case CallWorkflow():
-            return _value(reference, "the result of a workflow")
         case Sleep() | WaitUntil() | WaitSchedule() | WaitSignal() | WaitInstance():
             return _value(reference, "what a wait gives") or _field(
                 reference, "this wait", WAIT_FIELDS[type(tree)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dfc.compiler.ast import Atomic, If, IfRows, Ref, Sql, Unordered
+from dfc.compiler.ast import Atomic, Hole, If, IfRows, Ref, Sql
 from dfc.compiler.diagnostics import Diagnostic, Note, error
 from dfc.compiler.facts import Facts
 from dfc.compiler.outline import Fork
@@ -17,7 +17,7 @@ _ALLOWED = "an atomic part holds SQL steps and ifs"
 def not_atomic(facts: Facts) -> Iterator[Diagnostic]:
     """Look at every unit with nothing but ifs between it and a `df.atomic`."""
     for unit, found in enumerate(facts.outline.units):
-        if isinstance(found.tree, Unordered):
+        if isinstance(found.tree, Hole):
             continue
         for _, fork in facts.outline.around(found.branch):
             if isinstance(fork.tree, Atomic):

@@ -156,7 +156,7 @@ class Session:
 
     def _refused_by_server(self, statement: Statement, error: psycopg.Error) -> bool:
         position = error.diag.statement_position if isinstance(statement, Server) else None
-        message = explain_database(error).removesuffix(f" [{error.sqlstate}]")
+        message = explain_database(error).replace(f" [{error.sqlstate}]", "", 1)
         at = int(position) - 1 if position else None
         return self._refused(statement, error.sqlstate or "08000", message, at)
 

@@ -179,6 +179,40 @@ def test_run_on_an_embedded_database(dfc: Run, project: Path) -> None:
     assert "completed" in dfc("list", cwd=project).stdout
 
 
+DEFINITIONS = """
+CREATE TABLE IF NOT EXISTS days (day date);
+SELECT df.define('keep', 'INSERT INTO days VALUES ($input.day) RETURNING day + 1 AS next',
+                 params => '{"day": "date"}', on_failure => 'SELECT $input.error');
+SELECT df.start('keep', input => '{"day": "2026-01-31"}');
+SELECT df.start(df.sleep(0.2) ~> df.call('keep', '{"day": "$input.d"}'), 'mine', input => '{"d": "2026-02-01"}',
+                timeout => '1 min', priority => 3);
+"""
+
+
+def test_run_defines_starts_and_awaits(dfc: Run, project: Path) -> None:
+    path = project / "definitions.dfsql"
+    path.write_text(DEFINITIONS)
+    said = dfc("run", str(path), "--json", cwd=project)
+    assert said.returncode == 0, said.stderr
+    first, second = json.loads(said.stdout)
+    assert (first["status"], first["result"]["rows"]) == ("completed", [{"next": "2026-02-01"}])
+    assert (second["label"], second["result"]["rows"]) == ("mine", [{"next": "2026-02-02"}])
+    path.write_text("SELECT df.start('kept');")
+    said = dfc("run", str(path), cwd=project)
+    assert said.returncode == 1
+    assert "error[42704]" in said.stderr and "There is 'keep'." in said.stderr
+
+
+def test_a_definition_is_no_start(dfc: Run, tmp_path: Path, database: str) -> None:
+    (tmp_path / "w.dfsql").write_text(DEFINITIONS)
+    script = dfc("compile", "--sql", "w.dfsql").stdout
+    assert "SELECT df.define('keep'" in script and "SELECT df.start('keep'" in script
+    assert "'mine', input => " in script and "priority => '3'" in script
+    (tmp_path / "d.dfsql").write_text("SELECT df.define('keep', 'SELECT 1');")
+    said = dfc("start", "d.dfsql", "--database", database)
+    assert said.returncode == 1 and "starts no workflow" in said.stderr
+
+
 def test_run_shows_where_a_step_failed(dfc: Run, project: Path) -> None:
     (project / "fail.dfsql").write_text(
         "SELECT df.start(\n  df.step('bad', $$\n  SELECT nmae FROM pg_class $$));\nSELECT 1;"

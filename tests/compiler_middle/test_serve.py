@@ -43,7 +43,9 @@ def test_both_requests_in_order() -> None:
     assert started.keys() == {
         "kind",
         "span",
+        "submit",
         "label",
+        "options",
         "wire",
         "plan",
         "hash",

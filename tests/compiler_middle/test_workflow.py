@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfc.compiler.ast import Expression, Later
+from dfc.compiler.ast import Expression, Hole
 from dfc.compiler.lower import LoweringError
 from dfc.compiler.outline import outline
 from dfc.compiler.plan import HttpNode, JoinNode, Parameter, Plan, Request, SqlNode, Use
@@ -235,7 +235,7 @@ def test_lowering_what_was_not_checked_is_a_fault_of_the_compiler() -> None:
     from dfc.compiler.lower import lower
     from dfc.compiler.scope import NO_SCOPE
 
-    flat = outline(chain(Later(construct="df.loop", children=())))
+    flat = outline(chain(Hole()))
     with pytest.raises(LoweringError):
         lower(Facts(outline=flat, scope=NO_SCOPE, analyses={}))
 

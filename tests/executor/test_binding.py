@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from dfc.compiler.plan import INPUT, Form, Literal, Parameter, Returns, SqlBody, Use, error_source
@@ -427,3 +428,50 @@ def test_statements_without_references_are_untouched() -> None:
         literals=(Literal(start=16, end=21, type_start=7, escapes=(17,)),),
     )
     assert bind("step", escaped, {}, {}).text == "SELECT interval '$x'"
+
+
+DECLARED = [
+    ("date", '"2026-01-31"', "date", "2026-01-31"),
+    ("integer", "5", "integer", "5"),
+    ("numeric(10,2)", '"1.5"', "numeric", "1.50"),
+    ("text", "5", "text", "5"),
+    ("boolean", "true", "boolean", "true"),
+    ("interval", '"90 min"', "interval", "01:30:00"),
+    ("text[]", '["a", "b \\"c\\"", null]', "text[]", '{a,"b \\"c\\"",NULL}'),
+    ("int[]", "[[1, 2], [3, 4]]", "integer[]", "{{1,2},{3,4}}"),
+    ("jsonb", '"text"', "jsonb", '"text"'),
+    ("jsonb", '{"a": [1.50]}', "jsonb", '{"a": [1.50]}'),
+    ("jsonb[]", '[{"a": "x\\"y"}]', "jsonb[]", '{"{\\"a\\": \\"x\\\\\\"y\\"}"}'),
+    ("date", "null", "date", None),
+]
+
+
+@pytest.mark.parametrize("mode", [Mode.TYPED, Mode.CAST, Mode.LITERAL])
+@pytest.mark.parametrize(("declared", "json", "type_name", "expected"), DECLARED)
+def test_an_input_has_the_type_that_is_declared(
+    shared_database: str, mode: Mode, declared: str, json: str, type_name: str, expected: str | None
+) -> None:
+    sql = "SELECT pg_typeof($input.x?)::text, $input.x?::text"
+    parameters = tuple(
+        Parameter(
+            name="input",
+            source=INPUT,
+            use=Use.VALUE,
+            start=start,
+            end=start + len("$input.x?"),
+            column="x",
+            optional=True,
+            type=declared,
+        )
+        for start in (sql.index("$"), sql.rindex("$"))
+    )
+    body = SqlBody(sql=sql, kind="select", form=Form.WITH, returns=Returns.ROWS, parameters=parameters)
+    names = {25: "pg_catalog.text"}
+    bound = bind("s", body, {INPUT: Value(json=f'{{"x": {json}}}')}, names, mode)
+    text = bound.text
+    for number, given in reversed(list(enumerate(bound.values, start=1))):
+        literal = "NULL::text" if given is None else psycopg.sql.Literal(given).as_string() + "::text"
+        text = text.replace(f"${number}", literal)
+    with psycopg.connect(shared_database) as connection:
+        row = connection.execute(text.encode()).fetchone()
+    assert row == (type_name, expected)

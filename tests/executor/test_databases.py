@@ -178,7 +178,7 @@ def test_the_statement_of_a_dead_worker_does_not_commit(
             assert ledger(other) == ([] if cancelled else ["repeated"])
 
 
-MESSAGES = 40
+MESSAGES = 32
 
 
 @pytest.mark.parametrize("cut", list(Cut))
@@ -379,19 +379,21 @@ def test_workers_are_killed_at_random(pair: Pair, home: Connection, other: Conne
             & df.atomic('INSERT INTO ledger SELECT $a || '' d''' ~> 'INSERT INTO ledger SELECT $a || '' e''',
                         {at}))"""
     other.execute("CREATE SEQUENCE runs")
-    count, kills = 30, 0
+    count, effects, kills = 15, 7, 0
     moments = random.Random(KILLS_SEED)
     for _ in range(count):
         started(home, workflow)
-    left = "SELECT count(*) FROM df.instances WHERE completed_at IS NULL"
-    deadline = time.monotonic() + 240
-    while home.execute(left).fetchone() != (0,):
-        assert time.monotonic() < deadline, "no progress"
+    done = 0
+    while done < count * effects:
+        done = min(done + moments.randrange(1, 20), count * effects)
         with WorkerProcess(pair.home_url, poll_seconds=0.05, lease_seconds=60.0) as worker:
-            worker.registered()
-            time.sleep(moments.random() * 1.5)
+            until(lambda goal=done: len(ledger(other)) >= goal, f"{done} effects")
+            time.sleep(moments.random() * 0.01)
             kills += worker.process.poll() is None
-    assert kills > 2, kills
+    left = "SELECT count(*) FROM df.instances WHERE completed_at IS NULL"
+    with WorkerProcess(pair.home_url, poll_seconds=0.05):
+        until(lambda: home.execute(left).fetchone() == (0,), "the end of all")
+    assert kills > 5, kills
     assert home.execute("SELECT DISTINCT status FROM df.instances").fetchall() == [("completed",)]
     found = Counter(who.partition(" ")[0] for who in ledger(other))
     assert len(found) == count, "an effect was repeated, and its run was given another number"

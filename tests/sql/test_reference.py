@@ -67,3 +67,17 @@ def test_starting_definitions_and_schedules(database: str) -> None:
         end = "SELECT df.await_instance(id), df.result(id) FROM df.instances WHERE label = 'nightly'"
         row = session.execute(end.encode()).fetchone()
         assert row == ("completed", '{"rows": [{"counted": 7}], "row_count": 1}')
+
+
+def test_waiting(database: str) -> None:
+    statements = examples(REFERENCE, "Waiting")
+    assert len(statements) >= 11
+    with WorkerProcess(database), connect(database) as session:
+        for statement in statements:
+            session.execute(statement.encode())
+        for (id,) in session.execute("SELECT id FROM df.instances").fetchall():
+            assert value(session, "SELECT df.await_instance(%s, 60)", id) == "completed"
+        assert value(session, "SELECT count(*) FROM df.instances WHERE status <> 'completed'") == 0
+        assert value(
+            session, "SELECT result #>> '{rows,0,data}' FROM df.instances WHERE label = 'order 7'"
+        ) == ('{"by": "Ann"}')

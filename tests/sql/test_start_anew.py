@@ -53,8 +53,8 @@ def test_it_outlives_its_callers_transaction(debian: str) -> None:
         ).fetchall()
         assert found == [("it's \\ %s", "b'c", "Asia/Tokyo", "public, df", "postgres")]
         with pytest.raises(psycopg.Error) as caught:
-            session.execute("SELECT df.start('x', transaction_mode => 'new')")
-        assert caught.value.sqlstate == "DF112"
+            session.execute("SELECT df.start('SELECT 1', repeat('x', 1001), transaction_mode => 'new')")
+        assert caught.value.sqlstate == "22001"
         assert value(session, "SELECT links.dblink_get_connections()") is None
 
 

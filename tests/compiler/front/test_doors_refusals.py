@@ -14,7 +14,7 @@ OTHER_CODES = {
     "DF114": {"DF116", "DF162", ""},  # NULL for what a request needs; of an option it means the default
     "DF169": {"DF163"},  # options are not positional in a file
     "42883": {"DF163"},
-    "0A000": {"DF190", ""},
+    "0A000": {""},
 }
 """Where the two doors say different things of the same fault."""
 

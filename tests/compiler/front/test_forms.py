@@ -20,7 +20,6 @@ from dfc.compiler.ast import (
     If,
     IfRows,
     Join,
-    Later,
     Loop,
     Map,
     Policies,
@@ -247,11 +246,6 @@ def test_a_hole_in_a_part_that_may_be_left_out_is_a_problem_in_its_place() -> No
     found = parse_expression(Source("test", text)).problems
     assert [text[p.span.start : p.span.end] for p in found] == ["NULL"] * 4
     assert [fault.message[-1] for fault in read.faults] == ["x", "x", "y", "z"]
-
-
-def test_a_later_construct_has_no_wire_text() -> None:
-    with pytest.raises(ValueError, match="no wire form"):
-        wire.write(Later(construct="df.sleep", children=()))
 
 
 SQL = Sql(query=Text(value="SELECT 1"))

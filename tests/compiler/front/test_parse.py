@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfc.compiler import parse
-from dfc.compiler.ast import Chain, Expression, Http, Later, ServerStatement, Sql, Step, Workflow
+from dfc.compiler.ast import Chain, Expression, Http, ServerStatement, Sql, Step, Submitting, Workflow
 from dfc.compiler.parse import parse_expression, parse_file, store_tables
 from dfc.compiler.render import render, to_json
 from dfc.compiler.source import Source
@@ -184,18 +184,53 @@ def test_the_label_is_taken_from_the_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "construct", "children"),
+    ("text", "options"),
     [
-        ("SELECT df.start('SELECT 1', database => 'x')", "database of df.start", 1),
-        ("SELECT df.start('nightly')", "df.start of a defined workflow", 0),
-        ("SELECT df.define('nightly', 'SELECT 1')", "df.define", 1),
-        ("SELECT df.start('SELECT 1', input => '{}')", "input of df.start", 1),
+        ("'SELECT 1', database => 'x'", {"database": "x"}),
+        ("""'SELECT 1', input => '{"b": 1, "a": 1.0}'""", {"input": '{"a": 1.0, "b": 1}'}),
+        ("'SELECT 1', 'l', NULL, 'New'", {"transaction_mode": "New"}),
+        ("'SELECT 1', priority => '7', queue => 'q'", {"priority": "7", "queue": "q"}),
+        ("'SELECT 1', start_at => timestamptz '2030-01-01'", {"start_at": "2030-01-01"}),
+        (
+            "'SELECT 1', timeout => 90.0, debounce => '0.5', debounce_key => 'k'",
+            {"timeout": "90 seconds", "debounce_key": "k", "debounce": "0.5 seconds"},
+        ),
     ],
 )
-def test_what_comes_later_is_parsed(text: str, construct: str, children: int) -> None:
-    body = workflow(text).body
-    assert isinstance(body, Later)
-    assert (body.construct, len(body.children)) == (construct, children)
+def test_the_options_of_a_start(text: str, options: dict[str, str]) -> None:
+    found = workflow(f"SELECT df.start({text})")
+    assert (found.kind, dict(found.options)) == (Submitting.START, options)
+
+
+def test_a_definition() -> None:
+    params = '{"n": {"default": 5, "type": "int"}, "day": " date "}'
+    found = workflow(
+        f"SELECT df.define('nightly', 'SELECT 1', '{params}', on_failure => 'SELECT 2', priority => 3)"
+    )
+    assert (found.kind, found.label, dict(found.options)["priority"]) == (Submitting.DEFINE, "nightly", "3")
+    assert found.params is not None and found.params.types == {"n": "int", "day": "date"}
+    assert found.params.written == (
+        '{"n": {"type": "int", "default": 5, "required": false}, "day": {"type": "date", "required": true}}'
+    )
+    assert isinstance(found.body, Sql) and isinstance(found.on_failure, Sql)
+
+
+def test_a_schedule() -> None:
+    found = workflow("SELECT df.schedule('s', '0 3 * * *', 'SELECT 1', time_zone => 'UTC')")
+    assert (found.kind, found.label) == (Submitting.SCHEDULE, "s")
+    assert dict(found.options) == {"cron": "0 3 * * *", "time_zone": "UTC"}
+
+
+@pytest.mark.parametrize(
+    ("text", "starts"),
+    [("df.start('nightly', input => '{}')", True), ("df.schedule('s', '0 3 * * *', 'nightly')", False)],
+)
+def test_what_names_a_definition_goes_to_the_server(text: str, starts: bool) -> None:
+    result = parse_file(Source("test", f"SELECT {text};"))
+    [statement] = result.statements
+    assert result.problems == ()
+    assert isinstance(statement, ServerStatement)
+    assert (statement.text, statement.starts) == (f"SELECT {text}", starts)
 
 
 def test_a_request_with_constants() -> None:
