@@ -64,7 +64,7 @@ DECLARE
     running bigint;
 BEGIN
     FOR k IN
-        SELECT f.submitted_by, f.key, array_agg(f.id) AS ids FROM (SELECT x.* FROM df.freed_keys x ORDER BY x.id LIMIT 1000) AS f
+        SELECT f.submitted_by, f.key, array_agg(f.id) AS ids FROM (SELECT x.* FROM df.freed_keys x ORDER BY x.id LIMIT 100) AS f
         GROUP BY f.submitted_by, f.key
     LOOP
         CONTINUE WHEN NOT df._take_lane(k.submitted_by, k.key);
