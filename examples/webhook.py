@@ -1,11 +1,12 @@
-"""A receiver of web hooks: `POST /<instance>/<signal>` becomes a signal to that workflow, with the body as its data.
+"""A receiver of web hooks: `POST /<instance>/<signal>` becomes a signal to that workflow, with the body as
+its data.
 
-    python examples/webhook.py                              runs examples/webhook.dfsql, and plays the bank of it
-    python examples/webhook.py postgresql://me@host/db      only receives, for workflows of that database
+    python examples/webhook.py                           runs examples/webhook.dfsql, and plays its bank
+    python examples/webhook.py postgresql://me@host/db   only receives, for workflows of that database
 
-The header `Webhook-Id` is the same whenever a message is delivered again. It becomes the dedupe key, so that of a message
-that is delivered twice the second changes nothing. The answer is 204 once the signal is committed, and whoever gets
-another one, or none, may safely deliver again. In life, check the sender's signature first.
+The header `Webhook-Id` is the same whenever a message is delivered again. It becomes the dedupe key, so that
+of a message that is delivered twice the second changes nothing. The answer is 204 once the signal is
+committed; who gets another one, or none, may safely deliver again. In life, check the signature first.
 """
 
 from __future__ import annotations
@@ -33,28 +34,31 @@ class Receiver(BaseHTTPRequestHandler):
     conninfo: str
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode(errors="replace")
         if self.path == "/bank":
             Thread(target=pay, args=(json.loads(body),)).start()
-            return self.answer(202)
+            status = 202
+        else:
+            status = self.received(body)
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def received(self, body: str) -> int:
+        """Give the message to its workflow; the status of the answer."""
         _, instance, signal, *rest = (*map(unquote, self.path.split("/")), "", "")
         key = self.headers.get("Webhook-Id")
         if not instance or not signal or any(rest) or not key:
-            return self.answer(400)
+            return 400
         try:
             with psycopg.connect(self.conninfo) as connection:
                 connection.execute("SELECT df.signal(%s, %s, %s, %s)", (instance, signal, body, key))
         except psycopg.errors.NoDataFound:
-            return self.answer(404)
+            return 404
         except psycopg.DataError:
-            return self.answer(400)
+            return 400
         print(f"{signal}: {body} (delivery {key})", file=sys.stderr)
-        self.answer(204)
-
-    def answer(self, status: int) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        return 204
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""

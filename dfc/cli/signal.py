@@ -17,12 +17,12 @@ from dfc.cli.show import resolve
 def command(words: tuple[str, ...], label: str | None, key: str | None, database: str | None) -> int:
     """Send the signal NAME to the workflow ID (a unique prefix is enough).
 
-    DATA is JSON, or any other text; the workflow reads it as `$x.data`. It is kept until the workflow waits for it.
+    DATA is JSON, or any other text; the workflow reads it as `$x.data`. A signal is kept until somebody waits.
     """
     wanted = "ID NAME [DATA]" if label is None else "NAME [DATA] with --label"
     least = 2 if label is None else 1
     if not least <= len(words) <= least + 1:
-        raise click.UsageError(f"give {wanted}: {len(words)} words are there; put DATA in quotes")
+        raise click.UsageError(f"give {wanted}, DATA in quotes where it has blanks")
     name, *data = words[least - 1 :]
     arguments = {"name": name, "data": data[0] if data else None, "key": key}
     with connection(database) as conn:
