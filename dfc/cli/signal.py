@@ -17,7 +17,7 @@ from dfc.cli.show import resolve
 def command(words: tuple[str, ...], label: str | None, key: str | None, database: str | None) -> int:
     """Send the signal NAME to the workflow ID (a unique prefix is enough).
 
-    DATA is JSON, or any other text; the workflow reads it as `$x.data`. A signal is kept until somebody waits.
+    DATA is JSON, or any other text; the workflow reads it as `$x.data`. It is kept until somebody waits.
     """
     wanted = "ID NAME [DATA]" if label is None else "NAME [DATA] with --label"
     least = 2 if label is None else 1
