@@ -35,6 +35,7 @@ COMMANDS = {
     "list": "List workflows.",
     "show": "Show a workflow and its steps.",
     "cancel": "Cancel a workflow.",
+    "signal": "Send a signal to a workflow that waits for it.",
     "doctor": "Say what may keep workflows from running, and what to do.",
     "adopt": "Let a copied database run workflows.",
 }
