@@ -57,6 +57,18 @@ def test_what_runs_unmodified(database: str) -> None:
         }
 
 
+def test_starting_definitions_and_schedules(database: str) -> None:
+    with WorkerProcess(database), connect(database) as session:
+        for heading in ("Starting", "Definitions", "Schedules"):
+            statements = examples(REFERENCE, heading)
+            assert len(statements) >= 3
+            for statement in statements:
+                assert session.execute(statement.encode()).rowcount == 1, statement
+        end = "SELECT df.await_instance(id), df.result(id) FROM df.instances WHERE label = 'nightly'"
+        row = session.execute(end.encode()).fetchone()
+        assert row == ("completed", '{"rows": [{"counted": 7}], "row_count": 1}')
+
+
 def test_waiting(database: str) -> None:
     statements = examples(REFERENCE, "Waiting")
     assert len(statements) >= 11
