@@ -49,7 +49,7 @@ def completes(session: Connection, instance: str) -> dict[str, Any]:
     return row
 
 
-CASES = {
+CASES: dict[str, tuple[str, list[str], list[str]]] = {
     "chain": (f"{step('a')} ~> {step('bad')} ~> {step('c')}", ["a"], ["a", "bad", "c"]),
     "join": (f"df.join({step('a')}, {step('bad')}, {step('c')}) ~> {step('d')}", ["a", "c"], ["bad", "d"]),
     "group that cancels": (
@@ -57,7 +57,11 @@ CASES = {
         [],
         ["bad", "d"],
     ),
-    "if": (f"df.if({step('a')}, {step('b')} ~> {step('bad')}, {step('c')}) ~> {step('d')}", ["a", "b"], ["bad", "d"]),
+    "if": (
+        f"df.if({step('a')}, {step('b')} ~> {step('bad')}, {step('c')}) ~> {step('d')}",
+        ["a", "b"],
+        ["bad", "d"],
+    ),
     "condition": (f"df.if({step('bad')}, {step('a')}) ~> {step('b')}", [], ["bad", "a", "b"]),
     "try": (
         f"df.try({step('a')} ~> df.sql('SELECT 1/0'), {step('b')} ~> {step('bad')}, {step('f')}) ~> {step('d')}",
@@ -75,7 +79,11 @@ CASES = {
         ["bad", "d"],
     ),
     "timeout": (f"df.timeout({step('a')} ~> {step('bad')}, 60) ~> {step('d')}", ["a"], ["bad", "d"]),
-    "atomic": (f"{step('a')} ~> df.atomic({step('b')} ~> {step('bad')}) ~> {step('d')}", ["a"], ["b", "bad", "d"]),
+    "atomic": (
+        f"{step('a')} ~> df.atomic({step('b')} ~> {step('bad')}) ~> {step('d')}",
+        ["a"],
+        ["b", "bad", "d"],
+    ),
     "compensate": (
         f"df.compensate({step('a')} ~> {step('bad')}, {step('u')}) ~> {step('d')}",
         ["a"],
@@ -186,7 +194,9 @@ def test_a_time_limit_begins_anew(database: str, session: Connection) -> None:
         instance = start(session, expression)
         row = fails(session, instance)
         assert row["error"]["sqlstate"] == "timeout", row["error"]
-        session.execute("UPDATE df.marks SET due_at = now() WHERE kind = 'timer' AND path NOT LIKE 'timeout%'")
+        session.execute(
+            "UPDATE df.marks SET due_at = now() WHERE kind = 'timer' AND path NOT LIKE 'timeout%'"
+        )
         retry(session, instance)
         completes(session, instance)
         whole = start(session, f"{step('x')} ~> df.sleep(3600)", ", timeout => 1")
@@ -266,7 +276,10 @@ def test_its_definition_is_told_of_another_failure(database: str, session: Conne
             until(lambda times=times: ledger(session) == ["alarm"] * times, "the alarm")
             if times == 1:
                 retry(session, instance)
-                until(lambda: value(session, "SELECT attempt = 2 FROM df.instances WHERE id = %s", instance), "it")
+                until(
+                    lambda: value(session, "SELECT attempt = 2 FROM df.instances WHERE id = %s", instance),
+                    "it",
+                )
 
 
 def test_a_retry_waits_for_its_key_and_can_be_cancelled(database: str, session: Connection) -> None:

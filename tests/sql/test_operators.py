@@ -1,4 +1,4 @@
-"""What operators ask of instances, as far as SQL goes: what is stored, what is refused, what a claim takes."""
+"""What operators ask of instances, as far as SQL goes: what is stored, refused, and taken by a claim."""
 
 from __future__ import annotations
 
