@@ -17,13 +17,13 @@ from dfc.cli.app import COMMANDS
 from dfc.compiler.driver import compile_file
 from dfc.compiler.source import Source
 from dfc.executor.markers import install_markers
-from tests.e2e import reference
+from tests.e2e import functions, reference
 from tests.e2e.harness import Connection, WorkerProcess, connected
 from tests.e2e.reference import DOCS, FOLDER, PAGES, Example, Statement, examples, is_as_said
 from tests.executor.http_site import serving
 from tests.postgres import Server
 
-SECONDS_MAX = 10
+SECONDS_MAX = 30
 RUN = ("sql", "dfsql")
 SHOWN = frozenset({"text", "sh", "psql"})
 """Languages of blocks that are not run."""
@@ -157,6 +157,16 @@ def test_every_function_has_an_example() -> None:
             blocks = "".join(re.findall(r"```(?:df)?sql\n(.*?)```", text, re.DOTALL))
             missing += [name for name in re.findall(r"df\.\w+(?=,|$)", heading) if name + "(" not in blocks]
     assert missing == []
+
+
+def test_every_function_is_called_by_a_test() -> None:
+    """`python -m tests.e2e.functions` writes the page anew."""
+    for name, (page, caller) in functions.rows().items():
+        assert caller is not None, f"no test calls df.{name}"
+        row = re.search(rf"^\| \[df\.{name}\]\((.*?)#.*?\) \| \w.* \| `(.*)` \|$", functions.page(), re.MULTILINE)
+        assert row is not None, f"df.{name} has no row"
+        assert row[1] == page.name
+        assert f"df.{name}(" in (DOCS.parent / row[2]).read_text(encoding="utf-8")
 
 
 def test_every_operator_is_in_the_reference(bed: Bed) -> None:
