@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from psycopg.sql import Literal as literal_of
 
 from dfc.compiler.plan import INPUT, Form, Literal, Parameter, Returns, SqlBody, Use, error_source
 from dfc.executor.bind import Mode, bind
@@ -470,7 +471,7 @@ def test_an_input_has_the_type_that_is_declared(
     bound = bind("s", body, {INPUT: Value(json=f'{{"x": {json}}}')}, names, mode)
     text = bound.text
     for number, given in reversed(list(enumerate(bound.values, start=1))):
-        literal = "NULL::text" if given is None else psycopg.sql.Literal(given).as_string() + "::text"
+        literal = "NULL::text" if given is None else literal_of(given).as_string() + "::text"
         text = text.replace(f"${number}", literal)
     with psycopg.connect(shared_database) as connection:
         row = connection.execute(text.encode()).fetchone()
