@@ -93,7 +93,9 @@ def examples(page: Path) -> Iterator[Example]:
 def is_as_said(given: str, said: list[str]) -> bool:
     """Whether a text is what the comment behind a statement says."""
     pattern = re.escape("\n".join(line.rstrip() for line in said)).replace(r"\.\.\.", ".*")
-    return re.fullmatch(pattern, "\n".join(line.rstrip() for line in given.split("\n")), re.DOTALL) is not None
+    return (
+        re.fullmatch(pattern, "\n".join(line.rstrip() for line in given.split("\n")), re.DOTALL) is not None
+    )
 
 
 def headings(page: Path) -> list[str]:

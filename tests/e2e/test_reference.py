@@ -25,6 +25,8 @@ from tests.postgres import Server
 
 SECONDS_MAX = 30
 RUN = ("sql", "dfsql")
+WITHOUT_GOLDEN = {"DF129", "DF157", "DF158", "DF512", "DF513", "DF515", "DF516", "DF590"}
+"""What a file may say, and no case of golden/err can: no text, too much text, no compiler."""
 SHOWN = frozenset({"text", "sh", "psql"})
 """Languages of blocks that are not run."""
 OTHER = (
@@ -163,7 +165,9 @@ def test_every_function_is_called_by_a_test() -> None:
     """`python -m tests.e2e.functions` writes the page anew."""
     for name, (page, caller) in functions.rows().items():
         assert caller is not None, f"no test calls df.{name}"
-        row = re.search(rf"^\| \[df\.{name}\]\((.*?)#.*?\) \| \w.* \| `(.*)` \|$", functions.page(), re.MULTILINE)
+        row = re.search(
+            rf"^\| \[df\.{name}\]\((.*?)#.*?\) \| \w.* \| `(.*)` \|$", functions.page(), re.MULTILINE
+        )
         assert row is not None, f"df.{name} has no row"
         assert row[1] == page.name
         assert f"df.{name}(" in (DOCS.parent / row[2]).read_text(encoding="utf-8")
@@ -256,3 +260,33 @@ def _anchors(page: Path) -> set[str]:
     """The anchors of its headings, as GitHub makes them."""
     found = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def _codes(text: str) -> set[str]:
+    found = {f"DF{number}" for number in re.findall(r"DF(\d+)", text)}
+    for first, last in re.findall(r"DF(\d+) to DF(\d+)", text):
+        found |= {f"DF{number}" for number in range(int(first), int(last) + 1)}
+    return found
+
+
+def _column(number: int) -> set[str]:
+    """The codes in a column of the table of checks; `the same` is what a file says."""
+    found: set[str] = set()
+    for line in (FOLDER / "checks.md").read_text(encoding="utf-8").splitlines():
+        cells = line.replace("\\|", "").split("|")
+        if len(cells) == 7:
+            found |= _codes(cells[2 if cells[number].strip() == "the same" else number])
+    return found
+
+
+def test_the_file_says_what_the_table_says() -> None:
+    golden = {folder.name.partition("_")[0].upper() for folder in (DOCS.parent / "golden" / "err").iterdir()}
+    assert golden - _column(2) == set()
+    assert _column(2) - golden == WITHOUT_GOLDEN
+
+
+def test_the_session_says_what_the_table_says() -> None:
+    functions = (DOCS.parent / "sql" / "functions").glob("*.sql")
+    raised = {code for path in functions for code in re.findall(r"'(DF\d+)'", path.read_text("utf-8"))}
+    assert raised - _column(3) == {"DF501"}  # when a step runs
+    assert _column(3) - raised == set()
