@@ -17,10 +17,11 @@ FOLDERS = ("tests/sql", "tests/e2e", "tests/executor", "tests/cli", "golden/dial
 OWN = {"tests/e2e/functions.py", "tests/e2e/reference.py"}
 HEAD = f"""# All functions
 
-[Reference](../reference.md) · where each function is described, and the first test that calls it. This page is written by
-`python -m tests.e2e.functions`.
+[Reference](../reference.md) · where each function is described, and the first test that calls it.
+This page is written by `python -m tests.e2e.functions`.
 
-Functions whose names begin with `_`, and {", ".join(f"`{name}`" for name in sorted(WORKERS))}, are called by workers and by other functions, never by people.
+Functions whose names begin with `_`, and {", ".join(f"`{name}`" for name in sorted(WORKERS))},
+are called by workers and by other functions, never by people.
 
 | function | in | called by |
 |---|---|---|
@@ -53,7 +54,7 @@ def page() -> str:
 def written() -> str:
     """The page as it should be."""
     lines = [
-        f"| [df.{name}]({page.name}#{_anchor(page, name)}) | {page.stem} | {f'`{caller}`' if caller else ''} |"
+        f"| [df.{name}]({page.name}#{_anchor(page, name)}) | {page.stem} | `{caller or ''}` |"
         for name, (page, caller) in rows().items()
     ]
     return HEAD + "\n".join(lines) + "\n"

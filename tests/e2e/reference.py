@@ -1,18 +1,20 @@
-"""Reads docs/reference/: its headings, the signatures that it shows, its examples and what they say of their results.
+"""Reads docs/reference/: headings, signatures, examples and what they say of their results.
 
-A ```sql block is what a session runs, a ```dfsql block what a file may hold; other blocks are not run. A comment
-`-- => ...` behind a statement is what it gives: rows, columns joined by ` | `. Behind a start it is the workflow's
-result, or `failed: <message>`; `-- => ERROR: <message>` is a statement that is refused. Lines that go on begin with
-`--    `, and `...` stands for anything. Without such a comment what is started has to complete.
+A ```sql block is what a session runs, a ```dfsql block what a file may hold; other blocks are not run.
+A comment `-- => ...` behind a statement is what it gives: rows, columns joined by ` | `. Behind a start
+it is the workflow's result, or `failed: <message>`; `-- => ERROR: <message>` is a statement that is
+refused. Lines that go on begin with `--    `, and `...` stands for anything. Without such a comment what
+is started has to complete.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from dfc.compiler.plan import Policy
 from tests.e2e.harness import Connection
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
@@ -22,10 +24,7 @@ PAGES = tuple(sorted(FOLDER.glob("*.md")))
 WORKERS = frozenset({"begin_step", "checkpoint", "checkpoint_items", "commit_steps", "map_fill"})
 """What is called by workers only, although its name does not say so."""
 
-POLICIES = frozenset(
-    "max_attempts backoff max_backoff jitter retry_on no_retry_on timeout on_error rate_limit rate_key delivery"
-    " database autocommit isolation settings retry_unsafe retry_after_max".split()
-)
+POLICIES = frozenset(field.name for field in fields(Policy)) | {"autocommit"}
 WITH_POLICIES = frozenset({"sql", "step", "http", "http_multipart", "call", "atomic"})
 _DOLLARS = re.compile(r"\$[a-z]*\$")
 _SAID, _SAID_ON = "-- => ", "--    "
@@ -127,7 +126,8 @@ def shown_signatures() -> dict[str, list[str]]:
 
 SIGNATURES = """
 SELECT p.proname::text, p.prokind::text, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid)
-FROM pg_proc p WHERE p.pronamespace = 'df'::regnamespace AND p.proname !~ '^_' ORDER BY p.proname, p.pronargs, 3
+FROM pg_proc p WHERE p.pronamespace = 'df'::regnamespace AND p.proname !~ '^_'
+ORDER BY p.proname, p.pronargs, 3
 """
 
 

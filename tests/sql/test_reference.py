@@ -1,4 +1,4 @@
-"""The examples of docs/from-pg_durable.md are run as they stand (those of the reference: tests/e2e/test_reference.py)."""
+"""The examples of docs/from-pg_durable.md run as they stand; those of the reference: tests/e2e."""
 
 from __future__ import annotations
 
