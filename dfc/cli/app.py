@@ -30,9 +30,12 @@ COMMANDS = {
     "init": "Install the df schema into a database, or bring it up to date.",
     "worker": "Run the workflows of a database.",
     "start": "Start a workflow, and print its id.",
+    "deploy": "Bring definitions and schedules of a database to what a file says.",
+    "schedules": "List schedules, with their next ticks.",
     "list": "List workflows.",
     "show": "Show a workflow and its steps.",
     "cancel": "Cancel a workflow.",
+    "signal": "Send a signal to a workflow that waits for it.",
     "doctor": "Say what may keep workflows from running, and what to do.",
     "adopt": "Let a copied database run workflows.",
 }

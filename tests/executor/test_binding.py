@@ -69,6 +69,7 @@ CODE: list[tuple[str, dict[str, Result], tuple[str | None, ...]]] = [
     ("SELECT $s.status + 1, $s.ok, $s.body, $s.headers", {"s": RESPONSE}, ("201", "t", "it's", '{"a": [1, 2.50]}')),
     ("SELECT $s.headers->'a'->>1, pg_typeof($s.headers)", {"s": RESPONSE}, ("2.50", "jsonb")),
     ("SELECT $s.none?, $s.nowhere?", {"s": RESPONSE}, (None, None)),
+    ("SELECT $s.none?->>'a', coalesce($s.none?, 'x'), $s.no? #>> '{a}', $t?->0", {"s": RESPONSE}, (None, "x", None, None)),
     ("SELECT coalesce($s?, 5), $s.a?", {"s": value(None)}, ("5", None)),
     ("SELECT $s?, $s.a?", {}, (None, None)),
     ("SELECT $input.n + 1, $input.who", {INPUT: value({"n": 1.5, "who": "Ö"})}, ("2.5", "Ö")),
