@@ -199,8 +199,12 @@ def test_every_command_and_option_is_in_the_reference() -> None:
     assert list(sections) == list(COMMANDS)
     for name, section in sections.items():
         command: click.Command = importlib.import_module(f"dfc.cli.{name}").command
-        options = {each.opts[-1] for each in command.params if isinstance(each, click.Option)}
-        rows = re.findall(r"^\| (?:`-\w`, )?`(--[\w-]+)`", section, re.MULTILINE)
+        options = {
+            next(option for option in each.opts if option.startswith("--"))
+            for each in command.params
+            if isinstance(each, click.Option)
+        }
+        rows = re.findall(r"^\| .*?`(--[\w-]+)`", section, re.MULTILINE)
         assert set(rows) == options, name
 
 
