@@ -166,7 +166,8 @@ def test_every_function_has_an_example() -> None:
 
 def test_every_function_is_called_by_a_test() -> None:
     """`python -m tests.e2e.functions` writes the page anew."""
-    later = (DOCS.parent / "sql" / "functions" / "later.sql").read_text(encoding="utf-8")
+    stubs = DOCS.parent / "sql" / "functions" / "later.sql"
+    later = stubs.read_text(encoding="utf-8") if stubs.exists() else ""
     for name, (page, caller) in functions.rows().items():
         if f"df.{name}(" in later:
             continue
