@@ -50,7 +50,7 @@ from dfc.compiler.plan import (
 )
 from dfc.executor import paths
 from dfc.executor.actions import Action, Finish, RunAtomic
-from dfc.executor.core import activations, arms, branches, ending, loops, maps, unwinding, waits
+from dfc.executor.core import activations, again, arms, branches, ending, loops, maps, unwinding, waits
 from dfc.executor.core.asking import action_of
 from dfc.executor.core.tree import (
     LISTENERS,
@@ -116,6 +116,7 @@ __all__ = [
     "begin",
     "begin_atomic",
     "decide",
+    "forgotten",
     "kept_nodes",
     "pending",
     "step",
@@ -132,11 +133,12 @@ def begin(
     cancel_reason: str | None = None,
     input: str | None = None,
     database: str | None = None,
+    trace: bool = False,
 ) -> State:
     """The state that the records show; `pending` says what is to be done about it.
 
     `instance` spreads the waiting times of retries; `input` is JSON text, `database` where steps run that
-    do not say where. Raises InvalidPlan, CorruptJournal.
+    do not say where. `trace`: `forgotten` will be asked. Raises InvalidPlan, CorruptJournal.
     """
     memory = remember(list(records))
     state = State(
@@ -149,6 +151,7 @@ def begin(
         retrying=dict(memory.retrying),
         begun=set(memory.begun),
         cancel_reason=cancel_reason,
+        opened=[] if trace else None,
     )
     end = state.records.get(unwinding.END)
     cancelled = cancel_reason is not None
@@ -231,6 +234,14 @@ def decide(plan: Plan, records: Iterable[Record], *, instance: str = "") -> tupl
     Raises InvalidPlan, CorruptJournal.
     """
     return pending(begin(plan, records, instance=instance))
+
+
+def forgotten(state: State, records: Iterable[Record]) -> again.Forgotten:
+    """What to forget of the records of an instance that has failed, so that it goes on from there.
+
+    `state` has been begun with them and `trace`, and has come as far as they go.
+    """
+    return again.forgotten(state, records, state.opened or ())
 
 
 def step_of(state: State, path: str) -> str | None:

@@ -5,9 +5,9 @@ core asks for several things at once, further tasks ("lanes") are made, at most 
 goes on with whatever is ready next. Waiting holds no lane; when nothing else is left to do and the wait is
 long, the instance is parked: whoever claims it then goes on.
 
-The driver is told from outside, through plain methods, that the instance is to be cancelled or given back.
-Both act before they return: nothing starts afterwards that the new state does not call for. What runs is
-interrupted by cancelling the task it runs in, with the same care for cancels that come from elsewhere as
+The driver is told from outside, through plain methods, that the instance is to be cancelled, paused or given
+back. These act before they return: nothing starts afterwards that the new state does not call for. What runs
+is interrupted by cancelling the task it runs in, with the same care for cancels that come from elsewhere as
 `asyncio.timeout` takes (count, `uncancel`). What has come of it is looked up, and told to the core.
 """
 
@@ -26,20 +26,23 @@ from dfc.executor.actions import (
     Action,
     AwaitInstance,
     CallWorkflow,
+    FetchItems,
     Finish,
     Interrupt,
     Listen,
+    ReadResult,
+    RecordBeginning,
     StopCall,
     TakeSignal,
     Wait,
     key_of,
 )
 from dfc.executor.claim import Claim
-from dfc.executor.decide import State, begin, pending, step, step_of
+from dfc.executor.decide import State, begin, forgotten, pending, step, step_of
 from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.journal import Called, CancelRequested, Due, Event, NothingYet, Record, Stopped
 from dfc.executor.limits import PARK_SECONDS
-from dfc.executor.perform import Came, Interruptible, Performer, Work
+from dfc.executor.perform import Beginning, Came, Interruptible, Performer, Work
 from dfc.executor.ports import Elsewhere, HttpRunner, Parking, SqlRunner, Store
 
 LANES_MAX = 64
@@ -109,6 +112,12 @@ class Driver:
         self._cancel_reason: str | None = claim.cancel_reason
         # What the core has asked for and nobody has begun, by path; what runs, and in which task.
         self._ready: OrderedDict[str, Work] = OrderedDict()
+        # While it is paused, what would begin something new; `_begun` is what has been said to begin before.
+        self._paused = False
+        self._held: OrderedDict[str, Work] = OrderedDict()
+        self._begun: set[str] = set()
+        # Of what is retried: the records that it has failed with, until they have been looked through.
+        self._replayed: list[Record] | None = None
         self._running: dict[str, asyncio.Task[object]] = {}
         self._interrupted: set[str] = set()
         self._waiting: dict[str, _Waiting] = {}
@@ -140,7 +149,9 @@ class Driver:
             while self._outcome is None:
                 await self._lane(None)
                 await self._rest()
-                if self._finish is not None and not self._lanes and self._outcome is None:
+                if self._replayed is not None and not self._lanes and not self._ready:
+                    await self._begin_again(self._replayed)
+                elif self._finish is not None and not self._lanes and self._outcome is None:
                     await self._performer.finish(self._finish)
                     self._outcome = Outcome.ENDED
         except FenceLost:
@@ -158,14 +169,33 @@ class Driver:
 
     def cancel(self, reason: str) -> None:
         """A cancel request for the instance has committed. Interrupts what runs; may come more than once."""
-        if self._state is None:
+        if self._state is None or self._replayed is not None:
             self._cancel_reason = self._cancel_reason or reason
         elif self._outcome is None:
+            self.pause(False)
             self._feed((CancelRequested(reason=reason),), lane=False)
+
+    def pause(self, paused: bool) -> None:
+        """Whether the instance is paused: nothing new begins then, and it is given up when nothing runs.
+
+        May be said more than once. One that is cancelled goes on to its end.
+        """
+        cancelled = self._cancel_reason is not None or (
+            self._state is not None and self._state.cancel_reason is not None
+        )
+        self._paused = paused and not cancelled
+        if self._outcome is not None:
+            return
+        for source, target, holds in ((self._ready, self._held, True), (self._held, self._ready, False)):
+            for path, action in list(source.items()):
+                if self._holds(action) is holds:
+                    target[path] = source.pop(path)
+        self._spread(0)
+        self._note_change()
 
     def called(self) -> None:
         """There is news for the instance: who listens looks for it. May be said for nothing, and twice."""
-        if self._listening and self._outcome is None:
+        if self._listening and self._outcome is None and self._replayed is None:
             self._feed((Called(),), lane=False)
 
     def release(self, *, interrupt: bool = False) -> None:
@@ -191,16 +221,31 @@ class Driver:
             records = await self._history()
             if await self._performer.take_over():
                 records = await self._history()
+        self._begin(records, replay=self._claim.retrying)
+
+    def _begin(self, records: list[Record], *, replay: bool) -> None:
+        self._replayed = records if replay else None
         self._state = begin(
             self._plan,
             records,
             instance=self._claim.instance,
-            cancel_reason=self._cancel_reason,
+            cancel_reason=None if replay else self._cancel_reason,
             input=self._claim.input,
             database=self._claim.database,
+            trace=replay,
         )
         self._take(pending(self._state))
         self._spread(1)
+
+    async def _begin_again(self, records: list[Record]) -> None:
+        """The records have been gone through, up to the failure: forget what led there, and go on."""
+        assert self._state is not None
+        gone = forgotten(self._state, records)
+        await self._performer.insist(lambda: self._store.begin_again(self._claim, gone.records, gone.maps))
+        self._finish = None
+        self._held.clear()
+        self._drop_waits()
+        self._begin(await self._history(), replay=False)
 
     async def _history(self) -> list[Record]:
         return await self._performer.insist(lambda: self._store.history(self._claim, self._plan))
@@ -208,14 +253,19 @@ class Driver:
     async def _rest(self) -> None:
         """Return when there is something to do for this task: nothing runs, or the end has come."""
         while self._lanes or (self._outcome is None and self._finish is None and not self._ready):
-            if not self._lanes and await self._parked():
+            if not self._lanes and (self._replayed is not None or await self._parked()):
                 return
             self._changed = asyncio.get_running_loop().create_future()
             await self._changed
             self._changed = None
 
     async def _parked(self) -> bool:
-        """Give the instance up if it only waits, and for long."""
+        """Give the instance up if it is paused, or only waits, and for long."""
+        if self._paused and self._state is not None:
+            parking = Parking(
+                seconds=math.inf, waiting_for="df.resume_instance", cancel_known=False, pausing=True
+            )
+            return await self._give_up(parking)
         if not self._waiting and not self._listening:
             return True
         seconds, waiting_for = math.inf, next(iter(self._listening.values()), "")
@@ -231,6 +281,9 @@ class Driver:
             cancel_known=self._state.cancel_reason is not None,
             listening=tuple(self._listening),
         )
+        return await self._give_up(parking)
+
+    async def _give_up(self, parking: Parking) -> bool:
         try:
             await self._store.park(self._claim, parking)
         except Transient:
@@ -280,12 +333,20 @@ class Driver:
                     self._finish = action
                     self._drop_waits()
                 case Wait():
-                    self._wait(action)
+                    if self._replayed is None:
+                        self._wait(action)
                 case Listen():
                     self._listening[action.path] = action.news
                 case _:
                     self._listening.pop(key_of(action), None)
-                    self._ready[key_of(action)] = action
+                    queue = self._held if self._holds(action) else self._ready
+                    queue[key_of(action)] = action
+
+    def _holds(self, action: Work) -> bool:
+        """Whether an action has to wait: of what is retried, all that does more than look."""
+        if self._replayed is not None:
+            return not isinstance(action, ReadResult | FetchItems)
+        return self._paused and isinstance(action, Beginning) and key_of(action) not in self._begun
 
     def _interrupt(self, path: str) -> None:
         """The core wants a path stopped. What runs is answered when it has come to its end."""
@@ -293,7 +354,7 @@ class Driver:
             return
         if (waiting := self._waiting.pop(path, None)) is not None:
             waiting.task.cancel()
-        elif self._ready.pop(path, None) is not None:
+        elif self._ready.pop(path, None) is not None or self._held.pop(path, None) is not None:
             self._events.append(Stopped(path=path))
         elif path not in self._interrupted and (task := self._running.get(path)) is not None:
             self._interrupted.add(path)
@@ -401,6 +462,10 @@ class Driver:
         elif came is not None and came.finished:
             self._outcome = Outcome.ENDED
         elif came is not None and self._outcome is not Outcome.ENDED:
+            if isinstance(action, RecordBeginning):
+                self._begun.add(path)
+            else:
+                self._begun.discard(path)
             self._feed((*came.events, Called()) if _is_news(action, came) else came.events, lane=True)
         if task.cancelling() > cancels:
             # Somebody outside cancelled us too, and a port or the lines above have swallowed it.

@@ -81,6 +81,18 @@ Recording = (
 )
 Work = Activation | Recording | RecordFailure
 Interruptible = RunSql | RunAtomic | RunItems | SendHttp | Asking
+Beginning = (
+    RunSql
+    | RunAtomic
+    | RunItems
+    | StoreItems
+    | SendHttp
+    | RecordWaited
+    | Asking
+    | StartTimer
+    | RecordBeginning
+)
+"""What begins something new: it has to wait while the instance is paused. The rest says what has happened."""
 _T = TypeVar("_T")
 
 
@@ -445,4 +457,4 @@ def _item_has_ended(action: RunSql, rider: EndItem) -> Came:
     return Came((event, ItemEnded(path=rider.path, item=rider.item)))
 
 
-__all__ = ["Came", "Decided", "Interruptible", "Performer", "Work"]
+__all__ = ["Beginning", "Came", "Decided", "Interruptible", "Performer", "Work"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,13 +73,15 @@ class Parking:
     """Until when an instance is given up, and what it waits for.
 
     `seconds` may be infinite. `cancel_known`: the driver knows of a cancel request, so that one does not
-    count. `listening` are the paths of what waits for news, which count as a request then.
+    count. `listening` are the paths of what waits for news, which count as a request then. `pausing`: it is
+    given up because it is paused, until it is resumed; where that has come meanwhile, it is due at once.
     """
 
     seconds: float
     waiting_for: str
     cancel_known: bool
     listening: tuple[str, ...] = ()
+    pausing: bool = False
 
 
 class Store(Protocol):
@@ -88,6 +90,13 @@ class Store(Protocol):
     A call of any port that ends without an answer, or is cancelled and leaves the server with it, says so to
     the claim (`Claim.doubt`). The token sent is that of the moment.
     """
+
+    async def begin_again(self, claim: Claim, records: Sequence[str], maps: Sequence[str]) -> None:
+        """Forget these records of an instance that is retried, and let failed items of maps begin anew.
+
+        Idempotent: what is not retried any more keeps all it has.
+        """
+        ...
 
     async def settle(self, claim: Claim, token: bytes) -> None:
         """Give the fence another token, after all that was sent under the claim's and has committed.

@@ -100,7 +100,8 @@ _TAKE_SIGNAL: Final = "SELECT * FROM df._take_signal($1, $2, $3, $4, $5, $6)"
 _AWAIT_INSTANCE: Final = "SELECT * FROM df._await_instance($1, $2, $3, $4, $5, $6)"
 _CALL: Final = "SELECT * FROM df._call($1, $2, $3, $4, $5, $6, $7)"
 _STOP_CALL: Final = "SELECT * FROM df._stop_call($1, $2, $3)"
-_PARK: Final = "SELECT df._park($1, $2, $3, $4, $5, $6, $7)"
+_PARK: Final = "SELECT df._park($1, $2, $3, $4, $5, $6, $7, $8)"
+_BEGIN_AGAIN: Final = "SELECT df._begin_again($1, $2, $3, $4)"
 _FINISH: Final = "SELECT df._finish($1, $2, $3)"
 _ELSEWHERE: Final = "SELECT database FROM df._elsewhere($1, $2)"
 _STORE_PLAN: Final = "SELECT df._store_plan($1, $2, $3, $4, $5)"
@@ -136,6 +137,15 @@ class ClaimedInstance:
     expression_hash: bytes
     plan_hash: str | None
     variables: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What has come for an instance that is held: `cancel` (with its reason), `pause`, `resume` or `wake`."""
+
+    instance: str
+    kind: str
+    reason: str | None
 
 
 class Control:
@@ -204,6 +214,10 @@ class PostgresStore:
     async def settle(self, claim: Claim, token: bytes) -> None:
         """See `ports.Store`."""
         await self._ask_for(claim, _SETTLE, bytea(token))
+
+    async def begin_again(self, claim: Claim, records: Sequence[str], maps: Sequence[str]) -> None:
+        """See `ports.Store`."""
+        await self._ask_for(claim, _BEGIN_AGAIN, array_literal(records), array_literal(maps))
 
     # What lasts: ports.Store
 
@@ -420,7 +434,8 @@ class PostgresStore:
         """See `ports.Store`."""
         seconds, known = parking.seconds, _flag(parking.cancel_known)
         listens, listening = _flag(bool(parking.listening)), array_literal(parking.listening)
-        await self._ask_for(claim, _PARK, str(seconds), parking.waiting_for, known, listens, listening)
+        values = (str(seconds), parking.waiting_for, known, listens, listening, _flag(parking.pausing))
+        await self._ask_for(claim, _PARK, *values)
         if seconds == math.inf:
             return
         due = asyncio.get_running_loop().time() + max(seconds, 0.0)
@@ -438,10 +453,10 @@ class PostgresStore:
 
     async def poll(
         self, worker: int, roles: Sequence[str], *, claim_max: int, cancels: bool
-    ) -> tuple[list[ClaimedInstance], list[tuple[str, str | None]]]:
+    ) -> tuple[list[ClaimedInstance], list[Told]]:
         """Claim up to `claim_max` instances.
 
-        With `cancels`, also say for which instances there is a cancel request (its reason) or news (None).
+        With `cancels`, also say what has come for instances that the worker holds.
         A claim also learns when the next parked instance is due (`wakes_at`).
         """
         messages: list[Message] = []
@@ -457,9 +472,12 @@ class PostgresStore:
             messages += [Message(_CLAIM, values, prepare=True), Message(_NEXT_WAKE, prepare=True)]
             self.wakes_at = None
         found = await self._control.ask(*messages) if messages else []
-        told: list[tuple[str, str | None]] = []
+        told: list[Told] = []
         if cancels:
-            told = [(answers.text(found[0], row, 0), found[0].text(row, 1)) for row in range(len(found[0]))]
+            told = [
+                Told(answers.text(found[0], row, 0), answers.text(found[0], row, 1), found[0].text(row, 2))
+                for row in range(len(found[0]))
+            ]
         if claim_max == 0:
             return [], told
         claims, wake = found[-2:]
@@ -564,6 +582,7 @@ def _claimed(answer: Answered, row: int) -> ClaimedInstance:
         resumed=answer.raw(row, 10) == b"t",
         input=answer.text(row, 11),
         timeout_seconds=None if answer.raw(row, 13) is None else answers.number(answer, row, 13),
+        retrying=answer.raw(row, 14) == b"t",
     )
     return ClaimedInstance(
         claim=claim,

@@ -33,7 +33,7 @@ from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.schedules import Schedules
 from dfc.executor.session import ConnectionLost, Message, ServerError
-from dfc.executor.store import FORMATS, ClaimedInstance, Control, PostgresStore, StoreError
+from dfc.executor.store import FORMATS, ClaimedInstance, Control, PostgresStore, StoreError, Told
 from dfc.executor.store_elsewhere import ElsewhereStore
 from dfc.executor.sweep import sweep_for_ever
 
@@ -73,6 +73,7 @@ class _Active:
 
     claimed: ClaimedInstance
     cancel_reason: str | None
+    paused: bool = False
     task: asyncio.Task[None] | None = None
     driver: Driver | None = None
 
@@ -310,8 +311,8 @@ class _Life:
             raise _Lost(f"claiming failed: {error}") from None
         if free:
             self._backlog = len(claimed) == free
-        for instance, reason in told:
-            self._tell(instance, reason)
+        for news in told:
+            self._tell(news)
         for instance in claimed:
             self._begin(instance)
         return bool(claimed)
@@ -325,18 +326,24 @@ class _Life:
         least = max(1, self._settings.slots // 4) if self._backlog and self._active else 1
         return free if free >= least else 0
 
-    def _tell(self, instance: str, reason: str | None) -> None:
-        """There is a cancel request for an instance, or news."""
-        active = self._active.get(instance)
+    def _tell(self, told: Told) -> None:
+        """Something has come for an instance."""
+        active = self._active.get(told.instance)
         if active is None:
             return
-        if reason is None:
-            if active.driver is not None:
-                active.driver.called()
-            return
-        active.cancel_reason = reason
-        if active.driver is not None:
-            active.driver.cancel(reason)
+        driver = active.driver
+        match told.kind:
+            case "cancel":
+                active.cancel_reason = told.reason
+                if driver is not None:
+                    driver.cancel(told.reason or "")
+            case "pause" | "resume":
+                active.paused = told.kind == "pause"
+                if driver is not None:
+                    driver.pause(active.paused)
+            case _:
+                if driver is not None:
+                    driver.called()
 
     def _begin(self, claimed: ClaimedInstance) -> None:
         active = _Active(claimed, claimed.claim.cancel_reason)
@@ -370,6 +377,7 @@ class _Life:
             )
             if active.cancel_reason is not None:
                 driver.cancel(active.cancel_reason)
+            driver.pause(active.paused)
             active.driver = driver
             outcome = await driver.run()
             if outcome is Outcome.LOST:

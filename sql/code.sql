@@ -38,6 +38,8 @@
 \ir functions/unregister_worker.sql
 \ir functions/dead_workers.sql
 \ir functions/take_turn.sql
+\ir functions/pauses.sql
+\ir functions/retries.sql
 \ir functions/promote.sql
 \ir functions/choose.sql
 \ir functions/claim.sql

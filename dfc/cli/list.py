@@ -13,7 +13,7 @@ from dfc.cli.database import connection, database_option
 from dfc.cli.queries import query
 from dfc.cli.work import why_unserved
 
-STATUSES = ("pending", "running", "completed", "failed", "cancelled", "compensated")
+STATUSES = ("pending", "running", "paused", "completed", "failed", "cancelled", "compensated")
 
 
 @click.command("list")

@@ -319,6 +319,8 @@ class State:
     """By path the maps that are under way."""
     listeners: dict[str, dict[str, Job]] = field(default_factory=dict[str, dict[str, Job]])
     """By what they listen to the jobs that do, by path."""
+    opened: list[Scope] | None = None
+    """Every scope that was ever opened, for who wants to know how it came to this."""
     undone: int = 0
     undo_errors: list[StepError] = field(default_factory=list[StepError])
     plain: bool = False
@@ -393,6 +395,8 @@ def open_scope(
     scope.unsettled = len(scope.tasks)
     if owner is not None:
         owner.children.append(scope)
+    if state.opened is not None:
+        state.opened.append(scope)
     for task in scope.tasks:
         if not task.waiting:
             state.agenda.append(Arrive(task))

@@ -82,7 +82,7 @@ BEGIN
     END IF;
     PERFORM df._check_await(instance_id, timeout_seconds, 'df.await_instance');
     LOOP
-        SELECT i.status INTO ending FROM df.instances i WHERE i.id = $1 AND i.completed_at IS NOT NULL;
+        SELECT i.status INTO ending FROM df.instances i WHERE i.id = $1 AND df._has_ended(i.id, i.completed_at);
         IF FOUND THEN
             RETURN df._helper_said('df.await_instance', ending);
         END IF;
@@ -106,7 +106,7 @@ DECLARE
 BEGIN
     PERFORM df._check_await($1, $2, 'df.await');
     LOOP
-        SELECT i.status INTO ending FROM df.instances i WHERE i.id = $1 AND i.completed_at IS NOT NULL;
+        SELECT i.status INTO ending FROM df.instances i WHERE i.id = $1 AND df._has_ended(i.id, i.completed_at);
         IF FOUND THEN
             $3 := ending;
             RETURN;

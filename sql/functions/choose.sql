@@ -87,14 +87,14 @@ DECLARE
     g record;
 BEGIN
     SELECT i.submitted_by AS submitter, i.queue INTO g FROM df.instances i
-    WHERE i.started_at IS NULL AND i.ready ORDER BY i.submitted_by, i.queue LIMIT 1;
+    WHERE i.started_at IS NULL AND i.ready AND NOT i.paused ORDER BY i.submitted_by, i.queue LIMIT 1;
     WHILE FOUND LOOP
         IF (submitters IS NULL OR g.submitter::oid = ANY (submitters)) AND (queues IS NULL OR g.queue = ANY (queues)) THEN
             of_submitters := of_submitters || g.submitter;
             of_queues := of_queues || g.queue;
         END IF;
         SELECT i.submitted_by AS submitter, i.queue INTO g FROM df.instances i
-        WHERE i.started_at IS NULL AND i.ready AND (i.submitted_by, i.queue) > (g.submitter, g.queue)
+        WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND (i.submitted_by, i.queue) > (g.submitter, g.queue)
         ORDER BY i.submitted_by, i.queue LIMIT 1;
     END LOOP;
 END $$;
@@ -110,7 +110,7 @@ BEGIN
                 SELECT g.n, f.priority, f.id
                 FROM unnest(submitters, queues) WITH ORDINALITY AS g(submitter, queue, n), LATERAL (
                     SELECT i.priority, i.id FROM df.instances i
-                    WHERE i.started_at IS NULL AND i.ready AND i.submitted_by = g.submitter AND i.queue = g.queue
+                    WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND i.submitted_by = g.submitter AND i.queue = g.queue
                     ORDER BY i.priority DESC, i.id LIMIT quota) AS f
                 ORDER BY f.priority DESC, f.id LIMIT quota) AS p
             GROUP BY p.n) AS s ON s.n = n.n
@@ -134,7 +134,7 @@ DECLARE
 BEGIN
     IF cardinality(stopped) > 0 THEN
         chosen := ARRAY(SELECT i.id FROM df.instances i
-                        WHERE i.id = ANY (stopped) AND i.started_at IS NULL AND i.ready
+                        WHERE i.id = ANY (stopped) AND i.started_at IS NULL AND i.ready AND NOT i.paused
                           AND (submitters IS NULL OR i.submitted_by::oid = ANY (submitters))
                         LIMIT quota FOR NO KEY UPDATE SKIP LOCKED);
         seen := chosen;
@@ -149,7 +149,7 @@ BEGIN
             EXIT WHEN cardinality(chosen) >= quota;
             SELECT array_agg(c.id), array_agg(c.concurrency_key) INTO fresh, keys FROM (
                 SELECT i.id, i.concurrency_key FROM df.instances i
-                WHERE i.started_at IS NULL AND i.ready AND i.submitted_by = groups.of_submitters[n] AND i.queue = groups.of_queues[n]
+                WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND i.submitted_by = groups.of_submitters[n] AND i.queue = groups.of_queues[n]
                   AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats)) AND i.id <> ALL (seen)
                 ORDER BY i.priority DESC, i.id
                 LIMIT least(coalesce(rooms[n], quota), quota - cardinality(chosen))

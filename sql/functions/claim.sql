@@ -15,6 +15,7 @@ $$;
 -- Only plans of a format in `formats`, only submitters in `roles` (null: all), only queues that the worker has said
 -- it serves. A fence that a step of the dead
 -- worker still holds is skipped and comes the next time. A worker that is no longer registered gets nothing.
+-- What is paused is taken for nothing but a cancel request: it is parked for ever, or not looked at (df._carry_out).
 -- What is parked and not due is not read: the index on wake_at begins with what is due. The plans are generic, since
 -- an idle worker looks again and again, and to plan it anew costs ten times as much as to do it.
 -- Locks: fences FOR NO KEY UPDATE SKIP LOCKED, then the rows of instances that were parked; then those of df._promote
@@ -22,7 +23,7 @@ $$;
 CREATE OR REPLACE FUNCTION df._claim(worker bigint, formats integer[], roles name[], max integer)
 RETURNS TABLE (instance_id text, token bytea, expression text, expression_hash bytea, plan_hash text,
                submitted_by name, database text, search_path text, time_zone text, cancel_reason text,
-               resumed boolean, input text, variables text, timeout_seconds double precision)
+               resumed boolean, input text, variables text, timeout_seconds double precision, retrying boolean)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan AS $$
@@ -38,6 +39,8 @@ DECLARE
     cancelled text[] COLLATE "default";
     woken text[] COLLATE "default";
     free text[] COLLATE "default";
+    changed boolean;
+    retries boolean;
     now constant timestamptz := clock_timestamp();
 BEGIN
     -- Shared with nobody who matters: keeps another worker from deleting this row until the claim has committed.
@@ -49,8 +52,16 @@ BEGIN
         submitters := ARRAY(SELECT r.oid FROM pg_roles r WHERE r.rolname = ANY (roles));
     END IF;
     dead := df._dead_workers(me);
-    cancelled := ARRAY(SELECT DISTINCT r.instance_id FROM df.requests r WHERE r.kind = 'cancel');
-    woken := ARRAY(SELECT DISTINCT r.instance_id FROM df.requests r WHERE r.kind = 'wake');
+    SELECT coalesce(array_agg(DISTINCT r.instance_id) FILTER (WHERE r.kind = 'cancel'), '{}'),
+           coalesce(array_agg(DISTINCT r.instance_id) FILTER (WHERE r.kind = 'wake'), '{}'),
+           coalesce(bool_or(r.kind IN ('pause', 'resume')), false), coalesce(bool_or(r.kind = 'retry'), false)
+        INTO cancelled, woken, changed, retries FROM df.requests r;
+    IF changed THEN
+        PERFORM df._carry_out(dead);
+    END IF;
+    IF retries THEN
+        PERFORM df._take_up_retries();
+    END IF;
 
     free := ARRAY(SELECT u.instance_id FROM (
         SELECT * FROM (
@@ -83,6 +94,10 @@ BEGIN
             ORDER BY f.wake_at LIMIT quota
             FOR NO KEY UPDATE OF f SKIP LOCKED) AS due
         ) AS u LIMIT quota);
+    IF changed THEN
+        -- What could not be carried out, because somebody was at work on it.
+        free := ARRAY(SELECT u.id FROM unnest(free) AS u(id) WHERE NOT df._is_paused(u.id, false));
+    END IF;
     taken := cardinality(free);
     IF taken > 0 THEN
         RETURN QUERY
@@ -92,12 +107,12 @@ BEGIN
             WHERE f.instance_id = ANY (free) RETURNING f.instance_id, f.token
         ), awake AS (
             UPDATE df.instances i
-            SET next_attempt_at = NULL, waiting_for = NULL, current_steps = NULL, updated_at = now
+            SET next_attempt_at = NULL, waiting_for = NULL, current_steps = NULL, paused = false, updated_at = now
             FROM taken_over t WHERE i.id = t.instance_id AND i.waiting_for IS NOT NULL
         )
         SELECT i.id, t.token, i.expression, i.expression_hash, i.plan_hash, pg_get_userbyid(i.submitted_by),
                nullif(i.database, current_database()), i.search_path, i.time_zone, df._cancel_reason(i.id), true, i.input::text,
-               i.variables::text, date_part('epoch', i.timeout)
+               i.variables::text, date_part('epoch', i.timeout), i.retrying
         FROM taken_over t JOIN df.instances i ON i.id = t.instance_id;
         quota := quota - taken;
     END IF;
@@ -129,17 +144,17 @@ BEGIN
     RETURN QUERY
     WITH begun AS (
         UPDATE df.instances i
-        SET status = 'running', attempt = i.attempt + 1, waiting_for = NULL, started_at = now, updated_at = now
+        SET status = 'running', attempt = i.attempt + 1, waiting_for = NULL, paused = false, started_at = now, updated_at = now
         WHERE i.id = ANY (free)
         RETURNING i.id, i.expression, i.expression_hash, i.plan_hash, i.submitted_by, i.database, i.search_path,
-                  i.time_zone, i.input, i.variables, i.timeout, i.concurrency_key
+                  i.time_zone, i.input, i.variables, i.timeout, i.concurrency_key, i.attempt, i.retrying
     ), fenced AS (
         INSERT INTO df.fences AS f (instance_id, submitted_by, worker, token, concurrency_key)
         SELECT b.id, b.submitted_by, me, df._new_token(), b.concurrency_key FROM begun b
         RETURNING f.instance_id, f.token
     )
     SELECT b.id, f.token, b.expression, b.expression_hash, b.plan_hash, pg_get_userbyid(b.submitted_by),
-           nullif(b.database, current_database()), b.search_path, b.time_zone, df._cancel_reason(b.id), false, b.input::text,
-           b.variables::text, date_part('epoch', b.timeout)
+           nullif(b.database, current_database()), b.search_path, b.time_zone, df._cancel_reason(b.id), b.attempt > 1, b.input::text,
+           b.variables::text, date_part('epoch', b.timeout), b.retrying
     FROM begun b JOIN fenced f ON f.instance_id = b.id;
 END $$;

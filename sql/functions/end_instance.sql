@@ -34,7 +34,7 @@ BEGIN
               UNION ALL SELECT 'undo', undone, 9223372036854775807) AS e;
     END IF;
     UPDATE df.instances i
-    SET status = ending, result = outcome, error = problem, updated_at = ended_at, completed_at = ended_at,
+    SET status = ending, paused = false, retrying = false, result = outcome, error = problem, updated_at = ended_at, completed_at = ended_at,
         started_at = coalesce(i.started_at, ended_at), next_attempt_at = NULL, waiting_for = NULL, current_steps = NULL,
         result_path = CASE WHEN ending = 'completed' AND json_typeof(finish -> 'shape') = 'string' THEN finish ->> 'shape' END
     WHERE i.id = instance RETURNING i.definition, i.concurrency_key, i.submitted_by INTO defined, key, submitter;

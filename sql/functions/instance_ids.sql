@@ -11,7 +11,7 @@ LANGUAGE plpgsql STABLE ROWS 100 AS $$
 DECLARE
     common text := 'true';
     -- Of those that go on most have not been asked to end; for the others df.status knows.
-    unasked constant text := $c$(i.id NOT IN (SELECT r.instance_id FROM df.requests r WHERE r.kind = 'cancel')
+    unasked constant text := $c$(NOT i.paused AND i.id NOT IN (SELECT r.instance_id FROM df.requests r WHERE r.kind IN ('cancel', 'pause', 'resume'))
                                  OR df.status(i.id) = i.status)$c$;
     arms text[];
 BEGIN
@@ -24,15 +24,20 @@ BEGIN
     arms := CASE
         WHEN status_filter IS NULL THEN ARRAY['true']
         WHEN status_filter = 'pending' THEN ARRAY[
-            'i.started_at IS NULL AND i.ready AND i.concurrency_key IS NULL AND ' || unasked,
-            'i.started_at IS NULL AND i.ready AND i.concurrency_key IS NOT NULL AND ' || unasked,
-            'i.started_at IS NULL AND NOT i.ready AND ' || unasked]
+            'i.started_at IS NULL AND i.ready AND NOT i.paused AND i.concurrency_key IS NULL AND ' || unasked,
+            'i.started_at IS NULL AND i.ready AND NOT i.paused AND i.concurrency_key IS NOT NULL AND ' || unasked,
+            'i.started_at IS NULL AND NOT i.ready AND ' || unasked,
+            $c$i.paused AND i.ready AND i.started_at IS NULL AND df.status(i.id) = 'pending'$c$]
         WHEN status_filter = 'running' THEN ARRAY[
             $c$i.id IN (SELECT c.instance_id FROM df.claimed c) AND i.status = 'running' AND $c$ || unasked]
         WHEN status_filter = 'cancelled' THEN ARRAY[
             $c$i.error IS NOT NULL AND i.status = 'cancelled'$c$,
             $c$i.id IN (SELECT r.instance_id FROM df.requests r WHERE r.kind = 'cancel')
                AND i.completed_at IS NULL AND df.status(i.id) = 'cancelled'$c$]
+        WHEN status_filter = 'paused' THEN ARRAY[
+            $c$i.paused AND df.status(i.id) = 'paused'$c$,
+            $c$i.id IN (SELECT r.instance_id FROM df.requests r WHERE r.kind = 'pause')
+               AND NOT i.paused AND df.status(i.id) = 'paused'$c$]
         WHEN status_filter IN ('failed', 'compensated') THEN ARRAY[
             pg_catalog.format('i.error IS NOT NULL AND i.status = %L', status_filter)]
         ELSE ARRAY[pg_catalog.format('i.status = %L', status_filter)] END;

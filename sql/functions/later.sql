@@ -9,11 +9,5 @@ BEGIN
         HINT = 'This version runs SQL and HTTP steps, control flow, policies and undo.';
 END $$;
 
-CREATE OR REPLACE FUNCTION df.retry_instance(instance_id text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.retry_instance') $$;
 CREATE OR REPLACE FUNCTION df.fork_instance(instance_id text, from_step text) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.fork_instance') $$;
-CREATE OR REPLACE FUNCTION df.pause_instance(instance_id text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.pause_instance') $$;
-CREATE OR REPLACE FUNCTION df.resume_instance(instance_id text) RETURNS text
-LANGUAGE sql VOLATILE AS $$ SELECT df._later('df.resume_instance') $$;

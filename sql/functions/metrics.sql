@@ -10,9 +10,10 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT every.n, going.n, every.n - going.n - failed.n, failed.n, every.n + rounds.n, journal.n
     FROM (SELECT count(*) AS n FROM df.instances) AS every,
-         (SELECT (SELECT count(*) FROM df.instances i WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NULL)
-                 + (SELECT count(*) FROM df.instances i WHERE i.started_at IS NULL AND i.ready AND i.concurrency_key IS NOT NULL)
+         (SELECT (SELECT count(*) FROM df.instances i WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND i.concurrency_key IS NULL)
+                 + (SELECT count(*) FROM df.instances i WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND i.concurrency_key IS NOT NULL)
                  + (SELECT count(*) FROM df.instances i WHERE i.started_at IS NULL AND NOT i.ready)
+                 + (SELECT count(*) FROM df.instances i WHERE i.started_at IS NULL AND i.ready AND i.paused)
                  + (SELECT count(*) FROM df.fences) AS n) AS going,
          (SELECT count(*) AS n FROM df.instances i WHERE i.error IS NOT NULL) AS failed,
          (SELECT coalesce(sum(k.round - 1), 0)::bigint AS n FROM df.marks k

@@ -99,6 +99,7 @@ def test_nightly_makes_up_for_missed_nights_once(
     answer = run(*DFC, "run", "nightly.dfsql", cwd=examples)
     shown = answer.stdout.splitlines()
     assert answer.returncode == 0 and "2026-03-02     30    1335" in shown, answer.stderr
+    assert answer.stderr.count("by hand 0") == 1
     nights = shown[shown.index(next(line for line in shown if line.startswith("next_in_rome"))) + 1 :]
     assert len(nights) == 3 and all("T02:30:00" in night or "T03:00:00" in night for night in nights)
     # Three nights in which no worker was there.

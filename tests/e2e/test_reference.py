@@ -15,7 +15,11 @@ import pytest
 
 from dfc.cli.app import COMMANDS
 from dfc.compiler.driver import CompiledStatement, compile_file
+from dfc.compiler.rules.df512_steps import STEPS_MAX
 from dfc.compiler.source import Source
+from dfc.compiler.sql import STEP_SQL_BYTES_MAX
+from dfc.compiler.statements import NESTING_LEVELS_MAX
+from dfc.executor import limits
 from dfc.executor.markers import install_markers
 from tests.e2e import functions, reference
 from tests.e2e.harness import Connection, WorkerProcess, connected
@@ -303,3 +307,28 @@ def test_the_session_says_what_the_table_says() -> None:
     raised = {code for path in functions for code in re.findall(r"'(DF\d+)'", path.read_text("utf-8"))}
     assert raised - _column(3) == {"DF501"}  # when a step runs
     assert _column(3) - raised == set()
+
+
+def test_the_limits_are_those_of_the_program(bed: Bed) -> None:
+    text = (FOLDER / "results.md").read_text(encoding="utf-8").partition("## Limits")[2]
+    rows = dict(re.findall(r"^\| (.*?) \| (.*?) \|", text, re.MULTILINE))
+    operators, listed, size = bed.session.execute(
+        "SELECT df._operators_max(), df._listed_instances_max(), df._expression_bytes_max()"
+    ).fetchall()[0]
+    mebi = 1024 * 1024
+    for row, shown in (
+        ("the result of a step", f"{limits.RESULT_ROWS_MAX:,} rows"),
+        ("the body of a request, of a response", f"{limits.HTTP_BODY_BYTES_MAX // mebi} MiB"),
+        ("the body of a request, of a response", f"step {limits.HTTP_RESPONSES_BYTES_MAX // mebi} MiB"),
+        ("requests of one step under way", f"{limits.HTTP_REQUESTS_MAX}"),
+        ("`timeout_seconds` of a request", f"{limits.HTTP_TIMEOUT_SECONDS_MAX:,}"),
+        ("a `df.atomic`", f"{limits.ATOMIC_SECONDS_MAX:.0f} s"),
+        ("a `df.atomic`", f"{limits.ATOMIC_IDLE_SECONDS_MAX:.0f} s between"),
+        ("nesting", f"{NESTING_LEVELS_MAX} levels"),
+        ("nodes of a workflow", f"{STEPS_MAX:,}"),
+        ("a workflow's text", f"{size // mebi} MiB"),
+        ("operators in one SQL expression, in a session", f"{operators:,} "),
+        ("a statement of a step", f"{STEP_SQL_BYTES_MAX // 1_000_000} MB"),
+        ("`df.list_instances`", f"{listed:,} rows"),
+    ):
+        assert shown in rows[row], row

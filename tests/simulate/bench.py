@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -117,6 +117,9 @@ class ModelBench:
         )
 
     # Store
+
+    async def begin_again(self, claim: Claim, records: Sequence[str], maps: Sequence[str]) -> None:
+        self.database.begin_again(claim, records, maps)
 
     async def settle(self, claim: Claim, token: bytes) -> None:
         self.database.settle(claim, token)

@@ -203,6 +203,14 @@ class Database:
         found: list[tuple[str, str | None]] = [(i.id, i.cancel) for i in held if i.cancel is not None]
         return found + [(i.id, None) for i in held if i.news]
 
+    def begin_again(self, claim: Claim, records: Sequence[str], maps: Sequence[str]) -> None:
+        instance = self.check(claim)
+        instance.forget(records)
+        for path in maps:
+            for row in instance.items.get(path, ()):
+                if row.error is not None:
+                    row.ended, row.error = False, None
+
     def settle(self, claim: Claim, token: bytes) -> None:
         instance = self.instances[claim.instance]
         if instance.token != token:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from dfc.compiler.plan import BreakNode, CallNode, Form, HttpNode, Plan
@@ -79,6 +79,9 @@ class Ports:
         return self.watch.instance
 
     # Store
+
+    async def begin_again(self, claim: Claim, records: Sequence[str], maps: Sequence[str]) -> None:
+        await self._call(claim, lambda sent: self.database.begin_again(sent, records, maps))
 
     async def settle(self, claim: Claim, token: bytes) -> None:
         await self._call(claim, lambda sent: self.database.settle(sent, token))

@@ -369,6 +369,17 @@ def test_workers_that_claim_at_the_same_time_keep_to_it(
     assert exceeded == [] and sum(counted) == 200
 
 
+def test_what_was_chosen_a_moment_ago_counts(session: Connection) -> None:
+    """The place of what is held is taken by the next one, whose key this very claim has filled."""
+    me = register(session)
+    full = start(session, "concurrency_key => 'f'")
+    assert claimed(session, me) == [full]
+    first, _, second = (start(session, f"concurrency_key => '{key}'") for key in "kfk")
+    assert claimed(session, me, 2) == [first]
+    assert claimed(session, me, 2) == []
+    assert value(session, "SELECT held FROM df.instances WHERE id = %s", second) is True
+
+
 def test_a_full_key_is_not_scanned(session: Connection) -> None:
     me = register(session)
     session.execute(

@@ -112,7 +112,9 @@ def test_cancel_goes_before_completed(worker: Connection) -> None:
     worker.execute(
         "INSERT INTO df.requests (instance_id, kind, reason) VALUES (%s, 'cancel', 'enough')", [instance]
     )
-    assert worker.execute("SELECT * FROM df._cancels(%s)", [me]).fetchall() == [(instance, "enough")]
+    assert worker.execute("SELECT * FROM df._cancels(%s)", [me]).fetchall() == [
+        (instance, "cancel", "enough")
+    ]
     done = checkpoint(worker, token, instance, "a", {"status": "completed", "shape": "a"})
     assert done[1:] == (False, "enough")
     finish = json.dumps({"status": "cancelled", "reason": "enough"})
