@@ -62,7 +62,7 @@ _ANSWERS = {ONE: "1", TWO: "2"}
 _NULL = Value(json="null")
 
 ARRAY_MAX = 10_000
-"""More items than this give their number, not an array (docs/reference.md)."""
+"""More items than this give their number, not an array (docs/reference/results.md)."""
 
 
 class _Fates(Fates):
