@@ -1,7 +1,8 @@
 """An expression as a drawing for people, in the layout of pg_durable's df.explain.
 
 One line a node; a chain as lines that begin with an arrow, parts below a line of their own. df.explain draws
-the same in SQL (sql/functions/drawing.sql, draw.sql), character by character; docs/reference.md describes it.
+the same in SQL (sql/functions/drawing.sql, draw.sql), character by character; described in
+docs/reference/looking.md.
 """
 
 from __future__ import annotations

@@ -210,13 +210,11 @@ SUBMISSIONS: dict[str, Signature] = {
             _optional("params", Want.JSON),
             _optional("on_failure", _E),
             _optional("queue", _TEXT),
-        ),
-        options=(
             _optional("priority", _INTEGER),
             _optional("timeout", Want.DURATION),
             _optional("concurrency_key", _TEXT),
             _optional("concurrency_limit", _INTEGER),
-        ),
+        )
     ),
     "schedule": Signature(
         parameters=(

@@ -1,7 +1,7 @@
 """Constant texts of requests and breaks with references in them become a statement that computes them.
 
 So PostgreSQL computes the text, once, in the submitter's session, from typed parameters like those of any
-other step. What a reference becomes depends on where it stands (docs/reference.md, HTTP steps):
+other step. What a reference becomes depends on where it stands (docs/reference/http.md):
 
 - at the beginning of a URL the value as it is, later percent-encoded;
 - in JSON a JSON value, in a string of JSON its text, escaped;

@@ -43,6 +43,7 @@ from dfc.executor.values import (
 
 TEXT_ARRAY: Final = 1009
 REGCLASS: Final = 2205
+_JSON_OPERATOR: Final = re.compile(r"\s*[-#]>")
 _JSON_TYPE: Final = re.compile(r"(?:pg_catalog\.)?jsonb?", re.IGNORECASE)
 FIRST_USER_OID: Final = 16384
 """Types from here on may be dropped."""
@@ -302,6 +303,8 @@ class _Writer:
                 declared = parameter.type
                 written = self._typed(found) if declared is None else self._declared(found, declared)
             self._written[key] = written
+        if self._written[key] == "NULL" and _JSON_OPERATOR.match(self.asker.sql or "", parameter.end):
+            return "(NULL::pg_catalog.jsonb)"  # without a type PostgreSQL cannot tell which operator is meant
         return self._written[key]
 
     def _declared(self, found: Scalar, type_name: str) -> str:

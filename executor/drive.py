@@ -24,24 +24,39 @@ from functools import partial
 from dfc.compiler.plan import Plan
 from dfc.executor.actions import (
     Action,
+    AwaitInstance,
+    CallWorkflow,
     FetchItems,
     Finish,
     Interrupt,
     Listen,
     ReadResult,
     RecordBeginning,
+    StopCall,
+    TakeSignal,
     Wait,
     key_of,
 )
 from dfc.executor.claim import Claim
 from dfc.executor.decide import State, begin, forgotten, pending, step, step_of
 from dfc.executor.failures import FenceLost, Transient
-from dfc.executor.journal import Called, CancelRequested, Due, Event, Record, Stopped
+from dfc.executor.journal import Called, CancelRequested, Due, Event, NothingYet, Record, Stopped
 from dfc.executor.limits import PARK_SECONDS
 from dfc.executor.perform import Beginning, Came, Interruptible, Performer, Work
 from dfc.executor.ports import Elsewhere, HttpRunner, Parking, SqlRunner, Store
 
 LANES_MAX = 64
+
+
+def _is_news(action: Work, came: Came) -> bool:
+    """Whether who asked has taken away what told others of the instance to ask, or may have."""
+    if not isinstance(action, TakeSignal | AwaitInstance | CallWorkflow | StopCall):
+        return False
+    match came.events:
+        case (NothingYet(others=others),):
+            return others
+        case _:
+            return True
 
 
 class Outcome(Enum):
@@ -451,7 +466,7 @@ class Driver:
                 self._begun.add(path)
             else:
                 self._begun.discard(path)
-            self._feed(came.events, lane=True)
+            self._feed((*came.events, Called()) if _is_news(action, came) else came.events, lane=True)
         if task.cancelling() > cancels:
             # Somebody outside cancelled us too, and a port or the lines above have swallowed it.
             raise asyncio.CancelledError

@@ -251,9 +251,13 @@ class Called:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NothingYet:
-    """What was asked for from outside has not come."""
+    """What was asked for from outside has not come.
+
+    `others`: something else has, and who asked for it before has to ask again.
+    """
 
     path: str
+    others: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -223,8 +223,8 @@ class Performer:
             token = claim.token
             try:
                 answer = await self._attempt(action)
-                if answer is None:
-                    return Came((NothingYet(path=action.path),))
+                if isinstance(answer, NothingYet):
+                    return Came((answer,))
                 return self._answered(answer)
             except StepFailed as failure:
                 return Came(
@@ -287,8 +287,7 @@ class Performer:
             return None if known is None else Came((known,))
         return None if found is None else self._answered(found)
 
-    async def _attempt(self, action: Activation) -> Answer | AtomicDone | None:
-        """None: there is no news yet from outside."""
+    async def _attempt(self, action: Activation) -> Answer | AtomicDone | NothingYet:
         match action:
             case RunSql():
                 await self._take_turn(action)
@@ -433,7 +432,12 @@ class Performer:
                 except StepFailed as failure:
                     return NoTime(path=action.path, error=replace(failure.error, step=step_id))
             case StopCall():
-                return await self.insist(lambda: store.stop_call(claim, action), action.path)
+                token = claim.token
+                came = await self.insist(lambda: store.stop_call(claim, action), action.path)
+                if isinstance(came, NothingYet) and claim.token != token:
+                    # An answer was lost, and with it whether others have to ask again.
+                    return replace(came, others=True)
+                return came
             case Position():
                 return await self.insist(lambda: store.position(claim, action), action.path)
             case FetchItems():

@@ -148,19 +148,19 @@ class Store(Protocol):
         """Record the end of a wait for a moment. Raises AlreadyRecorded."""
         ...
 
-    async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | None:
-        """Take a signal and record it; None where there is none. Raises AlreadyRecorded."""
+    async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | NothingYet:
+        """Take a signal and record it; NothingYet where there is none. Raises AlreadyRecorded."""
         ...
 
-    async def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | None:
-        """Record how another instance has ended; None while it has not.
+    async def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | NothingYet:
+        """Record how another instance has ended; NothingYet while it has not.
 
         Raises AlreadyRecorded; StepFailed where it is no instance of the submitter's.
         """
         ...
 
-    async def call(self, claim: Claim, action: CallWorkflow) -> Answer | None:
-        """Record what a called workflow has given; None while it runs. Started by the first call.
+    async def call(self, claim: Claim, action: CallWorkflow) -> Answer | NothingYet:
+        """Record what a called workflow has given; NothingYet while it runs. Started by the first call.
 
         Raises AlreadyRecorded; StepFailed where it has not completed, or cannot be started.
         """

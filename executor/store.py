@@ -313,16 +313,16 @@ class PostgresStore:
         """See `ports.Store`."""
         return await self.record_value(claim, action.path, action.value, action.rider, keep=action.keep)
 
-    async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | None:
+    async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | NothingYet:
         """See `ports.Store`."""
         return await self._ask_for_news(claim, _TAKE_SIGNAL, action, action.name, _flag(action.expired))
 
-    async def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | None:
+    async def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | NothingYet:
         """See `ports.Store`."""
         expired = _flag(action.expired)
         return await self._ask_for_news(claim, _AWAIT_INSTANCE, action, action.instance, expired)
 
-    async def call(self, claim: Claim, action: CallWorkflow) -> Answer | None:
+    async def call(self, claim: Claim, action: CallWorkflow) -> Answer | NothingYet:
         """See `ports.Store`."""
         return await self._ask_for_news(claim, _CALL, action, action.child, action.workflow, action.input)
 
@@ -332,7 +332,7 @@ class PostgresStore:
         text: str,
         action: TakeSignal | AwaitInstance | CallWorkflow,
         *values: str | None,
-    ) -> Answer | None:
+    ) -> Answer | NothingYet:
         rider = None if action.rider is None else rider_json(action.rider)
         try:
             answer = await self._ask_for(claim, text, action.path, *values, rider)
@@ -341,7 +341,7 @@ class PostgresStore:
         if isinstance(action, CallWorkflow) and answer.raw(0, 4) is not None:
             raise StepFailed(read_failure(action.path, answer.text(0, 4)))
         if answer.raw(0, 0) is None:
-            return None
+            return NothingYet(path=action.path, others=answer.raw(0, 1) == b"t")
         value = answer.text(0, 3) if action.keep else None
         event = Completed(
             number=answers.integer(answer, 0, 0),

@@ -8,7 +8,7 @@ import pytest
 
 from dfc.executor.actions import AwaitInstance, Finish, RecordWaited, StartTimer, TakeSignal
 from dfc.executor.failures import AlreadyRecorded
-from dfc.executor.journal import Completed
+from dfc.executor.journal import Completed, NothingYet
 from dfc.executor.ports import Answer, Parking
 from tests.conformance_bench import CHAIN, Check, MakeBench, begin, claimed, json_of, near, run
 
@@ -17,8 +17,8 @@ def take(path: str, name: str = "go", *, expired: bool = False) -> TakeSignal:
     return TakeSignal(path=path, name=name, expired=expired, keep=True, rider=None)
 
 
-def value(answer: Answer | None) -> Any:
-    assert answer is not None, "there is news"
+def value(answer: Answer | NothingYet) -> Any:
+    assert not isinstance(answer, NothingYet), "there is news"
     assert isinstance(answer.event, Completed)
     return json_of(answer.event.result)
 
@@ -59,8 +59,20 @@ async def check_signals_are_taken_in_order_and_once(make: MakeBench) -> None:
             await bench.signal(instance, name)
         assert value(await bench.store.take_signal(claim, take("a"))) == _signal("go", 1)
         assert value(await bench.store.take_signal(claim, take("b"))) == _signal("go", 3)
-        assert await bench.store.take_signal(claim, take("c")) is None
+        assert isinstance(await bench.store.take_signal(claim, take("c")), NothingYet)
         assert value(await bench.store.take_signal(claim, take("d", "stop"))) == _signal("stop", 2)
+
+
+async def check_others_are_told_of_a_wake_up_that_was_taken_away(make: MakeBench) -> None:
+    async with make() as bench:
+        claim = await begin(bench)
+        assert await bench.store.take_signal(claim, take("a")) == NothingYet(path="a")
+        assert await bench.store.take_signal(claim, take("b", "stop")) == NothingYet(path="b")
+        await bench.signal(claim.instance, "go")
+        # What wakes `a` is gone when `b` has looked.
+        assert await bench.store.take_signal(claim, take("b", "stop")) == NothingYet(path="b", others=True)
+        assert await bench.store.take_signal(claim, take("b", "stop")) == NothingYet(path="b")
+        assert value(await bench.store.take_signal(claim, take("a"))) == _signal("go", 1)
 
 
 async def check_signal_is_not_taken_by_what_is_recorded(make: MakeBench) -> None:
@@ -107,7 +119,7 @@ async def check_news_wakes_who_listens(make: MakeBench) -> None:
 async def check_news_before_the_parking_wakes(make: MakeBench) -> None:
     async with make() as bench:
         old = await begin(bench)
-        assert await bench.store.take_signal(old, take("a")) is None
+        assert isinstance(await bench.store.take_signal(old, take("a")), NothingYet)
         await bench.signal(old.instance, "go")
         await bench.store.park(old, _parking("a"))
         assert (await claimed(bench)).instance == old.instance
@@ -118,7 +130,7 @@ async def check_end_of_another_instance(make: MakeBench) -> None:
         other = await begin(bench)
         claim = await begin(bench)
         look = AwaitInstance(path="w", instance=other.instance, expired=False, keep=True, rider=None)
-        assert await bench.store.await_instance(claim, look) is None
+        assert isinstance(await bench.store.await_instance(claim, look), NothingYet)
         await bench.store.park(claim, _parking("w"))
         assert await bench.claim() is None
         await bench.store.finish(other, Finish(status="cancelled", reason="enough"))
@@ -155,6 +167,7 @@ CHECKS: tuple[Check, ...] = (
     check_next_tick_is_later_than_now,
     check_end_of_a_wait_is_recorded_once,
     check_signals_are_taken_in_order_and_once,
+    check_others_are_told_of_a_wake_up_that_was_taken_away,
     check_signal_is_not_taken_by_what_is_recorded,
     check_time_of_a_signal_is_over,
     check_news_wakes_who_listens,

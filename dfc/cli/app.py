@@ -30,6 +30,8 @@ COMMANDS = {
     "init": "Install the df schema into a database, or bring it up to date.",
     "worker": "Run the workflows of a database.",
     "start": "Start a workflow, and print its id.",
+    "deploy": "Bring definitions and schedules of a database to what a file says.",
+    "schedules": "List schedules, with their next ticks.",
     "list": "List workflows.",
     "show": "Show a workflow and its steps.",
     "cancel": "Cancel workflows.",
@@ -37,6 +39,7 @@ COMMANDS = {
     "resume": "Let paused workflows go on.",
     "retry": "Let failed workflows go on from where they failed.",
     "fork": "Start a workflow that takes over what another one has done.",
+    "signal": "Send a signal to a workflow that waits for it.",
     "doctor": "Say what may keep workflows from running, and what to do.",
     "adopt": "Let a copied database run workflows.",
 }

@@ -53,9 +53,9 @@ def say(message: str) -> None:
 
 def say_notice(notice: Diagnostic) -> None:
     """What the server says besides its answer."""
-    hint = f" ({notice.message_hint})" if notice.message_hint else ""
+    more = " ".join(text for text in (notice.message_detail, notice.message_hint) if text)
     word = "warning" if notice.severity_nonlocalized == "WARNING" else "note"
-    say(f"{word}: {notice.message_primary}{hint}")
+    say(f"{word}: {notice.message_primary}{f' ({more})' if more else ''}")
 
 
 @contextlib.contextmanager

@@ -181,6 +181,8 @@ class Session:
                 if self.conn.broken:
                     raise
                 return self._refused_by_server(statement, error)
+        if workflow is None:
+            label = self._label(instance)
         self.instances.append(instance)
         if not self.as_json:
             present.errors.print(Text(f"{label or 'workflow'} {instance}", style="bold"))
@@ -202,6 +204,11 @@ class Session:
             row = self.conn.execute(query("start"), starting(statement, statement.label)).fetchone()
         assert row is not None
         return cast(str, row[0])
+
+    def _label(self, instance: str) -> str | None:
+        """The label of an instance whose text says none, such as one of a definition."""
+        row = self.conn.execute(query("instance"), {"id": instance}).fetchone()
+        return None if row is None else cast("str | None", row[1])
 
     def _progress(self, instance: str) -> Progress:
         """How the instance stands; waits for the database when it has gone away."""

@@ -43,6 +43,9 @@ EXIT_GRACE_SECONDS = 8.0
     show_default=True,
     help="Seconds without a heartbeat after which others take over.",
 )
+@click.option(
+    "--queue", "queues", multiple=True, metavar="NAME", help="Only this queue; may be given several times."
+)
 @allow_host_option
 @click.option("-v", "--verbose", is_flag=True, help="Log what the worker does.")
 @click.option("--allow-loopback", is_flag=True, hidden=True)
@@ -52,6 +55,7 @@ def command(
     slots: int,
     connections: int,
     lease: float,
+    queues: tuple[str, ...],
     hosts: tuple[str, ...],
     verbose: bool,
     allow_loopback: bool,
@@ -59,7 +63,8 @@ def command(
 ) -> int:
     """Run the workflows of a database. One line says when it is ready; SIGTERM and Ctrl-C stop it in order.
 
-    Start as many as you like, on any machine that reaches the database.
+    Start as many as you like, on any machine that reaches the database. Without --queue a worker serves all
+    queues.
     """
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
@@ -72,6 +77,7 @@ def command(
             slots=slots,
             connections_max=connections,
             lease_seconds=lease,
+            queues=queues,
             allow_hosts=hosts,
             allow_loopback=allow_loopback or where.folder is not None,
         )
@@ -103,7 +109,8 @@ async def _work(settings: WorkerSettings, *, stop_at_eof: bool) -> int:
 
 async def _announce(worker: Worker, settings: WorkerSettings) -> None:
     await worker.ready.wait()
-    click.echo(f"worker {worker.worker_id} is ready: {settings.slots} slots, process {os.getpid()}")
+    queues = f", queue {', '.join(settings.queues)}" if settings.queues else ""
+    click.echo(f"worker {worker.worker_id} is ready: {settings.slots} slots, process {os.getpid()}{queues}")
 
 
 def _stop_at_eof(loop: asyncio.AbstractEventLoop, worker: Worker, seconds_max: float) -> None:

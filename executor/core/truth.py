@@ -1,4 +1,4 @@
-"""Whether a result is true: the first column of the first row, or the JSON value (docs/reference.md,
+"""Whether a result is true: the first column of the first row, or the JSON value (docs/reference/results.md,
 Truth).
 """
 

@@ -1,8 +1,8 @@
 """Unwinding: a scope ends before its work is done, or fails, and what has to be undone at its end runs.
 
-What happens when (docs/reference.md has the table): open work is stopped, then undos that are registered at
-the boundary run one by one, the last committed first, and then the owner of the scope goes on (a try with
-`catch` or `finally`, a race with its winner, ...).
+What happens when (docs/reference/what-happens.md has the table): open work is stopped, then undos that are
+registered at the boundary run one by one, the last committed first, and then the owner of the scope goes on
+(a try with `catch` or `finally`, a race with its winner, ...).
 """
 
 from __future__ import annotations

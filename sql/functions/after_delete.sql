@@ -7,6 +7,8 @@ SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     DELETE FROM df.fences f USING gone g WHERE f.instance_id = g.id;
     DELETE FROM df.requests r USING gone g WHERE r.instance_id = g.id;
+    INSERT INTO df.freed_keys (submitted_by, key)
+    SELECT DISTINCT g.submitted_by, g.concurrency_key FROM gone g WHERE g.concurrency_key IS NOT NULL AND g.completed_at IS NULL;
     DELETE FROM df.debounces d USING gone g WHERE d.instance_id = g.id;
     DELETE FROM df.signals s USING gone g WHERE s.instance_id = g.id;
     DELETE FROM df.checkpoints c USING gone g WHERE c.instance_id = g.id;

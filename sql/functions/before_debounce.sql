@@ -10,7 +10,7 @@ SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM FROM df.instances i
     WHERE i.id = NEW.instance_id AND i.submitted_by = NEW.submitted_by AND i.debounce_key IS NOT NULL
-      AND i.started_at IS NULL AND NOT i.ready
+      AND i.started_at IS NULL AND NOT i.ready AND NOT i.held
     FOR KEY SHARE;
     RETURN CASE WHEN FOUND THEN NEW END;
 END $$;

@@ -72,7 +72,7 @@ BEGIN
         RAISE EXCEPTION '%: the name is NULL', what USING ERRCODE = 'DF116',
             DETAIL = 'A name is a letter (a to z) or underscore, then letters, digits and underscores.', HINT = 'Give a name in quotes.';
     ELSIF name !~ '^[A-Za-z_][A-Za-z0-9_]*$' THEN
-        RAISE EXCEPTION '%: result name ''%'' is not a valid identifier', what, name USING ERRCODE = 'DF113',
+        RAISE EXCEPTION '%: result name ''%'' is not a valid identifier — must match [a-zA-Z_][a-zA-Z0-9_]*', what, name USING ERRCODE = 'DF113',
             DETAIL = 'A name is a letter (a to z) or underscore, then letters, digits and underscores.',
             HINT = 'Later steps refer to the result as $name.';
     ELSIF pg_catalog.octet_length(name) > 63 THEN

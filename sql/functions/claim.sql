@@ -129,9 +129,12 @@ BEGIN
 
     -- The first by its index; an EXISTS may be planned as a scan that hopes to find one soon.
     IF cardinality(cancelled) > 0
-       OR (SELECT i.due_at FROM df.instances i WHERE i.started_at IS NULL AND NOT i.ready ORDER BY i.due_at LIMIT 1) <= now
+       OR (SELECT i.due_at FROM df.instances i WHERE i.started_at IS NULL AND NOT i.ready AND NOT i.held ORDER BY i.due_at LIMIT 1) <= now
        OR (SELECT d.due_at FROM df.debounces d ORDER BY d.due_at LIMIT 1) <= now THEN
         PERFORM df._promote(cancelled);
+    END IF;
+    IF EXISTS (SELECT FROM df.freed_keys) THEN
+        PERFORM df._release();
     END IF;
     -- By their ids, and not as a join with what was found: a plan for few of them in a large table.
     free := df._choose(submitters, served, formats, cancelled, quota);

@@ -15,6 +15,7 @@ DECLARE
     ended_at constant timestamptz := clock_timestamp();
     defined text;
     key text;
+    submitter regrole;
 BEGIN
     IF ending = 'completed' THEN
         outcome := df._outcome_of(instance, finish -> 'shape');
@@ -36,16 +37,19 @@ BEGIN
     SET status = ending, paused = false, retrying = false, result = outcome, error = problem, updated_at = ended_at, completed_at = ended_at,
         started_at = coalesce(i.started_at, ended_at), next_attempt_at = NULL, waiting_for = NULL, current_steps = NULL,
         result_path = CASE WHEN ending = 'completed' AND json_typeof(finish -> 'shape') = 'string' THEN finish ->> 'shape' END
-    WHERE i.id = instance RETURNING i.definition, i.concurrency_key INTO defined, key;
+    WHERE i.id = instance RETURNING i.definition, i.concurrency_key, i.submitted_by INTO defined, key, submitter;
     DELETE FROM df.fences f WHERE f.instance_id = instance;
     DELETE FROM df.requests r WHERE r.instance_id = instance;
     DELETE FROM df.signals s WHERE s.instance_id = instance;
     IF defined IS NOT NULL AND ending IN ('failed', 'compensated') THEN
         PERFORM df._start_on_failure(instance);
     END IF;
+    -- Its place under its key is free.
+    IF key IS NOT NULL THEN
+        INSERT INTO df.freed_keys (submitted_by, key) VALUES (submitter, key);
+    END IF;
     -- Those that wait for its end. What is not seen here, since the snapshot is older, has seen the end.
     INSERT INTO df.requests (instance_id, kind) SELECT DISTINCT m.instance_id, 'wake' FROM df.marks m WHERE m.other = instance;
-    -- Its place under its key is free, too.
     IF FOUND OR key IS NOT NULL THEN
         PERFORM df._wake();
     END IF;

@@ -1,14 +1,18 @@
 -- What a step of an instance that waits for news asks: whether there is some, which is then recorded. Each takes the
--- instance's wake-ups away first, so that what commits meanwhile wakes it again. journal null: there is none yet.
+-- instance's wake-ups away first, so that what commits meanwhile wakes it again. What they were about may be for others
+-- of the instance, that have asked before it came: whoever has taken one away has them ask again. journal null: there is
+-- none yet, and `finished` says whether a wake-up was taken away.
 -- Raises DX001 for a lost fence, DX002 when the path has a record. Locks: the fence, then what the record locks; of
 -- another instance the row, shared, so that its end is either seen here or sees who waits.
 
-CREATE OR REPLACE FUNCTION df._heard(token bytea, instance text) RETURNS void
+-- Takes the wake-ups away. Whether there were some.
+CREATE OR REPLACE FUNCTION df._take_wakes(token bytea, instance text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM df._lock_fence($1, $2);
     DELETE FROM df.requests r WHERE r.instance_id = $2 AND r.kind = 'wake';
+    RETURN FOUND;
 END $$;
 
 -- The first signal of this name; with `expired` it is recorded that there was none.
@@ -22,7 +26,7 @@ DECLARE
     look bigint;
     first df.signals;
 BEGIN
-    PERFORM df._heard($1, $2);
+    finished := df._take_wakes($1, $2);
     IF EXISTS (SELECT FROM df.signals s WHERE s.instance_id = $2 AND s.seen IS NULL AND NOT s.taken) THEN
         look := nextval('df.journal');
         UPDATE df.signals s SET seen = look WHERE s.instance_id = $2 AND s.seen IS NULL AND NOT s.taken;
@@ -63,7 +67,7 @@ DECLARE
     how record;
     now_status text;
 BEGIN
-    PERFORM df._heard($1, $2);
+    finished := df._take_wakes($1, $2);
     SELECT o.status INTO now_status
     FROM df.instances i JOIN df.instances o ON o.id = $4 AND pg_has_role(i.submitted_by::oid, o.submitted_by::oid, 'USAGE')
     WHERE i.id = $2 FOR SHARE OF o;
@@ -109,7 +113,7 @@ DECLARE
     started text;
     how record;
 BEGIN
-    PERFORM df._heard($1, $2);
+    finished := df._take_wakes($1, $2);
     started := (SELECT k.other FROM df.marks k WHERE k.instance_id = $2 AND k.path = $4);
     IF started IS NULL THEN
         started := df._start_child($1, $2, $4, $5, $6);
@@ -143,7 +147,7 @@ DECLARE
     started text;
     how record;
 BEGIN
-    PERFORM df._heard($1, $2);
+    PERFORM df._take_wakes($1, $2);
     started := (SELECT k.other FROM df.marks k
                 WHERE k.instance_id = $2 AND k.kind = 'child' AND starts_with(k.path, $3 || '/child')
                 ORDER BY length(k.path) DESC, k.path DESC LIMIT 1);

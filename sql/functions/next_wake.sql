@@ -9,6 +9,6 @@ BEGIN
     RETURN date_part('epoch', least(
         (SELECT min(f.wake_at) FROM df.fences f WHERE f.wake_at > transaction_timestamp() AND f.wake_at < 'infinity'),
         (SELECT min(i.due_at) FROM df.instances i
-         WHERE i.started_at IS NULL AND NOT i.ready AND i.due_at > transaction_timestamp()),
+         WHERE i.started_at IS NULL AND NOT i.ready AND NOT i.held AND i.due_at > transaction_timestamp()),
         (SELECT min(d.due_at) FROM df.debounces d WHERE d.due_at > transaction_timestamp())) - clock_timestamp());
 END $$;

@@ -97,8 +97,13 @@ BEGIN
         wake_at = CASE WHEN f.instance_id = ANY (pauses) THEN 'infinity' ELSE moment END
     FROM df.instances i
     WHERE i.id = f.instance_id AND i.id = ANY (free) AND (i.paused OR i.id = ANY (pauses));
+    -- Another one may start in its place; when it goes on, it is looked at anew whether its key has room.
+    INSERT INTO df.freed_keys (submitted_by, key)
+    SELECT i.submitted_by, i.concurrency_key FROM df.instances i
+    WHERE i.id = ANY (pauses) AND i.started_at IS NULL AND i.ready AND NOT i.paused AND i.concurrency_key IS NOT NULL;
     UPDATE df.instances i
     SET paused = i.id = ANY (pauses), updated_at = moment,
+        ready = i.ready OR i.held AND i.id <> ALL (pauses), held = i.held AND i.id = ANY (pauses),
         waiting_for = CASE WHEN i.id = ANY (pauses) THEN 'df.resume_instance' WHEN i.started_at IS NOT NULL THEN i.waiting_for END
     WHERE i.id = ANY (free) AND i.paused <> (i.id = ANY (pauses));
     DELETE FROM df.requests r WHERE r.instance_id = ANY (free) AND r.kind IN ('pause', 'resume') AND r.id <= last;

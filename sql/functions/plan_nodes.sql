@@ -54,7 +54,12 @@ SET jit = off AS $$
             AND df._node_of(k.path) = node.parent AND k.value ->> 'timed_out' = 'true'
         WHERE node.kind = 'constant' AND node.part = 'else'
     ), begun (id) AS (
-        SELECT record.id FROM record
+        SELECT b.id FROM (
+            SELECT record.id FROM record
+            UNION ALL SELECT df._node_of(k.path) FROM df.marks k WHERE k.instance_id = instance AND k.kind IN ('timer', 'child', 'awaited')
+            -- What listens has no record before it hears something.
+            UNION ALL SELECT df._node_of(s.path) FROM df.instances i, pg_catalog.unnest(i.current_steps) AS s(path) WHERE i.id = instance
+        ) AS b(id)
         UNION
         SELECT node.parent FROM begun JOIN node ON node.id = begun.id WHERE node.parent IS NOT NULL
     ), passed (id) AS (

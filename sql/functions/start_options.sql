@@ -90,7 +90,7 @@ DECLARE
 BEGIN
     SELECT i.id, i.definition, i.expression = wire AS alike INTO other FROM df.instances i
     WHERE i.submitted_by = pg_catalog.quote_ident(CURRENT_USER)::regrole AND i.debounce_key = debounce_key
-      AND i.started_at IS NULL AND NOT i.ready;
+      AND i.started_at IS NULL AND NOT i.ready AND NOT i.held;
     IF other.id IS NULL THEN
         RETURN NULL;
     ELSIF other.definition IS DISTINCT FROM definition OR (definition IS NULL AND NOT other.alike) THEN

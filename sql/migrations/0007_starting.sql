@@ -4,10 +4,11 @@
 \ir ../tables/key_locks.sql
 \ir ../tables/schedules.sql
 
--- ready: the time to start has come; until then due_at says when it will. A debounced instance can be joined by
--- further calls as long as it is not ready.
+-- ready: a claim may take it. Otherwise its time has not come (due_at says when; a debounced one can be joined as long), or
+-- it is held: as many run under its key as may.
 ALTER TABLE df.instances
     ADD COLUMN ready boolean NOT NULL DEFAULT true,
+    ADD COLUMN held boolean NOT NULL DEFAULT false,
     ADD COLUMN due_at timestamptz,
     ADD COLUMN timeout interval CHECK (timeout > interval '0'),
     ADD COLUMN idempotency_key text CHECK (pg_catalog.length(idempotency_key) BETWEEN 1 AND 1000),
@@ -20,23 +21,22 @@ ALTER TABLE df.instances
     ADD COLUMN schedule bigint,
     ADD COLUMN scheduled_at timestamptz,
     ADD CONSTRAINT instances_queue CHECK (pg_catalog.length(queue) BETWEEN 1 AND 1000),
-    ADD CONSTRAINT instances_due CHECK (ready OR (due_at IS NOT NULL AND status = 'pending')),
+    ADD CONSTRAINT instances_due CHECK (ready OR (status = 'pending' AND (held OR due_at IS NOT NULL))),
+    ADD CONSTRAINT instances_held CHECK (NOT held OR (NOT ready AND concurrency_key IS NOT NULL)),
     ADD CONSTRAINT instances_concurrency CHECK ((concurrency_key IS NULL) = (concurrency_limit IS NULL)),
     ADD CONSTRAINT instances_scheduled CHECK ((schedule IS NULL) = (scheduled_at IS NULL)),
     ADD CONSTRAINT instances_definition CHECK ((definition IS NULL) = (definition_version IS NULL));
 
--- What is pending is found role by role and queue by queue, and what has a key, key by key: of what nobody serves,
--- and of keys that are full, a claim reads one row.
+-- What is pending is found role by role and queue by queue: of what nobody serves a claim reads one row.
 DROP INDEX df.instances_pending;
-CREATE INDEX instances_pending ON df.instances (submitted_by, queue, priority DESC, id)
-    WHERE started_at IS NULL AND ready AND concurrency_key IS NULL;
+CREATE INDEX instances_pending ON df.instances (submitted_by, queue, priority DESC, id) WHERE started_at IS NULL AND ready;
 CREATE INDEX instances_keyed ON df.instances (submitted_by, concurrency_key, priority DESC, id)
-    WHERE started_at IS NULL AND ready AND concurrency_key IS NOT NULL;
-CREATE INDEX instances_due ON df.instances (due_at) WHERE started_at IS NULL AND NOT ready;
+    WHERE started_at IS NULL AND concurrency_key IS NOT NULL;
+CREATE INDEX instances_due ON df.instances (due_at) WHERE started_at IS NULL AND NOT ready AND NOT held;
 CREATE UNIQUE INDEX instances_idempotency ON df.instances (submitted_by, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 CREATE UNIQUE INDEX instances_debounce ON df.instances (submitted_by, debounce_key)
-    WHERE started_at IS NULL AND NOT ready AND debounce_key IS NOT NULL;
+    WHERE started_at IS NULL AND NOT ready AND NOT held AND debounce_key IS NOT NULL;
 
 -- A tick of a schedule starts one instance.
 CREATE UNIQUE INDEX instances_tick ON df.instances (schedule, scheduled_at) WHERE schedule IS NOT NULL;

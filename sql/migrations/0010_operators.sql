@@ -22,12 +22,10 @@ ALTER TABLE df.instances
     ADD CONSTRAINT instances_paused CHECK (NOT paused OR completed_at IS NULL);
 
 -- A claim looks for what is pending and not paused.
-DROP INDEX df.instances_pending, df.instances_keyed;
+DROP INDEX df.instances_pending;
 CREATE INDEX instances_pending ON df.instances (submitted_by, queue, priority DESC, id)
-    WHERE started_at IS NULL AND ready AND NOT paused AND concurrency_key IS NULL;
-CREATE INDEX instances_keyed ON df.instances (submitted_by, concurrency_key, priority DESC, id)
-    WHERE started_at IS NULL AND ready AND NOT paused AND concurrency_key IS NOT NULL;
-CREATE INDEX instances_held ON df.instances (id) WHERE paused;
+    WHERE started_at IS NULL AND ready AND NOT paused;
+CREATE INDEX instances_paused ON df.instances (id) WHERE paused;
 
 -- What makes room for functions that now take other arguments or give other columns.
 DO $$

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -47,3 +51,26 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
     command = [sys.executable, "-P", "-m", "dfc", "reset", "--yes"]
     subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the examples, so that the checkout stays clean."""
+    folder = tmp_path_factory.mktemp("copy") / "examples"
+    shutil.copytree(ROOT / "examples", folder, ignore=shutil.ignore_patterns(".dfc", "__pycache__"))
+    yield folder
+    command = [sys.executable, "-P", "-m", "dfc", "reset", "--yes"]
+    subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True, timeout=60)
+
+
+def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """What Python does with these arguments."""
+    return subprocess.run(
+        [sys.executable, *command], cwd=cwd, env=environment(), capture_output=True, text=True, timeout=300
+    )
+
+
+def rows(answer: subprocess.CompletedProcess[str]) -> list[list[str]]:
+    """The table of the result, without its head."""
+    assert answer.returncode == 0, answer.stderr
+    return [re.split(r"\s{2,}", line.strip()) for line in answer.stdout.splitlines()[1:] if line.strip()]

@@ -184,8 +184,8 @@ CREATE TABLE IF NOT EXISTS days (day date);
 SELECT df.define('keep', 'INSERT INTO days VALUES ($input.day) RETURNING day + 1 AS next',
                  params => '{"day": "date"}', on_failure => 'SELECT $input.error');
 SELECT df.start('keep', input => '{"day": "2026-01-31"}');
-SELECT df.start(df.sleep(0.2) ~> df.call('keep', '{"day": "$input.d"}'), 'mine', input => '{"d": "2026-02-01"}',
-                timeout => '1 min', priority => 3);
+SELECT df.start(df.sleep(0.2) ~> df.call('keep', '{"day": "$input.d"}'), 'mine',
+                input => '{"d": "2026-02-01"}', timeout => '1 min', priority => 3);
 """
 
 

@@ -3,41 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.cli.conftest import environment
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-@pytest.fixture(scope="module")
-def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of the examples, so that the checkout stays clean."""
-    folder = tmp_path_factory.mktemp("copy") / "examples"
-    shutil.copytree(ROOT / "examples", folder, ignore=shutil.ignore_patterns(".dfc", "__pycache__"))
-    yield folder
-    command = [sys.executable, "-P", "-m", "dfc", "reset", "--yes"]
-    subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True, timeout=60)
-
-
-def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *command], cwd=cwd, env=environment(), capture_output=True, text=True, timeout=300
-    )
-
-
-def rows(answer: subprocess.CompletedProcess[str]) -> list[list[str]]:
-    """The table of the result, without its head."""
-    assert answer.returncode == 0, answer.stderr
-    return [re.split(r"\s{2,}", line.strip()) for line in answer.stdout.splitlines()[1:] if line.strip()]
+from tests.cli.conftest import environment, rows, run
 
 
 def test_ingest(examples: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """A row of the table in docs/reference.md: `when` is its first column."""
+    """A row of the table in docs/reference/what-happens.md: `when` is its first column."""
 
     when: str
     workflow: str

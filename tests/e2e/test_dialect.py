@@ -158,4 +158,4 @@ def test_folders_are_whole() -> None:
 
 
 def test_there_are_enough() -> None:
-    assert len(SCENARIOS) >= 180
+    assert len(SCENARIOS) >= 200

@@ -107,3 +107,27 @@ def test_each_signal_is_taken_once(
     assert harness.statuses(session) == {"completed": instances}
     assert session.execute("SELECT count(*) FROM df.signals").fetchone() == (0,)
     assert session.execute("SELECT count(*) FROM df.requests").fetchone() == (0,)
+
+
+def test_a_signal_to_all_of_a_label(database: str, session: Connection) -> None:
+    """To those of the caller that have not ended, once under a key; nobody there is said."""
+    start = "SELECT df.start(df.wait_for_signal('go') |=> 's' ~> 'SELECT $s.data->>''n'' AS n', %s)"
+    ids = [session.execute(start.encode(), [label]).fetchone() for label in ("run", "run", "other", "run")]
+    assert all(ids)
+    said: list[str] = []
+    session.add_notice_handler(lambda notice: said.append(str(notice.message_primary)))
+    with WorkerProcess(database, LIMITS):
+        session.execute("SELECT df.cancel(%s)", ids[3])
+        wait_until(lambda: harness.ended(session) == 1, 60, "the end of the cancelled one")
+        send = "SELECT df.signal_all('run', 'go', '{\"n\": 7}'::jsonb, 'key')"
+        assert session.execute(send.encode()).fetchone() == (2,)
+        wait_until(lambda: harness.ended(session) == 3, 60, "the end of those that were signalled")
+    rows = session.execute(
+        "SELECT label, status, result #>> '{rows,0,n}' FROM df.instances ORDER BY id"
+    ).fetchall()
+    assert rows[:2] == [("run", "completed", "7")] * 2
+    assert rows[2][0] == "other" and rows[2][1] in ("pending", "running")
+    assert rows[3][1] == "cancelled"
+    said.clear()
+    assert session.execute("SELECT df.signal_all('run', 'go')").fetchone() == (0,)
+    assert said[0] == 'no instance with label "run" runs: nobody reads signal "go"'

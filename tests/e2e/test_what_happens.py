@@ -1,4 +1,4 @@
-"""The table "what happens when" of docs/reference.md: each row is a workflow that runs here."""
+"""The table "what happens when" of docs/reference/what-happens.md: each row is a workflow that runs here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.happenings import HAPPENINGS, Happening
 from tests.e2e.harness import WorkerProcess, connected, wait_until
 
-REFERENCE = Path(__file__).resolve().parent.parent.parent / "docs" / "reference.md"
+REFERENCE = Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "what-happens.md"
 
 
 @pytest.fixture(scope="module")

@@ -91,10 +91,12 @@ def serving() -> Generator[Site, None, None]:
     found = Site(port=server.server_address[1], reply=plain(200))
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    yield found
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield found
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class Recorder:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from psycopg.sql import Literal as literal_of
 
 from dfc.compiler.plan import INPUT, Form, Literal, Parameter, Returns, SqlBody, Use, error_source
 from dfc.executor.bind import Mode, bind
@@ -68,6 +69,7 @@ CODE: list[tuple[str, dict[str, Result], tuple[str | None, ...]]] = [
     ("SELECT $s.status + 1, $s.ok, $s.body, $s.headers", {"s": RESPONSE}, ("201", "t", "it's", '{"a": [1, 2.50]}')),
     ("SELECT $s.headers->'a'->>1, pg_typeof($s.headers)", {"s": RESPONSE}, ("2.50", "jsonb")),
     ("SELECT $s.none?, $s.nowhere?", {"s": RESPONSE}, (None, None)),
+    ("SELECT $s.none?->>'a', coalesce($s.none?, 'x'), $s.no? #>> '{a}', $t?->0", {"s": RESPONSE}, (None, "x", None, None)),
     ("SELECT coalesce($s?, 5), $s.a?", {"s": value(None)}, ("5", None)),
     ("SELECT $s?, $s.a?", {}, (None, None)),
     ("SELECT $input.n + 1, $input.who", {INPUT: value({"n": 1.5, "who": "Ö"})}, ("2.5", "Ö")),
@@ -470,7 +472,7 @@ def test_an_input_has_the_type_that_is_declared(
     bound = bind("s", body, {INPUT: Value(json=f'{{"x": {json}}}')}, names, mode)
     text = bound.text
     for number, given in reversed(list(enumerate(bound.values, start=1))):
-        literal = "NULL::text" if given is None else psycopg.sql.Literal(given).as_string() + "::text"
+        literal = "NULL::text" if given is None else literal_of(given).as_string() + "::text"
         text = text.replace(f"${number}", literal)
     with psycopg.connect(shared_database) as connection:
         row = connection.execute(text.encode()).fetchone()

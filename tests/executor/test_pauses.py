@@ -232,3 +232,25 @@ def test_a_worker_that_is_killed_while_it_is_paused_leaves_it_paused(
             resume(session, instance)
             assert ended(session, instance)["status"] == "completed"
     assert sorted(ledger(session)) == ["a"] * 4 + ["b"] * 4
+
+
+def test_a_pending_one_leaves_its_place_to_others(database: str, session: Connection) -> None:
+    """Under a key that one at a time may have: who is paused is passed by, and comes when it goes on."""
+    operating.shut(session)
+    with WorkerProcess(database) as worker:
+        worker.registered()
+        expression = "'SELECT wrote(''{0}'', {1})'"
+        first, second, third = (
+            start(session, expression.format(name, gated), ", concurrency_key => 'k'")
+            for name, gated in (("a", "true"), ("b", "false"), ("c", "false"))
+        )
+        operating.held_up(session)
+        pause(session, second)
+        paused(session, second)
+        operating.open_gate(session)
+        for instance in (first, third):
+            ended(session, instance)
+        assert status(session, second) == "paused"
+        resume(session, second)
+        ended(session, second)
+    assert ledger(session) == ["a", "c", "b"]

@@ -323,3 +323,19 @@ def test_a_worker_that_is_killed_at_the_tick(database: str, session: Connection)
             for name in names:
                 fired(session, 2 * round, name)
     assert value(session, "SELECT bool_and(last_error IS NULL) FROM df.schedules")
+
+
+def test_a_tick_that_another_worker_has_seen_to(database: str, session: Connection) -> None:
+    """The second that comes with the same tick does nothing, also while the first has not committed."""
+    schedule(session)
+    [row] = session.execute("SELECT schedule, since FROM df._due_schedules()").fetchall()
+    ticks = "ARRAY['2026-01-01 03:00+00', '2026-01-02 03:00+00']::timestamptz[]"
+    session.execute(f"SELECT df._set_ticks(%s, %s, {ticks}, NULL)".encode(), [row[0], row[1]])
+    fire = f"SELECT df._fire(%s, ({ticks})[1], ({ticks})[1:1], NULL, ({ticks})[2:])"
+    with psycopg.connect(database) as first:
+        assert value(first, fire, row[0]) is True
+        assert value(session, fire, row[0]) is False
+        first.commit()
+    assert value(session, fire, row[0]) is False
+    assert len(started(session)) == 1
+    assert value(session, "SELECT next_at = '2026-01-02 03:00+00' AND last_error IS NULL FROM df.schedules")

@@ -62,7 +62,7 @@ _ANSWERS = {ONE: "1", TWO: "2"}
 _NULL = Value(json="null")
 
 ARRAY_MAX = 10_000
-"""More items than this give their number, not an array (docs/reference.md)."""
+"""More items than this give their number, not an array (docs/reference/results.md)."""
 
 
 class _Fates(Fates):
@@ -183,17 +183,17 @@ class ModelBench:
     async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer:
         return _brought(self.database.record_waited(claim, action), action.keep)
 
-    async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | None:
+    async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | NothingYet:
         answer = self.database.take_signal(claim, action)
-        return None if answer is None else _brought(answer, action.keep)
+        return answer if isinstance(answer, NothingYet) else _brought(answer, action.keep)
 
-    async def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | None:
+    async def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | NothingYet:
         answer = self.database.await_instance(claim, action)
-        return None if answer is None else _brought(answer, action.keep)
+        return answer if isinstance(answer, NothingYet) else _brought(answer, action.keep)
 
-    async def call(self, claim: Claim, action: CallWorkflow) -> Answer | None:
+    async def call(self, claim: Claim, action: CallWorkflow) -> Answer | NothingYet:
         answer = self.database.call(claim, action)
-        return None if answer is None else _brought(answer, action.keep)
+        return answer if isinstance(answer, NothingYet) else _brought(answer, action.keep)
 
     async def stop_call(self, claim: Claim, action: StopCall) -> Recorded | Stopped | NothingYet:
         return self.database.stop_call(claim, action)

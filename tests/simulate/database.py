@@ -527,19 +527,20 @@ class Database:
         value = Value(json=action.value)
         return self.checkpoint(claim, action.path, value, rider=action.rider)
 
-    def _heard(self, claim: Claim) -> Instance:
+    def _heard(self, claim: Claim) -> tuple[Instance, bool]:
+        """The instance, and whether a wake-up was taken away: others of it have to be told, then."""
         instance = self.check(claim)
-        instance.news = False
-        return instance
+        news, instance.news = instance.news, False
+        return instance, news
 
-    def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | None:
-        instance = self._heard(claim)
+    def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | NothingYet:
+        instance, news = self._heard(claim)
         for row in instance.signals:
             if row.seen is None:
                 row.seen = self.journal
         first = next((row for row in instance.signals if row.name == action.name), None)
         if first is None and not action.expired:
-            return None
+            return NothingYet(path=action.path, others=news)
         self._unique(instance, action.path)
         if first is not None and self.rules.consumed:
             instance.signals.remove(first)
@@ -547,16 +548,17 @@ class Database:
         shown = {"signal_name": action.name, "timed_out": first is None, "data": data}
         return self.checkpoint(claim, action.path, Value(json=json.dumps(shown)), rider=action.rider)
 
-    def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | None:
-        instance, other = self._heard(claim), self.instances[action.instance]
+    def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | NothingYet:
+        instance, news = self._heard(claim)
+        other = self.instances[action.instance]
         instance.awaited[f"{action.path}/awaited"] = other.id
         if not other.ended and not action.expired:
-            return None
+            return NothingYet(path=action.path, others=news)
         shown = {"instance_id": other.id, "status": other.status, "timed_out": not other.ended}
         return self.checkpoint(claim, action.path, Value(json=json.dumps(shown)), rider=action.rider)
 
-    def call(self, claim: Claim, action: CallWorkflow) -> Answer | None:
-        instance = self._heard(claim)
+    def call(self, claim: Claim, action: CallWorkflow) -> Answer | NothingYet:
+        instance, news = self._heard(claim)
         if action.child not in instance.children or not self.rules.one_child:
             made = self.workflows[action.workflow]
             id = f"{instance.id}:{action.child}:{len(self.instances)}"
@@ -567,7 +569,7 @@ class Database:
             instance.called.setdefault(action.path, []).append(id)
         child = self.instances[instance.children[action.child]]
         if child.finish is None:
-            return None
+            return NothingYet(path=action.path, others=news)
         if child.finish.status != "completed":
             error = child.finish.error
             sqlstate = "P0001" if error is None else error.sqlstate
@@ -576,7 +578,7 @@ class Database:
         return self.checkpoint(claim, action.path, Value(json=text_of(child.result)), rider=action.rider)
 
     def stop_call(self, claim: Claim, action: StopCall) -> Recorded | Stopped | NothingYet:
-        instance = self._heard(claim)
+        instance, _ = self._heard(claim)
         number = 0
         while f"{action.path}/child{number + 1}" in instance.children:
             number += 1

@@ -160,26 +160,26 @@ class Ports:
         answer = await self._call(claim, lambda sent: self.database.record_waited(sent, action))
         return self._brought(self.watch.answer(answer), action.keep)
 
-    async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | None:
+    async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | NothingYet:
         return await self._asked(claim, action, lambda sent: self.database.take_signal(sent, action))
 
-    async def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | None:
+    async def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | NothingYet:
         return await self._asked(claim, action, lambda sent: self.database.await_instance(sent, action))
 
-    async def call(self, claim: Claim, action: CallWorkflow) -> Answer | None:
+    async def call(self, claim: Claim, action: CallWorkflow) -> Answer | NothingYet:
         return await self._asked(claim, action, lambda sent: self.database.call(sent, action))
 
     async def _asked(
         self,
         claim: Claim,
         action: TakeSignal | AwaitInstance | CallWorkflow,
-        serve: Callable[[Claim], Answer | None],
-    ) -> Answer | None:
+        serve: Callable[[Claim], Answer | NothingYet],
+    ) -> Answer | NothingYet:
         if action.path in self.watch.known:
             raise self.watch.say(f"`{action.path}` asks again though the journal shows its record")
         answer = await self._under(claim, action.path, serve)
-        if answer is None:
-            return None
+        if isinstance(answer, NothingYet):
+            return answer
         self.network.fired[type(action).__name__] += 1
         return self._brought(answer, action.keep)
 

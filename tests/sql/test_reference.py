@@ -1,4 +1,4 @@
-"""Examples of the documents are run as they stand: looking at instances, what runs unmodified."""
+"""The examples of docs/from-pg_durable.md run as they stand; those of the reference: tests/e2e."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 
 from tests.e2e.harness import WorkerProcess
-from tests.sql.worker import connect, value
+from tests.sql.worker import connect
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
-REFERENCE = DOCS / "reference.md"
 
 
 def examples(page: Path, heading: str) -> list[str]:
@@ -17,36 +16,6 @@ def examples(page: Path, heading: str) -> list[str]:
     _, _, rest = page.read_text(encoding="utf-8").partition(f"\n## {heading}\n")
     blocks = re.findall(r"```sql\n(.*?)```", rest.partition("\n## ")[0], re.DOTALL)
     return [statement.strip() for block in blocks for statement in block.split(";\n") if statement.strip()]
-
-
-def test_looking_at_instances(database: str) -> None:
-    statements = examples(REFERENCE, "Looking at instances")
-    assert len(statements) >= 12
-    with WorkerProcess(database), connect(database) as session:
-        for statement in statements:
-            assert session.execute(statement.encode()).rowcount > 0 or "after_cursor" in statement
-        drawn = str(value(session, "SELECT df.explain(id) FROM df.instances WHERE label = 'report'"))
-        assert [line.rstrip() for line in drawn.split("\n")][1:] == [
-            line[4:] for line in _shown().split("\n")[1:]
-        ]
-        assert value(session, "SELECT count(*) FROM df.instances") == 1
-
-
-def test_operating(database: str) -> None:
-    statements = examples(REFERENCE, "Operating")
-    assert len(statements) == 7
-    with WorkerProcess(database), connect(database) as session:
-        for statement in statements:
-            session.execute(statement.encode())
-        forks = session.execute("SELECT label FROM df.instances WHERE forked_from IS NOT NULL ORDER BY id")
-        assert [row[0] for row in forks.fetchall()] == ["sums (fork)", "sums, once more"]
-
-
-def _shown() -> str:
-    """The drawing that the reference shows."""
-    found = re.search(r"(    Instance: .*?)\n\n\|", REFERENCE.read_text(encoding="utf-8"), re.DOTALL)
-    assert found is not None
-    return found[1]
 
 
 def test_what_runs_unmodified(database: str) -> None:
@@ -65,17 +34,3 @@ def test_what_runs_unmodified(database: str) -> None:
             "second": ("completed", '"done"'),
             "third": ("completed", '{"rows": [{"x": 7}], "row_count": 1}'),
         }
-
-
-def test_waiting(database: str) -> None:
-    statements = examples(REFERENCE, "Waiting")
-    assert len(statements) >= 11
-    with WorkerProcess(database), connect(database) as session:
-        for statement in statements:
-            session.execute(statement.encode())
-        for (id,) in session.execute("SELECT id FROM df.instances").fetchall():
-            assert value(session, "SELECT df.await_instance(%s, 60)", id) == "completed"
-        assert value(session, "SELECT count(*) FROM df.instances WHERE status <> 'completed'") == 0
-        assert value(
-            session, "SELECT result #>> '{rows,0,data}' FROM df.instances WHERE label = 'order 7'"
-        ) == ('{"by": "Ann"}')

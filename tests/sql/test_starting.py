@@ -42,6 +42,16 @@ def serving(connection: Connection, *queues: str) -> int:
     return int(str(value(connection, query, list(queues) or None)))
 
 
+def read_by(connection: Connection, worker: int, most: int = 10) -> tuple[list[str], int, int]:
+    """What a claim gives, and how many rows of df.instances it reads: by scans, by indexes."""
+    query = "SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'instances'"
+    with connection.transaction():
+        [(scanned, fetched)] = connection.execute(query).fetchall()
+        found = claimed(connection, worker, most)
+        [(scanned_then, fetched_then)] = connection.execute(query).fetchall()
+    return found, int(str(scanned_then)) - int(str(scanned)), int(str(fetched_then)) - int(str(fetched))
+
+
 # Idempotency
 
 
@@ -140,12 +150,9 @@ def test_a_hundred_thousand_that_wait_for_their_time_cost_nothing(session: Conne
     )
     session.execute("ANALYZE df.instances")
     claimed(session, me)
-    read = "SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'instances'"
-    session.execute("BEGIN")
-    assert claimed(session, me) == []
-    [(by_scan, by_index)] = session.execute(read).fetchall()
-    session.execute("COMMIT")
-    assert (by_scan, by_index) == (0, 0)
+    found, by_scan, by_index = read_by(session, me)
+    assert found == []
+    assert by_scan == 0 and by_index < 5
     assert 0 < float(str(value(session, "SELECT df._next_wake()"))) <= 86400
 
 
@@ -269,12 +276,9 @@ def test_a_backlog_that_nobody_serves_costs_nothing(session: Connection) -> None
     )
     session.execute("ANALYZE df.instances")
     mine = start(session, "queue => 'mine'")
-    session.execute("BEGIN")
-    assert claimed(session, me) == [mine]
-    read = "SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'instances'"
-    [(by_scan, by_index)] = session.execute(read).fetchall()
-    session.execute("COMMIT")
-    assert by_scan == 0 and int(str(by_index)) < 30
+    found, by_scan, by_index = read_by(session, me)
+    assert found == [mine]
+    assert by_scan == 0 and by_index < 30
 
 
 def test_a_queue_that_nobody_serves(session: Connection, keeper: Connection) -> None:
@@ -365,6 +369,17 @@ def test_workers_that_claim_at_the_same_time_keep_to_it(
     assert exceeded == [] and sum(counted) == 200
 
 
+def test_what_was_chosen_a_moment_ago_counts(session: Connection) -> None:
+    """The place of what is held is taken by the next one, whose key this very claim has filled."""
+    me = register(session)
+    full = start(session, "concurrency_key => 'f'")
+    assert claimed(session, me) == [full]
+    first, _, second = (start(session, f"concurrency_key => '{key}'") for key in "kfk")
+    assert claimed(session, me, 2) == [first]
+    assert claimed(session, me, 2) == []
+    assert value(session, "SELECT held FROM df.instances WHERE id = %s", second) is True
+
+
 def test_a_full_key_is_not_scanned(session: Connection) -> None:
     me = register(session)
     session.execute(
@@ -372,13 +387,58 @@ def test_a_full_key_is_not_scanned(session: Connection) -> None:
         " SELECT '/*dfc:1:18*/{\"sql\":\"SELECT 1\"}', 'k' FROM generate_series(1, 20000) g"
     )
     session.execute("ANALYZE df.instances")
+    [(first, token, _)] = claim(session, me)
+    while value(session, "SELECT EXISTS (SELECT FROM df.instances WHERE ready AND started_at IS NULL)"):
+        assert claimed(session, me) == []
+    waits = "SELECT DISTINCT waiting_for FROM df.instances WHERE held"
+    assert value(session, waits) == "others with concurrency_key k"
+    found, by_scan, by_index = read_by(session, me)
+    assert found == []
+    assert by_scan == 0 and by_index < 10
+    # What stands behind a full key is not held up by it, and when the one has ended the next starts.
+    behind = start(session, "priority => -1")
+    assert claimed(session, me) == [behind]
+    session.execute(FINISH, [token, first])
     assert len(claimed(session, me)) == 1
-    session.execute("BEGIN")
-    assert claimed(session, me) == []
-    read = "SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'instances'"
-    [(by_scan, by_index)] = session.execute(read).fetchall()
-    session.execute("COMMIT")
-    assert by_scan == 0 and int(str(by_index)) < 10
+    assert value(session, "SELECT count(*) FROM df.freed_keys") == 0
+
+
+def test_ten_thousand_keys(session: Connection) -> None:
+    """A claim reads what it takes, however many keys there are, with room or without."""
+    me = register(session)
+    fill = (
+        "INSERT INTO df.instances (expression, concurrency_key)"
+        " SELECT '/*dfc:1:18*/{\"sql\":\"SELECT 1\"}', 'k' || g FROM generate_series(1, 10000) g"
+    )
+    session.execute(fill.encode())
+    session.execute("ANALYZE df.instances")
+    found, by_scan, by_index = read_by(session, me, 16)
+    assert len(found) == 16
+    assert by_scan == 0 and by_index < 500
+    assert len(claimed(session, me, 9984)) == 9984
+    session.execute(fill.encode())
+    while value(session, "SELECT EXISTS (SELECT FROM df.instances WHERE ready AND started_at IS NULL)"):
+        assert claimed(session, me, 2000) == []
+    found, by_scan, by_index = read_by(session, me, 16)
+    assert found == []
+    assert by_scan == 0 and by_index < 10
+
+
+def test_a_lane_that_another_claim_has(session: Connection, database: str, keeper: Connection) -> None:
+    """What an open claim decides is not seen; nothing of its keys is decided, and nothing is forgotten."""
+    one, two = register(keeper), register(keeper)
+    made = [start(session, "concurrency_key => 'k'") for _ in range(3)]
+    [(_, token, _)] = claim(session, one, None, 1)
+    with connect(database) as other:
+        other.execute("BEGIN")
+        assert claimed(other, one) == []  # holds the two others, and has not committed
+        session.execute(FINISH, [token, made[0]])
+        assert claimed(session, two) == []
+        assert value(session, "SELECT count(*) FROM df.freed_keys") == 1
+        other.execute("COMMIT")
+    assert claimed(session, two) == [made[1]]
+    session.execute("DELETE FROM df.instances WHERE id = %s", [made[1]])
+    assert claimed(session, two) == [made[2]]
 
 
 # Arguments

@@ -1,0 +1,3 @@
+SELECT df.await_instance(:'id');
+SELECT node_type, query, result_name, status, inferred_status FROM df.instance_nodes(:'id');
+SELECT df.explain(:'id');
