@@ -13,21 +13,21 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now constant timestamptz := clock_timestamp();
     wake timestamptz := CASE WHEN $3 = 'infinity' THEN 'infinity' ELSE now + make_interval(secs => greatest($3, 0)) END;
-    held boolean := false;
+    keeps boolean := false;
     last bigint;
 BEGIN
     PERFORM df._lock_fence($1, $2);
     IF pausing THEN
         last := (SELECT max(r.id) FROM df.requests r WHERE r.instance_id = $2 AND r.kind IN ('pause', 'resume'));
-        held := EXISTS (SELECT FROM df.requests r WHERE r.id = last AND r.kind = 'pause')
+        keeps := EXISTS (SELECT FROM df.requests r WHERE r.id = last AND r.kind = 'pause')
                 AND NOT EXISTS (SELECT FROM df.requests c WHERE c.instance_id = $2 AND c.kind = 'cancel');
-        wake := CASE WHEN held THEN 'infinity' ELSE now END;
+        wake := CASE WHEN keeps THEN 'infinity' ELSE now END;
         DELETE FROM df.requests r WHERE r.instance_id = $2 AND r.kind IN ('pause', 'resume') AND r.id <= last;
     END IF;
     UPDATE df.fences f SET worker = NULL, token = df._new_token(), wake_at = wake, cancel_known = $5, listens = $6
     WHERE f.instance_id = $2;
     UPDATE df.instances i
-    SET waiting_for = $4, paused = held, next_attempt_at = nullif(wake, 'infinity'), updated_at = now, attempt = coalesce(w.attempt, i.attempt),
+    SET waiting_for = $4, paused = keeps, next_attempt_at = nullif(wake, 'infinity'), updated_at = now, attempt = coalesce(w.attempt, i.attempt),
         current_steps = w.steps
     FROM (
         SELECT max(d.attempt) AS attempt, array_agg(d.path ORDER BY d.due_at, d.path) AS steps FROM (

@@ -221,7 +221,10 @@ def test_a_worker_that_is_killed_while_it_is_paused_leaves_it_paused(
         instances = [start(session, "'SELECT wrote(''a'', true)' ~> 'SELECT wrote(''b'')'") for _ in range(4)]
         operating.held_up(session, 4)
         for instance in instances:
-            pause_at_work(session, instance)
+            pause(session, instance)
+        # Two workers: each has looked when this often as long as a slow poll has passed.
+        knows = "SELECT clock_timestamp() - max(created_at) > interval '3 s' FROM df.requests"
+        until(lambda: session.execute(knows).fetchone() == (True,), "both workers to look")
         first.signal(signal.SIGKILL)
         first.wait()
         operating.open_gate(session)
