@@ -6,6 +6,7 @@ Nothing here knows of the network, of workers' code or of time, but for leases, 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -151,7 +152,7 @@ class Database:
             raise FenceLost
         up = [i for i in self.instances.values() if i.status == "running" and self._to_be_taken(i)]
         self.takeovers += len(up[:limit])
-        pending = [i for i in self.instances.values() if i.status == "pending"]
+        pending = [i for i in self.instances.values() if i.status == "pending" and not self._is_paused(i)]
         claimed = [(self._fence(i, worker), i.plan) for i in (up + pending)[:limit]]
         for other in list(self.workers):
             held = any(i.worker == other for i in self.instances.values() if not i.ended)
@@ -159,7 +160,12 @@ class Database:
                 del self.workers[other]
         return claimed
 
+    def _is_paused(self, instance: Instance) -> bool:
+        return instance.paused and instance.cancel is None
+
     def _to_be_taken(self, instance: Instance) -> bool:
+        if self._is_paused(instance):
+            return False
         if instance.parked_until is None:
             return self._dead(instance.worker)
         if instance.cancel is not None and not instance.cancel_known:
@@ -196,6 +202,17 @@ class Database:
             return False
         instance.cancel = reason
         return True
+
+    def pause(self, id: str, paused: bool) -> None:
+        """Pause an instance, or let it go on: then it is due at once where it was given up for that."""
+        instance = self.instances[id]
+        instance.paused = paused
+        if not paused and instance.parked_until is not None and math.isinf(instance.parked_until):
+            instance.parked_until = self.now()
+
+    def pauses(self, worker: int) -> list[tuple[str, bool]]:
+        """Whether what a worker holds is paused."""
+        return [(i.id, i.paused) for i in self.instances.values() if i.worker == worker and not i.ended]
 
     def cancels(self, worker: int) -> list[tuple[str, str | None]]:
         """Cancel requests for what a worker holds, with their reasons; and news, without."""
@@ -613,6 +630,8 @@ class Database:
         instance.cancel_known = parking.cancel_known
         instance.listens = bool(parking.listening) and self.rules.news_wake
         instance.parked_until = self.now() + parking.seconds
+        if parking.pausing and not self._is_paused(instance):
+            instance.parked_until = self.now()
         instance.worker = None
         instance.token = None
 

@@ -195,6 +195,7 @@ class Ports:
         await self._call(claim, lambda sent: self.database.park(sent, parking))
         self.network.fired["parked listening"] += bool(parking.listening)
         self.network.fired["parked"] += 1
+        self.network.fired["given up for a pause"] += parking.pausing
 
     async def finish(self, claim: Claim, finish: Finish) -> None:
         self.watch.finishes(finish)

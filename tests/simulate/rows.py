@@ -76,6 +76,7 @@ class Instance:
     parked_until: float | None = None
     cancel_known: bool = False
     cancel: str | None = None
+    paused: bool = False
     news: bool = False
     listens: bool = False
     finish: Finish | None = None

@@ -23,6 +23,7 @@ from tests.simulate.worker import Driving, Worker, World
 
 STEPS_MAX = 80_000
 LEASE_SECONDS = 1.0
+HOLD_SECONDS_MAX = 60.0
 
 
 @dataclass(slots=True)
@@ -115,6 +116,9 @@ class Run:
         self.world.on_takeover = self._check_fold
         self.workers: list[Worker] = []
         self.owners: list[Owner] = []
+        # Of its own, so that older seeds stay what they are.
+        self.holding = Random(f"hold {seed}")
+        self.hold_chance = self.holding.choice((0.0, 0.0, 0.1, 0.3))
         self.crash_chance = self.random.choice((0.002, 0.01, 0.03))
 
     def execute(self) -> Report:
@@ -211,12 +215,24 @@ class Run:
             id = self.random.choice(list(self.database.instances))
             if self.database.cancel(id, "no longer wanted"):
                 self.network.fired["cancel requested"] += 1
+        if self.loop.time() < HOLD_SECONDS_MAX and self.holding.random() < self.hold_chance:
+            self._hold(self.holding.choice(list(self.database.instances)))
         living = [worker for worker in self.workers if not worker.owner.dead]
         if living and self.network.strikes("leave", 0.03):
             self._call(self.random.choice(living), "leave")
         if living and self.network.strikes("wake", 0.2):
             for _ in range(self.random.randint(1, 3)):
                 self._call(self.random.choice(living), "wake")
+
+    def _hold(self, id: str) -> None:
+        """Pause an instance, and let it go on some time later."""
+        if self.database.instances[id].paused:
+            return
+        self.database.pause(id, True)
+        self.network.fired["hold"] += 1
+        self._outside(
+            self.holding.choice((0.1, 2.0, 30.0)) * self.holding.random(), self.database.pause, id, False
+        )
 
     def _signals(self) -> None:
         """Signals come now and then, and from some time on as many as anybody waits for."""

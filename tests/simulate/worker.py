@@ -30,6 +30,7 @@ class Driving:
     owner: Owner
     token: bytes
     task: asyncio.Task[None] | None = None
+    paused: bool = False
 
 
 @dataclass(slots=True)
@@ -116,8 +117,16 @@ class Worker:
             if room > 0:
                 for claim, plan in await network.call(partial(network.database.claim, id, room)):
                     self._drive(claim, plan)
-            for instance, reason in await network.call(lambda: network.database.cancels(id)):
+            told, pauses = await network.call(
+                lambda: (network.database.cancels(id), network.database.pauses(id))
+            )
+            for instance, reason in told:
                 self._told(instance, reason)
+            for instance, paused in pauses:
+                driving = self.driving.get(instance)
+                if driving is not None and driving.paused is not paused:
+                    driving.paused = paused
+                    driving.driver.pause(paused)
             await self._slept(1.0)
 
     async def _beat(self) -> None:
