@@ -345,7 +345,7 @@ class Driver:
     def _holds(self, action: Work) -> bool:
         """Whether an action has to wait: of what is retried, all that does more than look."""
         if self._replayed is not None:
-            return not isinstance(action, ReadResult | FetchItems)
+            return not isinstance(action, ReadResult | FetchItems | StopCall)
         return self._paused and isinstance(action, Beginning) and key_of(action) not in self._begun
 
     def _interrupt(self, path: str) -> None:

@@ -47,6 +47,8 @@ def test_batch_holds(batch: Report) -> None:
         "takeover",
         "fold law",
         "turn",
+        "hold",
+        "given up for a pause",
     ],
 )
 def test_every_kind_of_fault_fired(batch: Report, kind: str) -> None:

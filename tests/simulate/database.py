@@ -301,7 +301,7 @@ class Database:
 
     def history(self, claim: Claim, kept: frozenset[str]) -> list[Record]:
         instance = self.check(claim)
-        return [_read(instance, record, kept) for record in self.live(instance)]
+        return [as_read(instance, record, kept) for record in self.live(instance)]
 
     def record_of(self, claim: Claim, path: str) -> Recorded | None:
         found = self.check(claim).records.get(path)
@@ -656,7 +656,7 @@ class Database:
                 other.news = True
 
 
-def _read(instance: Instance, record: Record, kept: frozenset[str]) -> Record:
+def as_read(instance: Instance, record: Record, kept: frozenset[str]) -> Record:
     """A record as somebody reads it who wants the results of some nodes only."""
     if not isinstance(record, Completed):
         return record
