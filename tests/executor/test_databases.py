@@ -447,3 +447,25 @@ def test_doctor_and_init_know_other_databases(pair: Pair, home: Connection) -> N
     home.execute("UPDATE df.instances SET plan = %s", [plan.replace("postgres", pair.other)])
     found = run.invoke(doctor, ["--database", pair.home_url])
     assert f"database {pair.other}" in found.output and "has markers" in found.output
+
+
+def test_a_retry_does_again_what_it_forgets_and_nothing_else(
+    pair: Pair, home: Connection, other: Connection
+) -> None:
+    """The markers of what is done again are not taken for what it has come to."""
+    steps = " ~> ".join(f"df.sql('INSERT INTO ledger VALUES (''{who}'')', {pair.at})" for who in ("a", "b"))
+    broken = f"df.sql('INSERT INTO ledger SELECT ''c'' FROM gate WHERE 1 / open = 1', {pair.at})"
+    other.execute("CREATE TABLE gate AS SELECT 0 AS open")
+    first = f"df.sql('INSERT INTO ledger VALUES (''first'')', {pair.at})"
+    with WorkerProcess(pair.home_url, poll_seconds=0.05) as worker:
+        worker.registered()
+        instance = started(home, f"{first} ~> df.retry({steps} ~> {broken}, 1)")
+        assert ended(home, instance)["status"] == "failed"
+        assert ledger(other) == ["a", "b", "first"]
+        other.execute("UPDATE gate SET open = 1")
+        home.execute("SELECT df.retry_instance(%s)", [instance])
+        until(lambda: ledger(other) == ["a", "a", "b", "b", "c", "first"], "all of the part once more")
+        row = ended(home, instance)
+        assert row["status"] == "completed", (row["error"], worker.log)
+    keys = home.execute("SELECT count(DISTINCT key), count(*) FROM df.elsewhere").fetchone()
+    assert keys == (2, 2)

@@ -329,3 +329,33 @@ def test_kills_in_the_middle_change_nothing(database: str, session: Connection) 
         for instance in instances:
             completes(session, instance)
     assert sorted(ledger(session)) == sorted(f"{step} {name}" for step in ("a", "bad", "c") for name in names)
+
+
+def test_results_that_are_not_at_hand_are_looked_at(database: str, session: Connection) -> None:
+    """What a condition has gone by is read again before it is known where the workflow has failed."""
+    operating.break_step(session, "bad")
+    big = "df.step('big', $$SELECT repeat('x', 1000000) AS t, wrote('big')$$)"
+    with WorkerProcess(database) as worker:
+        worker.registered()
+        instance = start(session, f"{big} ~> df.if('$big.t', {step('bad')}) ~> {step('d')}")
+        fails(session, instance, "bad")
+        operating.mend(session)
+        retry(session, instance)
+        completes(session, instance)
+    assert ledger(session) == ["big", "bad", "d"]
+
+
+def test_a_call_that_was_stopped_starts_another_instance(database: str, session: Connection) -> None:
+    session.execute("SELECT df.define('inner', df.sleep(3))")
+    operating.break_step(session, "bad")
+    with WorkerProcess(database) as worker:
+        worker.registered()
+        branches = f"ARRAY[df.call('inner'), df.sleep(1) ~> {step('bad')}]"
+        instance = start(session, f"df.join({branches}, on_failure => 'cancel') ~> {step('d')}")
+        fails(session, instance, "bad")
+        operating.mend(session)
+        retry(session, instance)
+        completes(session, instance)
+    rows = session.execute("SELECT status FROM df.instances WHERE parent = %s ORDER BY id", [instance])
+    assert [row[0] for row in rows] == ["cancelled", "completed"]
+    assert ledger(session) == ["bad", "d"]
