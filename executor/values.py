@@ -138,7 +138,7 @@ def _json(asker: Asker, parameter: Parameter, source: Value) -> Scalar:
     if parameter.column is None:
         if source.json == "null":
             return _null(asker, parameter)
-        if source.json.lstrip()[:1] in ("{", "["):
+        if source.json.lstrip()[:1] in ("{", "[", '"'):
             return Scalar(source.json, JSONB)
         return _field(asker, parameter, _read(asker, parameter, source))
     value = _read(asker, parameter, source)
@@ -192,8 +192,7 @@ def _field(asker: Asker, parameter: Parameter, found: object) -> Scalar:
             return Scalar(str(found), NUMERIC)
         case str():
             if "\0" in found or any("\ud800" <= character <= "\udfff" for character in found):
-                what = f"`{parameter.column}` of step" if parameter.column else "the result of step"
-                why = f"{what} `{parameter.source}` holds what PostgreSQL cannot store"
+                why = f"`{parameter.column}` of step `{parameter.source}` holds what PostgreSQL cannot store"
                 hint = f"Write `${parameter.name}` for the whole value, in which such characters are escapes."
                 asker.fail(parameter, NOT_TEXT, why, hint)
             return Scalar(found, TEXT)

@@ -89,7 +89,7 @@ def test_every_kind_of_node_is_in_a_plan() -> None:
         for made in random_case(seed).plans
         for node in nodes_in(_block(made.plan))
     }
-    assert len(kinds) == 14
+    assert len(kinds) == 21
 
 
 def _block(plan: Plan) -> Block:

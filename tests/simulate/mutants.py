@@ -169,39 +169,39 @@ SHELL = (
     ),
     Mutant(
         name="a lost answer is a failure",
-        seed=6,
+        seed=7,
         active=changed(perform.Performer, "_activate", _lost_answer_is_a_failure),
     ),
     Mutant(
         name="retry without reading the journal",
-        seed=40,
+        seed=43,
         active=changed(perform.Performer, "_look_up_activation", _journal_not_read),
     ),
     Mutant(
         name="what was interrupted is not looked up",
-        seed=1296,
+        seed=40,
         active=changed(perform.Performer, "came_of", _interrupted_is_stopped),
     ),
     Mutant(
         name="take-over ignores the journal",
-        seed=2,
+        seed=9,
         active=changed(drive.Driver, "_recover", _takeover_ignores_journal),
     ),
     Mutant(
         name="take-over forgets the cancel request",
-        seed=6,
+        seed=4,
         active=changed(drive.Driver, "_recover", _takeover_forgets_cancel),
     ),
-    Mutant(name="cancel ignored", seed=7, active=changed(drive.Driver, "cancel", _not_at_all)),
+    Mutant(name="cancel ignored", seed=9, active=changed(drive.Driver, "cancel", _not_at_all)),
     Mutant(name="lost connections use up attempts", seed=20, active=changed(retry, "is_lost", _never)),
     Mutant(
         name="refused connections use up attempts",
-        seed=396,
+        seed=461,
         active=changed(perform, "Unreachable", lambda _: _Nothing),
     ),
     Mutant(
         name="a lost finish is not repeated",
-        seed=9,
+        seed=13,
         active=changed(perform.Performer, "finish", _finish_is_not_repeated),
     ),
 )

@@ -407,7 +407,7 @@ CORE = (
     ),
     Mutant(
         name="error of the last branch instead of the first",
-        seed=84,
+        seed=91,
         active=changed(decide, "_arrive", _last_branch_is_blamed),
     ),
     Mutant(
@@ -417,7 +417,7 @@ CORE = (
     ),
     Mutant(
         name="finish rides while others run",
-        seed=70,
+        seed=24,
         active=changed(ending, "finish_if_completed", _finish_rides_while_others_run),
     ),
     Mutant(
@@ -425,59 +425,59 @@ CORE = (
         seed=5,
         active=changed(activations, "fail", _continue_is_ignored),
     ),
-    Mutant(name="every condition holds", seed=102, active=changed(branches, "truth", _every_condition_holds)),
+    Mutant(name="every condition holds", seed=257, active=changed(branches, "truth", _every_condition_holds)),
     Mutant(
         name="race decided without a record",
-        seed=6,
+        seed=12,
         active=changed(arms, "arm_ended", _race_is_decided_in_memory),
     ),
-    Mutant(name="all or cancel waits", seed=55, active=changed(arms, "arm_ended", _group_waits)),
+    Mutant(name="all or cancel waits", seed=12, active=changed(arms, "arm_ended", _group_waits)),
     Mutant(
         name="time limit acts before it is recorded",
-        seed=17,
+        seed=40,
         active=changed(arms, "time_is_up", _time_is_up_in_memory),
     ),
-    Mutant(name="siblings ignore a break", seed=513, active=changed(loops, "unwind", _not_unwound)),
-    Mutant(name="losers of a race run on", seed=13, active=changed(arms, "unwind", _not_unwound)),
+    Mutant(name="siblings ignore a break", seed=19, active=changed(loops, "unwind", _not_unwound)),
+    Mutant(name="losers of a race run on", seed=9, active=changed(arms, "unwind", _not_unwound)),
     Mutant(
         name="a loser has committed and is not undone",
-        seed=173,
+        seed=1059,
         active=changed(unwinding, "_to_undo", _losers_keep_what_they_did),
     ),
     Mutant(
         name="a decision counts though a rival was first",
-        seed=340,
+        seed=199,
         active=changed(decide, "_decided", _own_decision_counts),
     ),
     Mutant(
         name="undone in the order of commits",
-        seed=127,
+        seed=18,
         active=changed(unwinding, "undo_next", _undone_in_order_of_commit),
     ),
     Mutant(
         name="what has not completed is undone",
-        seed=17,
+        seed=2,
         active=_closing(CompensateNode, _incomplete_is_undone),
     ),
-    Mutant(name="nothing is undone", seed=9, active=_closing(CompensateNode, _nothing_is_undone)),
+    Mutant(name="nothing is undone", seed=18, active=_closing(CompensateNode, _nothing_is_undone)),
     Mutant(
         name="an undo can be stopped",
-        seed=46,
+        seed=73,
         active=changed(unwinding, "open_scope", _an_undo_can_be_stopped),
     ),
     Mutant(
         name="take-over forgets undos",
-        seed=69,
+        seed=18,
         active=changed(drive, "begin", _takeover_forgets_undos),
     ),
     Mutant(
         name="undos end with their part",
-        seed=25,
+        seed=18,
         active=_everywhere("hand_up", _undos_are_not_handed_up),
     ),
     Mutant(
         name="undos of a round outlive it",
-        seed=161,
+        seed=391,
         active=changed(loops, "_end_round", _rounds_keep_their_undos),
     ),
     Mutant(
@@ -487,63 +487,63 @@ CORE = (
     ),
     Mutant(
         name="a failed undo stops the others",
-        seed=201,
+        seed=298,
         active=changed(unwinding, "undone", _failed_undo_stops_the_others),
     ),
     Mutant(
         name="cancel stops undos",
-        seed=313,
+        seed=908,
         active=changed(decide, "_cancel", _cancel_stops_undos),
     ),
     Mutant(
         name="no finally on cancel",
-        seed=59,
+        seed=71,
         active=_closing(TryNode, _no_finally_on_cancel),
     ),
     Mutant(
         name="cancel is caught",
-        seed=102,
+        seed=9,
         active=_closing(TryNode, _cancel_is_caught),
     ),
     Mutant(
         name="what is carried on is forgotten",
-        seed=513,
+        seed=391,
         active=changed(loops, "_fold", _carried_rows_are_forgotten),
     ),
-    Mutant(name="old rounds stay", seed=23, active=changed(loops, "_fold", _old_rounds_stay)),
+    Mutant(name="old rounds stay", seed=13, active=changed(loops, "_fold", _old_rounds_stay)),
     Mutant(
         name="a round is counted twice after a take-over",
-        seed=23,
+        seed=13,
         active=changed(loops, "begin_loop", _takeover_counts_a_round_twice),
     ),
     Mutant(
         name="items run again after a take-over",
-        seed=203,
+        seed=9,
         active=changed(asking, "FetchItems", _ended_items_run_again),
     ),
     Mutant(
         name="an item is skipped",
-        seed=16,
+        seed=663,
         active=changed(asking, "FetchItems", _an_item_is_skipped),
     ),
     Mutant(
         name="items begin after one has failed",
-        seed=43,
+        seed=48,
         active=_closing(MapNode, _items_begin_after_a_failure),
     ),
     Mutant(
         name="an attempt that may happen once is repeated",
-        seed=69,
+        seed=86,
         active=changed(decide, "remember", _takeover_forgets_beginnings),
     ),
     Mutant(
         name="attempts begin at zero after a take-over",
-        seed=2,
+        seed=9,
         active=changed(decide, "remember", _takeover_forgets_attempts),
     ),
     Mutant(
         name="losses begin at zero after a take-over",
-        seed=2,
+        seed=9,
         active=changed(decide, "remember", _takeover_forgets_losses),
     ),
     Mutant(
@@ -553,7 +553,7 @@ CORE = (
     ),
     Mutant(
         name="what leads to a break is undone",
-        seed=337,
+        seed=57,
         active=changed(unwinding, "_leads_to_break", _all_is_beside_the_break),
     ),
 )
