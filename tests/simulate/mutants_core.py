@@ -482,7 +482,7 @@ CORE = (
     ),
     Mutant(
         name="a failed attempt is not undone",
-        seed=37,
+        seed=2429,
         active=changed(unwinding, "_to_undo", _attempts_are_not_undone),
     ),
     Mutant(
@@ -548,7 +548,7 @@ CORE = (
     ),
     Mutant(
         name="an error in a finally is lost to a break",
-        seed=4383,
+        seed=2429,
         active=changed(loops, "_left_in_error", _finally_loses_to_a_break),
     ),
     Mutant(

@@ -18,6 +18,7 @@ from tests.simulate.fold import check_fold
 from tests.simulate.loop import OWNER, Loop, Owner, Stuck
 from tests.simulate.network import Network
 from tests.simulate.plans import WORKFLOWS, Made, random_plan
+from tests.simulate.rows import Instance
 from tests.simulate.shapes import Broken
 from tests.simulate.worker import Driving, Worker, World
 
@@ -133,6 +134,7 @@ class Run:
             self._problems()
             for instance in self.database.instances.values():
                 check_instance(instance)
+                self._check_calls(instance)
         except AssertionError as broken:
             raise Failure(self.seed, str(broken) or repr(broken)) from broken
         finally:
@@ -263,6 +265,16 @@ class Run:
         gone = last.owner.dead or (last.task is not None and last.task.done())
         if gone and check_fold(self.database, instance, state):
             self.network.fired["fold law"] += 1
+
+    def _check_calls(self, instance: Instance) -> None:
+        """What an instance has called has come to its end before it."""
+        own = instance.history.one("", "finished")
+        assert own is not None
+        for path, started in instance.called.items():
+            for id in started:
+                end = self.database.instances[id].history.one("", "finished")
+                if end is None or end.at > own.at:
+                    raise Broken(f"{instance.id} has ended before {id}, which `{path}` has called")
 
     def _problems(self) -> None:
         for problem in self.loop.problems:
