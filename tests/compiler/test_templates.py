@@ -456,7 +456,7 @@ ODD = st.lists(
     | st.sampled_from(["/*", "*/", "null", "$$", *"?.é😀1;% \n"]),
     max_size=12,
 ).map("".join)
-LONGER_NAME = re.compile(r"\$x(?:\.n)?[\w😀]")
+LONGER_NAME = re.compile(r"\$x(?:\.n)?[\w😀]|\$x\.(?!n)[^\W\d]")
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
