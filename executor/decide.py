@@ -290,9 +290,8 @@ def kept_nodes(plan: Plan) -> frozenset[str]:
                 kept.add(node.id)
             if waits.computed_of(node) is not None:
                 kept.add(node.id)
-            polls = isinstance(node, LoopNode) and node.every is not None
             for role, inner in blocks_of(node):
-                asks = polls or role in ("condition", "while")
+                asks = loops.polls(node) or role in ("condition", "while")
                 todo.append((inner, asks or (mine and role != "undo")))
     return frozenset(kept)
 

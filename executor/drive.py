@@ -24,8 +24,6 @@ from functools import partial
 from dfc.compiler.plan import Plan
 from dfc.executor.actions import (
     Action,
-    AwaitInstance,
-    CallWorkflow,
     FetchItems,
     Finish,
     Interrupt,
@@ -33,7 +31,6 @@ from dfc.executor.actions import (
     ReadResult,
     RecordBeginning,
     StopCall,
-    TakeSignal,
     Wait,
     key_of,
 )
@@ -42,7 +39,7 @@ from dfc.executor.decide import State, begin, forgotten, pending, step, step_of
 from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.journal import Called, CancelRequested, Due, Event, NothingYet, Record, Stopped
 from dfc.executor.limits import PARK_SECONDS
-from dfc.executor.perform import Beginning, Came, Interruptible, Performer, Work
+from dfc.executor.perform import Asking, Beginning, Came, Interruptible, Performer, Work
 from dfc.executor.ports import Elsewhere, HttpRunner, Parking, SqlRunner, Store
 
 LANES_MAX = 64
@@ -50,7 +47,7 @@ LANES_MAX = 64
 
 def _is_news(action: Work, came: Came) -> bool:
     """Whether who asked has taken away what told others of the instance to ask, or may have."""
-    if not isinstance(action, TakeSignal | AwaitInstance | CallWorkflow | StopCall):
+    if not isinstance(action, Asking | StopCall):
         return False
     match came.events:
         case (NothingYet(others=others),):

@@ -457,4 +457,4 @@ def _item_has_ended(action: RunSql, rider: EndItem) -> Came:
     return Came((event, ItemEnded(path=rider.path, item=rider.item)))
 
 
-__all__ = ["Beginning", "Came", "Decided", "Interruptible", "Performer", "Work"]
+__all__ = ["Asking", "Beginning", "Came", "Decided", "Interruptible", "Performer", "Work"]

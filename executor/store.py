@@ -396,7 +396,7 @@ class PostgresStore:
 
     async def fetch_items(self, claim: Claim, action: FetchItems) -> ItemsFetched:
         """See `ports.Store`."""
-        ended = "t" if action.ended else "f"
+        ended = _flag(action.ended)
         answer = await self._ask_for(
             claim, query("fetch_items"), action.path, str(action.after), str(action.limit), ended
         )
@@ -414,7 +414,7 @@ class PostgresStore:
     async def end_map(self, claim: Claim, action: EndMap) -> Answer:
         """See `ports.Store`."""
         rider = None if action.rider is None else rider_json(action.rider)
-        answer = await self._ask_for(claim, _END_MAP, action.path, "t" if action.keep else "f", rider)
+        answer = await self._ask_for(claim, _END_MAP, action.path, _flag(action.keep), rider)
         value = answer.text(0, 3)
         event = Completed(
             number=answers.integer(answer, 0, 0),

@@ -96,18 +96,6 @@ class Kind(Enum):
 LISTENERS = frozenset({Kind.SIGNAL, Kind.INSTANCE, Kind.CALL})
 """Jobs that ask whether something has come from outside, until it has."""
 
-ACTIVATIONS = LISTENERS | {
-    Kind.STATEMENT,
-    Kind.REQUEST,
-    Kind.RESPONSE,
-    Kind.BREAK_VALUE,
-    Kind.ATOMIC,
-    Kind.ITEMS,
-    Kind.END_MAP,
-    Kind.WAITED,
-}
-"""Jobs that are attempted by a policy and end in a record of completion or failure."""
-
 INTERRUPTIBLE = LISTENERS | {
     Kind.STATEMENT,
     Kind.REQUEST,
@@ -116,6 +104,10 @@ INTERRUPTIBLE = LISTENERS | {
     Kind.ATOMIC,
     Kind.ITEMS,
 }
+"""Activations that can be stopped before they have come to their end."""
+
+ACTIVATIONS = INTERRUPTIBLE | {Kind.END_MAP, Kind.WAITED}
+"""Jobs that are attempted by a policy and end in a record of completion or failure."""
 
 
 @dataclass(slots=True, eq=False)

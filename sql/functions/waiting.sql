@@ -293,6 +293,14 @@ BEGIN
         df._wait(timeout, 'df.wait_for_instance: timeout', 'Timeout must be positive', false)) || '}');
 END $$;
 
+-- What is refused where a reference has no value when the wait begins. Raises 22004.
+CREATE OR REPLACE FUNCTION df._refuse_no_value(what text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RAISE EXCEPTION '% is NULL', what USING ERRCODE = '22004',
+        DETAIL = 'What it refers to has no value.', HINT = 'Give it a value before, or leave the step out with df.if.';
+END $$;
+
 -- What a wait computes when it runs: the queries that compiler/templates.py writes call these, in the submitter's session.
 -- A length is given in seconds. No SET clause: an interval that became text in this session is read as this session writes it.
 CREATE OR REPLACE FUNCTION df._sleep_length(given text) RETURNS numeric
@@ -301,8 +309,7 @@ DECLARE
     length constant interval := given;
 BEGIN
     IF length IS NULL THEN
-        RAISE EXCEPTION 'df.sleep: the duration is NULL' USING ERRCODE = '22004',
-            DETAIL = 'What it refers to has no value.', HINT = 'Give it a value before, or leave the step out with df.if.';
+        PERFORM df._refuse_no_value('df.sleep: the duration');
     END IF;
     PERFORM df._wait(length, 'df.sleep', 'Sleep duration must be non-negative', true);
     RETURN extract(epoch FROM length);
@@ -314,8 +321,7 @@ DECLARE
     at constant timestamptz := given;
 BEGIN
     IF at IS NULL THEN
-        RAISE EXCEPTION 'df.wait_until: the time is NULL' USING ERRCODE = '22004',
-            DETAIL = 'What it refers to has no value.', HINT = 'Give it a value before, or leave the step out with df.if.';
+        PERFORM df._refuse_no_value('df.wait_until: the time');
     END IF;
     PERFORM df._check_moment(at);
     RETURN at;
@@ -325,8 +331,7 @@ CREATE OR REPLACE FUNCTION df._instance_of(given text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
     IF given IS NULL THEN
-        RAISE EXCEPTION 'df.wait_for_instance: the id is NULL' USING ERRCODE = '22004',
-            DETAIL = 'What it refers to has no value.', HINT = 'Give it a value before, or leave the step out with df.if.';
+        PERFORM df._refuse_no_value('df.wait_for_instance: the id');
     END IF;
     PERFORM df._check_word('df.wait_for_instance: the id', given, 'Refer to what df.start has returned.');
     RETURN given;
