@@ -1,6 +1,6 @@
 -- A length of time as the wire text has it: [months,days,microseconds], the three numbers of an interval.
 -- The builders take it as anycompatible, so there is a function for each kind: text, interval, number of seconds.
--- NULL stays NULL: not given. `what` names function and argument. Raises DF166, DF159. Locks: none.
+-- NULL stays NULL: not given. At most 100 years, so that no sum with a moment or in microseconds overflows. `what` names function and argument. Raises DF166, DF159. Locks: none.
 
 CREATE OR REPLACE FUNCTION df._duration(length interval, what text, zero_allowed boolean) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
@@ -15,6 +15,9 @@ BEGIN
         problem := 'is negative';
     ELSIF length = interval '0' AND NOT zero_allowed THEN
         problem := 'is zero';
+    ELSIF length > interval '100 years' THEN
+        RAISE EXCEPTION '%: the duration ''%'' is over 100 years', what, length USING ERRCODE = 'DF166',
+            DETAIL = 'A number is a number of seconds.', HINT = 'Give a shorter duration.';
     END IF;
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION '%: the duration ''%'' %', what, length, problem USING ERRCODE = 'DF166',

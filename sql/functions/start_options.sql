@@ -52,8 +52,6 @@ BEGIN
         RAISE EXCEPTION 'df.start: %', problem USING ERRCODE = '22023', DETAIL = 'Nothing was stored.', HINT = help;
     END IF;
     RETURN coalesce(pg_catalog.clock_timestamp() + debounce, start_at);
-EXCEPTION WHEN datetime_field_overflow THEN
-    RAISE EXCEPTION 'df.start: debounce is too long' USING ERRCODE = '22023', DETAIL = SQLERRM, HINT = 'Give a shorter time.';
 END $$;
 
 -- The instance that was started under an idempotency key; NULL where it has gone meanwhile. `input` is as given, before
