@@ -1,6 +1,7 @@
 -- Starts the workflow of a df.call, for the submitter of the instance that calls: once for a path, since the child's id is
 -- kept there. Queue and priority are those of the one that calls where its definition does not say.
--- Raises DX001 for a lost fence, 42704 for an unknown definition, 22023 for an input that it does not take.
+-- Raises DX001 for a lost fence, 42704 for an unknown definition, 22023 for an input that it does not take, 54001 where
+-- calls call each other without an end: a cancel goes down such a chain no faster than it grows.
 -- Locks: the fence, then the row of the mark.
 CREATE OR REPLACE FUNCTION df._start_child(token bytea, instance text, path text, workflow text, input jsonb) RETURNS text
 LANGUAGE plpgsql VOLATILE
@@ -18,6 +19,11 @@ BEGIN
     END IF;
     SELECT i.* INTO calls FROM df.instances i WHERE i.id = $2;
     called := df._definition(calls.submitted_by, $4);
+    IF df._calls_around(calls.parent) >= df._nesting_levels_max() THEN
+        RAISE EXCEPTION 'calls are nested deeper than % levels', df._nesting_levels_max() USING ERRCODE = '54001',
+            DETAIL = format('It would be the call of "%s" by an instance that is called through %s others.', $4, df._nesting_levels_max()),
+            HINT = 'End the recursion with df.if, or repeat with df.loop.';
+    END IF;
     INSERT INTO df.instances AS i (definition, input, submitted_by, database, search_path, time_zone, parent, queue, priority)
     VALUES ($4, df._input($4, called.params, $5, false), calls.submitted_by, calls.database, calls.search_path, calls.time_zone, $2,
             coalesce(called.queue, calls.queue), coalesce(called.priority, calls.priority))
@@ -26,3 +32,15 @@ BEGIN
     PERFORM df._wake();
     RETURN child;
 END $$;
+
+-- How many instances wait for each other, from this one up to the one that nobody has called; counted no further than to
+-- the limit. Locks: none. Called from functions that pin search_path.
+CREATE OR REPLACE FUNCTION df._calls_around(caller text) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE up(parent, n) AS (
+        SELECT i.parent, 1 FROM df.instances i WHERE i.id = $1
+        UNION ALL
+        SELECT i.parent, u.n + 1 FROM up u JOIN df.instances i ON i.id = u.parent WHERE u.n < df._nesting_levels_max()
+    )
+    SELECT count(*) FROM up
+$$;

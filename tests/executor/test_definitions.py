@@ -53,6 +53,19 @@ def test_a_call_of_a_definition(session: Connection, worker: WorkerProcess) -> N
     assert value(session, "SELECT count(*) FROM df.instances WHERE parent IS NOT NULL") == 1
 
 
+def test_calls_without_an_end_fail(session: Connection, worker: WorkerProcess) -> None:
+    """A cancel would go down the chain no faster than it grows."""
+    session.execute(
+        "CREATE OR REPLACE FUNCTION df._nesting_levels_max() RETURNS integer"
+        " LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 8 $$"
+    )
+    value(session, "SELECT df.define('again', df.call('again'))")
+    endless = ended(session, start(session, "'again'"))
+    assert (endless["status"], endless["error"]["sqlstate"]) == ("failed", "54001")
+    assert value(session, "SELECT count(*) FROM df.instances") == 9
+    assert value(session, "SELECT count(*) FROM df.instances WHERE status <> 'failed'") == 0
+
+
 def test_what_is_done_about_a_failure(session: Connection, worker: WorkerProcess) -> None:
     note = (
         "INSERT INTO ledger (what)"
