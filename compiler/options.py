@@ -88,7 +88,8 @@ def _duration_fault(name: str, value: Duration) -> Fault | None:
     total = length(value)
     if total > _YEARS_MAX * 360 * 86_400_000_000:
         message = f"`{name}` is over {_YEARS_MAX} years"
-        return Fault(code="DF166", message=message, help="write a shorter duration; a number is one of seconds")
+        help = "write a shorter duration; a number is one of seconds"
+        return Fault(code="DF166", message=message, help=help)
     if total > 0 or (total == 0 and name in _MAY_BE_ZERO):
         return None
     message = f"`{name}` is negative" if total < 0 else f"`{name}` is zero"

@@ -22,7 +22,7 @@ DECLARE
 BEGIN
     IF instance_id IS NULL OR (timeout_seconds > 0) IS NOT TRUE THEN
         RAISE EXCEPTION '%', CASE WHEN instance_id IS NULL THEN 'Instance not found: NULL' ELSE 'Timeout must be positive' END
-            USING ERRCODE = '22023', HINT = what || '(id, timeout_seconds) takes an id and a number of seconds over 0.';
+            USING ERRCODE = '22023', DETAIL = 'There is nothing to wait for.', HINT = what || '(id, timeout_seconds) takes an id and a number of seconds over 0.';
     ELSIF pg_catalog.current_setting('df.in_workflow', true) IN ('true', 'on', '1') THEN
         RAISE EXCEPTION '%() cannot be called inside a workflow', what USING ERRCODE = '55000',
             DETAIL = 'A step that waits would hold its connection and block its worker.',
@@ -32,6 +32,7 @@ BEGIN
     FROM df.instances i WHERE i.id = instance_id;
     IF own IS NULL THEN
         RAISE EXCEPTION 'Instance not found: %', instance_id USING ERRCODE = 'P0002',
+            DETAIL = 'There is nothing to wait for: it is unknown here, or of another role.',
             HINT = 'SELECT id, label FROM df.instances shows yours.';
     ELSIF own THEN
         RAISE EXCEPTION 'instance % was started in this transaction', instance_id USING ERRCODE = '55000',

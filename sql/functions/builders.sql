@@ -71,6 +71,10 @@ BEGIN
     IF name IS NULL THEN
         RAISE EXCEPTION '%: the name is NULL', what USING ERRCODE = 'DF116',
             DETAIL = 'A name is a letter (a to z) or underscore, then letters, digits and underscores.', HINT = 'Give a name in quotes.';
+    ELSIF name !~ '^[A-Za-z_][A-Za-z0-9_]*$' AND what IN ('df.define', 'df.schedule', 'df.call') THEN
+        RAISE EXCEPTION '%: ''%'' cannot be a name — must match [a-zA-Z_][a-zA-Z0-9_]*', what, name USING ERRCODE = 'DF113',
+            DETAIL = 'A name is a letter (a to z) or underscore, then letters, digits and underscores.',
+            HINT = 'Choose a name like ''nightly_report''.';
     ELSIF name !~ '^[A-Za-z_][A-Za-z0-9_]*$' THEN
         RAISE EXCEPTION '%: result name ''%'' is not a valid identifier — must match [a-zA-Z_][a-zA-Z0-9_]*', what, name USING ERRCODE = 'DF113',
             DETAIL = 'A name is a letter (a to z) or underscore, then letters, digits and underscores.',

@@ -14,7 +14,7 @@ BEGIN
     WHERE i.id = instance_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'Instance not found or access denied: %', coalesce(instance_id, 'NULL') USING ERRCODE = 'P0002',
-            HINT = 'SELECT id, label FROM df.instances shows yours.';
+            DETAIL = 'Nothing was changed.', HINT = 'SELECT id, label FROM df.instances shows yours.';
     END IF;
     IF ended THEN
         RAISE NOTICE 'instance % had ended already: %', instance_id, ending USING HINT = 'Nothing was changed.';

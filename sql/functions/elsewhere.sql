@@ -15,7 +15,8 @@ BEGIN
     FROM pg_catalog.pg_database d WHERE d.datname = database;
     IF connects IS NULL THEN
         RAISE EXCEPTION 'database "%" does not exist', database USING ERRCODE = '3D000',
-            HINT = 'Steps run in a database of the same cluster.';
+            DETAIL = 'Steps run in this database, or in another one of the same cluster.',
+            HINT = 'SELECT datname FROM pg_database shows them.';
     ELSIF NOT connects THEN
         RAISE EXCEPTION 'permission denied for database "%"', database USING ERRCODE = '42501',
             DETAIL = pg_catalog.format('Role %I may not connect to it.', role),

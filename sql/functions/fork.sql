@@ -30,7 +30,7 @@ DECLARE
 BEGIN
     IF source.plan IS NULL THEN
         RAISE EXCEPTION 'instance % has not been compiled, so nothing of it has run', source.id USING ERRCODE = '55000',
-            HINT = 'Start its workflow once more with df.start.';
+            DETAIL = 'A fork takes over what has run.', HINT = 'Start its workflow once more with df.start.';
     END IF;
     SELECT pg_catalog.jsonb_object_agg(n.id, pg_catalog.jsonb_build_object(
                'parent', n.parent, 'part', n.part, 'type', n.node_type, 'status', n.status, 'name', n.result_name, 'record', n.record))
@@ -39,7 +39,7 @@ BEGIN
     FROM pg_catalog.jsonb_each(parts) AS p(id, n) WHERE from_step IN (p.id, p.n ->> 'name');
     IF part IS NULL THEN
         RAISE EXCEPTION 'the workflow of instance % has no step "%"', source.id, coalesce(from_step, 'NULL') USING ERRCODE = '42704',
-            HINT = 'It has: ' || (SELECT pg_catalog.string_agg(n ->> 'id', ', ') FROM (
+            DETAIL = 'from_step is the name or id of a part of its plan.', HINT = 'It has: ' || (SELECT pg_catalog.string_agg(n ->> 'id', ', ') FROM (
                 SELECT e.n FROM pg_catalog.jsonb_array_elements(source.plan -> 'nodes') AS e(n) LIMIT 20) AS e) || '.';
     END IF;
     around := part;
@@ -92,8 +92,9 @@ BEGIN
     SELECT i.* INTO source FROM df.instances i WHERE i.id = instance_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'Instance not found or access denied: %', coalesce(instance_id, 'NULL') USING ERRCODE = 'P0002',
-            HINT = 'SELECT id, label FROM df.instances shows yours.';
+            DETAIL = 'Nothing was started.', HINT = 'SELECT id, label FROM df.instances shows yours.';
     END IF;
+    PERFORM df._check_label(label);
     part := df._part_to_fork(source, from_step);
     INSERT INTO df.instances AS i (expression, label, forked_from, fork_step)
     VALUES (source.expression, coalesce(label, pg_catalog."left"(source.label, 993) || ' (fork)'), instance_id, part)

@@ -11,7 +11,7 @@ BEGIN
         RETURN 'PUBLIC';
     END IF;
     RAISE EXCEPTION 'role "%" does not exist', coalesce(p_role, 'NULL') USING ERRCODE = '42704',
-        HINT = 'Give the role''s name as it is in pg_roles, without quotes.';
+        DETAIL = 'No privilege was changed.', HINT = 'Give the role''s name as it is in pg_roles, without quotes.';
 END $$;
 
 -- All functions of these names, as a list for GRANT.
@@ -48,7 +48,8 @@ DECLARE
     option constant text := CASE WHEN with_grant THEN ' WITH GRANT OPTION' ELSE '' END;
 BEGIN
     IF with_grant AND who = 'PUBLIC' THEN
-        RAISE EXCEPTION 'grant options cannot be given to PUBLIC' USING ERRCODE = '0LP01', HINT = 'Name a role.';
+        RAISE EXCEPTION 'grant options cannot be given to PUBLIC' USING ERRCODE = '0LP01',
+            DETAIL = 'Everybody could pass on what everybody has.', HINT = 'Name a role.';
     END IF;
     EXECUTE 'GRANT USAGE ON SCHEMA df TO ' || who || option;
     PERFORM df._grant_submitting(who, option);

@@ -17,6 +17,10 @@ BEGIN
         RAISE EXCEPTION '%: the name of the signal is %', what, CASE WHEN signal_name IS NULL THEN 'NULL' ELSE 'empty' END
             USING ERRCODE = '22023', DETAIL = 'A step waits for a signal by its name.',
             HINT = 'Give the name that stands in df.wait_for_signal.';
+    ELSIF pg_catalog.octet_length(signal_name) > df._key_bytes_max() THEN
+        RAISE EXCEPTION '%: the name of the signal has % bytes, and the limit is %', what,
+            pg_catalog.octet_length(signal_name), df._key_bytes_max()
+            USING ERRCODE = '22023', DETAIL = 'Nothing was sent.', HINT = 'Put what it says into its data.';
     ELSIF signal_data IS NULL THEN
         RAISE EXCEPTION '%: the data of signal "%" is NULL', what, signal_name USING ERRCODE = '22004',
             DETAIL = 'Nothing was sent.', HINT = 'Leave it out, or give JSON: ''null'' is JSON, too.';
@@ -24,6 +28,17 @@ BEGIN
         RAISE EXCEPTION '%: the data of signal "%" has % bytes, and the limit is %', what, signal_name,
             pg_catalog.octet_length(signal_data), df._result_bytes_max()
             USING ERRCODE = '54000', DETAIL = 'Nothing was sent.', HINT = 'Put it into a table, and send its key.';
+    END IF;
+END $$;
+
+-- An empty key is a variable that was forgotten: the second message would silently be the first one.
+CREATE OR REPLACE FUNCTION df._check_dedupe_key(what text, dedupe_key text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    IF dedupe_key = '' OR pg_catalog.octet_length(dedupe_key) > df._key_bytes_max() THEN
+        RAISE EXCEPTION '%: the dedupe_key is empty or longer than % bytes', what, df._key_bytes_max()
+            USING ERRCODE = '22023', DETAIL = 'Nothing was sent.',
+            HINT = 'Give what is different for each message, like the id of a delivery; or leave it out.';
     END IF;
 END $$;
 
@@ -45,6 +60,7 @@ DECLARE
     ending text;
 BEGIN
     PERFORM df._check_signal('df.signal', signal_name, signal_data);
+    PERFORM df._check_dedupe_key('df.signal', dedupe_key);
     SELECT CASE WHEN i.completed_at IS NOT NULL THEN i.status END INTO ending FROM df.instances i WHERE i.id = instance_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'Instance not found or access denied: %', coalesce(instance_id, 'NULL') USING ERRCODE = 'P0002',
@@ -85,6 +101,7 @@ DECLARE
     many bigint;
 BEGIN
     PERFORM df._check_signal('df.signal_all', signal_name, signal_data);
+    PERFORM df._check_dedupe_key('df.signal_all', dedupe_key);
     IF label IS NULL THEN
         RAISE EXCEPTION 'df.signal_all: the label is NULL' USING ERRCODE = '22004', DETAIL = 'Nothing was sent.',
             HINT = 'Give the label that the instances were started with.';

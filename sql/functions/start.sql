@@ -33,9 +33,8 @@ BEGIN
     ELSIF transaction_mode <> 'caller' OR transaction_mode IS NULL THEN
         PERFORM df._check_start(transaction_mode);
     END IF;
-    IF (pg_catalog.length(label) > 1000) IS TRUE THEN
-        RAISE EXCEPTION 'the label is too long' USING ERRCODE = '22001',
-            DETAIL = 'A label has at most 1000 characters.', HINT = 'Put data into the workflow''s own tables.';
+    IF label IS NOT NULL THEN
+        PERFORM df._check_label(label);
     END IF;
     -- What is not given costs nothing.
     IF coalesce(queue, concurrency_key, start_at::text, concurrency_limit::text) IS NOT NULL THEN
@@ -58,7 +57,7 @@ BEGIN
     END IF;
     IF pg_catalog.octet_length(wire) > df._expression_bytes_max() THEN
         RAISE EXCEPTION 'the workflow has % bytes, and the limit is %', pg_catalog.octet_length(wire), df._expression_bytes_max()
-            USING ERRCODE = 'DF513', HINT = 'Keep data in tables and let the steps read it.';
+            USING ERRCODE = 'DF513', DETAIL = 'Nothing was started.', HINT = 'Keep data in tables and let the steps read it.';
     END IF;
     FOR attempt IN 1 .. 10 LOOP
         IF idempotency_key IS NULL AND debounce_key IS NULL THEN
@@ -117,6 +116,6 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF pg_catalog.lower(transaction_mode) IN ('caller', 'new') IS NOT TRUE THEN
         RAISE EXCEPTION 'invalid transaction_mode "%" for df.start(): expected ''caller'' or ''new''', transaction_mode
-            USING ERRCODE = '22023', HINT = 'Leave it out to start in the caller''s transaction.';
+            USING ERRCODE = '22023', DETAIL = 'Nothing was started.', HINT = 'Leave it out to start in the caller''s transaction.';
     END IF;
 END $$;

@@ -8,14 +8,14 @@ DECLARE
     problem text;
     help text;
 BEGIN
-    IF queue = '' OR pg_catalog.length(queue) > 1000 THEN
-        problem := 'the name of the queue is empty or longer than 1000 characters';
+    IF queue = '' OR df._is_too_long(queue) THEN
+        problem := 'the name of the queue is empty or longer than 1000 characters or 2000 bytes';
         help := 'Give a short name; `dfc worker --queue <name>` serves it.';
     ELSIF NOT pg_catalog.isfinite(start_at) THEN
         problem := 'start_at is ' || start_at || ', which never comes or has always been';
         help := 'Give a point in time; one that has passed means now.';
-    ELSIF concurrency_key = '' OR pg_catalog.length(concurrency_key) > 1000 THEN
-        problem := 'concurrency_key is empty or longer than 1000 characters';
+    ELSIF concurrency_key = '' OR df._is_too_long(concurrency_key) THEN
+        problem := 'concurrency_key is empty or longer than 1000 characters or 2000 bytes';
         help := 'Give a short text: instances with the same one share a limit.';
     ELSIF concurrency_limit < 1 THEN
         problem := 'concurrency_limit is ' || concurrency_limit;
@@ -37,8 +37,8 @@ DECLARE
     problem text;
     help text := 'A debounced start needs both: one instance for each debounce_key, `debounce` after the last call.';
 BEGIN
-    IF idempotency_key = '' OR pg_catalog.length(idempotency_key) > 1000 OR debounce_key = '' OR pg_catalog.length(debounce_key) > 1000 THEN
-        problem := 'a key is empty or longer than 1000 characters';
+    IF idempotency_key = '' OR df._is_too_long(idempotency_key) OR debounce_key = '' OR df._is_too_long(debounce_key) THEN
+        problem := 'a key is empty or longer than 1000 characters or 2000 bytes';
         help := 'Give a short text that names what must not be started twice.';
     ELSIF debounce_key IS NULL AND debounce IS NOT NULL THEN
         problem := 'debounce is given and debounce_key is not';
