@@ -301,11 +301,17 @@ END $$;
 CREATE OR REPLACE FUNCTION df._sleep_length(given text) RETURNS numeric
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
-    length constant interval := given;
+    length interval;
 BEGIN
-    IF length IS NULL THEN
+    IF given IS NULL THEN
         PERFORM df._refuse_no_value('df.sleep: the duration');
     END IF;
+    BEGIN
+        length := given;
+    EXCEPTION WHEN data_exception THEN
+        RAISE EXCEPTION 'df.sleep: ''%'' is not a duration', pg_catalog.left(given, 200) USING ERRCODE = 'DF166', DETAIL = SQLERRM,
+            HINT = 'Let it be a number of seconds, an interval, or a text like ''90 s''.';
+    END;
     PERFORM df._wait(length, 'df.sleep', 'Sleep duration must be non-negative', true);
     RETURN extract(epoch FROM length);
 END $$;
@@ -313,11 +319,17 @@ END $$;
 CREATE OR REPLACE FUNCTION df._moment(given text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
-    at constant timestamptz := given;
+    at timestamptz;
 BEGIN
-    IF at IS NULL THEN
+    IF given IS NULL THEN
         PERFORM df._refuse_no_value('df.wait_until: the time');
     END IF;
+    BEGIN
+        at := given;
+    EXCEPTION WHEN data_exception THEN
+        RAISE EXCEPTION 'df.wait_until: ''%'' is not a time', pg_catalog.left(given, 200) USING ERRCODE = 'DF181', DETAIL = SQLERRM,
+            HINT = 'Let it be a timestamptz, or a text like ''2030-01-31 12:00+00''.';
+    END;
     PERFORM df._check_moment(at);
     RETURN at;
 END $$;

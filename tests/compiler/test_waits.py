@@ -133,7 +133,11 @@ def test_how_long_a_sleep_is(connection: Connection, text: str, given: str, expe
         ("df._sleep_length", "$a", "-1", "DF166"),
         ("df._sleep_length", "$a years", "101", "DF166"),
         ("df._sleep_length", "$a", "NULL::integer", "22004"),
-        ("df._sleep_length", "$a apples", "5", "22007"),
+        ("df._sleep_length", "$a apples", "5", "DF166"),
+        ("df._sleep_length", "$a", "''::text", "DF166"),
+        ("df._sleep_length", "$a years", "1e15::bigint", "DF166"),
+        ("df._moment", "$a", "'soon'::text", "DF181"),
+        ("df._moment", "$a-02-30", "2026", "DF181"),
         ("df._moment", "$a", "'infinity'::timestamptz", "DF181"),
         ("df._moment", "$a", "NULL::date", "22004"),
         ("df._instance_of", "$a", "''::text", "DF185"),
@@ -146,6 +150,7 @@ def test_what_a_wait_cannot_be(
     with pytest.raises(psycopg.Error) as caught:
         _asked(connection, function, text, given)
     assert caught.value.sqlstate == state
+    assert caught.value.diag.message_detail and caught.value.diag.message_hint
 
 
 def test_a_moment_of_a_date_is_its_beginning_in_the_time_zone_of_the_session(connection: Connection) -> None:

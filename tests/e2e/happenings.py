@@ -312,7 +312,7 @@ HAPPENINGS = (
         workflow="undoable('a') ~> df.step('s', 'SELECT ''soon''::text') ~> df.wait_until('$s')",
         status="compensated",
         ledger="a undo-a",
-        sqlstate="22007",
+        sqlstate="DF181",
     ),
     Happening(
         when="a called workflow fails",
