@@ -20,7 +20,7 @@ BEGIN
                     c.session_time_zone, c.made_at)
             ON CONFLICT (owner, name) DO UPDATE SET
                 cron = c.cron, time_zone = c.time_zone, workflow = c.workflow, input = c.input, overlap = c.overlap,
-                catch_up = c.catch_up, search_path = c.search_path, session_time_zone = c.session_time_zone, last_error = NULL,
+                catch_up = c.catch_up, search_path = c.search_path, session_time_zone = c.session_time_zone, last_error = NULL, retry_at = NULL,
                 since = CASE WHEN (s.cron, s.time_zone) = (c.cron, c.time_zone) THEN s.since ELSE c.made_at END,
                 next_at = CASE WHEN (s.cron, s.time_zone) = (c.cron, c.time_zone) THEN s.next_at END,
                 ticks = CASE WHEN (s.cron, s.time_zone) = (c.cron, c.time_zone) THEN s.ticks END;
@@ -46,7 +46,7 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT s.id, s.cron, s.time_zone, s.catch_up, s.since, s.next_at, clock_timestamp() FROM df.schedule_states s
-    WHERE s.ticks IS NULL OR (NOT s.paused AND s.next_at <= clock_timestamp())
+    WHERE s.ticks IS NULL OR (NOT s.paused AND greatest(s.next_at, s.retry_at) <= clock_timestamp())
     ORDER BY s.next_at NULLS FIRST LIMIT 100;
 END $$;
 
@@ -54,7 +54,7 @@ END $$;
 CREATE OR REPLACE FUNCTION df._next_tick() RETURNS double precision
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT date_part('epoch', min(s.next_at) - clock_timestamp()) FROM df.schedule_states s WHERE NOT s.paused AND s.next_at IS NOT NULL
+    SELECT date_part('epoch', min(greatest(s.next_at, s.retry_at)) - clock_timestamp()) FROM df.schedule_states s WHERE NOT s.paused AND s.next_at IS NOT NULL
 $$;
 
 -- The ticks of a schedule that has none yet. Locks: the state's row.
@@ -67,7 +67,8 @@ $$;
 
 -- Starts the instances of due ticks, and moves the schedule on to what comes after them. `expected` is the next tick that
 -- the worker has seen: where it is another one by now, somebody else has been here, and nothing happens (false).
--- What goes wrong with one is said in last_error; the others start, and the next tick tries again.
+-- What goes wrong with one is said in last_error. With catch_up 'none' it is passed over then; otherwise it is tried again a
+-- minute later and at the next ticks, and those behind it wait: it is a tick that has passed without being started.
 -- Locks: the state's row FOR UPDATE SKIP LOCKED.
 CREATE OR REPLACE FUNCTION df._fire(
     schedule bigint, expected timestamptz, starts timestamptz[], remark text, upcoming timestamptz[]) RETURNS boolean
@@ -77,11 +78,17 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     s df.schedule_states;
     tick timestamptz;
+    detail text;
+    hint text;
+    coming timestamptz[] := upcoming;
 BEGIN
-    SELECT x.* INTO s FROM df.schedule_states x WHERE x.id = $1 AND x.next_at = $2 AND NOT x.paused FOR UPDATE SKIP LOCKED;
+    SELECT x.* INTO s FROM df.schedule_states x
+    WHERE x.id = $1 AND x.next_at = $2 AND NOT x.paused AND (x.retry_at <= clock_timestamp()) IS NOT FALSE
+    FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    s.retry_at := NULL;
     FOREACH tick IN ARRAY starts LOOP
         IF s.overlap = 'skip' AND EXISTS (
             SELECT FROM df.instances i WHERE i.id = s.last_instance AND i.completed_at IS NULL) THEN
@@ -92,12 +99,19 @@ BEGIN
                 s.last_at := tick;
                 s.last_error := NULL;
             EXCEPTION WHEN others THEN
-                s.last_error := format('%s: %s', to_char(tick AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"+00"'), SQLERRM);
+                GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+                s.last_error := concat_ws(' ', format('%s: %s.', to_char(tick AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"+00"'), SQLERRM),
+                                          replace(rtrim(nullif(detail, ''), '.'), E'\n', '; ') || '.', nullif(hint, ''));
+                IF s.catch_up <> 'none' AND SQLSTATE <> '23505' THEN
+                    s.retry_at := clock_timestamp() + interval '1 minute';
+                    coming := tick || upcoming[:4];
+                    EXIT;
+                END IF;
             END;
         END IF;
     END LOOP;
     UPDATE df.schedule_states x
-    SET next_at = $5[1], ticks = $5, last_at = s.last_at, last_instance = s.last_instance, last_error = s.last_error,
+    SET next_at = coming[1], ticks = coming, retry_at = s.retry_at, last_at = s.last_at, last_instance = s.last_instance, last_error = s.last_error,
         skipped = s.skipped, note = coalesce($4, x.note)
     WHERE x.id = $1;
     PERFORM df._wake();
@@ -110,6 +124,7 @@ CREATE OR REPLACE FUNCTION df._start_scheduled(s df.schedule_states, tick timest
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     definition df.definitions;
+    queued boolean := s.overlap = 'queue';
     started text;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = s.owner::oid) THEN
@@ -117,12 +132,13 @@ BEGIN
             DETAIL = 'Its instances would be nobody''s.', HINT = 'Make the schedule with another role.';
     ELSIF NOT starts_with(s.workflow, '/*dfc:') THEN
         definition := df._definition(s.owner, s.workflow);
+        -- An instance has one key. Where only one with that of the definition may run at a time, that is the queue.
+        queued := queued AND NOT (definition.concurrency_key IS NOT NULL AND coalesce(definition.concurrency_limit, 1) = 1);
     END IF;
     INSERT INTO df.instances AS i (expression, definition, label, input, submitted_by, search_path, time_zone, schedule,
                                    scheduled_at, concurrency_key, concurrency_limit, queue, priority)
     VALUES (s.workflow, definition.name, s.name, df._scheduled_input(definition, s.input, tick, false), s.owner, s.search_path,
-            s.session_time_zone, s.id, tick, CASE WHEN s.overlap = 'queue' THEN 'schedule ' || s.name END,
-            CASE WHEN s.overlap = 'queue' THEN 1 END, NULL, NULL)
+            s.session_time_zone, s.id, tick, CASE WHEN queued THEN 'schedule ' || s.name END, CASE WHEN queued THEN 1 END, NULL, NULL)
     RETURNING i.id INTO started;
     RETURN started;
 END $$;

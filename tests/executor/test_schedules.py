@@ -201,19 +201,49 @@ def test_changes_are_seen_in_order_before_any_worker(session: Connection) -> Non
 
 def test_a_definition_that_is_gone_and_comes_back(session: Connection, worker: WorkerProcess) -> None:
     value(session, "SELECT df.define('nightly', 'SELECT $input.scheduled_at::timestamptz AS at')")
-    value(session, "SELECT df.schedule('tick', '0 3 * * *', 'nightly')")
+    value(
+        session, "SELECT df.schedule('tick', '0 3 * * *', 'nightly', catch_up => 'all', overlap => 'allow')"
+    )
+    value(session, "SELECT df.schedule('once', '0 3 * * *', 'nightly', catch_up => 'none')")
     known(session)
+    known(session, "once")
     value(session, "SELECT df.undefine('nightly')")
-    back(session, "1 day")
+    back(session, "3 days")
+    back(session, "3 days", "once")
     until(lambda: "no workflow named" in str(shown(session, "last_error")), "the error to be shown")
-    assert shown(session, "next_at > now()") == (True,)
+    said = str(shown(session, "last_error"))
+    assert "Definitions belong to the role" in said and "df.define" in said
+    assert shown(session, "next_at < now(), cardinality(next_ticks)") == (True, 5), "nothing is passed over"
+    until(lambda: shown(session, "next_at > now()", "once") == (True,), "what is not caught up to move on")
     assert value(session, "SELECT count(*) FROM df.instances") == 0
+    assert value(session, "SELECT df._next_tick() > 30") is True, "not all the time"
     value(session, "SELECT df.define('nightly', 'SELECT 2 AS two', queue => 'q')")
-    back(session, "1 day")
-    [instance] = fired(session, 1)
-    row = ended(session, instance)
-    assert (row["definition"], row["definition_version"], row["queue"]) == ("nightly", 2, "q")
+    session.execute("UPDATE df.schedule_states SET retry_at = now() WHERE retry_at IS NOT NULL")
+    session.execute("NOTIFY df_work")
+    for instance in fired(session, 3):
+        row = ended(session, instance)
+        assert (row["definition"], row["definition_version"], row["queue"]) == ("nightly", 2, "q")
     assert shown(session, "last_error") == (None,)
+    assert value(session, "SELECT bool_and(retry_at IS NULL) FROM df.schedule_states")
+
+
+def test_a_queue_keeps_the_limit_of_its_definition(session: Connection, worker: WorkerProcess) -> None:
+    value(session, "SELECT df.define('alone', df.wait_for_signal('go'), concurrency_limit => 1)")
+    value(session, "SELECT df.schedule('tick', '0 3 * * *', 'alone', overlap => 'queue', catch_up => 'all')")
+    known(session)
+    value(session, "SELECT df.start('alone', 'by hand')")
+    back(session, "2 days")
+    fired(session, 2)
+    keys = "SELECT DISTINCT concurrency_key, concurrency_limit FROM df.instances"
+    assert session.execute(keys).fetchall() == [("alone", 1)]
+    for signal_number in range(3):
+        until(
+            lambda: value(session, "SELECT count(*) = 1 FROM df.instances WHERE status = 'running'"),
+            "one to run",
+        )
+        value(session, "SELECT df.signal(id, 'go') FROM df.instances WHERE status = 'running'")
+        done = f"SELECT count(*) = {signal_number + 1} FROM df.instances WHERE status = 'completed'"
+        until(lambda text=done: value(session, text), "it to complete")
 
 
 def test_inputs_that_are_declared(session: Connection, worker: WorkerProcess) -> None:
