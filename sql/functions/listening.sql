@@ -78,6 +78,9 @@ BEGIN
     ELSIF $4 = $2 THEN
         RAISE EXCEPTION 'the instance would wait for its own end' USING ERRCODE = '22023',
             DETAIL = 'It ends when all its steps have, and this one would never.', HINT = 'Give the id of another instance.';
+    ELSIF $4 IN (SELECT df._callers($2)) THEN
+        RAISE EXCEPTION 'the instance would wait for the end of the one that has called it' USING ERRCODE = '22023',
+            DETAIL = 'That one waits for this one: neither would ever end.', HINT = 'Give the id of another instance.';
     END IF;
     INSERT INTO df.marks (instance_id, path, kind, other) VALUES ($2, $3 || '/awaited', 'awaited', $4) ON CONFLICT DO NOTHING;
     how := df._ended($4);

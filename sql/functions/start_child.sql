@@ -19,7 +19,7 @@ BEGIN
     END IF;
     SELECT i.* INTO calls FROM df.instances i WHERE i.id = $2;
     called := df._definition(calls.submitted_by, $4);
-    IF df._calls_around(calls.parent) >= df._nesting_levels_max() THEN
+    IF (SELECT count(*) FROM df._callers($2)) >= df._nesting_levels_max() THEN
         RAISE EXCEPTION 'calls are nested deeper than % levels', df._nesting_levels_max() USING ERRCODE = '54001',
             DETAIL = format('It would be the call of "%s" by an instance that is called through %s others.', $4, df._nesting_levels_max()),
             HINT = 'End the recursion with df.if, or repeat with df.loop.';
@@ -33,14 +33,15 @@ BEGIN
     RETURN child;
 END $$;
 
--- How many instances wait for each other, from this one up to the one that nobody has called; counted no further than to
--- the limit. Locks: none. Called from functions that pin search_path.
-CREATE OR REPLACE FUNCTION df._calls_around(caller text) RETURNS bigint
+-- The instances that wait for this one, because they have called it, or one that has: from its own caller up to one that
+-- nobody has called, no further than to the limit. Locks: none. Called from functions that pin search_path.
+CREATE OR REPLACE FUNCTION df._callers(instance text) RETURNS SETOF text
 LANGUAGE sql STABLE AS $$
-    WITH RECURSIVE up(parent, n) AS (
-        SELECT i.parent, 1 FROM df.instances i WHERE i.id = $1
+    WITH RECURSIVE up(id, n) AS (
+        SELECT i.parent, 1 FROM df.instances i WHERE i.id = $1 AND i.parent IS NOT NULL
         UNION ALL
-        SELECT i.parent, u.n + 1 FROM up u JOIN df.instances i ON i.id = u.parent WHERE u.n < df._nesting_levels_max()
+        SELECT i.parent, u.n + 1 FROM up u JOIN df.instances i ON i.id = u.id
+        WHERE i.parent IS NOT NULL AND u.n < df._nesting_levels_max()
     )
-    SELECT count(*) FROM up
+    SELECT u.id FROM up u
 $$;

@@ -66,6 +66,16 @@ def test_calls_without_an_end_fail(session: Connection, worker: WorkerProcess) -
     assert value(session, "SELECT count(*) FROM df.instances WHERE status <> 'failed'") == 0
 
 
+def test_who_is_called_cannot_wait_for_its_caller(session: Connection, worker: WorkerProcess) -> None:
+    wait = "'SELECT ($input.id)::text AS id' |=> 'who' ~> df.wait_for_instance('$who.id')"
+    value(session, f"SELECT df.define('waits', {wait})")
+    value(session, "SELECT df.define('between', df.call('waits', '{\"id\": \"$input.id\"}'))")
+    call = "df.call('between', '{\"id\": \"$me.id\"}')"
+    caller = ended(session, start(session, f"'SELECT ''{{sys_instance_id}}'' AS id' |=> 'me' ~> {call}"))
+    assert (caller["status"], caller["error"]["sqlstate"]) == ("failed", "22023")
+    assert "wait for the end of the one that has called it" in str(caller["error"])
+
+
 def test_what_is_done_about_a_failure(session: Connection, worker: WorkerProcess) -> None:
     note = (
         "INSERT INTO ledger (what)"
