@@ -118,7 +118,7 @@ def _tried(conn: Connection, compilation: Compiled, statements: tuple[Statement,
         except psycopg.Error as error:
             if conn.broken or current is None:
                 raise
-            message = explain_database(error).removesuffix(f" [{error.sqlstate}]")
+            message = explain_database(error).replace(f" [{error.sqlstate}]", "", 1)
             say(render_at(compilation, current, error.sqlstate or "08000", message, None))
             return None
         return _state(conn)

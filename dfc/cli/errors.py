@@ -78,8 +78,9 @@ def explain_database(error: psycopg.Error) -> str:
         return NOT_INSTALLED
     if state == "3D000":
         return f"{message}: create it with `createdb`, or check --database"
+    detail = "; ".join((error.diag.message_detail or "").removesuffix(".").splitlines())
     hint = f" ({error.diag.message_hint})" if error.diag.message_hint else ""
-    return f"{message} [{state}]{hint}"
+    return f"{message} [{state}]{': ' if detail else ''}{detail}{hint}"
 
 
 def _explain_connection(text: str) -> str:

@@ -53,6 +53,11 @@ def test_deploy(dfc: Run, tmp_path: Path, database: str) -> None:
         path.write_text(FILE.replace('"day": "date"', '"day": "datum"'))
         refused = dfc(*arguments, "--yes")
         assert refused.returncode == 1 and "is not a declaration of inputs" in refused.stderr
+        assert "day: there is no type 'datum'" in refused.stderr and refused.stderr.count("22023") == 1
+        path.write_text(FILE + "SELECT df.pause_schedule('every_night');")
+        paused = dfc(*arguments, "--yes")
+        assert paused.returncode == 0 and "    paused: true" in paused.stdout, paused.stderr
+        assert connection.execute("SELECT paused FROM df.schedules").fetchone() == (True,)
         path.write_text("SELECT df.start('SELECT 1');")
         nothing = dfc(*arguments)
         assert nothing.returncode == 1 and "defines and schedules nothing" in nothing.stderr

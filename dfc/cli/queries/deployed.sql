@@ -10,6 +10,6 @@ UNION ALL
 SELECT 'schedule', s.name, NULL, pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
            'cron', s.cron, 'time_zone', s.time_zone,
            'workflow', CASE WHEN pg_catalog.starts_with(s.workflow, '/*dfc:') THEN df.explain(s.workflow) ELSE s.workflow END,
-           'expression', s.workflow, 'input', s.input, 'overlap', s.overlap, 'catch_up', s.catch_up))
+           'expression', s.workflow, 'input', s.input, 'overlap', s.overlap, 'catch_up', s.catch_up, 'paused', nullif(s.paused, false)))
 FROM df.schedules s WHERE s.submitted_by = pg_catalog.quote_ident(CURRENT_USER)::regrole
 ORDER BY 1 DESC, 2
