@@ -96,6 +96,18 @@ def test_what_is_done_about_a_failure(session: Connection, worker: WorkerProcess
     assert said == [(["breaks: 22012", "undone", "undoes: 22012"],)]
 
 
+def test_what_is_done_about_a_failure_calls_what_has_failed(
+    session: Connection, worker: WorkerProcess
+) -> None:
+    value(session, "SELECT df.define('breaks', 'SELECT 1/0', on_failure => df.call('breaks'))")
+    assert ended(session, start(session, "'breaks'"))["status"] == "failed"
+    # Each end starts the next in its own transaction: were there more, there would always be one that runs.
+    until(
+        lambda: value(session, "SELECT count(*) = 0 FROM df.instances WHERE completed_at IS NULL"), "the end"
+    )
+    assert value(session, "SELECT count(*) FROM df.instances") == 3
+
+
 def test_one_at_a_time(session: Connection, worker: WorkerProcess) -> None:
     """Each waits for its key, and starts at once when the one before has ended."""
     write = "'INSERT INTO ledger (what) VALUES (''{}'')'".format
