@@ -1,13 +1,23 @@
 -- Signals: a row in the caller's transaction, which wakes the instance when it commits. SECURITY INVOKER: the caller's
 -- policies say to which instances. Raises P0002, 22004, 22023, 54000. Locks: none (see df._wake).
 
--- What a signal carries: JSON as it is, any other text as a JSON string.
+-- What a signal carries: JSON as it is, any other text as a JSON string. JSON that no step could read (a NUL, half a
+-- surrogate pair, a number that is too large) is refused: it would end the workflow instead of reaching its sender.
 CREATE OR REPLACE FUNCTION df._signal_data(given text) RETURNS json
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    document json;
 BEGIN
-    RETURN given::json;
-EXCEPTION WHEN data_exception THEN
-    RETURN pg_catalog.to_json(given);
+    BEGIN
+        document := given::json;
+    EXCEPTION WHEN data_exception THEN
+        RETURN pg_catalog.to_json(given);
+    END;
+    PERFORM document::jsonb;
+    RETURN document;
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+    RAISE EXCEPTION 'df.signal: the data is JSON that jsonb cannot hold' USING ERRCODE = '22023', DETAIL = SQLERRM,
+        HINT = 'Nothing was sent. Send it without that, or as text: to_json(data::text).';
 END $$;
 
 CREATE OR REPLACE FUNCTION df._check_signal(what text, signal_name text, signal_data text) RETURNS void
