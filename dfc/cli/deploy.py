@@ -34,6 +34,8 @@ _DEPLOYED = re.compile(
 )
 """The beginning of a statement that the compiler leaves to the server, and that is deployed."""
 
+_TAKES_AWAY = ("undefine", "unschedule")
+
 _HIDDEN = "expression"
 """Tells whether something has changed where its drawing has not."""
 
@@ -69,9 +71,10 @@ def command(file: str, database: str | None, dry_run: bool, yes: bool) -> int:
     with connection(database) as conn:
         conn.add_notice_handler(say_notice)
         before = _state(conn)
-        after = _tried(conn, compilation, statements)
-        if after is None:
+        tried = _tried(conn, compilation, statements)
+        if tried is None:
             return 1
+        after, statements = tried
         lines = difference(before, after)
         count = len({key for key in {*before, *after} if before.get(key) != after.get(key)})
         if not lines:
@@ -108,20 +111,39 @@ def _state(conn: Connection) -> State:
     return {(kind, name): Deployed(version=version, fields=fields) for kind, name, version, fields in rows}
 
 
-def _tried(conn: Connection, compilation: Compiled, statements: tuple[Statement, ...]) -> State | None:
-    """How it would stand; nothing is kept. None where the server refuses a statement, which has been said."""
+def _tried(
+    conn: Connection, compilation: Compiled, statements: tuple[Statement, ...]
+) -> tuple[State, tuple[Statement, ...]] | None:
+    """How it would stand, and which statements lead there; nothing is kept.
+
+    What is to be taken away and is not there is away already, so that the same file can be deployed again.
+    None where the server refuses a statement, which has been said.
+    """
+    kept: list[Statement] = []
     with conn.transaction(force_rollback=True):
         current: Statement | None = None
         try:
             for current in statements:
-                _carry_out(conn, compilation, (current,))
+                try:
+                    with conn.transaction():
+                        _carry_out(conn, compilation, (current,))
+                    kept.append(current)
+                except psycopg.errors.UndefinedObject as error:
+                    if not _takes_away(current):
+                        raise
+                    say(f"{error.diag.message_primary}: it is away already")
         except psycopg.Error as error:
             if conn.broken or current is None:
                 raise
             message = explain_database(error).replace(f" [{error.sqlstate}]", "", 1)
             say(render_at(compilation, current, error.sqlstate or "08000", message, None))
             return None
-        return _state(conn)
+        return _state(conn), tuple(kept)
+
+
+def _takes_away(statement: Statement) -> bool:
+    found = None if isinstance(statement, Workflow) else _DEPLOYED.match(statement.text)
+    return found is not None and found[1].lower() in _TAKES_AWAY
 
 
 def _carry_out(conn: Connection, compilation: Compiled, statements: tuple[Statement, ...]) -> None:

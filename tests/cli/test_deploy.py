@@ -58,6 +58,11 @@ def test_deploy(dfc: Run, tmp_path: Path, database: str) -> None:
         paused = dfc(*arguments, "--yes")
         assert paused.returncode == 0 and "    paused: true" in paused.stdout, paused.stderr
         assert connection.execute("SELECT paused FROM df.schedules").fetchone() == (True,)
+        path.write_text("SELECT df.unschedule('every_night'); SELECT df.undefine('simple');")
+        for said in ("- schedule every_night\ndeployed: 2 changed\n", "nothing to do: the database has what"):
+            away = dfc(*arguments, "--yes")
+            assert away.returncode == 0 and said in away.stdout, away.stderr
+        assert 'there is no workflow named "simple": it is away already' in away.stderr
         path.write_text("SELECT df.start('SELECT 1');")
         nothing = dfc(*arguments)
         assert nothing.returncode == 1 and "defines and schedules nothing" in nothing.stderr
