@@ -46,7 +46,7 @@ from dfc.compiler.cron import CRON_EXAMPLE, ZONE_EXAMPLE, cron_fault, is_zone, n
 from dfc.compiler.diagnostics import error
 from dfc.compiler.moments import MOMENT_EXAMPLE, in_utc, moment_fault
 from dfc.compiler.names import is_blank, is_reference, refers
-from dfc.compiler.options import NO_OPTIONS, Options, options_of, wait_fault
+from dfc.compiler.options import NO_OPTIONS, Options, options_of
 from dfc.compiler.plan import Duration
 from dfc.compiler.requests import METHODS, MULTIPART_METHODS, are_headers, are_parts, is_url
 from dfc.compiler.signatures import POLICY_NAMES, STEPS, Want
@@ -242,14 +242,9 @@ class Nodes:
                 )
 
     def _wait(self, call: Call, options: Options, name: str) -> Duration | None:
-        """The length of a wait among the options, None where there is none; one that is too long is wrong."""
+        """The length of a wait among the options; None where there is none, or `name` is something else."""
         length = options.given.get(name)
-        if not isinstance(length, Duration) or call.name == "call":
-            return None
-        fault = wait_fault(name, length)
-        if fault is not None:
-            self._fault(fault.code, fault.message, call.values[name].span, help=fault.help)
-        return length
+        return length if isinstance(length, Duration) and call.name != "call" else None
 
     def _moment(self, at: Value) -> Text | None:
         """The text of a moment; None where it is none, which has been reported."""

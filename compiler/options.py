@@ -39,8 +39,8 @@ WORDS = {
 _COUNTS = frozenset({"max_attempts", "max_parallel", "batch_size"})
 _LISTS = frozenset({"retry_on", "no_retry_on"})
 _MAY_BE_ZERO = frozenset({"backoff", "seconds"})
-WAIT_YEARS_MAX = 100
-"""The longest wait, in years of 360 days, as PostgreSQL compares intervals."""
+YEARS_MAX = 100
+"""The longest duration, in years of 360 days, as PostgreSQL compares intervals."""
 _RATE = re.compile(r"[1-9][0-9]{0,8}/(?:second|minute|hour|day)")
 # A SQLSTATE, its class, an HTTP status, a class of those, or a word.
 _RETRY = re.compile(r"[0-9A-Z]{5}|[0-9A-Z]{2}|[1-5][0-9]{2}|[1-5]xx|timeout|transient|ambiguous|all")
@@ -86,19 +86,16 @@ def fault_of(name: str, value: PolicyValue) -> Fault | None:
 
 def _duration_fault(name: str, value: Duration) -> Fault | None:
     total = length(value)
+    if total > YEARS_MAX * 360 * 86_400_000_000:
+        message = f"`{name}` is over {YEARS_MAX} years"
+        return Fault(
+            code="DF166", message=message, help="write a shorter duration; a number is one of seconds"
+        )
     if total > 0 or (total == 0 and name in _MAY_BE_ZERO):
         return None
     message = f"`{name}` is negative" if total < 0 else f"`{name}` is zero"
     least = "of zero or more" if name in _MAY_BE_ZERO else "over zero"
     return Fault(code="DF166", message=message, help=f"write a duration {least}, like `'90 s'`")
-
-
-def wait_fault(name: str, value: Duration) -> Fault | None:
-    """What is wrong with how long something waits, besides what `fault_of` says; None when nothing is."""
-    if length(value) <= WAIT_YEARS_MAX * 360 * 86_400_000_000:
-        return None
-    message = f"`{name}` is over {WAIT_YEARS_MAX} years"
-    return Fault(code="DF166", message=message, help="write a shorter duration; a number is one of seconds")
 
 
 def _retry_fault(name: str, value: tuple[str, ...]) -> Fault | None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from dfc.compiler.ast import Http, Policies, PolicyValue, Text
 from dfc.compiler.json_text import Json, JsonArray, JsonNumber, JsonObject, write_jsonb
-from dfc.compiler.options import fault_of, wait_fault
+from dfc.compiler.options import fault_of
 from dfc.compiler.plan import Duration
 from dfc.compiler.requests import are_headers, are_parts
 from dfc.compiler.signatures import POLICY_NAMES, STEPS, Signature, Want
@@ -34,11 +34,7 @@ class WireError(ValueError):
 
 def wait(name: str, value: Json) -> Duration:
     """How long something waits. Raises WireError for what no wait can be."""
-    length = checked(name, duration_of(value))
-    fault = wait_fault(name, length)
-    if fault is not None:
-        raise WireError(fault.message, fault.code)
-    return length
+    return checked(name, duration_of(value))
 
 
 # Policies

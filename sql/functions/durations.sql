@@ -15,6 +15,9 @@ BEGIN
         problem := 'is negative';
     ELSIF length = interval '0' AND NOT zero_allowed THEN
         problem := 'is zero';
+    ELSIF length > interval '100 years' THEN
+        RAISE EXCEPTION '%: the duration ''%'' is over 100 years', what, length USING ERRCODE = 'DF166',
+            DETAIL = 'A number is a number of seconds.', HINT = 'Give a shorter duration.';
     END IF;
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION '%: the duration ''%'' %', what, length, problem USING ERRCODE = 'DF166',

@@ -109,6 +109,7 @@ def test_names_belong_to_their_role(session: Connection, roles: Callable[..., st
         ("'x', 'SELECT 1', on_failure => 'word'", "DF112"),
         ("'x', 'SELECT 1', queue => ''", "22023"),
         ("'x', 'SELECT 1', timeout => 0", "DF166"),
+        ("'x', 'SELECT 1', timeout => '2000 years'", "DF166"),
         ("'x', 'SELECT 1', concurrency_limit => 0", "22023"),
         ("'x', 'SELECT 1', params => '[]'", "22023"),
         ("'x', 'SELECT 1', params => '{\"a b\": \"date\"}'", "22023"),
