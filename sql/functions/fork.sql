@@ -94,6 +94,7 @@ BEGIN
         RAISE EXCEPTION 'Instance not found or access denied: %', coalesce(instance_id, 'NULL') USING ERRCODE = 'P0002',
             HINT = 'SELECT id, label FROM df.instances shows yours.';
     END IF;
+    PERFORM df._check_label(label);
     part := df._part_to_fork(source, from_step);
     INSERT INTO df.instances AS i (expression, label, forked_from, fork_step)
     VALUES (source.expression, coalesce(label, pg_catalog."left"(source.label, 993) || ' (fork)'), instance_id, part)

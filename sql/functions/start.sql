@@ -33,9 +33,8 @@ BEGIN
     ELSIF transaction_mode <> 'caller' OR transaction_mode IS NULL THEN
         PERFORM df._check_start(transaction_mode);
     END IF;
-    IF (pg_catalog.length(label) > 1000) IS TRUE THEN
-        RAISE EXCEPTION 'the label is too long' USING ERRCODE = '22001',
-            DETAIL = 'A label has at most 1000 characters.', HINT = 'Put data into the workflow''s own tables.';
+    IF label IS NOT NULL THEN
+        PERFORM df._check_label(label);
     END IF;
     -- What is not given costs nothing.
     IF coalesce(queue, concurrency_key, start_at::text, concurrency_limit::text) IS NOT NULL THEN
@@ -91,6 +90,16 @@ BEGIN
     END IF;
     PERFORM df._wake();
     RETURN started;
+END $$;
+
+-- Refuses a label that is longer than what fits into an index. Raises 22001. Locks: none.
+CREATE OR REPLACE FUNCTION df._check_label(given text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF pg_catalog.length(given) > 1000 OR pg_catalog.octet_length(given) > 2500 THEN
+        RAISE EXCEPTION 'the label is too long' USING ERRCODE = '22001',
+            DETAIL = 'A label has at most 1000 characters and 2500 bytes.', HINT = 'Put data into the workflow''s own tables.';
+    END IF;
 END $$;
 
 -- Says what an instance waits for where it is not only its time. Locks: none.

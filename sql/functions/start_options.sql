@@ -1,5 +1,11 @@
 -- The arguments of df.start that say when an instance starts, and which instance that is.
 
+-- Whether a text is none that instances can be found by: empty, or longer than what fits into an index. Locks: none.
+CREATE OR REPLACE FUNCTION df._is_no_key(given text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT given = '' OR pg_catalog.length(given) > 1000 OR pg_catalog.octet_length(given) > 2500
+$$;
+
 -- Refuses what no instance can have. `what` names the function. Raises 22023. Locks: none.
 CREATE OR REPLACE FUNCTION df._check_options(
     what text, queue text, start_at timestamptz, concurrency_key text, concurrency_limit integer) RETURNS void
@@ -8,14 +14,14 @@ DECLARE
     problem text;
     help text;
 BEGIN
-    IF queue = '' OR pg_catalog.length(queue) > 1000 THEN
-        problem := 'the name of the queue is empty or longer than 1000 characters';
+    IF df._is_no_key(queue) THEN
+        problem := 'the name of the queue is empty, or longer than 1000 characters or 2500 bytes';
         help := 'Give a short name; `dfc worker --queue <name>` serves it.';
     ELSIF NOT pg_catalog.isfinite(start_at) THEN
         problem := 'start_at is ' || start_at || ', which never comes or has always been';
         help := 'Give a point in time; one that has passed means now.';
-    ELSIF concurrency_key = '' OR pg_catalog.length(concurrency_key) > 1000 THEN
-        problem := 'concurrency_key is empty or longer than 1000 characters';
+    ELSIF df._is_no_key(concurrency_key) THEN
+        problem := 'concurrency_key is empty, or longer than 1000 characters or 2500 bytes';
         help := 'Give a short text: instances with the same one share a limit.';
     ELSIF concurrency_limit < 1 THEN
         problem := 'concurrency_limit is ' || concurrency_limit;
@@ -37,8 +43,8 @@ DECLARE
     problem text;
     help text := 'A debounced start needs both: one instance for each debounce_key, `debounce` after the last call.';
 BEGIN
-    IF idempotency_key = '' OR pg_catalog.length(idempotency_key) > 1000 OR debounce_key = '' OR pg_catalog.length(debounce_key) > 1000 THEN
-        problem := 'a key is empty or longer than 1000 characters';
+    IF df._is_no_key(idempotency_key) OR df._is_no_key(debounce_key) THEN
+        problem := 'a key is empty, or longer than 1000 characters or 2500 bytes';
         help := 'Give a short text that names what must not be started twice.';
     ELSIF debounce_key IS NULL AND debounce IS NOT NULL THEN
         problem := 'debounce is given and debounce_key is not';
@@ -52,8 +58,6 @@ BEGIN
         RAISE EXCEPTION 'df.start: %', problem USING ERRCODE = '22023', DETAIL = 'Nothing was stored.', HINT = help;
     END IF;
     RETURN coalesce(pg_catalog.clock_timestamp() + debounce, start_at);
-EXCEPTION WHEN datetime_field_overflow THEN
-    RAISE EXCEPTION 'df.start: debounce is too long' USING ERRCODE = '22023', DETAIL = SQLERRM, HINT = 'Give a shorter time.';
 END $$;
 
 -- The instance that was started under an idempotency key; NULL where it has gone meanwhile. `input` is as given, before

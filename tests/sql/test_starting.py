@@ -13,6 +13,9 @@ from tests.executor.support import until
 from tests.postgres import Server
 from tests.sql.worker import Connection, claim, connect, is_blocked, refusal, register, value
 
+LONG = "(SELECT string_agg(chr(65600 + n * 7919 % 60000), '') FROM generate_series(1, 900) AS n)"
+"""Fewer than 1,000 characters, and more bytes than an entry of an index has room for."""
+
 FINISH = 'SELECT df._finish(%s, %s, \'{"status": "cancelled"}\')'
 
 
@@ -325,6 +328,15 @@ def test_as_many_as_the_limit(session: Connection) -> None:
     assert claimed(session, me) == [] and running(session) == 2
 
 
+def test_each_counts_with_the_limit_it_was_started_with(session: Connection) -> None:
+    me = register(session)
+    one = start(session, "concurrency_key => 'k'")
+    assert claimed(session, me) == [one]
+    low, high = (start(session, f"concurrency_key => 'k', concurrency_limit => {limit}") for limit in (1, 2))
+    assert claimed(session, me) == [high]
+    assert value(session, f"SELECT waiting_for FROM df.instances WHERE id = '{low}'") is not None
+
+
 def test_the_default_is_one_and_others_are_not_held_up(session: Connection) -> None:
     me = register(session)
     one = start(session, "concurrency_key => 'k'")
@@ -453,6 +465,8 @@ def test_a_lane_that_another_claim_has(session: Connection, database: str, keepe
         ("timeout => '-1 s'", "DF166"),
         ("timeout => 0", "DF166"),
         ("timeout => 'soon'", "DF166"),
+        ("timeout => '2000 years'", "DF166"),
+        ("timeout => 9e12", "DF166"),
         ("timeout => true", "DF159"),
         ("concurrency_key => ''", "22023"),
         ("concurrency_key => 'k', concurrency_limit => 0", "22023"),
@@ -461,11 +475,16 @@ def test_a_lane_that_another_claim_has(session: Connection, database: str, keepe
         ("debounce => 1", "22023"),
         ("debounce_key => 'k'", "22023"),
         ("debounce_key => 'k', debounce => '-1 s'", "DF166"),
-        ("debounce_key => 'k', debounce => '300000 years'", "22023"),
+        ("debounce_key => 'k', debounce => '2000 years'", "DF166"),
         ("debounce_key => 'k', debounce => 1, start_at => now()", "22023"),
         ("debounce_key => 'k', debounce => 1, idempotency_key => 'k'", "22023"),
         ("idempotency_key => ''", "22023"),
         ("idempotency_key => repeat('k', 1001)", "22023"),
+        (f"idempotency_key => {LONG}", "22023"),
+        (f"debounce_key => {LONG}, debounce => 1", "22023"),
+        (f"concurrency_key => {LONG}", "22023"),
+        (f"queue => {LONG}", "22023"),
+        (f"label => {LONG}", "22001"),
         ("priority => 'high'", "22P02"),
     ],
 )
