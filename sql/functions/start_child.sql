@@ -1,6 +1,7 @@
 -- Starts the workflow of a df.call, for the submitter of the instance that calls: once for a path, since the child's id is
 -- kept there. Queue and priority are those of the one that calls where its definition does not say.
--- Raises DX001 for a lost fence, 42704 for an unknown definition, 22023 for an input that it does not take.
+-- Raises DX001 for a lost fence, 42704 for an unknown definition, 22023 for an input that it does not take, 55000 for a
+-- definition that would wait for the place of who waits for it (docs/adr/0030-no-call-under-ones-own-key.md).
 -- Locks: the fence, then the row of the mark.
 CREATE OR REPLACE FUNCTION df._start_child(token bytea, instance text, path text, workflow text, input jsonb) RETURNS text
 LANGUAGE plpgsql VOLATILE
@@ -10,6 +11,7 @@ DECLARE
     child text;
     calls df.instances;
     called df.definitions;
+    holder text;
 BEGIN
     PERFORM df._lock_fence($1, $2);
     SELECT k.other INTO child FROM df.marks k WHERE k.instance_id = $2 AND k.path = $3 AND k.kind = 'child';
@@ -18,6 +20,20 @@ BEGIN
     END IF;
     SELECT i.* INTO calls FROM df.instances i WHERE i.id = $2;
     called := df._definition(calls.submitted_by, $4);
+    IF called.concurrency_key IS NOT NULL THEN
+        WITH RECURSIVE above (id, parent) AS (
+            SELECT calls.id, calls.parent
+            UNION
+            SELECT i.id, i.parent FROM above JOIN df.instances i ON i.id = above.parent AND i.submitted_by = calls.submitted_by)
+        SELECT a.id INTO holder FROM above a JOIN df.fences f ON f.instance_id = a.id
+        WHERE f.concurrency_key = called.concurrency_key LIMIT 1;
+        IF holder IS NOT NULL THEN
+            RAISE EXCEPTION 'workflow "%" is called under a concurrency key that its caller holds', $4 USING ERRCODE = '55000',
+                DETAIL = format('Instance %s has "%s", and keeps it while it waits: where such calls have all places, each would wait for ever.',
+                                holder, called.concurrency_key),
+                HINT = 'Give one of the two another concurrency_key, or put what is called into the workflow that calls it.';
+        END IF;
+    END IF;
     INSERT INTO df.instances AS i (definition, input, submitted_by, database, search_path, time_zone, parent, queue, priority)
     VALUES ($4, df._input($4, called.params, $5, false), calls.submitted_by, calls.database, calls.search_path, calls.time_zone, $2,
             coalesce(called.queue, calls.queue), coalesce(called.priority, calls.priority))

@@ -257,6 +257,29 @@ def test_a_child(session: Connection) -> None:
     assert value(session, "SELECT count(*) FROM df.instances") == 3
 
 
+def test_a_child_under_the_key_of_its_caller(session: Connection) -> None:
+    """However many places there are: it would wait for its caller, which waits for it."""
+    me = register(session)
+    for name, key in (("same", "k"), ("other", "l")):
+        value(
+            session,
+            f"SELECT df.define('{name}', 'SELECT 1', concurrency_key => '{key}', concurrency_limit => 5)",
+        )
+    value(session, "SELECT df.define('between', 'SELECT 1')")
+    parent = str(
+        value(session, "SELECT df.start('SELECT 1', concurrency_key => 'k', concurrency_limit => 5)")
+    )
+    [(_, token, _)] = claim(session, me)
+    call = "SELECT df._start_child(%s, %s, %s, %s, NULL)"
+    said = said_by(lambda: session.execute(call, [token, parent, "a", "same"]))
+    assert said[0] == "55000" and parent in said[2]
+    value(session, call, token, parent, "b", "other")
+    between = value(session, call, token, parent, "c", "between")
+    tokens = {instance: token for instance, token, _ in claim(session, me)}
+    said = said_by(lambda: session.execute(call, [tokens[str(between)], between, "a", "same"]))
+    assert said[0] == "55000" and parent in said[2]
+
+
 def test_the_worker_runs_nothing_of_the_submitters_types(
     session: Connection, roles: Callable[..., str], server: Server
 ) -> None:
