@@ -96,6 +96,20 @@ def ledger(other: Connection) -> list[str]:
     return [who for (who,) in other.execute("SELECT who FROM ledger ORDER BY who").fetchall()]
 
 
+def test_no_session_stays_in_another_database(pair: Pair, home: Connection) -> None:
+    """It could not be dropped or renamed as long as one does."""
+    there = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{pair.other}' AND application_name = 'dfc step'"
+    with WorkerProcess(pair.home_url) as worker:
+        worker.registered()
+        for _ in range(2):
+            row = home.execute(f"SELECT df.start(df.sql('SELECT 1', {pair.at}))".encode()).fetchone()
+            assert row is not None and ended(home, row[0])["status"] == "completed"
+        assert home.execute(there.encode()).fetchone() == (1,)
+        until(lambda: home.execute(there.encode()).fetchone() == (0,), "the session to be closed")
+        row = home.execute(f"SELECT df.start(df.sql('SELECT 1', {pair.at}))".encode()).fetchone()
+        assert row is not None and ended(home, row[0])["status"] == "completed"
+
+
 def test_a_worker_dies_between_effect_and_record(pair: Pair, home: Connection, other: Connection) -> None:
     with WorkerProcess(pair.home_url, prelude=KILLED_BEFORE_THE_RECORD, poll_seconds=0.05) as worker:
         worker.registered()
