@@ -333,6 +333,25 @@ def test_what_fails_says_why(
         assert says in row["error"]["message"]
 
 
+@pytest.mark.parametrize("step", ["SELECT 1", "VACUUM"])
+def test_a_database_that_has_gone_fails_the_step(pair: Pair, home: Connection, step: str) -> None:
+    """Also where an earlier step of the workflow has been there."""
+    with WorkerProcess(pair.home_url, poll_seconds=0.05) as worker:
+        worker.registered()
+        home.execute("SELECT pg_advisory_lock(9)")
+        held = "'SELECT pg_advisory_xact_lock(9)'"
+        instance = started(home, f"df.sql('SELECT 1', {pair.at}) ~> {held} ~> df.sql('{step}', {pair.at})")
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 9 AND NOT granted"
+        until(lambda: home.execute(waits.encode()).fetchone() == (1,), "the second step")
+        there = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        until(lambda: home.execute(there, [pair.other]).fetchone() == (0,), "the session to be closed")
+        home.execute(f'ALTER DATABASE "{pair.other}" RENAME TO "{pair.other}_then"'.encode())
+        home.execute("SELECT pg_advisory_unlock(9)")
+        row = ended(home, instance, 15)
+        assert (row["status"], row["error"]["sqlstate"]) == ("failed", "3D000"), (row["error"], worker.log)
+        home.execute(f'ALTER DATABASE "{pair.other}_then" RENAME TO "{pair.other}"'.encode())
+
+
 def test_a_database_is_looked_at_when_the_workflow_is_started(pair: Pair, home: Connection) -> None:
     with pytest.raises(psycopg.errors.InvalidCatalogName, match='"nowhere" does not exist'):
         started(home, "'SELECT 1'", database="nowhere")
