@@ -75,7 +75,9 @@ def test_a_name_that_is_not_there(session: Connection) -> None:
     said = said_by(lambda: session.execute(start("nihgtly").encode()))
     assert said[0] == "42704" and said[1] == 'there is no workflow named "nihgtly"'
     assert said[3] == "Did you mean 'nightly'?"
-    assert said_by(lambda: session.execute(start("cleanup").encode()))[3] == "There is 'ingest', 'nightly'."
+    assert said_by(lambda: session.execute(start("cleanup").encode()))[3] == (
+        "There is 'ingest', 'nightly'. A statement of one word is written df.sql('cleanup')."
+    )
     value(session, "SELECT df.undefine('nightly')")
     assert refusal(session, start("nightly")) == "42704"
     assert refusal(session, "SELECT df.undefine('nightly')") == "42704"
