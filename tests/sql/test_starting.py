@@ -82,6 +82,15 @@ def test_something_else_under_a_key(session: Connection, fut: str, arguments: st
     assert one in str(said.message_detail) and said.message_hint
 
 
+def test_another_database_under_a_key(session: Connection) -> None:
+    here = session.info.dbname
+    one = start(session, "idempotency_key => 'k'")
+    assert start(session, f"idempotency_key => 'k', database => '{here}'") == one
+    with pytest.raises(psycopg.Error) as caught:
+        start(session, "idempotency_key => 'k', database => 'postgres'")
+    assert caught.value.sqlstate == "22023" and one in str(caught.value.diag.message_detail)
+
+
 @pytest.mark.parametrize("commits", [True, False])
 def test_two_sessions_with_one_key(session: Connection, database: str, commits: bool) -> None:
     """The second waits for the first: it gets its instance, or starts one when the first gives up."""
