@@ -98,16 +98,13 @@ def ledger(other: Connection) -> list[str]:
 
 def test_no_session_stays_in_another_database(pair: Pair, home: Connection) -> None:
     """It could not be dropped or renamed as long as one does."""
-    there = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{pair.other}' AND application_name = 'dfc step'"
+    there = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
     with WorkerProcess(pair.home_url) as worker:
         worker.registered()
         for _ in range(2):
-            row = home.execute(f"SELECT df.start(df.sql('SELECT 1', {pair.at}))".encode()).fetchone()
-            assert row is not None and ended(home, row[0])["status"] == "completed"
-        assert home.execute(there.encode()).fetchone() == (1,)
-        until(lambda: home.execute(there.encode()).fetchone() == (0,), "the session to be closed")
-        row = home.execute(f"SELECT df.start(df.sql('SELECT 1', {pair.at}))".encode()).fetchone()
-        assert row is not None and ended(home, row[0])["status"] == "completed"
+            assert ended(home, started(home, f"df.sql('SELECT 1', {pair.at})"))["status"] == "completed"
+            assert home.execute(there, [pair.other]).fetchone() == (1,)
+            until(lambda: home.execute(there, [pair.other]).fetchone() == (0,), "the session to be closed")
 
 
 def test_a_worker_dies_between_effect_and_record(pair: Pair, home: Connection, other: Connection) -> None:
@@ -334,8 +331,9 @@ def test_what_fails_says_why(
 
 
 @pytest.mark.parametrize("step", ["SELECT 1", "VACUUM"])
-def test_a_database_that_has_gone_fails_the_step(pair: Pair, home: Connection, step: str) -> None:
-    """Also where an earlier step of the workflow has been there."""
+def test_a_database_that_has_gone_since_the_step_before_fails_the_step(
+    pair: Pair, home: Connection, step: str
+) -> None:
     with WorkerProcess(pair.home_url, poll_seconds=0.05) as worker:
         worker.registered()
         home.execute("SELECT pg_advisory_lock(9)")

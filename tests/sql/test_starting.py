@@ -13,9 +13,6 @@ from tests.executor.support import until
 from tests.postgres import Server
 from tests.sql.worker import Connection, claim, connect, is_blocked, refusal, register, value
 
-LONG = "(SELECT string_agg(chr(65600 + n * 7919 % 60000), '') FROM generate_series(1, 900) AS n)"
-"""Fewer than 1,000 characters, and more bytes than an entry of an index has room for."""
-
 FINISH = 'SELECT df._finish(%s, %s, \'{"status": "cancelled"}\')'
 
 
@@ -80,15 +77,6 @@ def test_something_else_under_a_key(session: Connection, fut: str, arguments: st
     assert said.sqlstate == "22023"
     assert said.message_primary == f"df.start: another {what} was started under this idempotency_key"
     assert one in str(said.message_detail) and said.message_hint
-
-
-def test_another_database_under_a_key(session: Connection) -> None:
-    here = session.info.dbname
-    one = start(session, "idempotency_key => 'k'")
-    assert start(session, f"idempotency_key => 'k', database => '{here}'") == one
-    with pytest.raises(psycopg.Error) as caught:
-        start(session, "idempotency_key => 'k', database => 'postgres'")
-    assert caught.value.sqlstate == "22023" and one in str(caught.value.diag.message_detail)
 
 
 @pytest.mark.parametrize("commits", [True, False])
@@ -337,15 +325,6 @@ def test_as_many_as_the_limit(session: Connection) -> None:
     assert claimed(session, me) == [] and running(session) == 2
 
 
-def test_each_counts_with_the_limit_it_was_started_with(session: Connection) -> None:
-    me = register(session)
-    one = start(session, "concurrency_key => 'k'")
-    assert claimed(session, me) == [one]
-    low, high = (start(session, f"concurrency_key => 'k', concurrency_limit => {limit}") for limit in (1, 2))
-    assert claimed(session, me) == [high]
-    assert value(session, f"SELECT waiting_for FROM df.instances WHERE id = '{low}'") is not None
-
-
 def test_the_default_is_one_and_others_are_not_held_up(session: Connection) -> None:
     me = register(session)
     one = start(session, "concurrency_key => 'k'")
@@ -489,11 +468,6 @@ def test_a_lane_that_another_claim_has(session: Connection, database: str, keepe
         ("debounce_key => 'k', debounce => 1, idempotency_key => 'k'", "22023"),
         ("idempotency_key => ''", "22023"),
         ("idempotency_key => repeat('k', 1001)", "22023"),
-        (f"idempotency_key => {LONG}", "22023"),
-        (f"debounce_key => {LONG}, debounce => 1", "22023"),
-        (f"concurrency_key => {LONG}", "22023"),
-        (f"queue => {LONG}", "22023"),
-        (f"label => {LONG}", "22001"),
         ("priority => 'high'", "22P02"),
     ],
 )
