@@ -39,7 +39,7 @@ WORDS = {
 _COUNTS = frozenset({"max_attempts", "max_parallel", "batch_size"})
 _LISTS = frozenset({"retry_on", "no_retry_on"})
 _MAY_BE_ZERO = frozenset({"backoff", "seconds"})
-_YEARS_MAX = 100
+YEARS_MAX = 100
 """The longest duration, in years of 360 days, as PostgreSQL compares intervals."""
 _RATE = re.compile(r"[1-9][0-9]{0,8}/(?:second|minute|hour|day)")
 # A SQLSTATE, its class, an HTTP status, a class of those, or a word.
@@ -86,10 +86,11 @@ def fault_of(name: str, value: PolicyValue) -> Fault | None:
 
 def _duration_fault(name: str, value: Duration) -> Fault | None:
     total = length(value)
-    if total > _YEARS_MAX * 360 * 86_400_000_000:
-        message = f"`{name}` is over {_YEARS_MAX} years"
-        help = "write a shorter duration; a number is one of seconds"
-        return Fault(code="DF166", message=message, help=help)
+    if total > YEARS_MAX * 360 * 86_400_000_000:
+        message = f"`{name}` is over {YEARS_MAX} years"
+        return Fault(
+            code="DF166", message=message, help="write a shorter duration; a number is one of seconds"
+        )
     if total > 0 or (total == 0 and name in _MAY_BE_ZERO):
         return None
     message = f"`{name}` is negative" if total < 0 else f"`{name}` is zero"

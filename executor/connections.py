@@ -49,6 +49,8 @@ _PoolKey = tuple[str, str]
 
 TIDY_SECONDS: Final = 0.05
 """A session that nobody has taken for this long is tidied: no lock of an ended step outlives that."""
+AWAY_SECONDS: Final = 5.0
+"""How long an idle session stays in another database, which cannot be dropped, renamed or copied as long."""
 
 TIDYING: Final = "tidying"
 """Who holds a place for that. No instance has this id."""
@@ -94,6 +96,7 @@ class StepConnections:
         self._idle: OrderedDict[Session, _PoolKey] = OrderedDict()
         self._busy: set[Session] = set()
         self._untidy: dict[Session, float] = {}
+        self._away: dict[Session, asyncio.TimerHandle] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._tidying: asyncio.Task[None] | None = None
 
@@ -135,6 +138,8 @@ class StepConnections:
             self._timer.cancel()
         if self._tidying is not None:
             self._tidying.cancel()
+        for timer in self._away.values():
+            timer.cancel()
         for session in (*self._idle, *self._busy):
             session.close()
         self._idle.clear()
@@ -167,9 +172,20 @@ class StepConnections:
     def _give_back(self, session: Session, key: _PoolKey) -> None:
         if session.in_transaction:
             session.close()
-        if session.alive:
-            self._idle[session] = key
-        else:
+        if (timer := self._away.pop(session, None)) is not None:
+            timer.cancel()
+        if not session.alive:
+            self._open -= 1
+            return
+        self._idle[session] = key
+        if key[1] != self._database:
+            self._away[session] = asyncio.get_running_loop().call_later(AWAY_SECONDS, self._leave, session)
+
+    def _leave(self, session: Session) -> None:
+        """Close a session in another database that nobody has wanted for a while."""
+        del self._away[session]
+        if self._idle.pop(session, None) is not None:
+            session.close()
             self._open -= 1
 
     def _set_timer(self) -> None:

@@ -69,7 +69,7 @@ class ElsewhereSql:
 
     def __init__(self, home: str, on_session: OnSession, records: ElsewhereStore | None) -> None:
         self._home = home
-        self._on_session = on_session
+        self._connected = on_session
         self._given = records
         self._statements: dict[str, Statements] = {}
         # OIDs of types in the database of the workflows; their names, and what they are elsewhere.
@@ -80,6 +80,14 @@ class ElsewhereSql:
     def _records(self) -> ElsewhereStore:
         assert self._given is not None, "this runner has no store for other databases"
         return self._given
+
+    async def _on_session(self, claim: Claim, work: Callable[[Session], Awaitable[_T]], database: str) -> _T:
+        """Do something there. Where nobody gets in, the next attempt asks whether it is still there."""
+        try:
+            return await self._connected(claim, work, database)
+        except Unreachable:
+            claim.places.pop(database, None)
+            raise
 
     # Steps
 

@@ -18,7 +18,8 @@ BEGIN
 END $$;
 
 -- Of instances that are locked, those that may run: all without a key, and as many of each key as its limit leaves room for
--- beside what runs and what has been chosen before. The rest of a key that is full is held, some hundreds at a time.
+-- beside what runs and what has been chosen before. Each counts with its own limit: one that was started with a higher one
+-- passes those that were started with a lower one. The rest of a key that is full is held, some hundreds at a time.
 -- Locks: lanes; the instances that become held FOR NO KEY UPDATE SKIP LOCKED.
 CREATE OR REPLACE FUNCTION df._under_keys(fresh text[], chosen text[]) RETURNS text[]
 LANGUAGE plpgsql VOLATILE AS $$
@@ -26,6 +27,7 @@ DECLARE
     kept text[] := ARRAY(SELECT i.id FROM df.instances i WHERE i.id = ANY (fresh) AND i.concurrency_key IS NULL);
     k record;
     room bigint;
+    full_ids text[] COLLATE "default";
 BEGIN
     FOR k IN
         SELECT i.submitted_by, i.concurrency_key AS key, array_agg(i.id ORDER BY i.priority DESC, i.id) AS ids,
@@ -37,19 +39,22 @@ BEGIN
         room := - (SELECT count(*) FROM df.fences f WHERE f.submitted_by = k.submitted_by AND f.concurrency_key = k.key)
                 - (SELECT count(*) FROM df.instances i
                    WHERE i.id = ANY (chosen) AND i.submitted_by = k.submitted_by AND i.concurrency_key = k.key);
+        full_ids := '{}';
         FOR n IN 1 .. cardinality(k.ids) LOOP
-            IF room + k.limits[n] <= 0 THEN
-                UPDATE df.instances i SET ready = false, held = true, waiting_for = 'others with concurrency_key ' || k.key
-                WHERE i.id = ANY (k.ids[n:] || ARRAY(
-                    SELECT h.id FROM df.instances h
-                    WHERE h.started_at IS NULL AND h.submitted_by = k.submitted_by AND h.concurrency_key = k.key
-                      AND h.ready AND h.concurrency_limit <= k.limits[n] AND h.id <> ALL (k.ids || chosen)
-                    LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED));
-                EXIT;
+            IF room + k.limits[n] > 0 THEN
+                kept := kept || k.ids[n];
+                room := room - 1;
+            ELSE
+                full_ids := full_ids || k.ids[n];
             END IF;
-            kept := kept || k.ids[n];
-            room := room - 1;
         END LOOP;
+        CONTINUE WHEN full_ids = '{}';
+        UPDATE df.instances i SET ready = false, held = true, waiting_for = 'others with concurrency_key ' || k.key
+        WHERE i.id = ANY (full_ids || ARRAY(
+            SELECT h.id FROM df.instances h
+            WHERE h.started_at IS NULL AND h.submitted_by = k.submitted_by AND h.concurrency_key = k.key
+              AND h.ready AND room + h.concurrency_limit <= 0 AND h.id <> ALL (k.ids || chosen)
+            LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED));
     END LOOP;
     RETURN kept;
 END $$;

@@ -36,13 +36,15 @@ LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
     found df.definitions;
+    meant text;
 BEGIN
     SELECT d.* INTO found FROM df.definitions d WHERE d.owner = $1 AND d.name = $2 ORDER BY d.id DESC LIMIT 1;
     IF found.expression IS NULL THEN
+        meant := coalesce(df._meant($2, df._definition_names($1)), pg_catalog.format('SELECT df.define(%L, ...) makes it.', $2));
         RAISE EXCEPTION 'there is no workflow named "%"', $2 USING ERRCODE = '42704',
             DETAIL = pg_catalog.format('Definitions belong to the role that makes them: %s has none of this name.', $1),
-            HINT = coalesce(df._meant($2, df._definition_names($1)),
-                            pg_catalog.format('SELECT df.define(%L, ...) makes it.', $2));
+            HINT = meant || CASE WHEN pg_catalog.starts_with(meant, 'Did you') THEN ''
+                                 ELSE pg_catalog.format(' A statement of one word is written df.sql(%L).', $2) END;
     END IF;
     RETURN found;
 END $$;

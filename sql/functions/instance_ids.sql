@@ -1,7 +1,7 @@
 -- The ids of instances by status and label, the newest first: those of ids below `before`, at most `most`.
 --
 -- An id begins with the time of its start, so the newest are the greatest and the primary key is the index. Where a status has
--- few of many, each of its conditions is one that an index has: what is pending is in three, what has an error in one,
+-- few of many, each of its conditions is one that an index has: what is pending is in five, what has an error in one,
 -- what runs in the view df.claimed. These are sorted by a computed id, so that nobody walks through the primary key
 -- instead. The values are put into the text of the query, so that it is planned for them. A pending cancel request
 -- counts as in df.status. Locks: none. SECURITY INVOKER: the caller's policies hold.
@@ -26,7 +26,8 @@ BEGIN
         WHEN status_filter = 'pending' THEN ARRAY[
             'i.started_at IS NULL AND i.ready AND NOT i.paused AND i.concurrency_key IS NULL AND ' || unasked,
             'i.started_at IS NULL AND i.ready AND NOT i.paused AND i.concurrency_key IS NOT NULL AND ' || unasked,
-            'i.started_at IS NULL AND NOT i.ready AND ' || unasked,
+            'i.started_at IS NULL AND NOT i.ready AND NOT i.held AND ' || unasked,
+            'i.started_at IS NULL AND i.held AND i.concurrency_key IS NOT NULL AND ' || unasked,
             $c$i.paused AND i.ready AND i.started_at IS NULL AND df.status(i.id) = 'pending'$c$]
         WHEN status_filter = 'running' THEN ARRAY[
             $c$i.id IN (SELECT c.instance_id FROM df.claimed c) AND i.status = 'running' AND $c$ || unasked]
@@ -40,7 +41,11 @@ BEGIN
                AND NOT i.paused AND df.status(i.id) = 'paused'$c$]
         WHEN status_filter IN ('failed', 'compensated') THEN ARRAY[
             pg_catalog.format('i.error IS NOT NULL AND i.status = %L', status_filter)]
-        ELSE ARRAY[pg_catalog.format('i.status = %L', status_filter)] END;
+        WHEN status_filter = 'completed' THEN ARRAY[$c$i.status = 'completed'$c$] END;
+    IF arms IS NULL THEN
+        -- No instance is that; the whole table would be looked through to see it.
+        RETURN;
+    END IF;
     RETURN QUERY EXECUTE (
         SELECT 'SELECT f.id FROM (' || pg_catalog.string_agg(pg_catalog.format(
             '(SELECT i.id FROM df.instances i WHERE %s AND %s ORDER BY %s DESC LIMIT %s)', common, a.condition,

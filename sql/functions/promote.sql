@@ -27,7 +27,7 @@ BEGIN
     UPDATE df.instances i
     SET input = CASE WHEN c.id IS NULL THEN i.input ELSE c.input END, due_at = coalesce(c.due_at, i.due_at),
         ready = coalesce(c.due_at, i.due_at) <= moment OR u.id = ANY (stopped), held = false, updated_at = moment,
-        waiting_for = CASE WHEN coalesce(c.due_at, i.due_at) > moment THEN i.waiting_for END
+        waiting_for = CASE WHEN i.paused OR coalesce(c.due_at, i.due_at) > moment THEN i.waiting_for END
     FROM unnest(due) AS u(id) LEFT JOIN LATERAL (
         SELECT d.id, d.input, d.due_at FROM df.debounces d WHERE d.instance_id = u.id ORDER BY d.id DESC LIMIT 1) AS c ON true
     WHERE i.id = u.id;

@@ -79,6 +79,12 @@ BEGIN
         started := CASE WHEN debounce_key IS NULL THEN df._same_key(idempotency_key, wire, definition.name, input)
                         ELSE df._join(debounce_key, wire, definition.name, given, due) END;
         IF started IS NOT NULL THEN
+            IF debounce_key IS NULL AND EXISTS (
+                    SELECT FROM df.instances i
+                    WHERE i.id = started
+                      AND coalesce(i.database, pg_catalog.current_database()) <> coalesce(database, pg_catalog.current_database())) THEN
+                PERFORM df._refuse_key('idempotency_key', started, 'database');
+            END IF;
             RETURN started;
         END IF;
     END LOOP;

@@ -3,7 +3,8 @@
 --
 -- A foreign server named dfc says how, where there is one; else it is the server's first socket. Its caller may roll back:
 -- the instance stays. What the caller has not committed is not seen there (variables, definitions).
--- Raises 0A000 where there is no such connection, and what df.start raises there. Locks: none here.
+-- Raises 0A000 where there is no such connection, 55P03 after 5 s of waiting for somebody else's start under a key, and what
+-- df.start raises there. Locks: none here.
 CREATE OR REPLACE FUNCTION df._start_anew(given jsonb) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -38,8 +39,9 @@ BEGIN
         EXECUTE pg_catalog.format('SELECT t.a FROM %s.dblink($1, $2) AS t(a text)', home) INTO said
         USING name, pg_catalog.format(
             'SELECT pg_catalog.concat_ws(''/'', CURRENT_USER, pg_catalog.current_database(), '
-            'pg_catalog.set_config(''search_path'', %L, false), pg_catalog.set_config(''TimeZone'', %L, false))', path, zone);
-        IF said IS DISTINCT FROM pg_catalog.concat_ws('/', me, pg_catalog.current_database(), path, zone) THEN
+            'pg_catalog.set_config(''search_path'', %L, false), pg_catalog.set_config(''TimeZone'', %L, false), '
+            'pg_catalog.set_config(''lock_timeout'', ''5s'', false))', path, zone);
+        IF said IS DISTINCT FROM pg_catalog.concat_ws('/', me, pg_catalog.current_database(), path, zone, '5s') THEN
             RAISE EXCEPTION 'transaction_mode ''new'' has connected as somebody else, or to somewhere else' USING ERRCODE = '0A000',
                 DETAIL = said, HINT = 'The foreign server dfc has to lead to this database, and its user mapping to the same role.';
         END IF;
@@ -47,9 +49,16 @@ BEGIN
         FROM pg_catalog.jsonb_each_text(given) AS g WHERE g.value IS NOT NULL AND g.key <> 'fut';
         EXECUTE pg_catalog.format('SELECT t.a FROM %s.dblink($1, $2) AS t(a text)', home) INTO started
         USING name, pg_catalog.format('SELECT df.start(fut => %L::text%s)', given ->> 'fut', ', ' || arguments);
-    EXCEPTION WHEN OTHERS THEN
-        EXECUTE pg_catalog.format('SELECT %s.dblink_disconnect($1)', home) USING name;
-        RAISE;
+    EXCEPTION
+        -- Where the caller itself has started something under the key, nobody sees that the two wait for each other.
+        WHEN lock_not_available THEN
+            EXECUTE pg_catalog.format('SELECT %s.dblink_disconnect($1)', home) USING name;
+            RAISE EXCEPTION 'transaction_mode ''new'' has waited for another transaction for 5 s' USING ERRCODE = '55P03',
+                DETAIL = 'A start under the same key has not been committed: by another session, or by this transaction itself.',
+                HINT = 'Commit first what was started under the key, or start both in the caller''s transaction.';
+        WHEN OTHERS THEN
+            EXECUTE pg_catalog.format('SELECT %s.dblink_disconnect($1)', home) USING name;
+            RAISE;
     END;
     EXECUTE pg_catalog.format('SELECT %s.dblink_disconnect($1)', home) USING name;
     RETURN started;

@@ -13,6 +13,8 @@ SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     a_token constant double precision := $6::double precision / $5;
+    -- What is longer than fits into an index counts by its hash.
+    counted constant text := CASE WHEN octet_length($4) <= 1000 THEN $4 ELSE encode(sha256(convert_to($4, 'UTF8')), 'hex') END;
     own constant text := regexp_replace($3, '/turn[0-9]+$', '');
     now timestamptz;
     full_at timestamptz;
@@ -25,7 +27,7 @@ BEGIN
         RETURN greatest(wait, 0);
     END IF;
     INSERT INTO df.rate_limits AS r (submitted_by, key, full_at)
-    SELECT f.submitted_by, $4, now + make_interval(secs => a_token) FROM df.fences f WHERE f.instance_id = $2
+    SELECT f.submitted_by, counted, now + make_interval(secs => a_token) FROM df.fences f WHERE f.instance_id = $2
     ON CONFLICT (submitted_by, key) DO UPDATE
     SET full_at = greatest(r.full_at, clock_timestamp()) + make_interval(secs => a_token)
     RETURNING r.full_at INTO full_at;

@@ -96,6 +96,17 @@ def ledger(other: Connection) -> list[str]:
     return [who for (who,) in other.execute("SELECT who FROM ledger ORDER BY who").fetchall()]
 
 
+def test_no_session_stays_in_another_database(pair: Pair, home: Connection) -> None:
+    """It could not be dropped or renamed as long as one does."""
+    there = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+    with WorkerProcess(pair.home_url) as worker:
+        worker.registered()
+        for _ in range(2):
+            assert ended(home, started(home, f"df.sql('SELECT 1', {pair.at})"))["status"] == "completed"
+            assert home.execute(there, [pair.other]).fetchone() == (1,)
+            until(lambda: home.execute(there, [pair.other]).fetchone() == (0,), "the session to be closed")
+
+
 def test_a_worker_dies_between_effect_and_record(pair: Pair, home: Connection, other: Connection) -> None:
     with WorkerProcess(pair.home_url, prelude=KILLED_BEFORE_THE_RECORD, poll_seconds=0.05) as worker:
         worker.registered()
@@ -317,6 +328,26 @@ def test_what_fails_says_why(
         row = ended(home, instance)
         assert (row["status"], row["error"]["sqlstate"]) == ("failed", sqlstate), (row["error"], worker.log)
         assert says in row["error"]["message"]
+
+
+@pytest.mark.parametrize("step", ["SELECT 1", "VACUUM"])
+def test_a_database_that_has_gone_since_the_step_before_fails_the_step(
+    pair: Pair, home: Connection, step: str
+) -> None:
+    with WorkerProcess(pair.home_url, poll_seconds=0.05) as worker:
+        worker.registered()
+        home.execute("SELECT pg_advisory_lock(9)")
+        held = "'SELECT pg_advisory_xact_lock(9)'"
+        instance = started(home, f"df.sql('SELECT 1', {pair.at}) ~> {held} ~> df.sql('{step}', {pair.at})")
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 9 AND NOT granted"
+        until(lambda: home.execute(waits.encode()).fetchone() == (1,), "the second step")
+        there = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        until(lambda: home.execute(there, [pair.other]).fetchone() == (0,), "the session to be closed")
+        home.execute(f'ALTER DATABASE "{pair.other}" RENAME TO "{pair.other}_then"'.encode())
+        home.execute("SELECT pg_advisory_unlock(9)")
+        row = ended(home, instance, 15)
+        assert (row["status"], row["error"]["sqlstate"]) == ("failed", "3D000"), (row["error"], worker.log)
+        home.execute(f'ALTER DATABASE "{pair.other}_then" RENAME TO "{pair.other}"'.encode())
 
 
 def test_a_database_is_looked_at_when_the_workflow_is_started(pair: Pair, home: Connection) -> None:

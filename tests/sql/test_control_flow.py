@@ -372,6 +372,15 @@ def test_a_bucket_is_never_more_than_full(run: Run) -> None:
     assert isinstance(waits[2], float) and 25 < waits[2] <= 30
 
 
+def test_a_long_key_counts_as_a_whole(run: Run) -> None:
+    turn = "SELECT df._take_turn(%s, %s, %s, repeat('é', 1000) || %s, 1, 60)"
+    keys = ("".join(chr(0x10000 + n * 7919 % 60000) for n in range(900)) + end for end in "xyx")
+    waits = [
+        value(run.worker, turn, run.token, run.instance, f"a{n}/turn1", key) for n, key in enumerate(keys)
+    ]
+    assert waits[:2] == [0, 0] and isinstance(waits[2], float) and waits[2] > 50
+
+
 def test_a_limit_that_says_nothing_is_forgotten(run: Run) -> None:
     for key, seconds in (("short", 1), ("long", 3600)):
         run.worker.execute(

@@ -75,7 +75,9 @@ def test_a_name_that_is_not_there(session: Connection) -> None:
     said = said_by(lambda: session.execute(start("nihgtly").encode()))
     assert said[0] == "42704" and said[1] == 'there is no workflow named "nihgtly"'
     assert said[3] == "Did you mean 'nightly'?"
-    assert said_by(lambda: session.execute(start("cleanup").encode()))[3] == "There is 'ingest', 'nightly'."
+    assert said_by(lambda: session.execute(start("cleanup").encode()))[3] == (
+        "There is 'ingest', 'nightly'. A statement of one word is written df.sql('cleanup')."
+    )
     value(session, "SELECT df.undefine('nightly')")
     assert refusal(session, start("nightly")) == "42704"
     assert refusal(session, "SELECT df.undefine('nightly')") == "42704"
@@ -109,6 +111,7 @@ def test_names_belong_to_their_role(session: Connection, roles: Callable[..., st
         ("'x', 'SELECT 1', on_failure => 'word'", "DF112"),
         ("'x', 'SELECT 1', queue => ''", "22023"),
         ("'x', 'SELECT 1', timeout => 0", "DF166"),
+        ("'x', 'SELECT 1', timeout => '2000 years'", "DF166"),
         ("'x', 'SELECT 1', concurrency_limit => 0", "22023"),
         ("'x', 'SELECT 1', params => '[]'", "22023"),
         ("'x', 'SELECT 1', params => '{\"a b\": \"date\"}'", "22023"),
@@ -254,6 +257,29 @@ def test_a_child(session: Connection) -> None:
     assert wrong[0] == "22023" and wrong[2] == 'day: "x" is not a date'
     assert refusal(session, call, b"x" * 16, parent, "b", "child", None) == "DX001"
     assert value(session, "SELECT count(*) FROM df.instances") == 3
+
+
+def test_a_child_under_the_key_of_its_caller(session: Connection) -> None:
+    """However many places there are: it would wait for its caller, which waits for it."""
+    me = register(session)
+    for name, key in (("same", "k"), ("other", "l")):
+        value(
+            session,
+            f"SELECT df.define('{name}', 'SELECT 1', concurrency_key => '{key}', concurrency_limit => 5)",
+        )
+    value(session, "SELECT df.define('between', 'SELECT 1')")
+    parent = str(
+        value(session, "SELECT df.start('SELECT 1', concurrency_key => 'k', concurrency_limit => 5)")
+    )
+    [(_, token, _)] = claim(session, me)
+    call = "SELECT df._start_child(%s, %s, %s, %s, NULL)"
+    said = said_by(lambda: session.execute(call, [token, parent, "a", "same"]))
+    assert said[0] == "55000" and parent in str(said[2])
+    value(session, call, token, parent, "b", "other")
+    between = value(session, call, token, parent, "c", "between")
+    tokens = {instance: token for instance, token, _ in claim(session, me)}
+    said = said_by(lambda: session.execute(call, [tokens[str(between)], between, "a", "same"]))
+    assert said[0] == "55000" and parent in str(said[2])
 
 
 def test_the_worker_runs_nothing_of_the_submitters_types(

@@ -433,12 +433,19 @@ def test_many_that_have_ended_are_found_by_an_index(
     session.execute(MANY.encode())
     anna = roles("anna")
     session.execute("SELECT df.grant_usage(%s)", [anna])
+    mine = start(session)
+    session.execute("SELECT df.pause_instance(%s)", [mine])
+    claim(session, register(session))
+    start(session)
     with connect(server.url(session.info.dbname, anna)) as hers:
         start(hers)
         for who, call, index in (
             (session, "df.list_instances()", "instances_pkey"),
             (session, "df.list_instances('failed')", "instances_errors"),
             (session, "df.list_instances(NULL, 10, 'job 7')", "instances_label"),
+            (session, "df.list_instances('pending')", "instances_due"),
+            (session, "df.list_instances('pending')", "instances_keyed"),
+            (session, "df.list_instances('paused')", "instances_paused"),
             (hers, "df.list_instances()", "instances_submitter"),
             (hers, "df.list_instances('pending')", "instances_pending"),
         ):

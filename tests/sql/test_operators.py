@@ -98,6 +98,18 @@ def test_the_latest_counts_in_all_that_shows_a_status(session: Connection) -> No
     assert value(session, "SELECT running_instances FROM df.metrics()") == 1
 
 
+def test_a_paused_one_whose_time_comes_still_says_what_it_waits_for(session: Connection) -> None:
+    me = register(session)
+    instance = start(session, ", start_at => clock_timestamp() + interval '0.5 s'")
+    session.execute(PAUSE, [instance])
+    assert claim(session, me) == []
+    shown = "SELECT (ready, paused, waiting_for)::text FROM df.instances"
+    assert value(session, shown) == "(f,t,df.resume_instance)"
+    session.execute("SELECT pg_sleep(0.6)")
+    assert claim(session, me) == []
+    assert value(session, shown) == "(t,t,df.resume_instance)"
+
+
 def test_a_claim_takes_it_when_it_is_resumed(session: Connection) -> None:
     me = register(session)
     instance = start(session)

@@ -59,6 +59,25 @@ def test_it_outlives_its_callers_transaction(debian: str) -> None:
 
 
 @pytest.mark.apt
+def test_it_does_not_wait_for_its_own_caller_for_ever(debian: str) -> None:
+    with connect(debian) as session:
+        session.execute("SET statement_timeout = '20s'")
+        session.execute("BEGIN")
+        session.execute("SELECT df.start('SELECT 1', idempotency_key => 'anew')")
+        with pytest.raises(psycopg.errors.LockNotAvailable, match="has waited for another transaction"):
+            session.execute(
+                "SELECT df.start('SELECT 1', idempotency_key => 'anew', transaction_mode => 'new')"
+            )
+        session.execute("ROLLBACK")
+        anew = "SELECT df.start('SELECT 1', idempotency_key => 'anew', transaction_mode => 'new')"
+        assert value(session, anew) == value(session, anew)
+        timed = "SELECT df.start('SELECT 1', debounce_key => 'd', debounce => {}, transaction_mode => 'new')"
+        for length in ("0.5", "interval '1 h'", "'90 s'", "1e6"):
+            assert value(session, timed.format(length)) is not None
+        assert value(session, "SELECT links.dblink_get_connections()") is None
+
+
+@pytest.mark.apt
 def test_who_may_not_connect_is_told_so(debian: str) -> None:
     with connect(debian) as session:
         session.execute("CREATE ROLE anna LOGIN; GRANT USAGE ON SCHEMA links TO anna")

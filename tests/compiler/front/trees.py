@@ -43,6 +43,7 @@ from dfc.compiler.ast import (
 from dfc.compiler.durations import length
 from dfc.compiler.json_text import quote_json, read_json, write_jsonb
 from dfc.compiler.names import RESERVED, is_blank, is_reference
+from dfc.compiler.options import YEARS_MAX
 from dfc.compiler.plan import Duration
 from dfc.compiler.signatures import STEPS
 
@@ -86,12 +87,15 @@ def _duration(months: int, days: int, microseconds: int) -> Duration:
     return Duration(months=months, days=days, microseconds=microseconds)
 
 
+LONGEST = YEARS_MAX * 360 * 86_400_000_000
+"""The longest duration, in microseconds."""
+
 durations = st.one_of(
-    st.builds(_duration, st.just(0), st.just(0), st.integers(1, 10**7) | st.integers(1, 2**63 - 1)),
+    st.builds(_duration, st.just(0), st.just(0), st.integers(1, 10**7) | st.integers(1, LONGEST)),
     st.builds(_duration, st.just(0), st.just(0), st.integers(1, 99).map(lambda hours: hours * 1_800_000_000)),
     st.builds(_duration, st.integers(-9, 99), st.integers(-99, 999), st.integers(-(10**9), 10**12)),
-    st.builds(_duration, st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1), st.integers(0, 2**63 - 1)),
-).filter(lambda duration: length(duration) > 0)
+    st.builds(_duration, st.integers(0, 1200), st.integers(0, 36000), st.integers(0, LONGEST)),
+).filter(lambda duration: 0 < length(duration) <= LONGEST)
 
 _retry = st.lists(
     st.sampled_from(["40001", "40", "DF502", "503", "5xx", "timeout", "transient", "ambiguous", "all"]),
@@ -325,21 +329,20 @@ multipart = st.builds(
     policies("http_multipart"),
 )
 ref = st.builds(_ref, references)
-_waits = durations.filter(lambda duration: length(duration) <= 100 * 360 * 86_400_000_000)
-_limits = st.none() | _waits
+_limits = st.none() | durations
 _said = hostile.filter(lambda t: not is_blank(t))
 _moments = st.sampled_from(["2030-01-31 12:00+00", "tomorrow", "$a.at", "Jan 1 2030", "2030-01-31T12:00Z"])
 CRONS = ("* * * * *", "*/5 8-18/2 1,15 jan-mar,12 MON-fri", "0 0 29 2 *", "59 23 31 12 7", " 0\t0 * * sun ")
 ZONES = ("UTC", "Europe/Vienna", "America/New_York", "Etc/GMT+3")
 call = st.builds(_call, names, st.none() | settings | _json_scalars.map(_normal), policies("call"))
 waiting: st.SearchStrategy[Expression] = st.one_of(
-    st.builds(_sleep, st.just(Duration()) | _waits | st.sampled_from(["$a minutes", "$a.b", "'$a' -- x"])),
+    st.builds(_sleep, st.just(Duration()) | durations | st.sampled_from(["$a minutes", "$a.b", "'$a' -- x"])),
     st.builds(_until, _moments),
     st.builds(_schedule, st.sampled_from(CRONS), st.none() | st.sampled_from(ZONES)),
     st.builds(_signal, _said, _limits),
     call,
     st.builds(_instance, _said | references, _limits),
-    st.builds(_wait_for, sql | http | multipart, _waits, _limits),
+    st.builds(_wait_for, sql | http | multipart, durations, _limits),
 )
 leaves: st.SearchStrategy[Expression] = st.one_of(
     sql,
