@@ -43,7 +43,6 @@ from dfc.compiler.plan import (
     TryNode,
     UntilNode,
     ValueNode,
-    Waiting,
     blocks_of,
     every_node,
     step_of_error,
@@ -374,10 +373,10 @@ def _due(state: State, event: Due) -> None:
     if job is None or job.state is not JobState.RETRYING:
         return
     match job.kind:
-        case Kind.TIMER if isinstance(job.task.node, Waiting):
-            waits.time_is_up(state, job)
-        case Kind.TIMER:
+        case Kind.LIMIT:
             arms.time_is_up(state, job)
+        case Kind.TIMER:
+            waits.time_is_up(state, job)
         case Kind.POSITION:
             loops.attempt_due(state, job)
         case _:
@@ -421,10 +420,10 @@ def _timed(state: State, event: Timed) -> None:
     job = state.jobs.get(event.path)
     if job is None:
         return
-    if isinstance(job.task.node, Waiting):
-        waits.timed(state, job, event)
-    else:
+    if job.kind is Kind.LIMIT:
         arms.timed(state, job, event)
+    else:
+        waits.timed(state, job, event)
 
 
 def _positioned(state: State, event: Positioned) -> None:

@@ -237,10 +237,10 @@ def begin_timeout(state: State, task: Task) -> None:
     if work.decided or task.scope.reason is not None:
         return
     if isinstance(timed, Timed):
-        job = add_job(state, task, Kind.TIMER, timer, JobState.RETRYING)
+        job = add_job(state, task, Kind.LIMIT, timer, JobState.RETRYING)
         job.seconds = max(0.0, timed.seconds)
     else:
-        job = add_job(state, task, Kind.TIMER, timer)
+        job = add_job(state, task, Kind.LIMIT, timer)
         job.seconds = node.duration.seconds
 
 
@@ -250,7 +250,7 @@ def _only_reads(task: Task) -> bool:
     todo = [child for child in task.children if child.role is Role.BODY]
     while todo:
         for inner in todo.pop().tasks:
-            kinds = {job.kind for job in inner.jobs.values()} - {Kind.TIMER}
+            kinds = {job.kind for job in inner.jobs.values()} - {Kind.LIMIT}
             if kinds - {Kind.READ}:
                 return False
             found = found or bool(kinds)

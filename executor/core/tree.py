@@ -81,6 +81,7 @@ class Kind(Enum):
     ITEMS = auto()
     END_MAP = auto()
     DECISION = auto()
+    LIMIT = auto()
     TIMER = auto()
     POSITION = auto()
     FETCH = auto()
