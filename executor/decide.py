@@ -49,7 +49,18 @@ from dfc.compiler.plan import (
 )
 from dfc.executor import paths
 from dfc.executor.actions import Action, Finish, RunAtomic
-from dfc.executor.core import activations, again, arms, branches, ending, loops, maps, unwinding, waits
+from dfc.executor.core import (
+    activations,
+    again,
+    arms,
+    branches,
+    ending,
+    limits,
+    loops,
+    maps,
+    unwinding,
+    waits,
+)
 from dfc.executor.core.asking import action_of
 from dfc.executor.core.tree import (
     LISTENERS,
@@ -374,7 +385,7 @@ def _due(state: State, event: Due) -> None:
         return
     match job.kind:
         case Kind.LIMIT:
-            arms.time_is_up(state, job)
+            limits.time_is_up(state, job)
         case Kind.TIMER:
             waits.time_is_up(state, job)
         case Kind.POSITION:
@@ -411,7 +422,7 @@ def _decided(state: State, event: Decided) -> None:
         case ArmsNode():
             arms.arms_decided(state, task, event)
         case TimeoutNode():
-            arms.timeout_decided(state, task, event)
+            limits.limit_decided(state, task, event)
         case _:
             raise CorruptJournal(f"`{task.path}` decides nothing")
 
@@ -421,7 +432,7 @@ def _timed(state: State, event: Timed) -> None:
     if job is None:
         return
     if job.kind is Kind.LIMIT:
-        arms.timed(state, job, event)
+        limits.timed(state, job, event)
     else:
         waits.timed(state, job, event)
 
@@ -534,7 +545,7 @@ def _begin(state: State, task: Task) -> None:
         case RetryNode():
             loops.begin_retry(state, task)
         case TimeoutNode():
-            arms.begin_timeout(state, task)
+            limits.begin_limit(state, task)
         case TryNode():
             branches.begin_try(state, task)
         case CompensateNode():
@@ -590,7 +601,7 @@ def _ended(state: State, scope: Scope) -> None:
     if owner is not None and scope.role is Role.ARM and arms.arm_ended(state, scope):
         return
     limited = owner is not None and scope.role is Role.BODY and isinstance(owner.node, TimeoutNode)
-    if limited and arms.body_ended(state, scope):
+    if limited and limits.body_ended(state, scope):
         return
     unwinding.ended(state, scope)
 
@@ -604,7 +615,7 @@ _CLOSING: dict[type[Node], _Close] = {
     LoopNode: loops.close_loop,
     RetryNode: loops.close_retry,
     ArmsNode: arms.close_arms,
-    TimeoutNode: arms.close_timeout,
+    TimeoutNode: limits.close_limit,
     MapNode: maps.close_map,
     AtomicNode: branches.close_atomic,
 }

@@ -17,6 +17,7 @@ from dfc.executor.core import (
     asking,
     branches,
     ending,
+    limits,
     loops,
     maps,
     tree,
@@ -27,7 +28,7 @@ from dfc.executor.journal import Decided, Positioned, StepError
 from dfc.executor.states import TaskState
 from tests.simulate.mutants import Mutant, changed, replaced
 
-_MODULES = (decide, activations, arms, asking, branches, ending, loops, maps, tree, unwinding)
+_MODULES = (decide, activations, arms, asking, branches, ending, limits, loops, maps, tree, unwinding)
 
 
 def _everywhere(name: str, make: Callable[[Any], Any]) -> Callable[[], AbstractContextManager[None]]:
@@ -159,7 +160,7 @@ def _time_is_up_in_memory(time_is_up: Any) -> Any:
         time_is_up(state, job)
         path = f"{job.task.path}/decision"
         value = state.jobs[path].value
-        arms.timeout_decided(state, job.task, Decided(number=0, path=path, value=value))
+        limits.limit_decided(state, job.task, Decided(number=0, path=path, value=value))
 
     return mutated
 
@@ -435,7 +436,7 @@ CORE = (
     Mutant(
         name="time limit acts before it is recorded",
         seed=40,
-        active=changed(arms, "time_is_up", _time_is_up_in_memory),
+        active=changed(limits, "time_is_up", _time_is_up_in_memory),
     ),
     Mutant(name="siblings ignore a break", seed=19, active=changed(loops, "unwind", _not_unwound)),
     Mutant(name="losers of a race run on", seed=9, active=changed(arms, "unwind", _not_unwound)),
