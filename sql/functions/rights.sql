@@ -19,7 +19,7 @@ BEGIN
                     '_data_part', '_no_secret',
                     '_submitted_columns', '_grant_submitting', '_overloads', '_distance', '_meant', '_definition', '_definition_names', '_params', '_param_problem', '_type', '_is_plain', '_value_problem', '_input', '_interval', '_check_options', '_check_keys', '_same_key', '_join', '_refuse_key', '_say_what_waits', '_check_schedule', '_scheduled_input', '_change_schedule',
                     '_is_paused', '_state_to_change', '_has_ended', '_parts_before', '_part_to_fork',
-                    '_signal_data', '_check_signal', '_signal_names',
+                    '_signal_data', '_check_signal', '_signal_names', '_nobody_waits',
                     '_refers', '_refuse_null', '_refuse_no_value', '_wait', '_timeout_part', '_check_moment', '_cron_numbers', '_cron_fault', '_check_cron', '_is_zone',
                     '_check_word', '_sleep_length', '_moment', '_instance_of',
                     '_within_lease', '_inside', '_node_of',
