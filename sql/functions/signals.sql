@@ -27,7 +27,7 @@ BEGIN
     END IF;
 END $$;
 
--- The names of the signals that an instance's plan waits for; null where it has none yet. Locks: none.
+-- The names of the signals that an instance's plan waits for; null where it has none yet.
 CREATE OR REPLACE FUNCTION df._signal_names(instance_id text) RETURNS text[]
 LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN i.plan IS NOT NULL THEN ARRAY(
