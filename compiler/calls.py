@@ -76,11 +76,6 @@ class Bound:
         found = self.by_name.get(name)
         return None if found is None or isinstance(found.value, Null) else found.value
 
-    def is_given(self, name: str) -> bool:
-        """Whether there is such an argument, not NULL, that does not have its place by a guess."""
-        found = self.by_name.get(name)
-        return self.value(name) is not None and found is not None and found.name in (name, None)
-
 
 _SYNONYMS: Final = {
     "retries": "max_attempts",

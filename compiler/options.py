@@ -23,6 +23,7 @@ from dfc.compiler.durations import (
 )
 from dfc.compiler.json_text import JsonArray, JsonFault, JsonObject, read_json
 from dfc.compiler.plan import Duration, is_database
+from dfc.compiler.plan_settings import instead_of, why_not
 from dfc.compiler.signatures import POLICY_NAMES
 from dfc.compiler.span import Span
 from dfc.compiler.values import Array, Document, Number, String, Truth, Typed, Value, described
@@ -45,6 +46,7 @@ _RATE = re.compile(r"[1-9][0-9]{0,8}/(?:second|minute|hour|day)")
 # A SQLSTATE, its class, an HTTP status, a class of those, or a word.
 _RETRY = re.compile(r"[0-9A-Z]{5}|[0-9A-Z]{2}|[1-5][0-9]{2}|[1-5]xx|timeout|transient|ambiguous|all")
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(?:\.[A-Za-z_][A-Za-z0-9_$]*)*")
+_SETTINGS_HELP = """write them as '{"work_mem": "1GB"}'"""
 _SHOWN_MAX = 60
 
 
@@ -120,20 +122,25 @@ def _word_fault(name: str, value: str) -> Fault:
 
 
 def _settings_fault(text: str) -> Fault | None:
-    message = "`settings` has to be an object"
     try:
         value = read_json(text)
     except JsonFault:
         value = None
-    if isinstance(value, JsonObject):
-        message = ""
-        for key, item in value.pairs:
-            if _SETTING.fullmatch(key) is None:
-                message = f"`{_short(key)}` is not the name of a setting"
-            elif item is None or isinstance(item, JsonObject | JsonArray):
-                message = f"the value of `{_short(key)}` is not a text, number or boolean"
-    help = """write them as '{"work_mem": "1GB"}'"""
-    return Fault(code="DF172", message=message, help=help) if message else None
+    if not isinstance(value, JsonObject):
+        return Fault(code="DF172", message="`settings` has to be an object", help=_SETTINGS_HELP)
+    for key, item in value.pairs:
+        help = _SETTINGS_HELP
+        if _SETTING.fullmatch(key) is None:
+            message = f"`{_short(key)}` is not the name of a setting"
+        elif item is None or isinstance(item, JsonObject | JsonArray):
+            message = f"the value of `{_short(key)}` is not a text, number or boolean"
+        elif (why := why_not(key)) is not None:
+            message = f"a step cannot have the setting `{_short(key)}`: {why}"
+            help = instead_of(key) or "leave it out"
+        else:
+            continue
+        return Fault(code="DF172", message=message, help=help)
+    return None
 
 
 def _short(text: str) -> str:

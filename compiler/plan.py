@@ -13,215 +13,31 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+# Whoever reads a plan finds all of it here.
+from dfc.compiler.plan_policy import DEFAULT_POLICY as DEFAULT_POLICY
+from dfc.compiler.plan_policy import Delivery as Delivery
+from dfc.compiler.plan_policy import Duration as Duration
+from dfc.compiler.plan_policy import OnError as OnError
+from dfc.compiler.plan_policy import Policy as Policy
+from dfc.compiler.plan_policy import RateLimit as RateLimit
+from dfc.compiler.plan_policy import is_database as is_database
+from dfc.compiler.plan_statement import INPUT as INPUT
+from dfc.compiler.plan_statement import WITH_EXPRESSIONS as WITH_EXPRESSIONS
+from dfc.compiler.plan_statement import Form as Form
+from dfc.compiler.plan_statement import Literal as Literal
+from dfc.compiler.plan_statement import Parameter as Parameter
+from dfc.compiler.plan_statement import Returns as Returns
+from dfc.compiler.plan_statement import SqlBody as SqlBody
+from dfc.compiler.plan_statement import Use as Use
+from dfc.compiler.plan_statement import error_source as error_source
+from dfc.compiler.plan_statement import item_source as item_source
+from dfc.compiler.plan_statement import rows_source as rows_source
+from dfc.compiler.plan_statement import step_of_error as step_of_error
+
 PLAN_FORMAT = 3
 READABLE_FORMATS = (1, 2, 3)
 """Plans of these formats can be read: instances keep the plan that they were started with."""
 COMPILER_VERSION = 5
-
-
-class Form(StrEnum):
-    """How the executor has to send a statement.
-
-    `WITH`: the statement may stand inside `WITH step AS (...)`, so effect and checkpoint are one prepared
-    statement. `QUERY` is a SELECT over tables, sent through df._rows so that PostgreSQL may run it in
-    parallel. `EXECUTE` is everything else that may run in a transaction. `AUTOCOMMIT` must run outside one.
-    """
-
-    WITH = "with"
-    QUERY = "query"
-    EXECUTE = "execute"
-    AUTOCOMMIT = "autocommit"
-
-
-class Returns(StrEnum):
-    """What a statement gives: rows, or the number of rows it affected."""
-
-    ROWS = "rows"
-    COUNT = "count"
-
-
-class Use(StrEnum):
-    """What a reference wants of the result it names.
-
-    One value, the rows as a table or as a JSON array of objects, their number, or a field (`column`) of the
-    error of a step that may fail.
-    """
-
-    VALUE = "value"
-    ROWS = "rows"
-    JSON = "json"
-    ROW_COUNT = "row_count"
-    ERROR = "error"
-
-
-_QUERIES = frozenset({"select", "values", "insert", "update", "delete", "merge"})
-WITH_EXPRESSIONS = _QUERIES | {"create table as", "explain", "call", "execute", "declare cursor"}
-"""Kinds of statements in which an expression can stand for a literal, and that take parameters; in others
-PostgreSQL may want a constant."""
-
-INPUT = "$input"
-"""The source of `$input`. No node has such an id, nor those that `item_source` and `error_source` make."""
-
-
-def item_source(map_id: str) -> str:
-    """The source of references to the row that a map's body runs for."""
-    return f"{map_id}[]"
-
-
-def error_source(try_id: str) -> str:
-    """The source of `$error` in the catch part of a try."""
-    return f"{try_id}!"
-
-
-def step_of_error(source: str) -> str | None:
-    """The id that `error_source` made this source of; None where it is another source."""
-    return source[:-1] if source.endswith("!") else None
-
-
-def rows_source(key: str) -> str:
-    """What the items of a map go under where a reference wants them as rows; its value is under the key."""
-    return f"{key}*"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Duration:
-    """An interval as PostgreSQL keeps it. In seconds a month has 30 days, as in `extract(epoch ...)`."""
-
-    months: int = 0
-    days: int = 0
-    microseconds: int = 0
-
-    @property
-    def seconds(self) -> float:
-        """The length in seconds."""
-        return (self.months * 30 + self.days) * 86_400 + self.microseconds / 1e6
-
-
-class OnError(StrEnum):
-    """What the failure of a step, or of an item of a map, does to what comes after it."""
-
-    FAIL = "fail"
-    CONTINUE = "continue"
-
-
-class Delivery(StrEnum):
-    """What happens to an attempt that a crash has left without an outcome: repeated, or given up."""
-
-    AT_LEAST_ONCE = "at_least_once"
-    AT_MOST_ONCE = "at_most_once"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimit:
-    """At most `count` beginnings in `seconds`, over all workers, for the steps that share a key."""
-
-    count: int
-    seconds: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """How a step is attempted, and what its failure means. None: not given, the default of its kind counts.
-
-    `retry_on` and `no_retry_on` hold SQLSTATEs (`40001`), classes (`40`), HTTP status (`503`, `5xx`) and the
-    words `timeout`, `transient`, `ambiguous`, `all`. `settings` are set for the statement's transaction.
-    `database` is where it runs; None: where its instance does.
-    """
-
-    max_attempts: int | None = None
-    backoff: Duration | None = None
-    max_backoff: Duration | None = None
-    jitter: bool | None = None
-    retry_on: tuple[str, ...] | None = None
-    no_retry_on: tuple[str, ...] | None = None
-    timeout: Duration | None = None
-    on_error: OnError = OnError.FAIL
-    rate_limit: RateLimit | None = None
-    rate_key: str | None = None
-    delivery: Delivery = Delivery.AT_LEAST_ONCE
-    database: str | None = None
-    isolation: str | None = None
-    settings: tuple[tuple[str, str], ...] = ()
-    retry_unsafe: bool = False
-    retry_after_max: Duration | None = None
-
-
-DEFAULT_POLICY = Policy()
-
-
-def is_database(name: str) -> bool:
-    """Whether a database can have this name."""
-    return 0 < len(name.encode("utf-8", "surrogatepass")) <= 63 and "\0" not in name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """A reference in a statement: `sql[start:end]` stands for a value of the result of node `source`.
-
-    `name` is the name as written (for messages and for the alias of a row set). `type` is what a field of
-    `$input` is declared to be; None: as its JSON value is. `column` is None for the
-    first column. `optional` (`?`) turns no rows and NULL into NULL instead of a failure. `aliased` says
-    that the author gave a row set an alias of their own. `identifier`: it stands for the name of an object,
-    in a statement that takes no parameters.
-
-    `source` is the latest written node that may be meant, and `otherwise` are the earlier ones, later ones
-    first. The one counts that ran last: of two, the one that ran in the later round of the loops around
-    both; in the same round the one written later, and so of two whose results have both been carried over
-    from earlier rounds. Without `optional` one of them has certainly run.
-    """
-
-    name: str
-    source: str
-    use: Use
-    start: int
-    end: int
-    column: str | None = None
-    optional: bool = False
-    aliased: bool = False
-    otherwise: tuple[str, ...] = ()
-    identifier: bool = False
-    type: str | None = None
-
-    @property
-    def key(self) -> str:
-        """What the value goes under: two references with the same nodes to choose from have the same
-        value.
-        """
-        return "|".join((self.source, *self.otherwise)) if self.otherwise else self.source
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Literal:
-    """A literal with references in it: `sql[start:end]`, quotes and prefix included.
-
-    It becomes a text expression that joins its parts. `type_start` is where the name of its type begins
-    (`interval '$n days'`), None for a plain literal. `escapes` are the offsets of each `$$name` that stands
-    for the text `$name`; a literal may have those alone. Where PostgreSQL's grammar takes nothing but a
-    constant (`COMMENT ON TABLE t IS $x`), a literal is exactly one reference, without quotes; with
-    `type_start` at its `start` a number can stand there (`RESTART WITH $n`), if the value is one.
-    """
-
-    start: int
-    end: int
-    type_start: int | None = None
-    escapes: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SqlBody:
-    """A statement: its text without trailing semicolon or comment, and how to send it.
-
-    `kind` is its command tag in lower case (`select`, `insert`, `create table`). In the text a reference
-    keeps its written form; the executor replaces it at the offsets (code points) of `parameters`, which
-    are in ascending order.
-    """
-
-    sql: str
-    kind: str
-    form: Form
-    returns: Returns
-    parameters: tuple[Parameter, ...] = ()
-    literals: tuple[Literal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

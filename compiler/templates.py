@@ -14,10 +14,11 @@ header, a filename. In JSON a NULL value is null, in a longer text NULL is nothi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from dfc.compiler.ast import Http, Piece, Text
+from dfc.compiler.ast import Http, Text
+from dfc.compiler.fragments import NULL, Fragment, called, concatenated, copied, joined, listed, literal
 from dfc.compiler.json_text import Json, JsonArray, JsonFault, JsonObject, quote_json, read_json, write_jsonb
 from dfc.compiler.span import Span
 from dfc.compiler.sql.http_arguments import literal_arguments
@@ -36,28 +37,27 @@ _TEMPLATES_OF_A_PART = frozenset({"name", "filename", "data_b64"})
 # What begins a query besides letters and digits, behind which no text has an optional reference (IN_TEXT).
 _BEGINS_A_QUERY = re.compile(r"[%$\[{]")
 _IN_JSON = re.compile(r'\\.|"', re.DOTALL)
-_BACKSLASH_OR_QUOTE = re.compile(r"['\\]")
 
 
 def request_statement(tree: Http, known: Known) -> Text | None:
     """The statement that computes a request; None where nothing in it refers to anything."""
     headers = _headers(tree)
     arguments = [("url", _url(tree.url, known))]
-    arguments.append(("method", _Fragment(quoted(tree.method))))
+    arguments.append(("method", Fragment(quoted(tree.method))))
     if tree.parts is None:
         is_json = _is_json(headers, tree.body)
-        arguments.append(("body", _NULL if tree.body is None else _body(tree.body, known, is_json=is_json)))
+        arguments.append(("body", NULL if tree.body is None else _body(tree.body, known, is_json=is_json)))
     else:
         arguments.append(("parts", _parts(tree.parts, known)))
     arguments.append(
-        ("headers", _NULL if tree.headers is None else _headers_value(headers, tree.headers, known))
+        ("headers", NULL if tree.headers is None else _headers_value(headers, tree.headers, known))
     )
-    arguments.append(("timeout_seconds", _Fragment(str(tree.timeout_seconds))))
+    arguments.append(("timeout_seconds", Fragment(str(tree.timeout_seconds))))
     if not any(argument.computed for _, argument in arguments):
         return None
-    written = [_joined((_Fragment(f"{name} => "), argument)) for name, argument in arguments]
+    written = [joined((Fragment(f"{name} => "), argument)) for name, argument in arguments]
     call = "df.http" if tree.parts is None else "df.http_multipart"
-    return _joined((_Fragment(f"SELECT {call}("), _listed(written), _Fragment(")"))).text(tree.span)
+    return joined((Fragment(f"SELECT {call}("), listed(written), Fragment(")"))).text(tree.span)
 
 
 def with_requests_texts(statement: Text, known: Known) -> Text | None:
@@ -71,7 +71,7 @@ def with_requests_texts(statement: Text, known: Known) -> Text | None:
     headers = [] if given is None else _pairs(given.text.value)
     body = arguments.get("body")
     is_json = _is_json(headers, None if body is None else body.text)
-    parts: list[_Fragment] = []
+    parts: list[Fragment] = []
     position = 0
     for one in sorted(arguments.values(), key=lambda one: one.start):
         if one.name not in ("url", "body", "headers") or not _refers(_split(one.text, known)):
@@ -81,11 +81,11 @@ def with_requests_texts(statement: Text, known: Known) -> Text | None:
         else:
             written = _body(one.text, known, is_json=is_json or one.name == "headers")
         kind = "::pg_catalog.jsonb" if one.name == "headers" and not one.cast else ""
-        parts += (_copied(statement, position, one.start), written, _Fragment(kind))
+        parts += (copied(statement, position, one.start), written, Fragment(kind))
         position = one.end
     if not parts:
         return None
-    return _joined((*parts, _copied(statement, position, len(statement.value)))).text(statement.span)
+    return joined((*parts, copied(statement, position, len(statement.value)))).text(statement.span)
 
 
 def value_statement(text: Text, known: Known) -> Text | None:
@@ -99,10 +99,10 @@ def value_statement(text: Text, known: Known) -> Text | None:
     if _is_lone(runs):
         value = _json_of(runs[0])
     elif _is_json_text(runs):
-        value = _concatenated(_in_json(runs, _json_of, _text_of))
+        value = concatenated(_in_json(runs, _json_of, _text_of))
     else:
-        value = _called("df._json_text", _concatenated(_in_text(runs, _text_of)))
-    return _joined((_Fragment("SELECT "), value, _Fragment("::pg_catalog.json AS value"))).text(text.span)
+        value = called("df._json_text", concatenated(_in_text(runs, _text_of)))
+    return joined((Fragment("SELECT "), value, Fragment("::pg_catalog.json AS value"))).text(text.span)
 
 
 def wait_statement(function: str, text: Text) -> Text:
@@ -110,10 +110,8 @@ def wait_statement(function: str, text: Text) -> Text:
 
     Each word behind a `$` is a reference there: nothing else could be meant.
     """
-    computed = _concatenated(_in_text(_split(text, _every), _text_of))
-    return _joined((_Fragment("SELECT "), _called(function, computed), _Fragment(" AS value"))).text(
-        text.span
-    )
+    computed = concatenated(_in_text(_split(text, _every), _text_of))
+    return joined((Fragment("SELECT "), called(function, computed), Fragment(" AS value"))).text(text.span)
 
 
 def input_statement(written: str, span: Span, known: Known) -> Text | None:
@@ -122,7 +120,7 @@ def input_statement(written: str, span: Span, known: Known) -> Text | None:
     A string that is one reference is its value, in any other string a reference is text. None where the text
     refers to nothing.
     """
-    elements: list[_Fragment] = []
+    elements: list[Fragment] = []
     constant: list[str] = []
     for part in _pieces_of_json(read_json(written, _NESTING_MAX)):
         runs = None if isinstance(part, str) else _of(part[0], known)
@@ -134,13 +132,13 @@ def input_statement(written: str, span: Span, known: Known) -> Text | None:
         elements.append(
             _json_of(runs[0])
             if _is_lone(runs)
-            else _called("df._json_text", _concatenated(_in_text(runs, _text_of)))
+            else called("df._json_text", concatenated(_in_text(runs, _text_of)))
         )
     if not elements:
         return None
     elements += _constant("".join(constant), known) if constant else ()
-    value = _concatenated(elements)
-    return _joined((_Fragment("SELECT ("), value, _Fragment(")::pg_catalog.jsonb AS value"))).text(span)
+    value = concatenated(elements)
+    return joined((Fragment("SELECT ("), value, Fragment(")::pg_catalog.jsonb AS value"))).text(span)
 
 
 def _pieces_of_json(document: Json) -> Iterator[str | tuple[str]]:
@@ -179,110 +177,22 @@ def _every(name: str) -> bool:
     return True
 
 
-# Pieces of a statement
+# Constants
 
 
-@dataclass(frozen=True, slots=True)
-class _Fragment:
-    """A piece of a statement, and where in the source its runs stand. `computed`: it is not constant."""
-
-    value: str
-    pieces: tuple[Piece, ...] = ()
-    computed: bool = False
-
-    def text(self, span: Span) -> Text:
-        """The fragment as a text of its own."""
-        return Text(value=self.value, span=span, pieces=self.pieces)
-
-
-_NULL = _Fragment("NULL")
-
-
-def _joined(fragments: Iterable[_Fragment]) -> _Fragment:
-    """The fragments one after the other."""
-    values: list[str] = []
-    pieces: list[Piece] = []
-    length = 0
-    computed = False
-    for fragment in fragments:
-        values.append(fragment.value)
-        pieces += [_moved(piece, length) for piece in fragment.pieces]
-        length += len(fragment.value)
-        computed = computed or fragment.computed
-    return _Fragment("".join(values), tuple(pieces), computed)
-
-
-def _moved(piece: Piece, by: int) -> Piece:
-    return Piece(
-        value_start=piece.value_start + by,
-        length=piece.length,
-        source_start=piece.source_start,
-        source_end=piece.source_end,
-    )
-
-
-def _listed(fragments: Sequence[_Fragment]) -> _Fragment:
-    """The fragments with commas between them."""
-    comma = _Fragment(", ")
-    return _joined([part for fragment in fragments for part in (comma, fragment)][1:])
-
-
-def _called(function: str, argument: _Fragment) -> _Fragment:
-    return _joined((_Fragment(f"{function}("), argument, _Fragment(")")))
-
-
-def _concatenated(elements: Sequence[_Fragment]) -> _Fragment:
-    """Text expressions as one; NULL among several is nothing. Flat, however many there are."""
-    if len(elements) == 1:
-        return elements[0]
-    whole = (_Fragment("pg_catalog.array_to_string(ARRAY["), _listed(elements), _Fragment("], '')"))
-    return replace(_joined(whole), computed=True)
-
-
-def _copied(text: Text, start: int, end: int) -> _Fragment:
-    """A run of a text as it stands."""
-    pieces: list[Piece] = []
-    for piece in text.pieces:
-        first, last = max(piece.value_start, start), min(piece.value_start + piece.length, end)
-        if first >= last:
-            continue
-        cut = piece.value_start + piece.length - last
-        pieces.append(
-            Piece(
-                value_start=first - start,
-                length=last - first,
-                source_start=piece.source_start + first - piece.value_start,
-                source_end=piece.source_end - cut if cut else piece.source_end,
-            )
-        )
-    return _Fragment(text.value[start:end], tuple(pieces))
-
-
-def _constant(value: str, known: Known) -> list[_Fragment]:
+def _constant(value: str, known: Known) -> list[Fragment]:
     """A text that is no template as literals; cut where one would refer to something."""
     cuts = [
         found.start() + 1 for found in IN_TEXT.finditer(value) if known(found["escaped"] or found["name"])
     ]
     ends = [*cuts, len(value)]
-    return [_Fragment(quoted(value[start:end])) for start, end in zip([0, *cuts], ends, strict=True)]
+    return [Fragment(quoted(value[start:end])) for start, end in zip([0, *cuts], ends, strict=True)]
 
 
-def _json_constant(value: str, known: Known) -> _Fragment:
+def _json_constant(value: str, known: Known) -> Fragment:
     """A JSON text that is no template, as jsonb."""
-    text = _concatenated(_constant(value, known))
-    return _Fragment(f"{text.value}::pg_catalog.jsonb")
-
-
-def _literal(text: Text, start: int, end: int) -> _Fragment:
-    """A run of a text as a literal, whatever standard_conforming_strings is."""
-    escaped = "\\" in text.value[start:end]
-    parts = [_Fragment("E'" if escaped else "'")]
-    position = start
-    for match in _BACKSLASH_OR_QUOTE.finditer(text.value, start, end):
-        # The character itself ends the run; the second one has no place of its own.
-        parts += (_copied(text, position, match.end()), _Fragment(match[0]))
-        position = match.end()
-    return _joined((*parts, _copied(text, position, end), _Fragment("'")))
+    text = concatenated(_constant(value, known))
+    return Fragment(f"{text.value}::pg_catalog.jsonb")
 
 
 # Texts and what they refer to
@@ -347,21 +257,21 @@ def _is_lone(runs: Sequence[_Run]) -> bool:
     return len(runs) == 1 and runs[0].refers
 
 
-def _in_text(runs: Sequence[_Run], write: Callable[[_Run], _Fragment]) -> list[_Fragment]:
+def _in_text(runs: Sequence[_Run], write: Callable[[_Run], Fragment]) -> list[Fragment]:
     """The elements of a text; `write` says what a reference becomes."""
-    return [write(run) if run.refers else _literal(run.text, run.start, run.end) for run in runs]
+    return [write(run) if run.refers else literal(run.text, run.start, run.end) for run in runs]
 
 
 def _in_json(
-    runs: Sequence[_Run], write: Callable[[_Run], _Fragment], write_text: Callable[[_Run], _Fragment]
-) -> list[_Fragment]:
+    runs: Sequence[_Run], write: Callable[[_Run], Fragment], write_text: Callable[[_Run], Fragment]
+) -> list[Fragment]:
     """The elements of a JSON text; inside of a string a reference is escaped text."""
 
-    def written(run: _Run, inside: bool) -> _Fragment:
-        return _called("df._json_inside", write_text(run)) if inside else write(run)
+    def written(run: _Run, inside: bool) -> Fragment:
+        return called("df._json_inside", write_text(run)) if inside else write(run)
 
     return [
-        written(run, inside) if run.refers else _literal(run.text, run.start, run.end)
+        written(run, inside) if run.refers else literal(run.text, run.start, run.end)
         for run, inside in _with_strings(runs)
     ]
 
@@ -393,60 +303,60 @@ def _is_json_text(runs: Sequence[_Run]) -> bool:
 # What a reference becomes
 
 
-def _reference(run: _Run) -> _Fragment:
-    return replace(_copied(run.text, run.start, run.end), computed=True)
+def _reference(run: _Run) -> Fragment:
+    return replace(copied(run.text, run.start, run.end), computed=True)
 
 
-def _json_of(run: _Run) -> _Fragment:
+def _json_of(run: _Run) -> Fragment:
     """The value as JSON text."""
     if run.is_rows:
         rows = (
             "(SELECT df._rows_part(pg_catalog.array_agg(pg_catalog.row_to_json(r.*)::pg_catalog.text)) FROM "
         )
-        return _joined((_Fragment(rows), _reference(run), _Fragment(" AS r)")))
-    return _called("df._json_part", _called("pg_catalog.json_build_array", _reference(run)))
+        return joined((Fragment(rows), _reference(run), Fragment(" AS r)")))
+    return called("df._json_part", called("pg_catalog.json_build_array", _reference(run)))
 
 
-def _text_of(run: _Run) -> _Fragment:
+def _text_of(run: _Run) -> Fragment:
     """The value as text."""
     if run.is_rows:
         return _json_of(run)
-    return _called("df._text_part", _called("pg_catalog.json_build_array", _reference(run)))
+    return called("df._text_part", called("pg_catalog.json_build_array", _reference(run)))
 
 
-def _data_json(run: _Run) -> _Fragment:
+def _data_json(run: _Run) -> Fragment:
     """The value as JSON text, in a request."""
-    return _called("df._no_secret", _json_of(run))
+    return called("df._no_secret", _json_of(run))
 
 
-def _data_text(run: _Run) -> _Fragment:
+def _data_text(run: _Run) -> Fragment:
     """The value as text, in a request."""
-    return _called("df._no_secret", _text_of(run))
+    return called("df._no_secret", _text_of(run))
 
 
-def _data_bytes(run: _Run) -> _Fragment:
+def _data_bytes(run: _Run) -> Fragment:
     """The value as the base64 of a part's data."""
     if run.is_rows:
         return _data_text(run)
     head = "(SELECT df._data_part(s.v::pg_catalog.text, pg_catalog.pg_typeof(s.v)) FROM (SELECT "
-    return _joined((_Fragment(head), _reference(run), _Fragment(" AS v) AS s)")))
+    return joined((Fragment(head), _reference(run), Fragment(" AS v) AS s)")))
 
 
 # The arguments of a request
 
 
-def _url(url: Text, known: Known) -> _Fragment:
-    def written(run: _Run) -> _Fragment:
-        return _data_text(run) if run.start == 0 else _called("df._url_part", _text_of(run))
+def _url(url: Text, known: Known) -> Fragment:
+    def written(run: _Run) -> Fragment:
+        return _data_text(run) if run.start == 0 else called("df._url_part", _text_of(run))
 
-    return _concatenated(_in_text(_split(url, known, is_url=True), written))
+    return concatenated(_in_text(_split(url, known, is_url=True), written))
 
 
-def _body(body: Text, known: Known, *, is_json: bool) -> _Fragment:
+def _body(body: Text, known: Known, *, is_json: bool) -> Fragment:
     runs = _split(body, known)
     if is_json:
-        return _concatenated(_in_json(runs, _data_json, _data_text))
-    return _concatenated(_in_text(runs, _data_text))
+        return concatenated(_in_json(runs, _data_json, _data_text))
+    return concatenated(_in_text(runs, _data_text))
 
 
 def _headers(tree: Http) -> list[tuple[str, Json]]:
@@ -469,42 +379,42 @@ def _is_json(headers: Sequence[tuple[str, Json]], body: Text | None) -> bool:
     return body is not None and body.value.lstrip()[:1] in ("{", "[")
 
 
-def _headers_value(headers: Sequence[tuple[str, Json]], written: str, known: Known) -> _Fragment:
+def _headers_value(headers: Sequence[tuple[str, Json]], written: str, known: Known) -> Fragment:
     templates = [name for name, value in headers if isinstance(value, str) and _refers(_of(value, known))]
     if not templates:
         return _json_constant(written, known)
-    object_ = _concatenated(_object(headers, frozenset(templates), known, _data_text))
-    return _called("pg_catalog.jsonb_strip_nulls", _joined((object_, _Fragment("::pg_catalog.jsonb"))))
+    object_ = concatenated(_object(headers, frozenset(templates), known, _data_text))
+    return called("pg_catalog.jsonb_strip_nulls", joined((object_, Fragment("::pg_catalog.jsonb"))))
 
 
-def _parts(written: str, known: Known) -> _Fragment:
+def _parts(written: str, known: Known) -> Fragment:
     parts = read_json(written, _NESTING_MAX)
-    elements: list[_Fragment] = []
+    elements: list[Fragment] = []
     for part in parts.items if isinstance(parts, JsonArray) else ():
-        elements.append(_Fragment(quoted(", " if elements else "[")))
+        elements.append(Fragment(quoted(", " if elements else "[")))
         if isinstance(part, JsonObject):
             elements += _object(part.pairs, _TEMPLATES_OF_A_PART, known, _data_text, data=_data_bytes)
         else:
             elements += _constant(write_jsonb(part), known)
     if not any(element.computed for element in elements):
         return _json_constant(written, known)
-    elements.append(_Fragment(quoted("]")))
-    return _joined((_concatenated(elements), _Fragment("::pg_catalog.jsonb")))
+    elements.append(Fragment(quoted("]")))
+    return joined((concatenated(elements), Fragment("::pg_catalog.jsonb")))
 
 
 def _object(
     pairs: Sequence[tuple[str, Json]],
     templates: frozenset[str],
     known: Known,
-    write: Callable[[_Run], _Fragment],
+    write: Callable[[_Run], Fragment],
     *,
-    data: Callable[[_Run], _Fragment] | None = None,
-) -> list[_Fragment]:
+    data: Callable[[_Run], Fragment] | None = None,
+) -> list[Fragment]:
     """The elements of a JSON object, in which the values of the keys `templates` are templates.
 
     `data` says what a reference becomes that is all of `data_b64`.
     """
-    elements: list[_Fragment] = []
+    elements: list[Fragment] = []
     for number, (key, value) in enumerate(pairs):
         head = f"{', ' if number else '{'}{quote_json(key)}: "
         runs = _of(value, known) if isinstance(value, str) and key in templates else None
@@ -512,11 +422,11 @@ def _object(
             elements += _constant(head + write_jsonb(value), known)
         elif _is_lone(runs):
             alone = data if data is not None and key == "data_b64" else write
-            elements += (*_constant(head, known), _called("df._json_text", alone(runs[0])))
+            elements += (*_constant(head, known), called("df._json_text", alone(runs[0])))
         else:
-            text = _concatenated(_in_text(runs, write))
-            elements += (*_constant(head, known), _called("df._json_text", text))
-    elements.append(_Fragment(quoted("}" if pairs else "{}")))
+            text = concatenated(_in_text(runs, write))
+            elements += (*_constant(head, known), called("df._json_text", text))
+    elements.append(Fragment(quoted("}" if pairs else "{}")))
     return elements
 
 

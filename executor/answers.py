@@ -139,6 +139,14 @@ def answered(event: Recorded, answer: Answered, rider: Rider | None) -> Answer:
     )
 
 
+def items_stored(path: str, answer: Answered) -> Answer:
+    """The answer to the storing of items: how many there are."""
+    result = Rows(
+        columns=columns(answer, 0, 2), types=types(answer, 0, 3), cells=(), row_count=integer(answer, 0, 1)
+    )
+    return Answer(event=Completed(number=integer(answer, 0, 0), path=path, result=result))
+
+
 # Shapes. A constant is given back as it was written, digit by digit: so its text is cut out, not read.
 
 

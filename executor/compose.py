@@ -15,7 +15,7 @@ from typing import Final, assert_never
 from dfc.executor.actions import EndItem, Finish, RecordDecision, Rider
 from dfc.executor.bind import TEXT_ARRAY, WITHOUT_INPUT, Bound
 from dfc.executor.errors import error_object
-from dfc.executor.journal import Shape
+from dfc.executor.journal import Batch, Items, Result, Rows, Shape, Value
 from dfc.executor.limits import RESULT_ROWS_MAX
 from dfc.executor.queries import fill, query
 from dfc.executor.quoting import array_literal, quote_identifier, quote_literal, storable
@@ -164,6 +164,28 @@ def compose_items_query(described: Description, type_names: Mapping[int, str]) -
         },
         _ITEMS,
     )
+
+
+def items_source(source: Result | Shape) -> tuple[str | None, ...]:
+    """A result as df._store_items takes it: a shape, or number, columns, types, cells, or a value."""
+    match source:
+        case Rows(columns=columns, types=types, cells=cells, row_count=row_count):
+            return (
+                None,
+                str(row_count),
+                array_literal(columns),
+                array_literal([str(oid) for oid in types]),
+                array_literal(cells),
+                None,
+            )
+        case Value(json=value):
+            return (None, None, None, None, None, value)
+        case Batch(rows=rows):
+            return items_source(rows)
+        case Items(path=path):
+            return (shape_json(path), None, None, None, None, None)
+        case _:
+            return (shape_json(source), None, None, None, None, None)
 
 
 def rider_json(rider: Rider) -> str:

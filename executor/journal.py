@@ -212,8 +212,7 @@ class Attempted:
     """An attempt ended without an effect and without a record.
 
     `transient`: it may be repeated (bad luck, lost connection). `retry_after_seconds`: how long the other
-    side
-    asked to wait, where it did.
+    side asked to wait, where it did.
     """
 
     path: str

@@ -16,8 +16,9 @@ from dfc.executor.actions import Finish
 from dfc.executor.claim import Claim
 from dfc.executor.compilation import CompiledReply, CompilerProcess
 from dfc.executor.compiler_child import CompilerUnavailable
+from dfc.executor.control import StoreError
 from dfc.executor.failures import FenceLost, Transient
-from dfc.executor.store import ClaimedInstance, PostgresStore, StoreError
+from dfc.executor.store import ClaimedInstance, PostgresStore
 
 _log = logging.getLogger("dfc.worker")
 

@@ -14,11 +14,11 @@ from datetime import datetime
 from typing import Final, cast
 
 from dfc.executor import answers
+from dfc.executor.control import Control, StoreError
 from dfc.executor.cron import UPCOMING, CatchUp, due_ticks, next_ticks
 from dfc.executor.failures import Transient
 from dfc.executor.quoting import array_literal
 from dfc.executor.session import Answered, Message
-from dfc.executor.store import Control, StoreError
 
 LOOK_SECONDS: Final = 5.0
 """How often a worker looks for schedules that no notification announced."""

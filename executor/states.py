@@ -28,8 +28,8 @@ class JobState(StrEnum):
     `BEGINNING`: that an attempt begins has to be recorded first. `RUNNING`: the core has asked for it; when
     the shell really starts is the shell's affair. `NOTING`: a failed attempt has to be recorded. `RETRYING`:
     it waits for its next attempt, or for its time. `LISTENING`: it has asked for news from outside, and there
-    was none. `RECORDING`: it has failed for good, and this still has to
-    be recorded. `STOPPING`: it was interrupted, and what has come of it is not known yet.
+    was none. `RECORDING`: it has failed for good, and this still has to be recorded. `STOPPING`: it was
+    interrupted, and what has come of it is not known yet.
     """
 
     BEGINNING = "beginning"

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import psycopg
-
 from dfc.compiler.plan import READABLE_FORMATS, Plan
-from dfc.executor import answers, limits, retry, sqlstates
+from dfc.executor import answers, limits
 from dfc.executor.actions import (
     AwaitInstance,
     CallWorkflow,
@@ -39,22 +37,21 @@ from dfc.executor.claim import Claim
 from dfc.executor.compose import (
     carry_json,
     finish_json,
+    items_source,
     json_text,
     rider_json,
 )
-from dfc.executor.connections import conninfo_for
+from dfc.executor.control import Control, StoreError, bytea
 from dfc.executor.cron import next_ticks
 from dfc.executor.decide import kept_nodes
 from dfc.executor.errors import error_object, read_failure
-from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost, StepFailed, Transient
+from dfc.executor.failures import StepFailed
 from dfc.executor.journal import (
-    Batch,
     Begun,
     Completed,
     Decided,
     Failed,
     ItemEnded,
-    Items,
     ItemsFetched,
     NothingYet,
     Positioned,
@@ -62,9 +59,7 @@ from dfc.executor.journal import (
     Recorded,
     Result,
     Retrying,
-    Rows,
     Shape,
-    StepError,
     Stopped,
     Timed,
     Value,
@@ -72,10 +67,8 @@ from dfc.executor.journal import (
 from dfc.executor.ports import Answer, Parking
 from dfc.executor.queries import query
 from dfc.executor.quoting import array_literal, storable
-from dfc.executor.session import Answered, ConnectionLost, Message, ServerError, Session
+from dfc.executor.session import Answered, Message
 from dfc.executor.shapes import shape_json
-
-CONTROL_CONNECTIONS_MAX: Final = 4
 
 FORMATS: Final = READABLE_FORMATS
 """Formats of plans that this program can run."""
@@ -107,24 +100,6 @@ _ELSEWHERE: Final = "SELECT database FROM df._elsewhere($1, $2)"
 _STORE_PLAN: Final = "SELECT df._store_plan($1, $2, $3, $4, $5)"
 
 
-class StoreError(Exception):
-    """The database refused what the worker asked: a fault of ours, or of the installation."""
-
-    def __init__(
-        self, message: str, sqlstate: str, *, detail: str | None = None, hint: str | None = None
-    ) -> None:
-        super().__init__(message)
-        self.sqlstate = sqlstate
-        self.detail = detail
-        self.hint = hint
-
-    def of_step(self, path: str) -> StepError:
-        """The same as the error of a step."""
-        return StepError(
-            step=path, message=str(self), sqlstate=self.sqlstate, detail=self.detail, hint=self.hint
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedInstance:
     """An instance as it was claimed: with what is needed to find or make its plan.
@@ -146,61 +121,6 @@ class Told:
     instance: str
     kind: str
     reason: str | None
-
-
-class Control:
-    """The worker's own sessions. `on_lost` is called when one of them is lost, from the event loop."""
-
-    def __init__(self, conninfo: str, *, on_lost: Callable[[str], None]) -> None:
-        self._conninfo = conninfo_for(conninfo, application="dfc worker", steps=False)
-        self._on_lost = on_lost
-        self._places = asyncio.Semaphore(CONTROL_CONNECTIONS_MAX)
-        self._idle: list[Session] = []
-        self._all: set[Session] = set()
-        self._closed = False
-
-    async def open(self) -> Session:
-        """A session of its own for whoever asks. Raises psycopg.OperationalError."""
-        session = await Session.connect(self._conninfo)
-        if self._closed:
-            session.close()
-        session.on_lost = self._on_lost
-        self._all.add(session)
-        return session
-
-    async def ask(self, *messages: Message, on_doubt: Callable[[], None] | None = None) -> list[Answered]:
-        """The answers to messages sent as one transaction.
-
-        `on_doubt` is called when they were sent and there will be no answer. Raises FenceLost,
-        AlreadyRecorded, Transient, StoreError.
-        """
-        async with self._places:
-            session: Session | None = None
-            sent = False
-            try:
-                session = self._idle.pop() if self._idle else await self.open()
-                sent = session.alive
-                return await session.exchange(*messages)
-            except ServerError as error:
-                raise _meaning(error) from None
-            except (ConnectionLost, psycopg.OperationalError, OSError) as error:
-                raise Transient(f"the database is away: {error}", sqlstates.LOST) from None
-            finally:
-                if session is not None and session.alive:
-                    self._idle.append(session)
-                elif session is not None:
-                    self._all.discard(session)
-                    if sent and on_doubt is not None:
-                        on_doubt()
-
-    def close(self) -> None:
-        """Close every session at once."""
-        self._closed = True
-        for session in self._all:
-            session.on_lost = None
-            session.close()
-        self._all.clear()
-        self._idle.clear()
 
 
 class PostgresStore:
@@ -392,7 +312,7 @@ class PostgresStore:
             if error.sqlstate[:2] not in _FAULTS_OF_DATA:
                 raise
             raise StepFailed(error.of_step(action.path)) from None
-        return items_stored(action.path, answer)
+        return answers.items_stored(action.path, answer)
 
     async def fetch_items(self, claim: Claim, action: FetchItems) -> ItemsFetched:
         """See `ports.Store`."""
@@ -525,51 +445,6 @@ def _flag(value: bool) -> str:
     return "t" if value else "f"
 
 
-def _meaning(error: ServerError) -> Exception:
-    fields = error.fields
-    match fields.sqlstate:
-        case sqlstates.FENCE_LOST:
-            return FenceLost(fields.message)
-        case sqlstates.RECORDED:
-            return AlreadyRecorded(fields.message)
-        case sqlstates.BEATEN:
-            return Beaten(fields.message)
-        case sqlstate if retry.is_transient(sqlstate):
-            return Transient(fields.message, sqlstate)
-        case _:
-            return StoreError(fields.message, fields.sqlstate, detail=fields.detail, hint=fields.hint)
-
-
-def items_stored(path: str, answer: Answered) -> Answer:
-    """The answer to the storing of items: how many there are."""
-    number, items = answers.integer(answer, 0, 0), answers.integer(answer, 0, 1)
-    columns, types = answers.columns(answer, 0, 2), answers.types(answer, 0, 3)
-    result = Rows(columns=columns, types=types, cells=(), row_count=items)
-    return Answer(event=Completed(number=number, path=path, result=result))
-
-
-def items_source(source: Result | Shape) -> tuple[str | None, ...]:
-    """A result as df._store_items takes it: a shape, or number, columns, types, cells, or a value."""
-    match source:
-        case Rows(columns=columns, types=types, cells=cells, row_count=row_count):
-            return (
-                None,
-                str(row_count),
-                array_literal(columns),
-                array_literal([str(oid) for oid in types]),
-                array_literal(cells),
-                None,
-            )
-        case Value(json=value):
-            return (None, None, None, None, None, value)
-        case Batch(rows=rows):
-            return items_source(rows)
-        case Items(path=path):
-            return (shape_json(path), None, None, None, None, None)
-        case _:
-            return (shape_json(source), None, None, None, None, None)
-
-
 def _claimed(answer: Answered, row: int) -> ClaimedInstance:
     claim = Claim(
         instance=answers.text(answer, row, 0),
@@ -591,8 +466,3 @@ def _claimed(answer: Answered, row: int) -> ClaimedInstance:
         plan_hash=answer.text(row, 4),
         variables=answer.text(row, 12),
     )
-
-
-def bytea(value: bytes) -> str:
-    """Bytes as PostgreSQL reads them."""
-    return "\\x" + value.hex()

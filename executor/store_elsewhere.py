@@ -9,13 +9,13 @@ from typing import Final
 from dfc.executor import answers
 from dfc.executor.actions import Rider
 from dfc.executor.claim import Claim, Place
-from dfc.executor.compose import rider_json
+from dfc.executor.compose import items_source, rider_json
+from dfc.executor.control import Control, bytea
 from dfc.executor.journal import Completed, Rows
 from dfc.executor.ports import Answer
 from dfc.executor.queries import query
 from dfc.executor.quoting import array_literal
 from dfc.executor.session import Answered, Message
-from dfc.executor.store import Control, bytea, items_source, items_stored
 
 _PERMIT: Final = "SELECT key, epoch, issued_at, pg_catalog.to_json(recorded) FROM df._permit($1, $2, $3)"
 _NOTE_ELSEWHERE: Final = "SELECT df._note_elsewhere($1, $2, $3, $4, $5)"
@@ -119,7 +119,7 @@ class ElsewhereStore:
             Message(_NOTE_ELSEWHERE, note, prepare=True),
             on_doubt=claim.doubt,
         )
-        return items_stored(marker.path, answer)
+        return answers.items_stored(marker.path, answer)
 
     async def type_names(self, oids: Sequence[int]) -> dict[int, str]:
         """Quoted and qualified names of types; those that are gone are missing."""

@@ -10,10 +10,10 @@ from typing import Final
 import psycopg
 
 from dfc.executor.connections import RoleUnavailable, StepConnections
+from dfc.executor.control import StoreError
 from dfc.executor.failures import Transient
 from dfc.executor.quoting import array_literal
 from dfc.executor.session import ConnectionLost, Message, ServerError
-from dfc.executor.store import StoreError
 from dfc.executor.store_elsewhere import ElsewhereStore
 
 SWEEP_SECONDS: Final = 60.0

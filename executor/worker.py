@@ -24,6 +24,7 @@ from dfc.executor import limits, retry
 from dfc.executor.admission import Refused, admit
 from dfc.executor.compilation import CompilerProcess
 from dfc.executor.connections import StepConnections
+from dfc.executor.control import Control, StoreError
 from dfc.executor.drive import Driver, Outcome
 from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.heartbeat import Heartbeat, Registration
@@ -33,7 +34,7 @@ from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.schedules import Schedules
 from dfc.executor.session import ConnectionLost, Message, ServerError
-from dfc.executor.store import FORMATS, ClaimedInstance, Control, PostgresStore, StoreError, Told
+from dfc.executor.store import FORMATS, ClaimedInstance, PostgresStore, Told
 from dfc.executor.store_elsewhere import ElsewhereStore
 from dfc.executor.sweep import sweep_for_ever
 

@@ -89,6 +89,7 @@
 \ir functions/schedule.sql
 \ir functions/ticks.sql
 \ir functions/start_anew.sql
+\ir functions/announce.sql
 \ir functions/start.sql
 \ir functions/start_plan.sql
 \ir functions/status.sql

@@ -250,13 +250,13 @@ async def check_parked_instance_is_claimed_when_it_is_due(make: MakeBench) -> No
     async with make() as bench:
         old = await begin(bench)
         await bench.sql.run(old, run("a"))
-        await bench.store.park(old, Parking(seconds=0.3, waiting_for="the retry of `b`", cancel_known=False))
+        await bench.store.park(old, Parking(seconds=3.0, waiting_for="the retry of `b`", cancel_known=False))
         assert (await bench.look(old.instance)).status == "running"
         assert await bench.claim() is None
         await everything_is_lost(bench, old)
         await bench.kill(old)
         assert await bench.claim() is None
-        await bench.store.wait(0.35)
+        await bench.store.wait(3.05)
         new = await claimed(bench)
         assert (new.instance, new.resumed, new.cancel_reason) == (old.instance, True, None)
         assert new.token != old.token

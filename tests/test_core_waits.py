@@ -14,6 +14,7 @@ from dfc.compiler.plan import (
     Block,
     ConstantNode,
     Duration,
+    IfNode,
     JoinNode,
     LoopNode,
     Node,
@@ -24,9 +25,9 @@ from dfc.compiler.plan import (
     TimeoutNode,
     UntilNode,
 )
-from dfc.executor.actions import Listen, StartTimer, TakeSignal, Wait
-from dfc.executor.decide import begin, pending
-from dfc.executor.journal import Completed, Value
+from dfc.executor.actions import Action, Listen, RecordDecision, StartTimer, TakeSignal, Wait
+from dfc.executor.decide import begin, pending, step
+from dfc.executor.journal import Completed, Due, Timed, Value
 from tests.shell import Shell, one
 from tests.test_core_structures import FALSE, TRUE, chain, plan, sql
 
@@ -201,3 +202,18 @@ def test_what_listens_is_asked_for_again_by_who_takes_over() -> None:
     state = begin(shell.plan, list(shell.records.values()), instance="i")
     kinds = {type(action) for action in pending(state)}
     assert kinds == {TakeSignal, Wait} and Listen not in kinds
+
+
+def test_a_limit_gives_more_time_to_what_is_read_and_not_to_what_sleeps() -> None:
+    """Who takes over reads a result that was there in time; a sleep beside it has not ended."""
+
+    def when_it_is_over(*beside: Node) -> tuple[Action, ...]:
+        read = IfNode(id="i", after=(), condition=chain(sql("c")), then=chain(sql("a")))
+        join = JoinNode(id="j", after=("i", *[node.id for node in beside]))
+        limit = TimeoutNode(id="t", after=(), body=chain(read, *beside, join), duration=second(5))
+        records = [Completed(number=1, path="c", result=None), Timed(path="t/timer", seconds=0.0)]
+        return step(begin(plan(limit), records), Due(path="t/timer"))
+
+    assert when_it_is_over() == (Wait(path="t/timer", seconds=0.1),)
+    [decision] = when_it_is_over(SleepNode(id="s", after=(), duration=second(60)))
+    assert isinstance(decision, RecordDecision) and decision.path == "t/decision"

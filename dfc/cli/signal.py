@@ -18,6 +18,7 @@ def command(words: tuple[str, ...], label: str | None, key: str | None, database
     """Send the signal NAME to the workflow ID (a unique prefix is enough).
 
     DATA is JSON, or any other text; the workflow reads it as `$x.data`. It is kept until somebody waits.
+    Where nobody will, a warning says so; the exit code is 0 all the same.
     """
     wanted = "ID NAME [DATA]" if label is None else "NAME [DATA] with --label"
     least = 2 if label is None else 1

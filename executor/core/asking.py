@@ -16,7 +16,6 @@ from dfc.compiler.plan import (
     SqlBody,
     SqlNode,
     ValueNode,
-    Waiting,
     every_node,
 )
 from dfc.executor import paths
@@ -104,10 +103,10 @@ def _running(state: State, job: Job) -> Action:
             return FetchItems(path=job.task.path, after=work.fetched, limit=limit, ended=work.undos)
         case Kind.DECISION:
             return RecordDecision(path=job.path, value=job.value)
-        case Kind.TIMER:
-            if isinstance(job.task.node, Waiting):
-                return waits.timer_of(job)
+        case Kind.LIMIT:
             return StartTimer(path=job.path, seconds=job.seconds)
+        case Kind.TIMER:
+            return waits.timer_of(job)
         case Kind.WAITED:
             return waits.waited(state, job)
         case Kind.SIGNAL | Kind.INSTANCE | Kind.CALL:

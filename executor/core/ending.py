@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from dfc.compiler.plan import AtomicNode, CompensateNode, IfNode, RetryNode, TimeoutNode, TryNode
+from dfc.compiler.plan import AtomicNode, CompensateNode, IfNode, JoinNode, RetryNode, TimeoutNode, TryNode
 from dfc.executor.actions import Finish
-from dfc.executor.core.tree import Given, Job, Reason, Role, Scope, State, Task, is_join, outcome_of
+from dfc.executor.core.tree import Given, Job, Reason, Role, Scope, State, Task, outcome_of
 from dfc.executor.journal import NOTHING, Decided, Shape, StepError
 from dfc.executor.states import INSTANCE_TRANSITIONS, SETTLED, InstanceState, TaskState
 
@@ -96,7 +96,7 @@ def _after(task: Task, shape: Shape) -> tuple[Scope, Shape, StepError | None] | 
     stack = list(scope.layout.successors[task.index])
     while stack:
         index = stack.pop()
-        if not is_join(scope.tasks[index]):
+        if not isinstance(scope.tasks[index].node, JoinNode):
             return None
         if index not in joins:
             joins.add(index)

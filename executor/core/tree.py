@@ -16,10 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum, auto
 
-from dfc.compiler.plan import Block, JoinNode, Node
+from dfc.compiler.plan import Block, Node
 from dfc.executor.actions import Finish, Interrupt
 from dfc.executor.journal import (
-    Begun,
     Completed,
     Failed,
     Record,
@@ -81,6 +80,7 @@ class Kind(Enum):
     ITEMS = auto()
     END_MAP = auto()
     DECISION = auto()
+    LIMIT = auto()
     TIMER = auto()
     POSITION = auto()
     FETCH = auto()
@@ -500,37 +500,3 @@ def note_record(task: Task, path: str, number: int) -> None:
     """A record belongs to a task from now on."""
     task.number = max(task.number, number)
     frame_of(task.scope).records.append(path)
-
-
-def is_join(task: Task) -> bool:
-    """Whether the task only waits for branches."""
-    return isinstance(task.node, JoinNode)
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What somebody who takes over has read."""
-
-    records: Mapping[str, Record]
-    retrying: Mapping[str, Retrying]
-    begun: frozenset[str]
-
-
-def remember(records: list[Record]) -> Memory:
-    """Sort what was read by what it is. Raises CorruptJournal for two records under one path."""
-    found: dict[str, Record] = {}
-    retrying: dict[str, Retrying] = {}
-    begun: set[str] = set()
-    for record in records:
-        match record:
-            case Retrying():
-                retrying[record.path] = record
-            case Begun():
-                begun.add(record.path)
-            case Completed() | Failed():
-                if record.path in found:
-                    raise CorruptJournal(f"there are two records of `{record.path}`")
-                found[record.path] = record
-            case _:
-                found[record.path] = record
-    return Memory(found, retrying, frozenset(begun))

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dfc.compiler.plan import DEFAULT_POLICY, Policy
+from dfc.compiler.plan_settings import instead_of, why_not
 from dfc.executor.claim import Claim, Place
 from dfc.executor.compose import DF, MARKERS
-from dfc.executor.connections import PINNED
 from dfc.executor.failures import StepFailed
 from dfc.executor.journal import StepError
 from dfc.executor.limits import ATOMIC_IDLE_SECONDS_MAX
@@ -47,26 +47,6 @@ BACK: Final = (Message("ROLLBACK TO SAVEPOINT dfc_step"), _RELEASE)
 """Makes a transaction of several steps what it was before the step that has failed."""
 
 _INVALID: Final = "22023"
-_TIME: Final = "Write `timeout => ...` beside `settings`."
-_OWN: Final = {
-    "role": "the checkpoint is written by the submitter",
-    "session_authorization": "the checkpoint is written by the submitter",
-    "client_encoding": "the executor reads UTF-8",
-    "transaction_isolation": "the transaction has begun before it",
-    "transaction_read_only": "the checkpoint is written in the same transaction",
-    "transaction_deferrable": "the transaction has begun before it",
-    "statement_timeout": "a time limit is a policy of its own",
-    "transaction_timeout": "a time limit is a policy of its own",
-}
-"""Settings that a step cannot have, and why."""
-
-_HINTS: Final = {
-    "transaction_isolation": "Write `isolation => ...` beside `settings`.",
-    "default_transaction_isolation": "Write `isolation => ...` beside `settings`.",
-    "statement_timeout": _TIME,
-    "transaction_timeout": _TIME,
-}
-_PINNED: Final = frozenset(name.lower() for name in PINNED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,20 +193,15 @@ def isolation_of(policy: Policy) -> str | None:
 def check_settings(path: str, policy: Policy) -> None:
     """Refuse settings that a step cannot have. What its role may not set, PostgreSQL refuses itself."""
     for name, _ in policy.settings:
-        lower = name.lower()
-        if lower.startswith("df."):
-            why = "settings of dfc are its own"
-        elif lower in _OWN:
-            why = _OWN[lower]
-        elif lower in _PINNED:
-            why = "the form of stored results, or the safety of the session, depends on it"
-        else:
+        why = why_not(name)
+        if why is None:
             continue
+        instead = instead_of(name)
         raise StepFailed(
             StepError(
                 step=path,
                 message=f"step `{path}` cannot have the setting `{name}`: {why}",
                 sqlstate=_INVALID,
-                hint=_HINTS.get(lower),
+                hint=None if instead is None else f"{instead[0].upper()}{instead[1:]}.",
             )
         )

@@ -20,6 +20,7 @@ from dfc.executor.actions import Finish, RunAtomic, RunItems, RunSql
 from dfc.executor.bind import FIRST_USER_OID, types_in
 from dfc.executor.claim import Claim, Place
 from dfc.executor.compose import MARKERS
+from dfc.executor.control import StoreError
 from dfc.executor.core.asking import statements_of
 from dfc.executor.failures import AlreadyRecorded, FenceLost, StepFailed, Transient, Unreachable
 from dfc.executor.journal import AtomicDone, Batch, Completed, Result, Rows, StepError
@@ -36,7 +37,6 @@ from dfc.executor.runners.statements import Statements
 from dfc.executor.runners.step import at_hand, elsewhere_step
 from dfc.executor.session import Answered, Message, ServerError, Session
 from dfc.executor.sqlstates import LOST, OLD_PERMIT
-from dfc.executor.store import StoreError
 from dfc.executor.store_elsewhere import ElsewhereStore, Marker
 from dfc.executor.values import TEXT
 

@@ -99,10 +99,7 @@ BEGIN
     INSERT INTO df.instances AS i (expression, label, forked_from, fork_step)
     VALUES (source.expression, coalesce(label, pg_catalog."left"(source.label, 993) || ' (fork)'), instance_id, part)
     RETURNING i.id, i.waiting_for, i.queue INTO started, waits, queue;
-    IF waits IS NOT NULL THEN
-        PERFORM df._say_what_waits(started, waits, queue);
-    END IF;
-    PERFORM df._wake();
+    PERFORM df._announce(started, waits, queue);
     RETURN started;
 END $$;
 

@@ -3,7 +3,7 @@
 -- of the instance, that have asked before it came: whoever has taken one away has them ask again. journal null: there is
 -- none yet, and `finished` says whether a wake-up was taken away.
 -- Raises DX001 for a lost fence, DX002 when the path has a record. Locks: the fence, then what the record locks; of
--- another instance the row, shared, so that its end is either seen here or sees who waits.
+-- another instance the row, shared, when it is first asked about, so that its end is either seen then or sees who waits.
 
 -- Takes the wake-ups away. Whether there were some.
 CREATE OR REPLACE FUNCTION df._take_wakes(token bytea, instance text) RETURNS boolean
@@ -53,7 +53,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     SELECT i.status, i.result, i.error INTO status, result, error
-    FROM df.instances i WHERE i.id = $1 AND i.completed_at IS NOT NULL FOR SHARE;
+    FROM df.instances i WHERE i.id = $1 AND i.completed_at IS NOT NULL;
 END $$;
 
 -- How the instance `other` has ended, of those that the submitter may see.
@@ -70,7 +70,7 @@ BEGIN
     finished := df._take_wakes($1, $2);
     SELECT o.status INTO now_status
     FROM df.instances i JOIN df.instances o ON o.id = $4 AND pg_has_role(i.submitted_by::oid, o.submitted_by::oid, 'USAGE')
-    WHERE i.id = $2 FOR SHARE OF o;
+    WHERE i.id = $2;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'Instance not found or access denied: %', $4 USING ERRCODE = 'P0002',
             DETAIL = 'A step can wait for instances of its own submitter.',
@@ -82,7 +82,10 @@ BEGIN
         RAISE EXCEPTION 'the instance would wait for the end of the one that has called it' USING ERRCODE = '22023',
             DETAIL = 'That one waits for this one: neither would ever end.', HINT = 'Give the id of another instance.';
     END IF;
-    INSERT INTO df.marks (instance_id, path, kind, other) VALUES ($2, $3 || '/awaited', 'awaited', $4) ON CONFLICT DO NOTHING;
+    IF NOT EXISTS (SELECT FROM df.marks k WHERE k.instance_id = $2 AND k.path = $3 || '/awaited') THEN
+        PERFORM FROM df.instances o WHERE o.id = $4 FOR SHARE;
+        INSERT INTO df.marks (instance_id, path, kind, other) VALUES ($2, $3 || '/awaited', 'awaited', $4);
+    END IF;
     how := df._ended($4);
     IF how.status IS NULL AND NOT $5 THEN
         RETURN;

@@ -57,6 +57,19 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- The first of the settings that a step cannot have, because the executor sets them itself; NULL: none. The list is that of
+-- compiler/plan_settings.py.
+CREATE OR REPLACE FUNCTION df._own_setting(settings jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT min(s.name) FROM pg_catalog.jsonb_object_keys(settings) AS s(name)
+    WHERE pg_catalog.starts_with(pg_catalog.lower(s.name), 'df.') OR pg_catalog.lower(s.name) IN (
+        'role', 'session_authorization', 'client_encoding', 'transaction_isolation', 'transaction_read_only',
+        'transaction_deferrable', 'statement_timeout', 'transaction_timeout', 'datestyle', 'intervalstyle', 'bytea_output',
+        'extra_float_digits', 'standard_conforming_strings', 'row_security', 'lc_monetary', 'log_parameter_max_length_on_error',
+        'client_connection_check_interval', 'default_transaction_isolation', 'default_transaction_read_only',
+        'default_transaction_deferrable', 'idle_session_timeout', 'idle_in_transaction_session_timeout')
+$$;
+
 -- The policies as they stand behind a node: ',"policy":{...}', empty where nothing was given. Durations come as
 -- df._duration gives them.
 CREATE OR REPLACE FUNCTION df._policy(
@@ -82,6 +95,10 @@ BEGIN
         code := 'DF172';
         problem := df._settings_fault(settings);
         hint := 'Write settings as ''{"work_mem": "1GB"}''.';
+    ELSIF df._own_setting(settings) IS NOT NULL THEN
+        code := 'DF172';
+        problem := pg_catalog.format('a step cannot have the setting "%s"', df._own_setting(settings));
+        hint := 'dfc sets it itself. Time limits and isolation are policies of their own: timeout, isolation.';
     ELSIF database IS NOT NULL AND what IN ('df.http', 'df.http_multipart') THEN
         code := 'DF330';
         problem := 'database is a policy of SQL steps';

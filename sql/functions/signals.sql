@@ -101,6 +101,16 @@ CREATE OR REPLACE FUNCTION df.signal(
     instance_id text, signal_name text, signal_data json, dedupe_key text DEFAULT NULL) RETURNS text
 LANGUAGE sql VOLATILE AS $$ SELECT df.signal(instance_id, signal_name, signal_data::text, dedupe_key) $$;
 
+-- Whether of the caller's instances with this label that have not ended none waits for such a signal, as far as their plans
+-- are known: each plan is looked at once. Locks: none.
+CREATE OR REPLACE FUNCTION df._nobody_waits(label text, signal_name text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(pg_catalog.bool_and(p.id IS NOT NULL AND signal_name <> ALL (df._signal_names(p.id))), false)
+    FROM (SELECT CASE WHEN i.plan_hash IS NOT NULL THEN pg_catalog.min(i.id) END AS id FROM df.instances i
+          WHERE i.label = $1 AND i.completed_at IS NULL AND i.submitted_by = pg_catalog.quote_ident(CURRENT_USER)::regrole
+          GROUP BY i.plan_hash) AS p
+$$;
+
 -- The same to all instances of the caller with this label that have not ended; gives how many those are.
 CREATE OR REPLACE FUNCTION df.signal_all(
     label text, signal_name text, signal_data text DEFAULT '{}', dedupe_key text DEFAULT NULL) RETURNS bigint
@@ -128,6 +138,10 @@ BEGIN
     IF many = 0 THEN
         RAISE WARNING 'no instance with label "%" runs: nobody reads signal "%"', label, signal_name
             USING DETAIL = 'Nothing was sent.', HINT = 'SELECT id, label, status FROM df.instances shows yours.';
+    ELSIF df._nobody_waits(label, signal_name) THEN
+        RAISE WARNING 'no instance with label "%" waits for a signal "%"', label, signal_name
+            USING DETAIL = 'None of their workflows waits for it.',
+            HINT = 'It was sent all the same, and goes with the instances when they end. Names are compared exactly.';
     END IF;
     PERFORM df._wake();
     RETURN many;

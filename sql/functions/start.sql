@@ -91,29 +91,8 @@ BEGIN
     IF known IS NULL THEN
         PERFORM df._check_expression(wire);
     END IF;
-    IF waits IS NOT NULL THEN
-        PERFORM df._say_what_waits(started, waits, queue);
-    END IF;
-    PERFORM df._wake();
+    PERFORM df._announce(started, waits, queue);
     RETURN started;
-END $$;
-
--- Says what an instance waits for where it is not only its time. Locks: none.
-CREATE OR REPLACE FUNCTION df._say_what_waits(started text, waits text, queue text) RETURNS void
-LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    IF waits = 'a worker' THEN
-        RAISE NOTICE 'instance % waits: no worker is alive', started
-            USING HINT = 'Start one: dfc worker --database ...';
-    ELSIF pg_catalog.starts_with(waits, 'a worker that serves role') THEN
-        RAISE WARNING 'instance % waits: no worker serves role %', started, pg_catalog.quote_ident(CURRENT_USER)
-            USING DETAIL = 'A worker runs the workflows of the roles that it logs in as.', HINT = df._way_to_be_served(CURRENT_USER);
-    ELSIF pg_catalog.starts_with(waits, 'a worker that serves queue') THEN
-        RAISE NOTICE 'instance % waits: no worker serves %', started, pg_catalog.substr(waits, 22)
-            USING DETAIL = 'A worker that was started with --queue runs what is in those queues only.',
-            HINT = pg_catalog.format('Start one: dfc worker --queue %s --database ...',
-                CASE WHEN queue ~ '^[A-Za-z0-9_.-]+$' THEN queue ELSE pg_catalog.quote_literal(queue) END);
-    END IF;
 END $$;
 
 -- What df.start refuses about its transaction.

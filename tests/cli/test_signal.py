@@ -73,8 +73,13 @@ def test_a_name_that_nobody_waits_for(dfc: Run, database: str, started: list[str
         query = "SELECT bool_and(plan IS NOT NULL) FROM df.instances"
         wait_until(lambda: connection.execute(query.encode()).fetchone() == (True,), 30, "the plan")
         said = dfc("signal", started[0], "og", "--database", database)
+        all_said = dfc("signal", "--label", "pair", "og", "--database", database)
+        known = dfc("signal", "--label", "pair", "go", "--database", database)
     assert (said.returncode, said.stdout) == (0, "OK\n")
     assert (
         f'warning: instance {started[0]} waits for no signal "og" (Its workflow waits for: go. '
         in said.stderr
     )
+    assert (all_said.returncode, all_said.stdout) == (0, "2\n")
+    assert 'warning: no instance with label "pair" waits for a signal "og" (' in all_said.stderr
+    assert (known.stdout, known.stderr) == ("2\n", "")

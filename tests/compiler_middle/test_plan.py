@@ -320,8 +320,10 @@ def test_the_executor_can_read_plans_without_the_rest_of_the_compiler() -> None:
         "dfc.compiler.plan_contents",
         "dfc.compiler.plan_fields",
         "dfc.compiler.plan_json",
+        "dfc.compiler.plan_policy",
         "dfc.compiler.plan_print",
         "dfc.compiler.plan_read",
         "dfc.compiler.plan_shape",
+        "dfc.compiler.plan_statement",
         "dfc.compiler.plan_verify",
     ]

@@ -37,9 +37,10 @@ from dfc.compiler.plan import (
 from dfc.executor.actions import Finish, Rider, RunSql
 from dfc.executor.claim import Claim
 from dfc.executor.connections import StepConnections
+from dfc.executor.control import Control
 from dfc.executor.journal import Result
 from dfc.executor.runners.sql import PostgresSql
-from dfc.executor.store import ClaimedInstance, Control, PostgresStore
+from dfc.executor.store import ClaimedInstance, PostgresStore
 
 WAIT_SECONDS_MAX = 30.0
 

@@ -16,9 +16,10 @@ from dfc.compiler.plan import Plan
 from dfc.executor.actions import Position, RecordDecision
 from dfc.executor.claim import Claim
 from dfc.executor.connections import StepConnections
+from dfc.executor.control import Control
 from dfc.executor.journal import Constant, Positioned, Value
 from dfc.executor.runners.sql import PostgresSql
-from dfc.executor.store import Control, PostgresStore
+from dfc.executor.store import PostgresStore
 from tests.conformance_bench import CHAIN, begin
 from tests.conformance_store import CHECKS, Check, Row
 from tests.executor.support import seed, until

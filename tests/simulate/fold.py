@@ -6,7 +6,6 @@ the rows show of that, has to be the one that is rebuilt from the rows alone.
 
 from __future__ import annotations
 
-from dfc.compiler.plan import Waiting
 from dfc.executor.actions import FetchItems
 from dfc.executor.core.arms import Arms
 from dfc.executor.core.asking import action_of
@@ -74,7 +73,7 @@ def _is_only_meant(job: Job) -> bool:
     """Whether something is about to be recorded that only its driver knows. Who takes over decides anew."""
     if job.state in (JobState.BEGINNING, JobState.NOTING, JobState.RECORDING):
         return True
-    if job.kind in (Kind.TIMER, Kind.WAITED, Kind.STOP_CALL) and isinstance(job.task.node, Waiting):
+    if job.kind in (Kind.TIMER, Kind.WAITED, Kind.STOP_CALL):
         # Of a wait that has been stopped, what was about to be recorded is waited for.
         return job.kind is Kind.WAITED or job.task.scope.reason is not None
     recordings = (Kind.DECISION, Kind.END_ITEM, Kind.END_MAP, Kind.POSITION)
@@ -160,9 +159,9 @@ def _missed(database: Database, instance: Instance, state: State, job: Job) -> t
             inner = [instance.records.get(frame + id) for id in instance.places.inside(body)]
             done = tuple(record for record in inner if isinstance(record, Completed))
             return (AtomicDone(path=path, records=done),) if done else ()
-        case Kind.TIMER if job.state is JobState.RUNNING and path in instance.timers:
+        case Kind.LIMIT | Kind.TIMER if job.state is JobState.RUNNING and path in instance.timers:
             return (Timed(path=path, seconds=instance.timers[path] - now),)
-        case Kind.TIMER if isinstance(job.task.node, Waiting) and _is_due(instance, path, now):
+        case Kind.TIMER if _is_due(instance, path, now):
             return (Due(path=path),)
         case Kind.POSITION if job.state is JobState.RUNNING and path in instance.positions:
             row = instance.positions[path]

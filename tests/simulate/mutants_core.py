@@ -13,10 +13,13 @@ from dfc.executor import decide, drive
 from dfc.executor.actions import FetchItems
 from dfc.executor.core import (
     activations,
+    agenda,
     arms,
     asking,
     branches,
     ending,
+    events,
+    limits,
     loops,
     maps,
     tree,
@@ -27,7 +30,21 @@ from dfc.executor.journal import Decided, Positioned, StepError
 from dfc.executor.states import TaskState
 from tests.simulate.mutants import Mutant, changed, replaced
 
-_MODULES = (decide, activations, arms, asking, branches, ending, loops, maps, tree, unwinding)
+_MODULES = (
+    decide,
+    activations,
+    agenda,
+    arms,
+    asking,
+    branches,
+    ending,
+    events,
+    limits,
+    loops,
+    maps,
+    tree,
+    unwinding,
+)
 
 
 def _everywhere(name: str, make: Callable[[Any], Any]) -> Callable[[], AbstractContextManager[None]]:
@@ -49,12 +66,12 @@ def _closing(kind: type, make: Callable[[Any], Any]) -> Callable[[], AbstractCon
 
     @contextmanager
     def active() -> Generator[None]:
-        original = decide._CLOSING[kind]
-        decide._CLOSING[kind] = make(original)
+        original = agenda._CLOSING[kind]
+        agenda._CLOSING[kind] = make(original)
         try:
             yield
         finally:
-            decide._CLOSING[kind] = original
+            agenda._CLOSING[kind] = original
 
     return active
 
@@ -99,7 +116,7 @@ def _failure_does_not_stop_the_chain(arrive: Any) -> Any:
             arrive(state, task)
         else:
             task.state = TaskState.OPEN
-            decide._begin(state, task)
+            agenda._begin(state, task)
 
     return mutated
 
@@ -120,7 +137,7 @@ def _finish_rides_while_others_run(finish_if_completed: Any) -> Any:
 
 def _continue_is_ignored(fail: Any) -> Any:
     def mutated(state: Any, task: Any, error: Any) -> None:
-        decide.settle(state, task, TaskState.FAILED, error=error)
+        tree.settle(state, task, TaskState.FAILED, error=error)
 
     return mutated
 
@@ -159,7 +176,7 @@ def _time_is_up_in_memory(time_is_up: Any) -> Any:
         time_is_up(state, job)
         path = f"{job.task.path}/decision"
         value = state.jobs[path].value
-        arms.timeout_decided(state, job.task, Decided(number=0, path=path, value=value))
+        limits.limit_decided(state, job.task, Decided(number=0, path=path, value=value))
 
     return mutated
 
@@ -202,7 +219,7 @@ def _undone_in_order_of_commit(undo_next: Any) -> Any:
 
 def _incomplete_is_undone(close: Any) -> Any:
     def mutated(state: Any, task: Any, scope: Any) -> None:
-        if decide.outcome_of(scope) is not TaskState.COMPLETED:
+        if tree.outcome_of(scope) is not TaskState.COMPLETED:
             tree.boundary_of(task.scope).undos.append(tree.Undo(scope.commits, task, scope))
         close(state, task, scope)
 
@@ -260,7 +277,7 @@ def _attempts_are_not_undone(to_undo: Any) -> Any:
 
 def _failed_undo_stops_the_others(undone: Any) -> Any:
     def mutated(state: Any, scope: Any) -> None:
-        if decide.outcome_of(scope) is TaskState.FAILED and scope.undoes_for is not None:
+        if tree.outcome_of(scope) is TaskState.FAILED and scope.undoes_for is not None:
             scope.undoes_for.undoing = []
         undone(state, scope)
 
@@ -291,7 +308,7 @@ def _no_finally_on_cancel(close_try: Any) -> Any:
 
 def _cancel_is_caught(close_try: Any) -> Any:
     def mutated(state: Any, task: Any, scope: Any) -> None:
-        stopped = decide.outcome_of(scope) is TaskState.STOPPED
+        stopped = tree.outcome_of(scope) is TaskState.STOPPED
         if scope.role is Role.BODY and stopped and scope.reason is Reason.CANCEL:
             error = StepError(step=task.node.id, message="cancelled", sqlstate="cancelled")
             scope.result.error = error
@@ -408,12 +425,12 @@ CORE = (
     Mutant(
         name="error of the last branch instead of the first",
         seed=91,
-        active=changed(decide, "_arrive", _last_branch_is_blamed),
+        active=changed(agenda, "_arrive", _last_branch_is_blamed),
     ),
     Mutant(
         name="a chain goes on after a failure",
         seed=8,
-        active=changed(decide, "_arrive", _failure_does_not_stop_the_chain),
+        active=changed(agenda, "_arrive", _failure_does_not_stop_the_chain),
     ),
     Mutant(
         name="finish rides while others run",
@@ -435,7 +452,7 @@ CORE = (
     Mutant(
         name="time limit acts before it is recorded",
         seed=40,
-        active=changed(arms, "time_is_up", _time_is_up_in_memory),
+        active=changed(limits, "time_is_up", _time_is_up_in_memory),
     ),
     Mutant(name="siblings ignore a break", seed=19, active=changed(loops, "unwind", _not_unwound)),
     Mutant(name="losers of a race run on", seed=9, active=changed(arms, "unwind", _not_unwound)),
@@ -447,7 +464,7 @@ CORE = (
     Mutant(
         name="a decision counts though a rival was first",
         seed=199,
-        active=changed(decide, "_decided", _own_decision_counts),
+        active=changed(events, "_decided", _own_decision_counts),
     ),
     Mutant(
         name="undone in the order of commits",
@@ -493,7 +510,7 @@ CORE = (
     Mutant(
         name="cancel stops undos",
         seed=908,
-        active=changed(decide, "_cancel", _cancel_stops_undos),
+        active=changed(events, "_cancel", _cancel_stops_undos),
     ),
     Mutant(
         name="no finally on cancel",

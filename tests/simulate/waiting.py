@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from dfc.compiler.plan import (
     CallNode,
@@ -66,38 +67,35 @@ def _timer(walk: Walk, path: str, here: Here) -> Entry:
 def signal(walk: Walk, node: Node, here: Here) -> Outcome:
     """A signal: one that was sent under its name, or that the time was over."""
     assert isinstance(node, SignalNode)
-    path = here.frame + node.id
-    out = walk.step(path, node, here)
-    entry = walk.record(path, "completed")
-    if out.done and entry is not None:
-        assert isinstance(entry.result, Value)
-        told = json.loads(entry.result.json)
-        if told["timed_out"]:
-            _expired(walk, path, node.timeout.seconds if node.timeout else None, here, entry)
-        elif walk.instance.sent.get(told["data"]) != node.name:
-            raise walk.say(f"`{path}` has taken {told}, which was not sent")
+    out, told = _news(walk, node, here)
+    if told is not None and walk.instance.sent.get(told["data"]) != node.name:
+        raise walk.say(f"`{here.frame}{node.id}` has taken {told}, which was not sent")
     return out
-
-
-def _expired(walk: Walk, path: str, seconds: float | None, here: Here, entry: Entry) -> None:
-    if seconds is None or entry.time < _timer(walk, path, here).time + seconds - EARLY:
-        raise walk.say(f"`{path}` timed out at {entry.time}, before its time")
 
 
 def instance(walk: Walk, node: Node, here: Here) -> Outcome:
     """Another instance: how it has ended, or that the time was over."""
     assert isinstance(node, InstanceNode)
+    out, told = _news(walk, node, here)
+    if told is not None and told["status"] in ("pending", "running"):
+        raise walk.say(f"`{here.frame}{node.id}` did not wait for the end: {told}")
+    return out
+
+
+def _news(walk: Walk, node: SignalNode | InstanceNode, here: Here) -> tuple[Outcome, dict[str, Any] | None]:
+    """A wait for news, and what they were; None where it has not completed, or its time was over."""
     path = here.frame + node.id
     out = walk.step(path, node, here)
     entry = walk.record(path, "completed")
-    if out.done and entry is not None:
-        assert isinstance(entry.result, Value)
-        told = json.loads(entry.result.json)
-        if told["timed_out"]:
-            _expired(walk, path, node.timeout.seconds if node.timeout else None, here, entry)
-        elif told["status"] in ("pending", "running"):
-            raise walk.say(f"`{path}` did not wait for the end: {told}")
-    return out
+    if not out.done or entry is None:
+        return out, None
+    assert isinstance(entry.result, Value)
+    told: dict[str, Any] = json.loads(entry.result.json)
+    if not told["timed_out"]:
+        return out, told
+    if node.timeout is None or entry.time < _timer(walk, path, here).time + node.timeout.seconds - EARLY:
+        raise walk.say(f"`{path}` timed out at {entry.time}, before its time")
+    return out, None
 
 
 def call(walk: Walk, node: Node, here: Here) -> Outcome:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from dfc.compiler import plan_settings
+from dfc.executor.connections import PINNED
 from tests.sql.worker import Connection, connect, value
 
 POLICIES = {
@@ -88,3 +90,12 @@ def test_each_policy_comes_out_the_same_everywhere(session: Connection) -> None:
             ), (door, name)
             tried += 1
     assert tried > 60
+
+
+def test_settings_that_a_step_cannot_have_are_the_same_everywhere(session: Connection) -> None:
+    """What every session of the executor sets is among them."""
+    assert {name.lower() for name in PINNED} <= set(plan_settings.OWN)
+    known = {str(row[0]).lower() for row in session.execute("SELECT name FROM pg_settings").fetchall()}
+    for name in sorted(known | set(plan_settings.OWN) | {"df.x", "DF.y", "dfx", "my.df"}):
+        own = value(session, "SELECT df._own_setting(jsonb_build_object(%s::text, 1))", name)
+        assert own == (name if plan_settings.why_not(name) else None), name
