@@ -25,6 +25,7 @@ from dfc.executor.runners.http_request import JSON_TYPE as SENT_JSON_TYPE
 from dfc.executor.runners.http_request import BadRequest, read
 from dfc.executor.secret_text import fill, names_in
 from dfc.executor.values import BIGINT, BOOL, NUMERIC, TEXT
+from tests.depth import depth
 
 BYTEA, JSON_OID, TIMESTAMPTZ, INT_ARRAY, FLOAT = 17, 114, 1184, 1007, 701
 TYPES = {
@@ -459,7 +460,7 @@ ODD = st.lists(
 LONGER_NAME = re.compile(r"\$x(?:\.n)?[\w😀]|\$x\.(?!n)[^\W\d]")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=depth(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(url=ODD, body=ODD, header=ODD, part=ODD)
 def test_no_text_breaks_the_statement(
     connection: psycopg.Connection[Any], url: str, body: str, header: str, part: str

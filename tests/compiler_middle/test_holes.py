@@ -17,6 +17,7 @@ from dfc.compiler.parse import parse_file
 from dfc.compiler.source import Source
 from dfc.compiler.span import NOWHERE
 from tests.compiler_middle.trees import bind, chain, codes, compiled, fan_out, join, sql, step
+from tests.depth import depth
 
 Json = dict[str, object]
 
@@ -74,7 +75,7 @@ def broken(draw: st.DrawFn) -> tuple[list[str], str]:
     return sorted(faults), whole.format(text)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=depth(300))
 @given(broken())
 def test_each_fault_is_reported_once(case: tuple[list[str], str]) -> None:
     expected, text = case
@@ -111,7 +112,7 @@ NODES: dict[str, tuple[str, Json]] = {
 }
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=depth(200))
 @given(st.lists(st.sampled_from(sorted(NODES)), unique=True, min_size=1), st.sampled_from(["chain", "join"]))
 def test_wire_text_reports_each_fault_once(chosen: Sequence[str], group: str) -> None:
     first: Json = {"step": "first", "body": {"sql": "SELECT 1"}}

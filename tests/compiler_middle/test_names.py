@@ -55,6 +55,7 @@ from tests.compiler_middle.trees import (
     undone,
 )
 from tests.compiler_middle.trees import chain as chained
+from tests.depth import depth
 
 RUNS_MAX = 300
 ROUNDS_MAX = 3
@@ -492,7 +493,7 @@ def test_parts_that_may_be_left() -> None:
 
 @settings(
     deadline=None,
-    max_examples=150,
+    max_examples=depth(150),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -502,7 +503,7 @@ def test_names_hold_as_the_runs_say(tree: Expression) -> None:
     check(tree)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=depth(200))
 @given(trees())
 def test_what_resolves_compiles_to_a_sound_plan(tree: Expression) -> None:
     result = compiled(tree)

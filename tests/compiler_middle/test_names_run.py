@@ -22,6 +22,7 @@ from dfc.executor.journal import Rows
 from tests.compiler_middle.test_names import Chooser, Failed, Left, Stuck, reference_in, shown
 from tests.compiler_middle.trees import attempt, bind, choose, compiled, leave, loop, retry, sql
 from tests.compiler_middle.trees import chain as chained
+from tests.depth import depth
 from tests.shell import Outcome, Shell, one
 
 RUNS_MAX = 40
@@ -216,7 +217,7 @@ def check_run(plan: Plan, follower: Follower, seed: int) -> None:
 
 @settings(
     deadline=None,
-    max_examples=60,
+    max_examples=depth(60),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

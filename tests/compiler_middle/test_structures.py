@@ -69,6 +69,7 @@ from tests.compiler_middle.trees import (
     text,
     undone,
 )
+from tests.depth import depth
 
 _Kind = TypeVar("_Kind", bound=Node)
 
@@ -496,7 +497,7 @@ PARTS: st.SearchStrategy[Expression] = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=depth(100))
 @given(PARTS, PARTS, PARTS)
 def test_it_does_not_matter_how_a_chain_is_grouped(a: Expression, b: Expression, c: Expression) -> None:
     left, right = compiled(chain(chain(a, b), c)), compiled(chain(a, chain(b, c)))

@@ -56,6 +56,7 @@ from dfc.compiler.plan import (
 from dfc.compiler.plan_json import PlanFormatError, from_json, to_json
 from dfc.compiler.plan_verify import verify
 from tests.compiler_middle.plans import random_plan
+from tests.depth import depth
 
 SECOND = Duration(microseconds=1_000_000)
 NO_TIME = Duration()
@@ -456,7 +457,7 @@ def places(value: object) -> list[tuple[Any, object]]:
 JUNK: list[object] = [None, True, -1, 1.5, "", "x", [], {}, [[]], [{}], {"id": "a"}, float("nan"), "$input"]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=depth(300))
 @given(st.integers(0, 2**32), st.integers(1, 12), st.integers(0, 10**6), st.sampled_from(JUNK))
 def test_a_damaged_plan_is_read_or_refused(seed: int, nodes: int, where: int, junk: object) -> None:
     value = to_json(random_plan(Random(seed), nodes=nodes))

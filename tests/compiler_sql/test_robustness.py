@@ -13,6 +13,7 @@ from dfc.compiler.ast import Piece, Text
 from dfc.compiler.diagnostics import has_errors
 from dfc.compiler.span import Span
 from dfc.compiler.sql import Analysis, analyse
+from tests.depth import depth
 
 _SHIFT = 7
 
@@ -33,7 +34,7 @@ _WORDS = (
 _FRAGMENTS = _WORDS.split(" ")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=depth(400), deadline=None)
 @given(
     st.one_of(
         st.text(st.characters(), max_size=60),
@@ -76,7 +77,7 @@ _EXPRESSIONS = st.sampled_from(
 _GAPS = st.sampled_from((" ", "\n", " /* é */ ", " -- 😀\n", "\t"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=depth(200), deadline=None)
 @given(st.lists(st.tuples(_EXPRESSIONS, _GAPS), min_size=1, max_size=6), st.integers(0, 5), _GAPS)
 def test_errors_point_at_the_token(parts: list[tuple[str, str]], broken: int, gap: str) -> None:
     assume(broken < len(parts))

@@ -15,7 +15,7 @@ from tests.e2e import harness
 from tests.e2e.harness import Hooks, WorkerProcess, connected, wait_until
 from tests.postgres import DURABLE, Server
 
-RUNS = 200
+RUNS = 100
 SERVER_KILLS = 5
 SECONDS_MAX = 150
 # Few slots, so that the work lasts for all the kills.
@@ -29,7 +29,7 @@ def hooks() -> Iterator[Hooks]:
         yield running
 
 
-@pytest.mark.parametrize(("runs", "fewest"), [(60, 12), pytest.param(200, 50, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("runs", "fewest"), [(30, 6), pytest.param(200, 50, marks=pytest.mark.long)])
 def test_workers_are_killed_and_every_effect_happens_once(
     database: str, hooks: Hooks, runs: int, fewest: int
 ) -> None:

@@ -127,10 +127,14 @@ def _outcomes(session: Session, ids: dict[int, str]) -> list[tuple[str, Any, str
     return found
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
-def test_whoever_stops_when_the_outcome_is_the_same(shared_database: str, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "many", "most"), [(1, 12, 8), pytest.param(2, 25, 40, marks=pytest.mark.long)]
+)
+def test_whoever_stops_when_the_outcome_is_the_same(
+    shared_database: str, seed: int, many: int, most: int
+) -> None:
     random = Random(seed)
-    texts = [Writer(random).workflow() for _ in range(25)]
+    texts = [Writer(random).workflow() for _ in range(many)]
     # Every third one fails in the end, so that what can be undone is.
     texts = [f"{text} ~> 'SELECT 1/0'" if number % 3 == 0 else text for number, text in enumerate(texts)]
     with connected(shared_database) as session:
@@ -148,7 +152,7 @@ def test_whoever_stops_when_the_outcome_is_the_same(shared_database: str, seed: 
                 assert time.monotonic() < deadline, "they do not come to their end"
                 time.sleep(random.uniform(0.3, 1.2))
                 worker = random.choice((one, other))
-                if worker.alive and stops < 40:
+                if worker.alive and stops < most:
                     stops += worker.kill() if random.random() < 0.7 else worker.terminate() >= 0
                 one.start()
                 other.start()

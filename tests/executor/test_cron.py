@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfc.executor import cron
+from tests.depth import depth
 
 MINUTE = timedelta(minutes=1)
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -117,7 +118,7 @@ def test_a_year(zone: str) -> None:
         assert [t for t in found if t <= END] == wanted, (text, zone)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=depth(60), deadline=None)
 @given(
     minute=st.sampled_from(["0", "30", "*/15", "5,35", "*"]),
     hour=st.sampled_from(["0", "1", "2", "3", "1-3", "*", "*/2", "2/1", "1,2"]),

@@ -43,7 +43,10 @@ def diamond() -> Plan:
 EFFECTS = ["first", "first left", "first right", "first right last"]
 
 
-@pytest.mark.parametrize("cut", list(Cut))
+@pytest.mark.parametrize(
+    "cut",
+    [Cut.AFTER, Cut.UNSEEN, *(pytest.param(cut, marks=pytest.mark.long) for cut in (Cut.ALL, Cut.BEFORE))],
+)
 def test_a_connection_is_lost_at_each_message(database: str, cut: Cut) -> None:
     plan = diamond()
     with (

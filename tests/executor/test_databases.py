@@ -192,7 +192,10 @@ def test_the_statement_of_a_dead_worker_does_not_commit(
 MESSAGES = 32
 
 
-@pytest.mark.parametrize("cut", list(Cut))
+@pytest.mark.parametrize(
+    "cut",
+    [Cut.UNSEEN, *(pytest.param(cut, marks=pytest.mark.long) for cut in (Cut.ALL, Cut.AFTER, Cut.BEFORE))],
+)
 def test_a_connection_is_lost_at_each_message(
     pair: Pair, home: Connection, other: Connection, cut: Cut
 ) -> None:
@@ -410,13 +413,13 @@ def test_workers_are_killed_at_random(pair: Pair, home: Connection, other: Conne
             & df.atomic('INSERT INTO ledger SELECT $a || '' d''' ~> 'INSERT INTO ledger SELECT $a || '' e''',
                         {at}))"""
     other.execute("CREATE SEQUENCE runs")
-    count, effects, kills = 15, 7, 0
+    count, effects, kills = 8, 7, 0
     moments = random.Random(KILLS_SEED)
     for _ in range(count):
         started(home, workflow)
     done = 0
     while done < count * effects:
-        done = min(done + moments.randrange(1, 20), count * effects)
+        done = min(done + moments.randrange(1, 12), count * effects)
         with WorkerProcess(pair.home_url, poll_seconds=0.05, lease_seconds=60.0) as worker:
             until(lambda goal=done: len(ledger(other)) >= goal, f"{done} effects")
             time.sleep(moments.random() * 0.01)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dfc.compiler.plan import Form
 from dfc.executor.journal import Rows
+from tests.depth import depth
 from tests.executor.bed import Bed
 from tests.executor.typed_values import TEXT
 
@@ -51,7 +52,7 @@ def literal(parts: list[tuple[str, str]], prefix: str) -> str:
     return f" {prefix}'{inside}'" + (" UESCAPE '!'" if prefix == "U&" else "")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=depth(150), deadline=None)
 @given(
     parts=PARTS,
     value=TEXT,

@@ -10,11 +10,14 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from dfc.compiler.plan import Form
+from tests.depth import depth
 from tests.executor.bed import Bed
 from tests.executor.typed_values import SETUP, TEXTS, Typed, present, quoted, values
 
 EXAMPLES = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=depth(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
@@ -79,7 +82,7 @@ def test_values_and_rows_survive(
         assert bed.step(every, form=used).cells == bed.step(there).cells, column
 
 
-@settings(EXAMPLES, max_examples=6)
+@settings(EXAMPLES, max_examples=depth(6))
 @given(data=st.data(), made=FORMS, used=FORMS)
 def test_each_type_survives(bed: Bed, types: list[str], data: st.DataObject, made: Form, used: Form) -> None:
     """One value of every type, all of them in one statement."""
@@ -105,7 +108,7 @@ def of_text(kind: str | None) -> str:
     return "pg_typeof(x)::text" if kind is None else f"'{kind}'"
 
 
-@settings(EXAMPLES, max_examples=25)
+@settings(EXAMPLES, max_examples=depth(25))
 @given(data=st.data(), rows=st.integers(0, 2))
 def test_they_survive_as_quoted_literals(bed: Bed, types: list[str], data: st.DataObject, rows: int) -> None:
     """Where a statement takes no parameters, the text of a value is written into it."""

@@ -228,6 +228,7 @@ def test_postgres_killed_and_started_again(own_server: Server) -> None:
         assert worker.wait() == 0
 
 
+@pytest.mark.long
 def test_workers_killed_at_random_moments(database: str, connection: Connection) -> None:
     ids = submit(connection, writes("a", "b", "c"), times=150)
     kills = 0

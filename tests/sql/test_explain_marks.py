@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dfc.compiler.driver import compile_wire
 from dfc.compiler.plan import SqlNode, every_node
 from dfc.compiler.plan_json import to_json
+from tests.depth import depth
 from tests.sql.worker import Connection, claim, connect, register, value
 
 
@@ -70,7 +71,7 @@ class Workflow:
                 return f"df.map('SELECT 1 AS n', df.retry({inner[0]}, 3))"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=depth(15))
 @given(st.integers(0, 2**32))
 def test_marks(session: Connection, seed: int) -> None:
     random = Random(seed)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.depth import depth
 from tests.postgres import Server
 from tests.sql.worker import Connection, claim, connect, refusal, register, value
 
@@ -341,7 +342,7 @@ DOCUMENTS = st.recursive(
 
 
 @given(DOCUMENTS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=depth(50))
 def test_output_is_compact(session: Connection, document: object) -> None:
     compact = json.dumps(document, separators=(",", ":"))
     for written in (json.dumps(document), json.dumps(document, indent="\t")):

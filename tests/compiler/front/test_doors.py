@@ -19,6 +19,7 @@ from dfc.compiler.driver import compile_file, compile_wire
 from dfc.compiler.plan_json import canonical
 from dfc.compiler.signatures import STEPS
 from dfc.compiler.source import Source
+from tests.depth import depth
 
 Connection = psycopg.Connection[tuple[str]]
 
@@ -525,7 +526,7 @@ def check(connection: Connection, text: str) -> None:
     assert ours.compiled.plan is not None and canonical(ours.compiled.plan) == canonical(compiled.plan), text
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=depth(400))
 @given(st.randoms(use_true_random=False))
 def test_both_doors_make_one_plan_of_any_text(connection: Connection, random: Random) -> None:
     check(connection, Writer(random).expression(random.randrange(1, 4)))

@@ -18,10 +18,11 @@ from dfc.compiler.durations import (
     length,
 )
 from dfc.compiler.plan import Duration
+from tests.depth import depth
 
 Connection = psycopg.Connection[tuple[object, ...]]
 relaxed = settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=500
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=depth(500)
 )
 
 

@@ -19,10 +19,11 @@ from dfc.compiler.source import Source
 from dfc.compiler.strings import StringFault, string_value
 from dfc.grammar.lexer import STRINGS, Kind, scan
 from tests.compiler.front.trees import trees
+from tests.depth import depth
 
 Connection = psycopg.Connection[tuple[object, ...]]
 relaxed = settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=depth(200)
 )
 
 
