@@ -1,0 +1,14 @@
+"""How deep a run of the tests goes: the default one takes minutes, that of `.ci/full` as long as it takes."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+VARIABLE: Final = "DFC_TEST_DEPTH"
+"""`full` in the environment: all examples of all property tests."""
+
+
+def depth(examples: int) -> int:
+    """How many of `examples` a property test tries: a quarter by default, at least four."""
+    return examples if os.environ.get(VARIABLE) == "full" else max(4, examples // 4)
