@@ -304,7 +304,7 @@ def _take(state: State, event: Event) -> None:
         case Completed() | Failed():
             _record(state, event)
         case Deferred():
-            activations.deferred(state, event)
+            _deferred(state, event)
         case Attempted():
             activations.attempted(state, event)
         case Due():
@@ -382,6 +382,14 @@ def _due(state: State, event: Due) -> None:
             loops.attempt_due(state, job)
         case _:
             activations.due(state, event)
+
+
+def _deferred(state: State, event: Deferred) -> None:
+    job = state.jobs.get(event.path)
+    if job is not None and job.kind is Kind.WAITED:
+        waits.not_yet(state, job, event.seconds)
+    else:
+        activations.deferred(state, event)
 
 
 def _cancel(state: State, reason: str) -> None:

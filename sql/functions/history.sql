@@ -31,12 +31,13 @@ BEGIN
            AND coalesce(pg_column_size(c.cells), 0) + coalesce(pg_column_size(c.value), 0) < $4) AS w(whole)
     WHERE c.instance_id = $1
     UNION ALL
-    SELECT m.path, m.journal, m.kind, NULL, NULL, NULL, NULL, m.value, m.error, m.round, date_part('epoch', m.due_at - now),
+    SELECT m.path, m.journal, m.kind, NULL, NULL, NULL, NULL, m.value, m.error, m.round,
+           df._remaining(m.due_at, m.made_at, m.fixed, now),
            NULL, coalesce(m.other, m.due_at::text)
     FROM df.marks m WHERE m.instance_id = $1 AND m.kind <> 'awaited'
     UNION ALL
     SELECT a.path, NULL, s.kind, NULL, NULL, NULL, NULL, NULL, a.last_error, a.attempts,
-           date_part('epoch', a.next_attempt_at - now), a.losses, NULL
+           df._remaining(a.next_attempt_at, a.made_at, false, now), a.losses, NULL
     FROM df.attempts_made a
     JOIN (VALUES ('attempt'), ('begun')) AS s(kind)
       ON CASE s.kind WHEN 'attempt' THEN a.attempts + a.losses > 0 ELSE a.begun_at IS NOT NULL END
