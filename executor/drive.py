@@ -223,7 +223,7 @@ class Driver:
         self._note_change()
 
     def clock_set(self) -> None:
-        """The database's clock is not where it was: look whether waits are over earlier. May be said for nothing."""
+        """The database's clock is not where it was: waits may be over earlier. May be said for nothing."""
         if self._waiting and self._outcome is None and self._looking is None:
             self._looking = asyncio.get_running_loop().create_task(self._look_at_clock())
 

@@ -45,8 +45,8 @@ class Heartbeat:
     """Registers a worker and keeps it registered.
 
     `on_lost` is called once, from the heartbeat's thread, with the reason, when the registration is gone:
-    the connection was lost, or another worker has declared this one dead. `on_clock` is called from there, too, when
-    the database's clock has been set: with the seconds, over zero where it was set forward.
+    the connection was lost, or another worker has declared this one dead. `on_clock` is called from there,
+    too, when the database's clock has been set: with the seconds, over zero where it was set forward.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Heartbeat:
         """Why the registration is gone; None while it stands."""
         try:
             sent = time.monotonic()
-            row = connection.execute(query("heartbeat"), [self.worker]).fetchone()
+            row = connection.execute(query("heartbeat").encode(), [self.worker]).fetchone()
         except psycopg.OperationalError as error:
             return f"the heartbeat's connection was lost: {error}"
         except psycopg.Error as error:

@@ -146,7 +146,10 @@ class Store(Protocol):
         ...
 
     async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer | Deferred:
-        """Record the end of a wait for a moment, unless the clock stands in front of it. Raises AlreadyRecorded."""
+        """Record the end of a wait for a moment, unless the clock stands in front of it.
+
+        Raises AlreadyRecorded.
+        """
         ...
 
     async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | NothingYet:

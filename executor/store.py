@@ -457,7 +457,7 @@ class PostgresStore:
     # What only the worker asks
 
     async def set_back(self) -> None:
-        """The clock has been set back, or may have been: put right what waits. Raises Transient, StoreError."""
+        """The clock may have been set back: put right what waits. Raises Transient, StoreError."""
         await self._ask(_SET_BACK)
 
     async def poll(

@@ -33,7 +33,7 @@
 \ir functions/before_debounce.sql
 \ir functions/before_definition.sql
 \ir functions/register_worker.sql
-\ir functions/remaining.sql
+\ir functions/begin_anew.sql
 \ir functions/heartbeat.sql
 \ir functions/set_back.sql
 \ir functions/forget_requests.sql

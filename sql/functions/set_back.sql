@@ -1,8 +1,9 @@
 -- The clock has been set back, or may have been while no worker was there to see it. What waits for the end of a length of
 -- time that began later than now is put right, so that nobody waits for longer than that length: parked instances are
--- due at once, and look how much is left (df._remaining); debounced ones wait for what they were told to, from now.
+-- due at once, and look how much is left (df._begin_anew); debounced ones wait for what they were told to, from now. The
+-- next ticks of schedules are computed anew; those that have their instance start no other one (df._fire).
 -- May be called at any time, and by several. Reads all that is parked.
--- Locks: the fences, the instances, the debounces, one after the other; all SKIP LOCKED: who has them locked is about
+-- Locks: the fences, the instances, the debounces, the schedules, one after the other; all SKIP LOCKED: who has them locked is about
 -- to change them.
 CREATE OR REPLACE FUNCTION df._set_back() RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -20,5 +21,8 @@ BEGIN
         FOR NO KEY UPDATE SKIP LOCKED));
     UPDATE df.debounces d SET due_at = moment + (d.due_at - d.made_at), made_at = moment WHERE d.id = ANY (ARRAY(
         SELECT c.id FROM df.debounces c WHERE c.made_at > moment AND c.due_at > c.made_at
+        FOR NO KEY UPDATE SKIP LOCKED));
+    UPDATE df.schedule_states s SET since = moment, next_at = NULL, ticks = NULL WHERE s.id = ANY (ARRAY(
+        SELECT t.id FROM df.schedule_states t WHERE t.looked_at > moment AND t.next_at > moment
         FOR NO KEY UPDATE SKIP LOCKED));
 END $$;

@@ -12,11 +12,11 @@ SET TimeZone = 'UTC' AS $$
 DECLARE
     now constant timestamptz := clock_timestamp();
     due timestamptz;
-    begun timestamptz;
 BEGIN
     PERFORM df._lock_fence($1, $2);
     PERFORM set_config('TimeZone', i.time_zone, true) FROM df.instances i WHERE i.id = $2;
-    SELECT k.due_at, k.made_at INTO due, begun FROM df.marks k WHERE k.instance_id = $2 AND k.path = $3;
+    PERFORM df._begin_anew($2, now);
+    due := (SELECT k.due_at FROM df.marks k WHERE k.instance_id = $2 AND k.path = $3);
     IF due IS NULL THEN
         due := CASE WHEN $5 IS NULL THEN now + make_interval(secs => $4) ELSE $5::timestamptz END;
         IF NOT isfinite(due) THEN
@@ -25,6 +25,6 @@ BEGIN
         END IF;
         INSERT INTO df.marks (instance_id, path, kind, due_at, made_at, fixed) VALUES ($2, $3, 'timer', due, now, $5 IS NOT NULL);
     END IF;
-    remaining := df._remaining(due, begun, $5 IS NOT NULL, now);
+    remaining := date_part('epoch', due - now);
     at := due::text;
 END $$;

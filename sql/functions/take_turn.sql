@@ -21,7 +21,8 @@ DECLARE
 BEGIN
     PERFORM df._lock_fence($1, $2);
     now := clock_timestamp();
-    SELECT df._remaining(k.due_at, k.made_at, false, now) INTO wait FROM df.marks k WHERE k.instance_id = $2 AND k.path = $3;
+    PERFORM df._begin_anew($2, now);
+    SELECT date_part('epoch', k.due_at - now) INTO wait FROM df.marks k WHERE k.instance_id = $2 AND k.path = $3;
     IF FOUND THEN
         RETURN greatest(wait, 0);
     END IF;

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-from dfc.compiler.plan import SignalNode
+from dfc.compiler.plan import CallNode, InstanceNode, SignalNode
 from dfc.executor.core import loops, maps
 from tests.simulate.check import check_instance
 from tests.simulate.database import Database, Rules
@@ -25,6 +25,9 @@ from tests.simulate.worker import Driving, Worker, World
 STEPS_MAX = 80_000
 LEASE_SECONDS = 1.0
 HOLD_SECONDS_MAX = 60.0
+CLOCK_SECONDS_MAX = 60.0
+CLOCK_WRONG_SECONDS_MAX = 300.0
+"""Then the clock is put right, and what waits for moments has had to wait for that alone."""
 
 
 @dataclass(slots=True)
@@ -121,6 +124,8 @@ class Run:
         self.holding = Random(f"hold {seed}")
         self.hold_chance = self.holding.choice((0.0, 0.0, 0.1, 0.3))
         self.crash_chance = self.random.choice((0.002, 0.01, 0.03))
+        self.setting = Random(f"clock {seed}")
+        self.clock_chance = self.setting.choice((0.0, 0.0, 0.0, 0.005, 0.02))
 
     def execute(self) -> Report:
         """Run to the end and check everything."""
@@ -219,12 +224,26 @@ class Run:
                 self.network.fired["cancel requested"] += 1
         if self.loop.time() < HOLD_SECONDS_MAX and self.holding.random() < self.hold_chance:
             self._hold(self.holding.choice(list(self.database.instances)))
+        self._set_clock()
         living = [worker for worker in self.workers if not worker.owner.dead]
         if living and self.network.strikes("leave", 0.03):
             self._call(self.random.choice(living), "leave")
         if living and self.network.strikes("wake", 0.2):
             for _ in range(self.random.randint(1, 3)):
                 self._call(self.random.choice(living), "wake")
+
+    def _set_clock(self) -> None:
+        """Set the database's clock forward or back, by seconds or days; put it right in the end."""
+        if self.loop.time() < CLOCK_SECONDS_MAX and self.setting.random() < self.clock_chance:
+            seconds = self.setting.choice((3.0, 60.0, 3600.0, 259_200.0)) * self.setting.random()
+            forward = self.setting.random() < 0.4
+            self.database.set_clock(seconds if forward else -seconds)
+            self.network.fired["clock forward" if forward else "clock back"] += 1
+        elif self.database.ahead and self.loop.time() > CLOCK_WRONG_SECONDS_MAX:
+            for instance in self.database.instances.values():
+                if not instance.ended and not _waits_for_a_moment(instance, self.database):
+                    raise Broken(f"{instance.id} waits for the clock to be put right")
+            self.database.set_clock(-self.database.ahead)
 
     def _hold(self, id: str) -> None:
         """Pause an instance, and let it go on some time later."""
@@ -305,6 +324,12 @@ class Run:
             fired=self.network.fired,
             ends=Counter(instance.status for instance in instances),
         )
+
+
+def _waits_for_a_moment(instance: Instance, database: Database) -> bool:
+    """Whether an instance may have to wait for the clock, or for another one that has to."""
+    moments = any(timer.fixed for timer in instance.timers.values())
+    return moments or any(isinstance(place, CallNode | InstanceNode) for place in instance.places.all())
 
 
 def simulate(seed: int, runs: int, rules: Rules | None = None) -> Report:

@@ -39,9 +39,11 @@ def moment(walk: Walk, node: Node, here: Here) -> Outcome:
     timer = _timer(walk, path, here)
     assert isinstance(entry.result, Value)
     told = json.loads(entry.result.json)
+    over = entry.time
     match node:
         case SleepNode(duration=duration) if not isinstance(duration, SqlBody):
-            due, wanted = timer.time + duration.seconds, {"slept": True, "seconds": duration.seconds}
+            over, due = entry.forward, timer.forward + duration.seconds
+            wanted = {"slept": True, "seconds": duration.seconds}
         case UntilNode(at=str() as at):
             due, wanted = float(at), {"waited": True, "at": at}
         case ScheduleNode():
@@ -49,8 +51,8 @@ def moment(walk: Walk, node: Node, here: Here) -> Outcome:
             wanted = {"scheduled": True, "at": repr(due)}
         case _:
             raise AssertionError(node)
-    if entry.time < due - EARLY:
-        raise walk.say(f"`{path}` was over at {entry.time}, and is due at {due}")
+    if over < due - EARLY:
+        raise walk.say(f"`{path}` was over at {over}, and is due at {due}")
     if told != wanted:
         raise walk.say(f"`{path}` has given {told}, not {wanted}")
     return out
@@ -80,7 +82,7 @@ def signal(walk: Walk, node: Node, here: Here) -> Outcome:
 
 
 def _expired(walk: Walk, path: str, seconds: float | None, here: Here, entry: Entry) -> None:
-    if seconds is None or entry.time < _timer(walk, path, here).time + seconds - EARLY:
+    if seconds is None or entry.forward < _timer(walk, path, here).forward + seconds - EARLY:
         raise walk.say(f"`{path}` timed out at {entry.time}, before its time")
 
 

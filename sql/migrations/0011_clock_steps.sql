@@ -7,6 +7,8 @@ ALTER TABLE df.attempts_made ADD COLUMN made_at timestamptz;
 -- made_at: when the last turn was taken.
 ALTER TABLE df.rate_limits ADD COLUMN made_at timestamptz;
 ALTER TABLE df.debounces ADD COLUMN made_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp();
+-- looked_at: when the next ticks were computed.
+ALTER TABLE df.schedule_states ADD COLUMN looked_at timestamptz;
 -- When it was last given up until wake_at.
 ALTER TABLE df.fences ADD COLUMN parked_at timestamptz;
 
