@@ -263,7 +263,7 @@ class Database:
         instance = self.instances[id]
         instance.paused = paused
         if not paused and instance.parked_until is not None and math.isinf(instance.parked_until):
-            instance.parked_until = self.now()
+            instance.parked_until = instance.parked_at = self.now()
 
     def pauses(self, worker: int) -> list[tuple[str, bool]]:
         """Whether what a worker holds is paused."""
