@@ -154,7 +154,8 @@ class _Life:
         self._active: dict[str, _Active] = {}
         self._backlog = False
         self._look_until = 0.0
-        self._clock_set = False
+        self._put_right_at = 0.0
+        self._put_right_at = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self._worker = 0
         self._heartbeat: Heartbeat | None = None
@@ -211,7 +212,7 @@ class _Life:
         """Claim and drive until the worker is to stop, then hand over. Raises _Lost."""
         stopper = self._loop.create_task(self._stopping.wait())
         stopper.add_done_callback(lambda _: self._wake.set())
-        self._clock_set = True  # It may have been while no worker was there.
+        self._put_right_at = 0.0  # It may have been set back while no worker was there.
         schedules = self._loop.create_task(self._schedules.run())
         try:
             while not self._stopping.is_set():
@@ -285,13 +286,13 @@ class _Life:
         for active in list(self._active.values()):
             if active.driver is not None:
                 active.driver.clock_set()
-        self._clock_set = True
+        self._put_right_at = 0.0
         self._schedules.notice()
         self._wake.set()
 
     async def _put_right(self) -> None:
         """What waits in the database knows nothing of a clock that was set back. Raises _Lost."""
-        if not self._clock_set:
+        if self._loop.time() < self._put_right_at:
             return
         try:
             await self._store.set_back()
@@ -299,7 +300,8 @@ class _Life:
             if isinstance(error, Transient) and not retry.is_lost(error.sqlstate):
                 return  # the next time
             raise _Lost(f"what waits could not be put right: {error}") from None
-        self._clock_set = False
+        self._put_right_at = 0.0
+        self._put_right_at = self._loop.time() + limits.PUT_RIGHT_SECONDS
 
     async def _doze(self, found: bool) -> None:
         """Wait for a reason to look again.
