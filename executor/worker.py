@@ -155,7 +155,6 @@ class _Life:
         self._backlog = False
         self._look_until = 0.0
         self._put_right_at = 0.0
-        self._put_right_at = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self._worker = 0
         self._heartbeat: Heartbeat | None = None
@@ -300,7 +299,6 @@ class _Life:
             if isinstance(error, Transient) and not retry.is_lost(error.sqlstate):
                 return  # the next time
             raise _Lost(f"what waits could not be put right: {error}") from None
-        self._put_right_at = 0.0
         self._put_right_at = self._loop.time() + limits.PUT_RIGHT_SECONDS
 
     async def _doze(self, found: bool) -> None:
