@@ -459,6 +459,11 @@ def _note_child(task: Task, number: int) -> None:
         frame_of(task.scope).records.append(paths.child(task.path, number))
 
 
+def has_called(task: Task) -> bool:
+    """Whether a call has started an instance, or may have: an attempt that was lost leaves one that runs."""
+    return _wait(task).children > 0
+
+
 def _stop_call(state: State, task: Task) -> None:
     add_job(state, task, Kind.STOP_CALL, task.path)
 
