@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-from dfc.compiler.plan import CallNode, InstanceNode, SignalNode
+from dfc.compiler.plan import SignalNode
 from dfc.executor.core import loops, maps
 from tests.simulate.check import check_instance
 from tests.simulate.database import Database, Rules
@@ -26,6 +27,8 @@ STEPS_MAX = 80_000
 LEASE_SECONDS = 1.0
 HOLD_SECONDS_MAX = 60.0
 CLOCK_SECONDS_MAX = 60.0
+LENGTH_SECONDS_MAX = 120.0
+"""Longer than what a plan waits for, and the pauses between attempts."""
 CLOCK_WRONG_SECONDS_MAX = 300.0
 """Then the moments come that are still waited for; and nothing else waits."""
 
@@ -242,7 +245,7 @@ class Run:
             self.network.fired["clock forward" if forward else "clock back"] += 1
         elif self.database.was_set and self.loop.time() > CLOCK_WRONG_SECONDS_MAX:
             for instance in () if self.in_time else self.database.instances.values():
-                if not instance.ended and not _waits_for_a_moment(instance):
+                if not instance.ended and _waits_in_vain(instance, self.database.now()):
                     raise Broken(f"{instance.id} waits for the clock, and for no moment")
             self.in_time = True
             self.database.set_clock(max(0.0, self._last_moment() - self.database.now()))
@@ -335,10 +338,11 @@ class Run:
         )
 
 
-def _waits_for_a_moment(instance: Instance) -> bool:
-    """Whether an instance may have to wait for the clock, or for another one that has to."""
+def _waits_in_vain(instance: Instance, now: float) -> bool:
+    """Whether an instance is given up for longer than any length of time in it, and waits for no moment."""
     moments = any(timer.fixed for timer in instance.timers.values())
-    return moments or any(isinstance(place, CallNode | InstanceNode) for place in instance.places.all())
+    until = instance.parked_until
+    return until is not None and not math.isinf(until) and until > now + LENGTH_SECONDS_MAX and not moments
 
 
 def simulate(seed: int, runs: int, rules: Rules | None = None) -> Report:
