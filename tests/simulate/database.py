@@ -674,6 +674,9 @@ class Database:
             return NothingYet(path=action.path)
         if child.finish.status != "completed":
             return Stopped(path=action.path)
+        known = instance.records.get(action.path)
+        if isinstance(known, Completed):
+            return known  # its answer was lost
         assert child.result is not None
         return self.checkpoint(claim, action.path, Value(json=text_of(child.result))).event
 
