@@ -298,8 +298,14 @@ class Driver:
         return await self._give_up(parking)
 
     async def _give_up(self, parking: Parking) -> bool:
+        token = self._claim.token
         try:
             await self._store.park(self._claim, parking)
+        except FenceLost:
+            # News has come meanwhile, and who asked has lost an answer: the token has moved under this.
+            if not await self._claim.moved(token):
+                raise
+            return False
         except Transient:
             await self._performer.settled()
             await self._pause(min(1.0, self._park_seconds))
