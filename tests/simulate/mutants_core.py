@@ -407,7 +407,7 @@ CORE = (
     ),
     Mutant(
         name="error of the last branch instead of the first",
-        seed=91,
+        seed=105,
         active=changed(decide, "_arrive", _last_branch_is_blamed),
     ),
     Mutant(
@@ -446,7 +446,7 @@ CORE = (
     ),
     Mutant(
         name="a decision counts though a rival was first",
-        seed=199,
+        seed=226,
         active=changed(decide, "_decided", _own_decision_counts),
     ),
     Mutant(

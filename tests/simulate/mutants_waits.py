@@ -115,7 +115,7 @@ def _listens_on(silence: Any) -> Any:
 
 WAITS: tuple[Mutant, ...] = (
     Mutant(name="a wait is too short", seed=9, active=changed(waits, "timer_of", _sleeps_half)),
-    Mutant(name="a take-over ends a wait", seed=9, active=changed(waits, "_start_timer", _is_over_at_once)),
+    Mutant(name="a take-over ends a wait", seed=82, active=changed(waits, "_start_timer", _is_over_at_once)),
     Mutant(
         name="nobody asks when news has come", seed=1718, active=changed(waits, "called", _news_is_missed)
     ),
