@@ -37,7 +37,18 @@ from dfc.executor.actions import (
 from dfc.executor.claim import Claim
 from dfc.executor.decide import State, begin, forgotten, pending, step, step_of
 from dfc.executor.failures import FenceLost, Transient
-from dfc.executor.journal import Called, CancelRequested, Due, Event, NothingYet, Record, Stopped
+from dfc.executor.journal import (
+    Called,
+    CancelRequested,
+    Due,
+    Event,
+    NothingYet,
+    Positioned,
+    Record,
+    Retrying,
+    Stopped,
+    Timed,
+)
 from dfc.executor.limits import PARK_SECONDS
 from dfc.executor.perform import Asking, Beginning, Came, Interruptible, Performer, Work
 from dfc.executor.ports import Elsewhere, HttpRunner, Parking, SqlRunner, Store
@@ -118,6 +129,7 @@ class Driver:
         self._running: dict[str, asyncio.Task[object]] = {}
         self._interrupted: set[str] = set()
         self._waiting: dict[str, _Waiting] = {}
+        self._looking: asyncio.Task[None] | None = None
         # What listens for news, by path, with what that is.
         self._listening: dict[str, str] = {}
         # Ordered sets, so that a simulated run depends on its seed alone.
@@ -210,6 +222,11 @@ class Driver:
             self._interrupt_all()
         self._note_change()
 
+    def clock_set(self) -> None:
+        """The database's clock is not where it was: waits may be over earlier. May be said for nothing."""
+        if self._waiting and self._outcome is None and self._looking is None:
+            self._looking = asyncio.get_running_loop().create_task(self._look_at_clock())
+
     # The beginning and the end
 
     async def _recover(self) -> None:
@@ -281,8 +298,14 @@ class Driver:
         return await self._give_up(parking)
 
     async def _give_up(self, parking: Parking) -> bool:
+        token = self._claim.token
         try:
             await self._store.park(self._claim, parking)
+        except FenceLost:
+            # News has come meanwhile, and who asked has lost an answer: the token has moved under this.
+            if not await self._claim.moved(token):
+                raise
+            return False
         except Transient:
             await self._performer.settled()
             await self._pause(min(1.0, self._park_seconds))
@@ -378,7 +401,28 @@ class Driver:
             if self._outcome is None:
                 self._feed((Due(path=action.path),), lane=False)
 
+    async def _look_at_clock(self) -> None:
+        """Go by the records: what is still to be waited for by the clock may be less than it was to be."""
+        known = dict(self._waiting)
+        try:
+            records = await self._history()
+        except (FenceLost, _Stopped):
+            return  # who runs something for the instance, or parks it, learns of it, too
+        finally:
+            self._looking = None
+        now = asyncio.get_running_loop().time()
+        for record in records:
+            if not isinstance(record, Timed | Positioned | Retrying):
+                continue
+            waiting, left = self._waiting.get(record.path), max(0.0, record.seconds)
+            if waiting is not None and waiting is known.get(record.path) and now + left < waiting.until:
+                waiting.task.cancel()
+                self._wait(Wait(path=record.path, seconds=left))
+        self._note_change()
+
     def _drop_waits(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
         for waiting in self._waiting.values():
             waiting.task.cancel()
         self._waiting.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,9 +16,13 @@ from typing import Any, Final
 import psycopg
 
 from dfc.executor.connections import conninfo_for
+from dfc.executor.queries import query
 
 BEATS_A_LEASE: Final = 3
 UNREGISTER_SECONDS_MAX: Final = 5.0
+CLOCK_STEP_SECONDS: Final = 1.0
+"""By how much the clock has to have been set to be noticed."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,13 +45,22 @@ class Heartbeat:
     """Registers a worker and keeps it registered.
 
     `on_lost` is called once, from the heartbeat's thread, with the reason, when the registration is gone:
-    the connection was lost, or another worker has declared this one dead.
+    the connection was lost, or another worker has declared this one dead. `on_clock` is called from there,
+    too, when the database's clock has been set: with the seconds, over zero where it was set forward.
     """
 
-    def __init__(self, conninfo: str, registration: Registration, on_lost: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        registration: Registration,
+        on_lost: Callable[[str], None],
+        on_clock: Callable[[float], None],
+    ) -> None:
         self._conninfo = conninfo_for(conninfo, application="dfc heartbeat", steps=False)
         self._registration = registration
         self._on_lost = on_lost
+        self._on_clock = on_clock
+        self._offsets: tuple[float, float] | None = None
         self._stopping = threading.Event()
         self._unregister = False
         self._ready = threading.Event()
@@ -121,11 +135,28 @@ class Heartbeat:
     def _beat(self, connection: psycopg.Connection[Any]) -> str | None:
         """Why the registration is gone; None while it stands."""
         try:
-            row = connection.execute("SELECT df._heartbeat(%s)", [self.worker]).fetchone()
+            sent = time.monotonic()
+            row = connection.execute(query("heartbeat").encode(), [self.worker]).fetchone()
         except psycopg.OperationalError as error:
             return f"the heartbeat's connection was lost: {error}"
         except psycopg.Error as error:
             return f"the heartbeat failed: {error}"
         if row is None or row[0] is not True:
             return "another worker has declared this one dead"
+        self._look_at_clock(float(row[1]), sent)
         return None
+
+    def _look_at_clock(self, clock: float, sent: float) -> None:
+        """Whether the clock that has answered was set since the last beat: it was read after `sent`.
+
+        What lies between it and ours is known to the time that the answer took. It changes, too, where our
+        own stands still while the machine sleeps.
+        """
+        least, most = clock - time.monotonic(), clock - sent
+        before, self._offsets = self._offsets, (least, most)
+        if before is None:
+            return
+        if least - before[1] > CLOCK_STEP_SECONDS:
+            self._on_clock(least - before[1])
+        elif before[0] - most > CLOCK_STEP_SECONDS:
+            self._on_clock(most - before[0])

@@ -230,7 +230,11 @@ class Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deferred:
-    """An attempt has not begun: its turn under its rate limit is in `seconds`, and that is recorded."""
+    """What was asked for comes later, in `seconds`, and that is recorded.
+
+    The turn of an attempt under its rate limit; or the end of a wait for a moment, in front of which the
+    clock has been set back.
+    """
 
     path: str
     seconds: float

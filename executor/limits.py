@@ -19,6 +19,9 @@ LEASE_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 1.0
 """How often an idle worker looks for work that no notification announced."""
 
+PUT_RIGHT_SECONDS: Final = 300.0
+"""How often a worker looks for what waits behind a clock that was set back between two heartbeats."""
+
 SHUTDOWN_SECONDS: Final = 10.0
 """How long running steps may finish when the worker is asked to stop."""
 

@@ -223,7 +223,7 @@ class Performer:
             token = claim.token
             try:
                 answer = await self._attempt(action)
-                if isinstance(answer, NothingYet):
+                if isinstance(answer, NothingYet | Deferred):
                     return Came((answer,))
                 return self._answered(answer)
             except StepFailed as failure:
@@ -287,7 +287,7 @@ class Performer:
             return None if known is None else Came((known,))
         return None if found is None else self._answered(found)
 
-    async def _attempt(self, action: Activation) -> Answer | AtomicDone | NothingYet:
+    async def _attempt(self, action: Activation) -> Answer | AtomicDone | NothingYet | Deferred:
         match action:
             case RunSql():
                 await self._take_turn(action)

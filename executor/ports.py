@@ -35,6 +35,7 @@ from dfc.executor.journal import (
     Begun,
     Completed,
     Decided,
+    Deferred,
     ItemEnded,
     ItemsFetched,
     NothingYet,
@@ -144,8 +145,11 @@ class Store(Protocol):
         """
         ...
 
-    async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer:
-        """Record the end of a wait for a moment. Raises AlreadyRecorded."""
+    async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer | Deferred:
+        """Record the end of a wait for a moment, unless the clock stands in front of it.
+
+        Raises AlreadyRecorded.
+        """
         ...
 
     async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | NothingYet:

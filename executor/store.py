@@ -50,6 +50,7 @@ from dfc.executor.journal import (
     Begun,
     Completed,
     Decided,
+    Deferred,
     Failed,
     ItemEnded,
     ItemsFetched,
@@ -76,11 +77,13 @@ FORMATS: Final = READABLE_FORMATS
 _FAULTS_OF_DATA: Final = ("22", "54")
 """Classes of errors that say of a result that no items can be made of it."""
 
+_SET_BACK: Final = "SELECT df._set_back()"
 _SETTLE: Final = "SELECT df._settle($1, $2, $3)"
 _CLAIM: Final = "SELECT * FROM df._claim($1, $2, $3, $4)"
 _CANCELS: Final = "SELECT * FROM df._cancels($1)"
 _NEXT_WAKE: Final = "SELECT df._next_wake()"
 _RECORD: Final = "SELECT * FROM df._record($1, $2, $3, $4, $5, $6, $7)"
+_RECORD_WAITED: Final = "SELECT * FROM df._record_waited($1, $2, $3, $4, $5)"
 _RECORD_DECISION: Final = "SELECT value, journal FROM df._record_decision($1, $2, $3, $4)"
 _RECORD_BEGINNING: Final = "SELECT df._record_beginning($1, $2, $3)"
 _RECORD_ATTEMPT: Final = "SELECT df._record_attempt($1, $2, $3, $4, $5, $6, $7)"
@@ -182,9 +185,7 @@ class PostgresStore:
         Raises FenceLost, AlreadyRecorded, Beaten, Transient, StoreError.
         """
         answer = await self._record(claim, path, "completed", value, None, rider)
-        result = Value(json=value) if keep else None
-        event = Completed(number=answers.integer(answer, 0, 0), path=path, result=result)
-        return answers.answered(event, answer, rider)
+        return _valued(path, value, answer, rider, keep=keep)
 
     async def record_decision(self, claim: Claim, action: RecordDecision) -> Decided:
         """See `ports.Store`."""
@@ -229,9 +230,13 @@ class PostgresStore:
 
     # What comes from outside: ports.Store
 
-    async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer:
+    async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer | Deferred:
         """See `ports.Store`."""
-        return await self.record_value(claim, action.path, action.value, action.rider, keep=action.keep)
+        riding = None if action.rider is None else rider_json(action.rider)
+        answer = await self._ask_for(claim, _RECORD_WAITED, action.path, action.value, riding)
+        if answer.raw(0, 3) is not None:
+            return Deferred(path=action.path, seconds=answers.number(answer, 0, 3))
+        return _valued(action.path, action.value, answer, action.rider, keep=action.keep)
 
     async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | NothingYet:
         """See `ports.Store`."""
@@ -371,6 +376,10 @@ class PostgresStore:
 
     # What only the worker asks
 
+    async def set_back(self) -> None:
+        """The clock may have been set back: put right what waits. Raises Transient, StoreError."""
+        await self._ask(_SET_BACK)
+
     async def poll(
         self, worker: int, roles: Sequence[str], *, claim_max: int, cancels: bool
     ) -> tuple[list[ClaimedInstance], list[Told]]:
@@ -439,6 +448,12 @@ class PostgresStore:
         message = Message(text, values, prepare=True)
         [answer] = await self._control.ask(message, on_doubt=None if claim is None else claim.doubt)
         return answer
+
+
+def _valued(path: str, value: str, answer: Answered, rider: Rider | None, *, keep: bool) -> Answer:
+    result = Value(json=value) if keep else None
+    event = Completed(number=answers.integer(answer, 0, 0), path=path, result=result)
+    return answers.answered(event, answer, rider)
 
 
 def _flag(value: bool) -> str:

@@ -155,6 +155,7 @@ class _Life:
         self._active: dict[str, _Active] = {}
         self._backlog = False
         self._look_until = 0.0
+        self._put_right_at = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self._worker = 0
         self._heartbeat: Heartbeat | None = None
@@ -198,7 +199,9 @@ class _Life:
             roles=tuple(self._steps.roles),
             queues=settings.queues,
         )
-        self._heartbeat = Heartbeat(settings.database, registration, self._on_lost_elsewhere)
+        self._heartbeat = Heartbeat(
+            settings.database, registration, self._on_lost_elsewhere, self._on_clock_elsewhere
+        )
         self._worker = await asyncio.to_thread(self._heartbeat.start)
         _log.info(
             "registered worker=%s role=%s database=%s slots=%s", self._worker, role, database, settings.slots
@@ -209,10 +212,12 @@ class _Life:
         """Claim and drive until the worker is to stop, then hand over. Raises _Lost."""
         stopper = self._loop.create_task(self._stopping.wait())
         stopper.add_done_callback(lambda _: self._wake.set())
+        self._put_right_at = 0.0  # It may have been set back while no worker was there.
         schedules = self._loop.create_task(self._schedules.run())
         try:
             while not self._stopping.is_set():
                 self._wake.clear()
+                await self._put_right()
                 found = await self._poll()
                 await self._doze(found)
                 if self._lost is not None:
@@ -271,6 +276,31 @@ class _Life:
 
     def _on_lost_elsewhere(self, reason: str) -> None:
         self._loop.call_soon_threadsafe(self._on_lost, reason)
+
+    def _on_clock_elsewhere(self, seconds: float) -> None:
+        self._loop.call_soon_threadsafe(self._on_clock, seconds)
+
+    def _on_clock(self, seconds: float) -> None:
+        """The database's clock has been set."""
+        _log.warning("the database's clock was set by seconds=%.1f", seconds)
+        for active in list(self._active.values()):
+            if active.driver is not None:
+                active.driver.clock_set()
+        self._put_right_at = 0.0
+        self._schedules.notice()
+        self._wake.set()
+
+    async def _put_right(self) -> None:
+        """What waits in the database knows nothing of a clock that was set back. Raises _Lost."""
+        if self._loop.time() < self._put_right_at:
+            return
+        try:
+            await self._store.set_back()
+        except (Transient, StoreError) as error:
+            if isinstance(error, Transient) and not retry.is_lost(error.sqlstate):
+                return  # the next time
+            raise _Lost(f"what waits could not be put right: {error}") from None
+        self._put_right_at = self._loop.time() + limits.PUT_RIGHT_SECONDS
 
     async def _doze(self, found: bool) -> None:
         """Wait for a reason to look again.

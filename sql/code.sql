@@ -33,7 +33,9 @@
 \ir functions/before_debounce.sql
 \ir functions/before_definition.sql
 \ir functions/register_worker.sql
+\ir functions/begin_anew.sql
 \ir functions/heartbeat.sql
+\ir functions/set_back.sql
 \ir functions/forget_requests.sql
 \ir functions/unregister_worker.sql
 \ir functions/dead_workers.sql
@@ -51,6 +53,7 @@
 \ir functions/history.sql
 \ir functions/record_of.sql
 \ir functions/record.sql
+\ir functions/record_waited.sql
 \ir functions/record_decision.sql
 \ir functions/record_attempt.sql
 \ir functions/start_timer.sql

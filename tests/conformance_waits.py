@@ -8,7 +8,7 @@ import pytest
 
 from dfc.executor.actions import AwaitInstance, Finish, RecordWaited, StartTimer, TakeSignal
 from dfc.executor.failures import AlreadyRecorded
-from dfc.executor.journal import Completed, NothingYet
+from dfc.executor.journal import Completed, Deferred, NothingYet
 from dfc.executor.ports import Answer, Parking
 from tests.conformance_bench import CHAIN, Check, MakeBench, begin, claimed, json_of, near, run
 
@@ -17,8 +17,8 @@ def take(path: str, name: str = "go", *, expired: bool = False) -> TakeSignal:
     return TakeSignal(path=path, name=name, expired=expired, keep=True, rider=None)
 
 
-def value(answer: Answer | NothingYet) -> Any:
-    assert not isinstance(answer, NothingYet), "there is news"
+def value(answer: Answer | Deferred | NothingYet) -> Any:
+    assert not isinstance(answer, Deferred | NothingYet), "it is over, and there is news"
     assert isinstance(answer.event, Completed)
     return json_of(answer.event.result)
 

@@ -56,9 +56,17 @@ def programs(version: str) -> Path:
 
 
 class Server:
-    """A server in a folder of its own, on a Unix socket only. `settings` come on top of the tests' own."""
+    """A server in a folder of its own, on a Unix socket only. `settings` come on top of the tests' own.
 
-    def __init__(self, version: str, settings: Mapping[str, str] = FAST) -> None:
+    `environment` gives what the server has in its environment beside ours, from that folder.
+    """
+
+    def __init__(
+        self,
+        version: str,
+        settings: Mapping[str, str] = FAST,
+        environment: Callable[[Path], Mapping[str, str]] = lambda _: {},
+    ) -> None:
         self.version = version
         self.settings = {**_SETTINGS, **settings}
         self._programs = programs(version)
@@ -66,6 +74,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="dfct", dir="/tmp"))
         self._data = self.folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
+        self._environment = {**os.environ, **environment(self.folder)}
         self._user: str | None = None
         if os.geteuid() == 0:
             self._user = UNPRIVILEGED_USER
@@ -98,6 +107,7 @@ class Server:
             self._process = self._spawn(
                 [str(self._programs / "postgres"), "-D", str(self._data), "-k", str(self.folder), *options],
                 log,
+                self._environment,
             )
         self._wait_until_ready()
 
@@ -146,7 +156,9 @@ class Server:
         if code != 0:
             raise RuntimeError(f"initdb failed: {(self.folder / 'initdb.log').read_text(errors='replace')}")
 
-    def _spawn(self, command: list[str], log: object) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, command: list[str], log: object, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         entry = pwd.getpwnam(self._user) if self._user is not None else None
         return subprocess.Popen(
             command,
@@ -154,6 +166,7 @@ class Server:
             stdout=log,  # type: ignore[arg-type]
             stderr=subprocess.STDOUT,
             cwd=self.folder,
+            env=environment,
             user=entry.pw_uid if entry else None,
             group=entry.pw_gid if entry else None,
             extra_groups=[] if entry else None,

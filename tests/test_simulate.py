@@ -49,6 +49,8 @@ def test_batch_holds(batch: Report) -> None:
         "turn",
         "hold",
         "given up for a pause",
+        "clock forward",
+        "clock back",
     ],
 )
 def test_every_kind_of_fault_fired(batch: Report, kind: str) -> None:

@@ -42,7 +42,7 @@ def take(state: State, event: Event) -> None:
         case Completed() | Failed():
             _record(state, event)
         case Deferred():
-            activations.deferred(state, event)
+            _deferred(state, event)
         case Attempted():
             activations.attempted(state, event)
         case Due():
@@ -120,6 +120,14 @@ def _due(state: State, event: Due) -> None:
             loops.attempt_due(state, job)
         case _:
             activations.due(state, event)
+
+
+def _deferred(state: State, event: Deferred) -> None:
+    job = state.jobs.get(event.path)
+    if job is not None and job.kind is Kind.WAITED:
+        waits.not_yet(state, job, event.seconds)
+    else:
+        activations.deferred(state, event)
 
 
 def _cancel(state: State, reason: str) -> None:

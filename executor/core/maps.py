@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from dfc.compiler.plan import (
     Block,
+    CallNode,
     CompensateNode,
     Form,
     MapNode,
@@ -89,7 +90,8 @@ def begin_map(state: State, task: Task) -> None:
     node = task.node
     assert isinstance(node, MapNode)
     cleans = any(
-        isinstance(inner, TryNode) and inner.final is not None for inner in every_node(node.body.nodes)
+        isinstance(inner, CallNode) or (isinstance(inner, TryNode) and inner.final is not None)
+        for inner in every_node(node.body.nodes)
     )
     task.work = Items(_has_undos(node.body), cleans, recorded=_recorded_items(state, task.path))
     if isinstance(state.records.get(task.path), Completed | Failed) and not items_of(task).undos:
@@ -162,7 +164,7 @@ def pump(state: State, task: Task) -> None:
 def _has_more_recorded(work: Items, unwinding: bool) -> bool:
     """Whether items that have begun before have not been fetched yet, and have to come to their end.
 
-    When the map is unwound, only for what is undone or cleaned up in them.
+    When the map is unwound, only for what is undone or cleaned up in them, and for what they have called.
     """
     if unwinding and not (work.undos or work.cleans):
         return False

@@ -77,6 +77,9 @@ def _stop(state: State, job: Job) -> None:
     """Stop a job, as far as it can be. Recordings come to their end."""
     if job.state is JobState.LISTENING:
         waits.hush(state, job)
+    elif job.kind is Kind.CALL and job.state is JobState.RETRYING and waits.has_called(job.task):
+        state.interrupts.append(Interrupt(path=job.path))
+        waits.stopped(state, job)
     elif job.kind in ACTIVATIONS:
         if activations.stop(state, job):
             state.interrupts.append(Interrupt(path=job.path))

@@ -250,6 +250,17 @@ def time_is_up(state: State, job: Job) -> None:
         activations.ask(state, task, Kind.WAITED, task.path)
 
 
+def not_yet(state: State, job: Job, seconds: float) -> None:
+    """The time of a wait is not over after all: the clock has been set back meanwhile. Wait on."""
+    task = job.task
+    if job.state is JobState.STOPPING:
+        activations.stopped(state, job.path)
+        return
+    drop_job(state, job)
+    timer = add_job(state, task, Kind.TIMER, paths.timer(task.path), JobState.RETRYING)
+    timer.seconds = seconds
+
+
 def waited(state: State, job: Job) -> RecordWaited:
     """The end of a wait for a moment as an action."""
     node, found = job.task.node, _wait(job.task)
@@ -446,6 +457,11 @@ def _note_child(task: Task, number: int) -> None:
     if number > found.children:
         found.children = number
         frame_of(task.scope).records.append(paths.child(task.path, number))
+
+
+def has_called(task: Task) -> bool:
+    """Whether a call has started an instance, or may have: an attempt that was lost leaves one that runs."""
+    return _wait(task).children > 0
 
 
 def _stop_call(state: State, task: Task) -> None:

@@ -62,6 +62,13 @@ BEGIN
                     WHEN served IS NULL THEN 'Start one: dfc worker --database ...' ELSE df._way_to_be_served(submitter) END;
 END $$;
 
+-- How long a pause has lasted in truth, with the look before it: what the clock says, unless it has been set meanwhile.
+-- Locks: none.
+CREATE OR REPLACE FUNCTION df._lasted(pause double precision, by_the_clock interval) RETURNS double precision
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT LEAST(GREATEST(pg_catalog.date_part('epoch', by_the_clock), pause), pause + 1)
+$$;
+
 -- Waits and gives the status it ended with. It holds a snapshot of the caller's transaction only while it looks,
 -- but the transaction stays open: CALL df.await(...) does not. Looks after 5 ms, then each time
 -- after 1.3 times the last pause, up to 100 ms: a short workflow is seen at once, a long one costs ten looks a
@@ -70,7 +77,8 @@ END $$;
 CREATE OR REPLACE FUNCTION df.await_instance(instance_id text, timeout_seconds integer DEFAULT 30) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    deadline constant timestamptz := pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => timeout_seconds);
+    looked timestamptz := pg_catalog.clock_timestamp();
+    waited double precision := 0;
     pause double precision := 0.005;
     ending text;
 BEGIN
@@ -87,10 +95,12 @@ BEGIN
         IF FOUND THEN
             RETURN df._helper_said('df.await_instance', ending);
         END IF;
-        IF pg_catalog.clock_timestamp() >= deadline THEN
+        IF waited >= timeout_seconds THEN
             PERFORM df._await_timed_out(instance_id, timeout_seconds);
         END IF;
         PERFORM pg_catalog.pg_sleep(pause);
+        waited := waited + df._lasted(pause, pg_catalog.clock_timestamp() - looked);
+        looked := pg_catalog.clock_timestamp();
         pause := LEAST(pause * 1.3, 0.1);
     END LOOP;
 END $$;
@@ -101,7 +111,8 @@ CREATE OR REPLACE PROCEDURE df.await(instance_id text, timeout_seconds integer D
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    deadline constant timestamptz := pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => timeout_seconds);
+    looked timestamptz := pg_catalog.clock_timestamp();
+    waited double precision := 0;
     pause double precision := 0.005;
     ending text;
 BEGIN
@@ -112,11 +123,13 @@ BEGIN
             $3 := ending;
             RETURN;
         END IF;
-        IF pg_catalog.clock_timestamp() >= deadline THEN
+        IF waited >= timeout_seconds THEN
             PERFORM df._await_timed_out($1, $2);
         END IF;
         COMMIT;
         PERFORM pg_catalog.pg_sleep(pause);
+        waited := waited + df._lasted(pause, pg_catalog.clock_timestamp() - looked);
+        looked := pg_catalog.clock_timestamp();
         pause := LEAST(pause * 1.3, 0.1);
     END LOOP;
 END $$;

@@ -129,8 +129,8 @@ BEGIN
            c.finished_at, c.note
     FROM df.checkpoints c
     WHERE c.instance_id = source.id AND substring(c.path FROM '^[^/[]+') = ANY (taken);
-    INSERT INTO df.marks (instance_id, path, kind, journal, round, value, due_at, error, made_at)
-    SELECT NEW.id, k.path, k.kind, k.journal, k.round, k.value, k.due_at, k.error, k.made_at
+    INSERT INTO df.marks (instance_id, path, kind, journal, round, value, due_at, error, made_at, fixed)
+    SELECT NEW.id, k.path, k.kind, k.journal, k.round, k.value, k.due_at, k.error, k.made_at, k.fixed
     FROM df.marks k
     WHERE k.instance_id = source.id AND k.kind IN ('decided', 'timer', 'position')
       AND substring(k.path FROM '^[^/[]+') = ANY (taken);

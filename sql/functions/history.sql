@@ -4,7 +4,7 @@
 --
 -- kind is completed, failed, decided (value), timer (seconds, moment), child (moment is its id), position (round, value, error, seconds), attempt
 -- (round attempts have failed, and losses were lost; error, seconds) or begun. seconds are those from now on.
--- Attempts of what has its record do not count any more.
+-- Attempts of what has its record do not count any more. Lengths of time that have begun later than now begin anew.
 -- Locks: the fence, so that nothing is being added meanwhile.
 CREATE OR REPLACE FUNCTION df._history(instance text, token bytea, kept text[], kept_bytes integer)
 RETURNS TABLE (path text, journal bigint, kind text, row_count bigint, columns text[], types oid[], cells text[],
@@ -18,6 +18,7 @@ DECLARE
     now constant timestamptz := clock_timestamp();
 BEGIN
     PERFORM df._lock_fence($2, $1);
+    PERFORM df._begin_anew($1, now);
     PERFORM set_config('TimeZone', i.time_zone, true) FROM df.instances i WHERE i.id = $1;
     RETURN QUERY
     SELECT c.path, c.journal, c.kind, CASE WHEN w.whole THEN c.row_count END, CASE WHEN w.whole THEN c.columns END,
@@ -31,7 +32,8 @@ BEGIN
            AND coalesce(pg_column_size(c.cells), 0) + coalesce(pg_column_size(c.value), 0) < $4) AS w(whole)
     WHERE c.instance_id = $1
     UNION ALL
-    SELECT m.path, m.journal, m.kind, NULL, NULL, NULL, NULL, m.value, m.error, m.round, date_part('epoch', m.due_at - now),
+    SELECT m.path, m.journal, m.kind, NULL, NULL, NULL, NULL, m.value, m.error, m.round,
+           date_part('epoch', m.due_at - now),
            NULL, coalesce(m.other, m.due_at::text)
     FROM df.marks m WHERE m.instance_id = $1 AND m.kind <> 'awaited'
     UNION ALL

@@ -143,7 +143,7 @@ BEGIN
 END $$;
 
 -- Ends what a call has started: `ended` false while it runs, after it has been asked to end. Where it has completed all the
--- same, its result is recorded.
+-- same, its result is recorded. May be asked once more.
 CREATE OR REPLACE FUNCTION df._stop_call(
     token bytea, instance text, path text, OUT ended boolean, OUT journal bigint, OUT value json)
 LANGUAGE plpgsql VOLATILE
@@ -166,7 +166,11 @@ BEGIN
         PERFORM df._wake();
     ELSIF how.status = 'completed' THEN
         value := coalesce(how.result, 'null');
-        SELECT r.journal INTO journal FROM df._record($1, $2, $3, 'completed', value, NULL, NULL) AS r;
-        PERFORM df._take_rows($2, $3, started);
+        -- An answer may have been lost: then it is asked once more.
+        journal := (SELECT c.journal FROM df.checkpoints c WHERE c.instance_id = $2 AND c.path = $3);
+        IF journal IS NULL THEN
+            SELECT r.journal INTO journal FROM df._record($1, $2, $3, 'completed', value, NULL, NULL) AS r;
+            PERFORM df._take_rows($2, $3, started);
+        END IF;
     END IF;
 END $$;

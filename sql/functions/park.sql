@@ -24,7 +24,7 @@ BEGIN
         wake := CASE WHEN keeps THEN 'infinity' ELSE now END;
         DELETE FROM df.requests r WHERE r.instance_id = $2 AND r.kind IN ('pause', 'resume') AND r.id <= last;
     END IF;
-    UPDATE df.fences f SET worker = NULL, token = df._new_token(), wake_at = wake, cancel_known = $5, listens = $6
+    UPDATE df.fences f SET worker = NULL, token = df._new_token(), wake_at = wake, parked_at = now, cancel_known = $5, listens = $6
     WHERE f.instance_id = $2;
     UPDATE df.instances i
     SET waiting_for = $4, paused = keeps, next_attempt_at = nullif(wake, 'infinity'), updated_at = now, attempt = coalesce(w.attempt, i.attempt),

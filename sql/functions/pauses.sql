@@ -94,7 +94,7 @@ BEGIN
         WHERE l.kind = 'pause' AND NOT EXISTS (SELECT FROM df.requests c WHERE c.instance_id = l.instance_id AND c.kind = 'cancel'));
     UPDATE df.fences f
     SET worker = NULL, token = df._new_token(), cancel_known = false, listens = false,
-        wake_at = CASE WHEN f.instance_id = ANY (pauses) THEN 'infinity' ELSE moment END
+        wake_at = CASE WHEN f.instance_id = ANY (pauses) THEN 'infinity' ELSE moment END, parked_at = moment
     FROM df.instances i
     WHERE i.id = f.instance_id AND i.id = ANY (free) AND (i.paused OR i.id = ANY (pauses));
     -- Another one may start in its place; when it goes on, it is looked at anew whether its key has room.

@@ -8,13 +8,15 @@ CREATE OR REPLACE FUNCTION df._record_attempt(
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    now constant timestamptz := clock_timestamp();
 BEGIN
     PERFORM df._lock_fence($1, $2);
-    INSERT INTO df.attempts_made (instance_id, path, attempts, losses, last_error, next_attempt_at)
-    VALUES ($2, $3, $4, $5, $7, clock_timestamp() + make_interval(secs => $6))
+    INSERT INTO df.attempts_made (instance_id, path, attempts, losses, last_error, next_attempt_at, made_at)
+    VALUES ($2, $3, $4, $5, $7, now + make_interval(secs => $6), now)
     ON CONFLICT (instance_id, path) DO UPDATE
     SET attempts = excluded.attempts, losses = excluded.losses, last_error = excluded.last_error,
-        next_attempt_at = excluded.next_attempt_at, begun_at = NULL;
+        next_attempt_at = excluded.next_attempt_at, made_at = excluded.made_at, begun_at = NULL;
 END $$;
 
 -- Records that an attempt that may happen once only begins now. Raises DX001 for a lost fence. Locks: the fence.

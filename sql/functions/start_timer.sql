@@ -15,6 +15,7 @@ DECLARE
 BEGIN
     PERFORM df._lock_fence($1, $2);
     PERFORM set_config('TimeZone', i.time_zone, true) FROM df.instances i WHERE i.id = $2;
+    PERFORM df._begin_anew($2, now);
     due := (SELECT k.due_at FROM df.marks k WHERE k.instance_id = $2 AND k.path = $3);
     IF due IS NULL THEN
         due := CASE WHEN $5 IS NULL THEN now + make_interval(secs => $4) ELSE $5::timestamptz END;
@@ -22,7 +23,7 @@ BEGIN
             RAISE EXCEPTION 'the moment "%" never comes', $5 USING ERRCODE = '22008',
                 DETAIL = 'A wait has an end.', HINT = 'Wait for a signal, or for a moment that comes.';
         END IF;
-        INSERT INTO df.marks (instance_id, path, kind, due_at) VALUES ($2, $3, 'timer', due);
+        INSERT INTO df.marks (instance_id, path, kind, due_at, made_at, fixed) VALUES ($2, $3, 'timer', due, now, $5 IS NOT NULL);
     END IF;
     remaining := date_part('epoch', due - now);
     at := due::text;

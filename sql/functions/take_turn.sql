@@ -4,7 +4,8 @@
 -- bucket lets `count` begin at once; over a long time it is `count` in `seconds`. The place is taken, whatever
 -- becomes of it. One that is not there for a second or more (RECORDED_SECONDS of the executor) is recorded as a timer
 -- under `path`, which is that of the activation with /turn and the attempt's number behind it: asked for again, it is
--- the same place. That the attempt has begun is forgotten.
+-- the same place. That the attempt has begun is forgotten. Where the last turn was taken later than now the clock has been
+-- set back: the bucket is as full as it was then.
 -- Raises DX001 for a lost fence. Locks: the fence, then the key's row.
 CREATE OR REPLACE FUNCTION df._take_turn(token bytea, instance text, path text, key text, count integer, seconds integer)
 RETURNS double precision
@@ -22,14 +23,17 @@ DECLARE
 BEGIN
     PERFORM df._lock_fence($1, $2);
     now := clock_timestamp();
+    PERFORM df._begin_anew($2, now);
     SELECT date_part('epoch', k.due_at - now) INTO wait FROM df.marks k WHERE k.instance_id = $2 AND k.path = $3;
     IF FOUND THEN
         RETURN greatest(wait, 0);
     END IF;
-    INSERT INTO df.rate_limits AS r (submitted_by, key, full_at)
-    SELECT f.submitted_by, counted, now + make_interval(secs => a_token) FROM df.fences f WHERE f.instance_id = $2
+    INSERT INTO df.rate_limits AS r (submitted_by, key, full_at, made_at)
+    SELECT f.submitted_by, counted, now + make_interval(secs => a_token), now FROM df.fences f WHERE f.instance_id = $2
     ON CONFLICT (submitted_by, key) DO UPDATE
-    SET full_at = greatest(r.full_at, clock_timestamp()) + make_interval(secs => a_token)
+    SET full_at = CASE WHEN r.made_at > clock_timestamp() THEN clock_timestamp() + (r.full_at - r.made_at)
+                       ELSE greatest(r.full_at, clock_timestamp()) END + make_interval(secs => a_token),
+        made_at = clock_timestamp()
     RETURNING r.full_at INTO full_at;
     wait := greatest(date_part('epoch', full_at - clock_timestamp()) - $6, 0);
     IF wait >= 1 THEN

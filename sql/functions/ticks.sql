@@ -61,7 +61,7 @@ $$;
 CREATE OR REPLACE FUNCTION df._set_ticks(schedule bigint, since timestamptz, upcoming timestamptz[], problem text) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp AS $$
-    UPDATE df.schedule_states s SET next_at = $3[1], ticks = $3, last_error = $4
+    UPDATE df.schedule_states s SET next_at = $3[1], ticks = $3, last_error = $4, looked_at = clock_timestamp()
     WHERE s.id = $1 AND s.since = $2 AND s.ticks IS NULL AND (s.last_error IS DISTINCT FROM $4 OR $3 IS NOT NULL)
 $$;
 
@@ -90,7 +90,9 @@ BEGIN
     END IF;
     s.retry_at := NULL;
     FOREACH tick IN ARRAY starts LOOP
-        IF s.overlap = 'skip' AND EXISTS (
+        IF EXISTS (SELECT FROM df.instances i WHERE i.schedule = s.id AND i.scheduled_at = tick) THEN
+            CONTINUE;  -- before the clock was set back
+        ELSIF s.overlap = 'skip' AND EXISTS (
             SELECT FROM df.instances i WHERE i.id = s.last_instance AND i.completed_at IS NULL) THEN
             s.skipped := s.skipped + 1;
         ELSE
@@ -111,7 +113,7 @@ BEGIN
         END IF;
     END LOOP;
     UPDATE df.schedule_states x
-    SET next_at = coming[1], ticks = coming, retry_at = s.retry_at, last_at = s.last_at, last_instance = s.last_instance, last_error = s.last_error,
+    SET next_at = coming[1], ticks = coming, looked_at = clock_timestamp(), retry_at = s.retry_at, last_at = s.last_at, last_instance = s.last_instance, last_error = s.last_error,
         skipped = s.skipped, note = coalesce($4, x.note)
     WHERE x.id = $1;
     PERFORM df._wake();

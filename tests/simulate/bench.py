@@ -35,6 +35,7 @@ from dfc.executor.journal import (
     Cell,
     Completed,
     Decided,
+    Deferred,
     ItemEnded,
     ItemsFetched,
     NothingYet,
@@ -180,8 +181,9 @@ class ModelBench:
     async def take_turn(self, claim: Claim, path: str, key: str, count: int, seconds: int) -> float:
         return self.database.take_turn(claim, path, key, count, seconds)
 
-    async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer:
-        return _brought(self.database.record_waited(claim, action), action.keep)
+    async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer | Deferred:
+        answer = self.database.record_waited(claim, action)
+        return answer if isinstance(answer, Deferred) else _brought(answer, action.keep)
 
     async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | NothingYet:
         answer = self.database.take_signal(claim, action)

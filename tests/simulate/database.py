@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -38,6 +38,7 @@ from dfc.executor.journal import (
     Child,
     Completed,
     Decided,
+    Deferred,
     Failed,
     ItemEnded,
     ItemsFetched,
@@ -59,17 +60,24 @@ from dfc.executor.retry import RECORDED_SECONDS
 from tests.simulate.fates import Fates
 from tests.simulate.history import Entry, Kind
 from tests.simulate.places import Places, nodes_in, where
-from tests.simulate.rows import AttemptRow, Instance, ItemRow, PositionRow, SignalRow
+from tests.simulate.rows import AttemptRow, Instance, ItemRow, PositionRow, SignalRow, TimerRow
 from tests.simulate.shapes import Broken, assembled, items_of, paths_in, result_of
 from tests.simulate.values import text_of
+
+BEAT_SECONDS = 0.3
+"""How often a worker says that it lives."""
 
 
 @dataclass(slots=True)
 class WorkerRow:
-    """A row of df.workers, and whether its session holds its advisory lock."""
+    """A row of df.workers, and whether its session holds its advisory lock.
 
-    heartbeat_at: float
+    `seen`: of each other worker, how often it had beaten, and since which own beat.
+    """
+
     locked: bool = True
+    beats: int = 0
+    seen: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,6 +95,9 @@ class Rules:
     news_wake: bool = True
     consumed: bool = True
     one_child: bool = True
+    set_back: bool = True
+    moments: bool = True
+    begin_anew: bool = True
 
 
 class Workflow(Protocol):
@@ -101,10 +112,16 @@ class Workflow(Protocol):
 
 
 class Database:
-    """One database. `now` is its clock; `lease_seconds` how long a silent worker is believed in."""
+    """One database. `elapsed` is the time that has passed; its own clock can be set (`set_clock`).
 
-    def __init__(self, now: Callable[[], float], *, lease_seconds: float, rules: Rules) -> None:
-        self.now = now
+    `lease_seconds` is how long a silent worker is believed in.
+    """
+
+    def __init__(self, elapsed: Callable[[], float], *, lease_seconds: float, rules: Rules) -> None:
+        self.elapsed = elapsed
+        self.ahead = 0.0
+        self.set_forward = 0.0
+        self.was_set = False
         self.lease_seconds = lease_seconds
         self.rules = rules
         self.instances: dict[str, Instance] = {}
@@ -113,7 +130,7 @@ class Database:
         self.transaction = 0
         self.tokens = 0
         self.takeovers = 0
-        self.turns: dict[str, float] = {}
+        self.turns: dict[str, tuple[float, float]] = {}
         self.workflows: Mapping[str, Workflow] = {}
 
     def start(self, id: str, plan: Plan, fates: Fates, input: str | None = None) -> Instance:
@@ -121,12 +138,42 @@ class Database:
         instance = self.instances[id] = Instance(id, plan, fates, Places(plan), input=input)
         return instance
 
+    # The clock
+
+    def now(self) -> float:
+        """What its clock says."""
+        return self.elapsed() + self.ahead
+
+    def set_clock(self, seconds: float) -> None:
+        """Set it forward, or back."""
+        self.was_set = True
+        self.ahead += seconds
+        self.set_forward += max(0.0, seconds)
+
+    def set_back(self) -> None:
+        """What was parked later than now is due."""
+        now = self.now()
+        for instance in self.instances.values():
+            until = instance.parked_until
+            parked = until is not None and not math.isinf(until) and until > now
+            if parked and instance.parked_at > now and self.rules.set_back:
+                instance.parked_until = now
+
+    def _begin_anew(self, instance: Instance) -> None:
+        """Lengths of time that began later than now begin now."""
+        now = self.now()
+        rows = (*instance.timers.values(), *instance.positions.values(), *instance.attempts.values())
+        for row in rows:
+            fixed = isinstance(row, TimerRow) and row.fixed
+            if row.made > now and not fixed and self.rules.begin_anew:
+                row.due, row.made = now + row.due - row.made, now
+
     # Workers
 
     def register(self) -> int:
         self.tokens += 1
         worker = self.tokens * 1000 + len(self.workers) + 1
-        self.workers[worker] = WorkerRow(self.now())
+        self.workers[worker] = WorkerRow()
         return worker
 
     def heartbeat(self, worker: int) -> bool:
@@ -134,7 +181,10 @@ class Database:
         if row is None or not row.locked:
             # Its session went with a restart: it notices, and registers anew.
             return False
-        row.heartbeat_at = self.now()
+        row.beats += 1
+        for other, theirs in self.workers.items():
+            if row.seen.get(other, (-1, 0))[0] != theirs.beats:
+                row.seen[other] = (theirs.beats, row.beats)
         return True
 
     def unregister(self, worker: int) -> None:
@@ -143,31 +193,36 @@ class Database:
                 instance.worker = None
         self.workers.pop(worker, None)
 
-    def _dead(self, worker: int | None) -> bool:
+    def _dead(self, worker: int | None, me: int) -> bool:
         row = None if worker is None else self.workers.get(worker)
-        return row is None or not row.locked or row.heartbeat_at + self.lease_seconds < self.now()
+        if worker is None or row is None or not row.locked:
+            return True
+        mine = self.workers[me]
+        beats, since = mine.seen.get(worker, (-1, 0))
+        silent = (mine.beats - since) * BEAT_SECONDS
+        return worker != me and beats == row.beats and silent >= self.lease_seconds
 
     def claim(self, worker: int, limit: int) -> list[tuple[Claim, Plan]]:
         if worker not in self.workers:
             raise FenceLost
-        up = [i for i in self.instances.values() if i.status == "running" and self._to_be_taken(i)]
+        up = [i for i in self.instances.values() if i.status == "running" and self._to_be_taken(i, worker)]
         self.takeovers += len(up[:limit])
         pending = [i for i in self.instances.values() if i.status == "pending" and not self._is_paused(i)]
         claimed = [(self._fence(i, worker), i.plan) for i in (up + pending)[:limit]]
         for other in list(self.workers):
             held = any(i.worker == other for i in self.instances.values() if not i.ended)
-            if other != worker and not held and self._dead(other):
+            if other != worker and not held and self._dead(other, worker):
                 del self.workers[other]
         return claimed
 
     def _is_paused(self, instance: Instance) -> bool:
         return instance.paused and instance.cancel is None
 
-    def _to_be_taken(self, instance: Instance) -> bool:
+    def _to_be_taken(self, instance: Instance, me: int) -> bool:
         if self._is_paused(instance):
             return False
         if instance.parked_until is None:
-            return self._dead(instance.worker)
+            return self._dead(instance.worker, me)
         if instance.cancel is not None and not instance.cancel_known:
             return True
         if instance.news and instance.listens:
@@ -208,7 +263,7 @@ class Database:
         instance = self.instances[id]
         instance.paused = paused
         if not paused and instance.parked_until is not None and math.isinf(instance.parked_until):
-            instance.parked_until = self.now()
+            instance.parked_until = instance.parked_at = self.now()
 
     def pauses(self, worker: int) -> list[tuple[str, bool]]:
         """Whether what a worker holds is paused."""
@@ -262,6 +317,7 @@ class Database:
             path=path,
             transaction=self.transaction,
             time=self.now(),
+            forward=self.elapsed() + self.set_forward,
             **what,
         )
         instance.history.add(entry)
@@ -273,7 +329,9 @@ class Database:
         """All that lasts of an instance, with nothing left out."""
         now = self.now()
         found: list[Record] = list(instance.records.values())
-        found += [Timed(path=path, seconds=due - now, at=repr(due)) for path, due in instance.timers.items()]
+        found += [
+            Timed(path=path, seconds=row.due - now, at=repr(row.due)) for path, row in instance.timers.items()
+        ]
         found += [
             Positioned(
                 path=path,
@@ -301,6 +359,7 @@ class Database:
 
     def history(self, claim: Claim, kept: frozenset[str]) -> list[Record]:
         instance = self.check(claim)
+        self._begin_anew(instance)
         return [as_read(instance, record, kept) for record in self.live(instance)]
 
     def record_of(self, claim: Claim, path: str) -> Recorded | None:
@@ -410,8 +469,9 @@ class Database:
             instance, "retrying", action.path, number=action.attempts + action.losses, error=action.error
         )
         instance.begun.pop(action.path, None)
-        due = self.now() + action.seconds
-        instance.attempts[action.path] = AttemptRow(action.attempts, action.losses, due, action.error)
+        now = self.now()
+        row = AttemptRow(action.attempts, action.losses, now + action.seconds, action.error, now)
+        instance.attempts[action.path] = row
         if not self.rules.attempts_last:
             del instance.attempts[action.path]
         return Retrying(
@@ -425,10 +485,12 @@ class Database:
     def start_timer(self, claim: Claim, action: StartTimer) -> Timed:
         instance = self.check(claim)
         self.begin()
+        self._begin_anew(instance)
         if action.path not in instance.timers or not self.rules.timers_last:
-            instance.timers[action.path] = self._due(action)
+            fixed = action.until is not None or action.cron is not None
+            instance.timers[action.path] = TimerRow(self._due(action), self.now(), fixed)
             self.note(instance, "timed", action.path)
-        due = instance.timers[action.path]
+        due = instance.timers[action.path].due
         return Timed(path=action.path, seconds=due - self.now(), at=repr(due))
 
     def _due(self, action: StartTimer) -> float:
@@ -445,8 +507,10 @@ class Database:
         self.begin()
         before = instance.positions.get(action.path)
         again = before is not None and before.round == action.round
-        due = before.due if before is not None and again else self.now() + action.seconds
-        row = PositionRow(action.round, action.carry, due, action.error)
+        due = self.now() + action.seconds
+        if before is not None and again:
+            due = min(due, before.due)
+        row = PositionRow(action.round, action.carry, due, action.error, self.now())
         instance.positions[action.path] = row
         self.note(instance, "positioned", action.path, number=action.round, error=action.error)
         instance.forget(action.forget)
@@ -540,7 +604,10 @@ class Database:
         instance.signals.append(SignalRow(number, name))
         instance.news = True
 
-    def record_waited(self, claim: Claim, action: RecordWaited) -> Answer:
+    def record_waited(self, claim: Claim, action: RecordWaited) -> Answer | Deferred:
+        timer = self.check(claim).timers.get(f"{action.path}/timer")
+        if timer is not None and timer.fixed and timer.due > self.now() and self.rules.moments:
+            return Deferred(path=action.path, seconds=timer.due - self.now())
         value = Value(json=action.value)
         return self.checkpoint(claim, action.path, value, rider=action.rider)
 
@@ -607,6 +674,9 @@ class Database:
             return NothingYet(path=action.path)
         if child.finish.status != "completed":
             return Stopped(path=action.path)
+        known = instance.records.get(action.path)
+        if isinstance(known, Completed):
+            return known  # its answer was lost
         assert child.result is not None
         return self.checkpoint(claim, action.path, Value(json=text_of(child.result))).event
 
@@ -614,14 +684,17 @@ class Database:
 
     def take_turn(self, claim: Claim, path: str, key: str, count: int, seconds: int) -> float:
         instance = self.check(claim)
-        if path in instance.timers:
-            return max(0.0, instance.timers[path] - self.now())
-        # The generic cell rate algorithm (ITU-T I.371): `count` at once, then one each `seconds / count`.
+        self._begin_anew(instance)
         now = self.now()
-        self.turns[key] = max(self.turns.get(key, now), now) + seconds / count
-        wait = max(0.0, self.turns[key] - now - seconds)
+        if path in instance.timers:
+            return max(0.0, instance.timers[path].due - now)
+        # The generic cell rate algorithm (ITU-T I.371): `count` at once, then one each `seconds / count`.
+        full, made = self.turns.get(key, (now, now))
+        full = (now + full - made if made > now else max(full, now)) + seconds / count
+        self.turns[key] = full, now
+        wait = max(0.0, full - now - seconds)
         if wait >= RECORDED_SECONDS:
-            instance.timers[path] = now + wait
+            instance.timers[path] = TimerRow(now + wait, now, fixed=False)
             instance.begun.pop(path.rpartition("/turn")[0], None)
         return wait
 
@@ -629,6 +702,7 @@ class Database:
         instance = self.check(claim)
         instance.cancel_known = parking.cancel_known
         instance.listens = bool(parking.listening) and self.rules.news_wake
+        instance.parked_at = self.now()
         instance.parked_until = self.now() + parking.seconds
         if parking.pausing and not self._is_paused(instance):
             instance.parked_until = self.now()

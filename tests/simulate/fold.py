@@ -30,6 +30,8 @@ from tests.simulate.database import Database
 from tests.simulate.rows import Instance
 from tests.simulate.shapes import Broken, items_of, result_of
 
+LATE = 1e12
+
 
 def check_fold(database: Database, instance: Instance, state: State) -> bool:
     """Compare; `state` is spent afterwards. Whether there was anything to compare. Raises Broken."""
@@ -139,7 +141,8 @@ def _stop(state: State) -> None:
 
 def _missed(database: Database, instance: Instance, state: State, job: Job) -> tuple[Event, ...]:
     """What the rows show of what was asked for."""
-    path, now = job.path, database.now()
+    # Where the clock has been set, what had been due may not be any more: then let all of it be due.
+    path, now = job.path, LATE if database.was_set else database.now()
     record = instance.records.get(path)
     if record is not None:
         return (record,)
@@ -160,7 +163,7 @@ def _missed(database: Database, instance: Instance, state: State, job: Job) -> t
             done = tuple(record for record in inner if isinstance(record, Completed))
             return (AtomicDone(path=path, records=done),) if done else ()
         case Kind.LIMIT | Kind.TIMER if job.state is JobState.RUNNING and path in instance.timers:
-            return (Timed(path=path, seconds=instance.timers[path] - now),)
+            return (Timed(path=path, seconds=instance.timers[path].due - now),)
         case Kind.TIMER if _is_due(instance, path, now):
             return (Due(path=path),)
         case Kind.POSITION if job.state is JobState.RUNNING and path in instance.positions:
@@ -216,4 +219,4 @@ def _attempts(instance: Instance, job: Job, now: float) -> tuple[Event, ...]:
 
 
 def _is_due(instance: Instance, path: str, now: float) -> bool:
-    return path in instance.timers and instance.timers[path] <= now
+    return path in instance.timers and instance.timers[path].due <= now

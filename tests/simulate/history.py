@@ -26,13 +26,17 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Something that happened under a path. Entries of one transaction share its number."""
+    """Something that happened under a path. Entries of one transaction share its number.
+
+    `time` is what the database's clock said, `forward` by how much it had moved forward since the beginning.
+    """
 
     at: int
     kind: Kind
     path: str
     transaction: int
     time: float
+    forward: float
     result: Result | None = None
     error: StepError | None = None
     text: str | None = None

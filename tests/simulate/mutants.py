@@ -141,10 +141,10 @@ def _nothing_is_settled(_: Any) -> Any:
 
 
 SHELL = (
-    Mutant(name="fence not checked", seed=6, active=nothing, rules=lambda: Rules(fence=False)),
+    Mutant(name="fence not checked", seed=12, active=nothing, rules=lambda: Rules(fence=False)),
     Mutant(
         name="checkpoint not unique, and nothing is settled",
-        seed=13,
+        seed=40,
         active=changed(perform.Performer, "settled", _nothing_is_settled),
         rules=lambda: Rules(unique=False),
     ),
@@ -174,7 +174,7 @@ SHELL = (
     ),
     Mutant(
         name="retry without reading the journal",
-        seed=43,
+        seed=68,
         active=changed(perform.Performer, "_look_up_activation", _journal_not_read),
     ),
     Mutant(
@@ -196,12 +196,12 @@ SHELL = (
     Mutant(name="lost connections use up attempts", seed=20, active=changed(retry, "is_lost", _never)),
     Mutant(
         name="refused connections use up attempts",
-        seed=461,
+        seed=210,
         active=changed(perform, "Unreachable", lambda _: _Nothing),
     ),
     Mutant(
         name="a lost finish is not repeated",
-        seed=13,
+        seed=17,
         active=changed(perform.Performer, "finish", _finish_is_not_repeated),
     ),
 )

@@ -424,7 +424,7 @@ CORE = (
     ),
     Mutant(
         name="error of the last branch instead of the first",
-        seed=91,
+        seed=105,
         active=changed(agenda, "_arrive", _last_branch_is_blamed),
     ),
     Mutant(
@@ -463,7 +463,7 @@ CORE = (
     ),
     Mutant(
         name="a decision counts though a rival was first",
-        seed=199,
+        seed=226,
         active=changed(events, "_decided", _own_decision_counts),
     ),
     Mutant(

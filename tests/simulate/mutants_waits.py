@@ -115,7 +115,7 @@ def _listens_on(silence: Any) -> Any:
 
 WAITS: tuple[Mutant, ...] = (
     Mutant(name="a wait is too short", seed=9, active=changed(waits, "timer_of", _sleeps_half)),
-    Mutant(name="a take-over ends a wait", seed=9, active=changed(waits, "_start_timer", _is_over_at_once)),
+    Mutant(name="a take-over ends a wait", seed=82, active=changed(waits, "_start_timer", _is_over_at_once)),
     Mutant(
         name="nobody asks when news has come", seed=1718, active=changed(waits, "called", _news_is_missed)
     ),
@@ -147,4 +147,19 @@ WAITS: tuple[Mutant, ...] = (
     Mutant(name="news wakes nobody", seed=7, active=_nothing, rules=lambda: Rules(news_wake=False)),
     Mutant(name="a signal is taken twice", seed=113, active=_nothing, rules=lambda: Rules(consumed=False)),
     Mutant(name="a call starts more than one", seed=2, active=_nothing, rules=lambda: Rules(one_child=False)),
+    Mutant(
+        name="a clock that is set back leaves who is parked alone",
+        seed=311,
+        active=_nothing,
+        rules=lambda: Rules(set_back=False),
+    ),
+    Mutant(
+        name="a length of time does not begin anew",
+        seed=129,
+        active=_nothing,
+        rules=lambda: Rules(begin_anew=False),
+    ),
+    Mutant(
+        name="a moment that was reached counts", seed=523, active=_nothing, rules=lambda: Rules(moments=False)
+    ),
 )

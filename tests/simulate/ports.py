@@ -37,6 +37,7 @@ from dfc.executor.journal import (
     Begun,
     Completed,
     Decided,
+    Deferred,
     ItemEnded,
     ItemsFetched,
     NothingYet,
@@ -156,8 +157,11 @@ class Ports:
         self.network.fired["turn"] += 1
         return wait
 
-    async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer:
+    async def record_waited(self, claim: Claim, action: RecordWaited) -> Answer | Deferred:
         answer = await self._call(claim, lambda sent: self.database.record_waited(sent, action))
+        if isinstance(answer, Deferred):
+            self.network.fired["not yet"] += 1
+            return answer
         return self._brought(self.watch.answer(answer), action.keep)
 
     async def take_signal(self, claim: Claim, action: TakeSignal) -> Answer | NothingYet:

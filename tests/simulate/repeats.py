@@ -105,7 +105,7 @@ def _pause(walk: Walk, path: str, number: int, seconds: float) -> None:
         if other.startswith(frame)
         for entry in entries
     ]
-    if begun and min(entry.time for entry in begun) < stands[0].time + seconds - 1e-6:
+    if begun and min(entry.forward for entry in begun) < stands[0].forward + seconds - 1e-6:
         raise walk.say(f"`{path}` begins round {number} too early")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,16 @@ class PositionRow:
     carry: Mapping[str, Shape]
     due: float
     error: StepError | None
+    made: float = -math.inf
+
+
+@dataclass(slots=True)
+class TimerRow:
+    """A timer: a length of time from `made`, or a moment that was given (`fixed`)."""
+
+    due: float
+    made: float
+    fixed: bool
 
 
 @dataclass(slots=True)
@@ -50,6 +61,7 @@ class AttemptRow:
     losses: int
     due: float
     error: StepError
+    made: float = -math.inf
 
 
 @dataclass(slots=True)
@@ -74,6 +86,7 @@ class Instance:
     token: bytes | None = None
     worker: int | None = None
     parked_until: float | None = None
+    parked_at: float = -math.inf
     cancel_known: bool = False
     cancel: str | None = None
     paused: bool = False
@@ -85,7 +98,7 @@ class Instance:
     records: dict[str, Completed | Failed | Decided] = field(
         default_factory=dict[str, Completed | Failed | Decided]
     )
-    timers: dict[str, float] = field(default_factory=dict[str, float])
+    timers: dict[str, TimerRow] = field(default_factory=dict[str, "TimerRow"])
     positions: dict[str, PositionRow] = field(default_factory=dict[str, PositionRow])
     attempts: dict[str, AttemptRow] = field(default_factory=dict[str, AttemptRow])
     begun: dict[str, None] = field(default_factory=dict[str, None])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,11 @@ from tests.simulate.worker import Driving, Worker, World
 STEPS_MAX = 80_000
 LEASE_SECONDS = 1.0
 HOLD_SECONDS_MAX = 60.0
+CLOCK_SECONDS_MAX = 60.0
+LENGTH_SECONDS_MAX = 120.0
+"""Longer than what a plan waits for, and the pauses between attempts."""
+CLOCK_WRONG_SECONDS_MAX = 300.0
+"""Then the moments come that are still waited for; and nothing else waits."""
 
 
 @dataclass(slots=True)
@@ -121,6 +127,9 @@ class Run:
         self.holding = Random(f"hold {seed}")
         self.hold_chance = self.holding.choice((0.0, 0.0, 0.1, 0.3))
         self.crash_chance = self.random.choice((0.002, 0.01, 0.03))
+        self.setting = Random(f"clock {seed}")
+        self.in_time = False
+        self.clock_chance = self.setting.choice((0.0, 0.0, 0.0, 0.005, 0.02))
 
     def execute(self) -> Report:
         """Run to the end and check everything."""
@@ -219,12 +228,34 @@ class Run:
                 self.network.fired["cancel requested"] += 1
         if self.loop.time() < HOLD_SECONDS_MAX and self.holding.random() < self.hold_chance:
             self._hold(self.holding.choice(list(self.database.instances)))
+        self._set_clock()
         living = [worker for worker in self.workers if not worker.owner.dead]
         if living and self.network.strikes("leave", 0.03):
             self._call(self.random.choice(living), "leave")
         if living and self.network.strikes("wake", 0.2):
             for _ in range(self.random.randint(1, 3)):
                 self._call(self.random.choice(living), "wake")
+
+    def _set_clock(self) -> None:
+        """Set the database's clock forward or back, by seconds or days."""
+        if self.loop.time() < CLOCK_SECONDS_MAX and self.setting.random() < self.clock_chance:
+            seconds = self.setting.choice((3.0, 60.0, 3600.0, 259_200.0)) * self.setting.random()
+            forward = self.setting.random() < 0.4
+            self.database.set_clock(seconds if forward else -seconds)
+            self.network.fired["clock forward" if forward else "clock back"] += 1
+        elif self.database.was_set and self.loop.time() > CLOCK_WRONG_SECONDS_MAX:
+            for instance in () if self.in_time else self.database.instances.values():
+                if not instance.ended and _waits_in_vain(instance, self.database.now()):
+                    raise Broken(f"{instance.id} waits for the clock, and for no moment")
+            self.in_time = True
+            self.database.set_clock(max(0.0, self._last_moment() - self.database.now()))
+
+    def _last_moment(self) -> float:
+        """The last one that anybody waits for."""
+        found = (
+            timer.due for i in self.database.instances.values() for timer in i.timers.values() if timer.fixed
+        )
+        return max(found, default=0.0)
 
     def _hold(self, id: str) -> None:
         """Pause an instance, and let it go on some time later."""
@@ -305,6 +336,13 @@ class Run:
             fired=self.network.fired,
             ends=Counter(instance.status for instance in instances),
         )
+
+
+def _waits_in_vain(instance: Instance, now: float) -> bool:
+    """Whether an instance is given up for longer than any length of time in it, and waits for no moment."""
+    moments = any(timer.fixed for timer in instance.timers.values())
+    until = instance.parked_until
+    return until is not None and not math.isinf(until) and until > now + LENGTH_SECONDS_MAX and not moments
 
 
 def simulate(seed: int, runs: int, rules: Rules | None = None) -> Report:

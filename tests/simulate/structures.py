@@ -101,7 +101,7 @@ def timeout(walk: Walk, node: Node, here: Here) -> Outcome:
         return out
     assert decided is not None
     timer = walk.record(f"{path}/timer", "timed")
-    if timer is None or decided.time < timer.time + node.duration.seconds - 1e-6:
+    if timer is None or decided.forward < timer.forward + node.duration.seconds - 1e-6:
         raise walk.say(f"`{path}` timed out before its time")
     if decided.at <= here.since:
         raise walk.say(f"`{path}` timed out before it began")

@@ -40,9 +40,11 @@ def moment(walk: Walk, node: Node, here: Here) -> Outcome:
     timer = _timer(walk, path, here)
     assert isinstance(entry.result, Value)
     told = json.loads(entry.result.json)
+    over = entry.time
     match node:
         case SleepNode(duration=duration) if not isinstance(duration, SqlBody):
-            due, wanted = timer.time + duration.seconds, {"slept": True, "seconds": duration.seconds}
+            over, due = entry.forward, timer.forward + duration.seconds
+            wanted = {"slept": True, "seconds": duration.seconds}
         case UntilNode(at=str() as at):
             due, wanted = float(at), {"waited": True, "at": at}
         case ScheduleNode():
@@ -50,8 +52,8 @@ def moment(walk: Walk, node: Node, here: Here) -> Outcome:
             wanted = {"scheduled": True, "at": repr(due)}
         case _:
             raise AssertionError(node)
-    if entry.time < due - EARLY:
-        raise walk.say(f"`{path}` was over at {entry.time}, and is due at {due}")
+    if over < due - EARLY:
+        raise walk.say(f"`{path}` was over at {over}, and is due at {due}")
     if told != wanted:
         raise walk.say(f"`{path}` has given {told}, not {wanted}")
     return out
@@ -93,7 +95,10 @@ def _news(walk: Walk, node: SignalNode | InstanceNode, here: Here) -> tuple[Outc
     told: dict[str, Any] = json.loads(entry.result.json)
     if not told["timed_out"]:
         return out, told
-    if node.timeout is None or entry.time < _timer(walk, path, here).time + node.timeout.seconds - EARLY:
+    if (
+        node.timeout is None
+        or entry.forward < _timer(walk, path, here).forward + node.timeout.seconds - EARLY
+    ):
         raise walk.say(f"`{path}` timed out at {entry.time}, before its time")
     return out, None
 

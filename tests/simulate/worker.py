@@ -13,6 +13,7 @@ from dfc.executor.claim import Claim
 from dfc.executor.decide import kept_nodes, view
 from dfc.executor.drive import Driver, Outcome
 from dfc.executor.failures import FenceLost, Transient
+from tests.simulate.database import BEAT_SECONDS
 from tests.simulate.loop import OWNER, Owner
 from tests.simulate.network import Network
 from tests.simulate.ports import Ports
@@ -55,6 +56,7 @@ class Worker:
         self.park_seconds = park_seconds
         self.driving: dict[str, Driving] = {}
         self.id = 0
+        self.ahead = 0.0
         self.leaving: bool = False
         self._wake: asyncio.Future[None] | None = None
         self.task: asyncio.Task[None] | None = None
@@ -80,6 +82,7 @@ class Worker:
         while not self.world.done:
             try:
                 self.id = await self.world.network.call(database.register)
+                self.ahead = 0.0
                 beat = asyncio.get_running_loop().create_task(self._beat())
                 try:
                     await self._session()
@@ -132,13 +135,25 @@ class Worker:
     async def _beat(self) -> None:
         network, id = self.world.network, self.id
         while True:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(BEAT_SECONDS)
             try:
                 if not await network.call(lambda: network.database.heartbeat(id)):
                     self.leave()
                     return
+                await self._look_at_clock()
             except Transient:
                 continue
+
+    async def _look_at_clock(self) -> None:
+        """Whether the database's clock has been set since this was seen last."""
+        database = self.world.network.database
+        ahead = database.ahead
+        if ahead == self.ahead:
+            return
+        for driving in list(self.driving.values()):
+            driving.driver.clock_set()
+        await self.world.network.call(database.set_back)
+        self.ahead = ahead
 
     async def _slept(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -89,6 +89,12 @@ def test_death_is_seen_at_once_and_a_lease_runs_out(database: str, worker: Conne
         assert worker.execute("SELECT id FROM df.workers").fetchall() == [(me,)]
         slow = register(paused, lease=0.000001)
         assert paused.execute("SELECT df._heartbeat(%s)", [slow]).fetchone() == (True,)
+        # Silent for a beat of ours: that is longer than its lease, whatever the clock says.
+        worker.execute("SELECT df._heartbeat(%s)", [me])
+        claim(worker, me)
+        assert paused.execute("SELECT df._heartbeat(%s)", [slow]).fetchone() == (True,)
+        for _ in range(2):
+            worker.execute("SELECT df._heartbeat(%s)", [me])
         claim(worker, me)
         assert paused.execute("SELECT df._heartbeat(%s)", [slow]).fetchone() == (False,)
         assert claim(paused, slow) == []

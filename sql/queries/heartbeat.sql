@@ -1,0 +1,2 @@
+-- A worker says that it lives, and asks what time it is there: seconds since 1970. Locks: see df._heartbeat.
+SELECT df._heartbeat(%s), pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())
