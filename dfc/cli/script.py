@@ -42,7 +42,12 @@ def execute(conn: Connection, text: str, folder: Path, *, show: bool) -> None:
         return
     cursor: psycopg.Cursor[tuple[Any, ...]] = conn.execute(cast(LiteralString, text))
     if show and cursor.description:
-        rows = [[_plain(value) for value in row] for row in cursor.fetchmany(51)]
+        answer = cursor.pgresult
+        assert answer is not None
+        rows = [
+            [_plain(value, answer.get_value(number, at)) for at, value in enumerate(row)]
+            for number, row in enumerate(cursor.fetchmany(51))
+        ]
         table([column.name for column in cursor.description], rows[:50])
         if len(rows) > 50:
             table(["..."], [])
@@ -58,5 +63,8 @@ def _copy(conn: Connection, copy: ClientCopy) -> None:
             sink.write(block)
 
 
-def _plain(value: object) -> object:
-    return value if value is None or isinstance(value, int | float | str) else str(value)
+def _plain(value: object, written: bytes | None) -> object:
+    """A value, or, where it is neither a number nor a text, what PostgreSQL has written."""
+    if written is None or isinstance(value, int | float | str):
+        return value
+    return bytes(written).decode(errors="replace")

@@ -181,6 +181,10 @@ def test_run_on_an_embedded_database(dfc: Run, project: Path) -> None:
     outcome = json.loads(dfc("run", "hello.dfsql", "--json", cwd=project).stdout)
     assert outcome[0]["result"] == {"rows": [{"n": 2}], "row_count": 1}
     assert "completed" in dfc("list", cwd=project).stdout
+    (project / "values.dfsql").write_text("SELECT ARRAY[date '2026-01-31'] AS days, 1.50 AS n, true AS yes;")
+    assert (
+        dfc("run", "values.dfsql", cwd=project).stdout.split() == "days n yes {2026-01-31} 1.50 true".split()
+    )
 
 
 DEFINITIONS = """
