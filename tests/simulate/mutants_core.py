@@ -442,7 +442,9 @@ CORE = (
         seed=5,
         active=changed(activations, "fail", _continue_is_ignored),
     ),
-    Mutant(name="every condition holds", seed=257, active=changed(branches, "truth", _every_condition_holds)),
+    Mutant(
+        name="every condition holds", seed=1358, active=changed(branches, "truth", _every_condition_holds)
+    ),
     Mutant(
         name="race decided without a record",
         seed=12,
@@ -499,7 +501,7 @@ CORE = (
     ),
     Mutant(
         name="a failed attempt is not undone",
-        seed=2429,
+        seed=3951,
         active=changed(unwinding, "_to_undo", _attempts_are_not_undone),
     ),
     Mutant(
@@ -565,7 +567,7 @@ CORE = (
     ),
     Mutant(
         name="an error in a finally is lost to a break",
-        seed=2429,
+        seed=3951,
         active=changed(loops, "_left_in_error", _finally_loses_to_a_break),
     ),
     Mutant(
