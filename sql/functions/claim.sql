@@ -23,7 +23,8 @@ $$;
 CREATE OR REPLACE FUNCTION df._claim(worker bigint, formats integer[], roles name[], max integer)
 RETURNS TABLE (instance_id text, token bytea, expression text, expression_hash bytea, plan_hash text,
                submitted_by name, database text, search_path text, time_zone text, cancel_reason text,
-               resumed boolean, input text, variables text, timeout_seconds double precision, retrying boolean)
+               resumed boolean, input text, variables text, timeout_seconds double precision, retrying boolean,
+               recorded boolean)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan AS $$
@@ -112,7 +113,7 @@ BEGIN
         )
         SELECT i.id, t.token, i.expression, i.expression_hash, i.plan_hash, pg_get_userbyid(i.submitted_by),
                nullif(i.database, current_database()), i.search_path, i.time_zone, df._cancel_reason(i.id), true, i.input::text,
-               i.variables::text, date_part('epoch', i.timeout), i.retrying
+               i.variables::text, date_part('epoch', i.timeout), i.retrying, i.recorded
         FROM taken_over t JOIN df.instances i ON i.id = t.instance_id;
         quota := quota - taken;
     END IF;
@@ -147,7 +148,8 @@ BEGIN
         SET status = 'running', attempt = i.attempt + 1, waiting_for = NULL, paused = false, started_at = now, updated_at = now
         WHERE i.id = ANY (free)
         RETURNING i.id, i.expression, i.expression_hash, i.plan_hash, i.submitted_by, i.database, i.search_path,
-                  i.time_zone, i.input, i.variables, i.timeout, i.concurrency_key, i.attempt, i.forked_from, i.retrying
+                  i.time_zone, i.input, i.variables, i.timeout, i.concurrency_key, i.attempt, i.forked_from, i.retrying,
+                  i.recorded
     ), fenced AS (
         INSERT INTO df.fences AS f (instance_id, submitted_by, worker, token, concurrency_key)
         SELECT b.id, b.submitted_by, me, df._new_token(), b.concurrency_key FROM begun b
@@ -155,6 +157,6 @@ BEGIN
     )
     SELECT b.id, f.token, b.expression, b.expression_hash, b.plan_hash, pg_get_userbyid(b.submitted_by),
            nullif(b.database, current_database()), b.search_path, b.time_zone, df._cancel_reason(b.id), b.attempt > 1 OR b.forked_from IS NOT NULL, b.input::text,
-           b.variables::text, date_part('epoch', b.timeout), b.retrying
+           b.variables::text, date_part('epoch', b.timeout), b.retrying, b.recorded
     FROM begun b JOIN fenced f ON f.instance_id = b.id;
 END $$;
