@@ -40,10 +40,11 @@ class Run:
         """Wait until a statement gives something true."""
         wait_until(lambda: bool(self.ask(statement, *values)), SECONDS_MAX, statement)
 
-    def kill_in(self, step: str) -> None:
-        """Kill the worker while a step runs, and start it again."""
-        running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s AND pid <> pg_backend_pid()"
-        self.until(running, f"%{step}%")
+    def kill_when(self, condition: str) -> None:
+        """Kill the worker while a step sleeps and a condition holds, and start it again."""
+        held = "SELECT count(*) FROM df.fences f JOIN df.workers w ON w.id = f.worker WHERE w.pid = %s"
+        self.until(held, self.worker.pid)
+        self.until(f"SELECT {condition} AND EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep')")
         self.worker.kill()
         self.worker.start()
 
@@ -68,6 +69,12 @@ def _retry(run: Run) -> None:
     run.ask("UPDATE gate SET open = 1 RETURNING open")
     run.ask("SELECT df.retry_instance(%s)", run.instance)
     run.until("SELECT status = 'completed' FROM df.instances WHERE id = %s", run.instance)
+
+
+def _kills(run: Run) -> None:
+    run.kill_when("(SELECT last_value = 1 FROM kills)")
+    run.kill_when("(SELECT last_value = 2 FROM kills)")
+    run.kill_when("(SELECT last_value = 10 FROM rounds)")
 
 
 def _signals(run: Run) -> None:
@@ -120,7 +127,7 @@ HISTORIES: Sequence[History] = (
     History(
         "retry",
         "df.retry('SELECT nextval(''attempt'') AS n' |=> 'try' ~> 'SELECT 1 / ($try / 3) AS ok', 5, backoff => '10 ms')"
-        " ~> df.step('flaky', 'SELECT 1 / (nextval(''flaky'') / 2) AS ok', max_attempts => 3, backoff => '1.1 s', jitter => false)",
+        " ~> df.step('flaky', 'SELECT 1 / (nextval(''flaky'') / 2) AS ok', max_attempts => 3, retry_on => ARRAY['22012'], backoff => '1.1 s', jitter => false)",
         setup="CREATE SEQUENCE attempt; CREATE SEQUENCE flaky",
     ),
     History(
@@ -166,7 +173,7 @@ HISTORIES: Sequence[History] = (
         "df.step('before', 'SELECT 1 AS n') ~> (df.step('held', 'SELECT $before + 1 AS n FROM pg_sleep(CASE WHEN nextval(''kills'') < 3"
         " THEN 20 ELSE 0 END)') & df.step('beside', 'SELECT 5 AS n')) ~> df.loop(df.step('count', 'SELECT coalesce($count?, 0) + 1 AS n FROM"
         " pg_sleep(CASE WHEN nextval(''rounds'') = 10 THEN 20 ELSE 0 END)'), 'SELECT $count < 12') ~> df.step('after', 'SELECT $held + 1 AS n')",
-        drive=lambda run: [run.kill_in("nextval(''kills'')"), run.kill_in("kills"), run.kill_in("rounds")],
+        drive=_kills,
         setup="CREATE SEQUENCE kills; CREATE SEQUENCE rounds",
     ),
     History(
