@@ -22,7 +22,18 @@ from dfc.executor.replay import Fold, Recording, read_document
 _BOOL: Final = 16
 _JSON: Final = (114, 3802)
 _FALSE: Final = ("", "false", "f", "no", "n", "off", "0", "{}", "[]", "null")
-_OF_VALUES: Final = ("digest", "value", "error", "shape", "source", "sources", "cell", "json", "message", "reason")
+_OF_VALUES: Final = (
+    "digest",
+    "value",
+    "error",
+    "shape",
+    "source",
+    "sources",
+    "cell",
+    "json",
+    "message",
+    "reason",
+)
 
 
 class NeedsValues(Exception):
@@ -127,7 +138,9 @@ class _Hiding:
             if isinstance(found.get(key), str):
                 found[key] = text(found[key])
         if "cause" in found and found["cause"] is not None:
-            found["cause"] = self._hidden(found["cause"]) if "@" in found["cause"] else self.error(found["cause"])
+            found["cause"] = (
+                self._hidden(found["cause"]) if "@" in found["cause"] else self.error(found["cause"])
+            )
         return found
 
     def json_text(self, written: str) -> str:

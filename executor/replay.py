@@ -48,14 +48,12 @@ class Changed:
 
     number: int
     what: str
-    path: str
     expected: Mapping[str, Any] | None
     found: Mapping[str, Any] | None
 
     def __str__(self) -> str:
         return (
-            f"entry {self.number} ({self.what}), path `{self.path}`: "
-            f"expected {_shown(self.expected)}, found {_shown(self.found)}"
+            f"entry {self.number} ({self.what}): expected {_shown(self.expected)}, found {_shown(self.found)}"
         )
 
 
@@ -81,7 +79,6 @@ class Fold:
             return Changed(
                 number=entry.number,
                 what=_what(entry),
-                path=_path_of(entry.events[0]) if entry.events else "",
                 expected=entry.expected[0] if entry.expected else None,
                 found={"refused": str(error)},
             )
@@ -128,8 +125,7 @@ def compare(entry: Entry, actions: Sequence[Action]) -> Changed | None:
         was = expected[place] if place < len(expected) else None
         now = found[place] if place < len(found) else None
         if was != now:
-            path = str((was or now or {}).get("path", ""))
-            return Changed(number=entry.number, what=_what(entry), path=path, expected=was, found=now)
+            return Changed(number=entry.number, what=_what(entry), expected=was, found=now)
     return None
 
 
@@ -161,7 +157,9 @@ def read_document(document: Mapping[str, Any]) -> Recording:
 
 def _entries(written: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
     for number, entry in enumerate(written, 1):
-        events = entry["records"] if entry["kind"] == "begin" else [entry["event"]] if "event" in entry else []
+        events = (
+            entry["records"] if entry["kind"] == "begin" else [entry["event"]] if "event" in entry else []
+        )
         yield Entry(
             number=int(entry.get("number", number)),
             kind=entry["kind"],
@@ -173,16 +171,12 @@ def _entries(written: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
         )
 
 
-def _compare_forgotten(
-    entry: Entry, found: tuple[tuple[str, ...], tuple[str, ...]]
-) -> Changed | None:
+def _compare_forgotten(entry: Entry, found: tuple[tuple[str, ...], tuple[str, ...]]) -> Changed | None:
     if found == entry.forget:
         return None
-    different = sorted({*entry.forget[0], *entry.forget[1]} ^ {*found[0], *found[1]})
     return Changed(
         number=entry.number,
         what="forget",
-        path=different[0] if different else "",
         expected={"records": list(entry.forget[0]), "maps": list(entry.forget[1])},
         found={"records": list(found[0]), "maps": list(found[1])},
     )
@@ -192,16 +186,13 @@ def _what(entry: Entry) -> str:
     if entry.kind != "event":
         return entry.kind
     event = entry.events[0]
-    path = _path_of(event)
+    path = str(getattr(event, "path", ""))
     return f"{type(event).__name__}{f' `{path}`' if path else ''}"
-
-
-def _path_of(event: Event) -> str:
-    return str(getattr(event, "path", ""))
 
 
 def _shown(action: Mapping[str, Any] | None) -> str:
     if action is None:
         return "nothing"
+    where = [f"`{action['path']}`"] if action.get("path") else []
     parts = [f"{key}={value}" for key, value in action.items() if key not in ("@", "path")]
-    return " ".join([str(action.get("@", "")), *parts]).strip()
+    return " ".join([*([action["@"]] if "@" in action else []), *where, *parts])

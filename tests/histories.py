@@ -44,7 +44,9 @@ class Run:
         """Kill the worker while a step sleeps and a condition holds, and start it again."""
         held = "SELECT count(*) FROM df.fences f JOIN df.workers w ON w.id = f.worker WHERE w.pid = %s"
         self.until(held, self.worker.pid)
-        self.until(f"SELECT {condition} AND EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep')")
+        self.until(
+            f"SELECT {condition} AND EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep')"
+        )
         self.worker.kill()
         self.worker.start()
 

@@ -60,7 +60,10 @@ def exported(conn: Connection, id: str) -> dict[str, Any]:
         live = conn.execute(query("export_live"), {"id": id}).fetchall()
     if row is None:
         raise CliError(f"there is no workflow `{id}`, or it is not yours: `dfc list` shows those there are")
-    journal = [{"number": number, "worker": worker, "at": _time(at), **entry} for number, worker, at, entry in entries]
+    journal = [
+        {"number": number, "worker": worker, "at": _time(at), **entry}
+        for number, worker, at, entry in entries
+    ]
     return {
         "format": FORMAT,
         "dfc": __version__,
