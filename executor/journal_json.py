@@ -1,9 +1,9 @@
 """Events and actions as JSON, as recorded journals hold them (docs/journal.md). Pure.
 
-An object of ours is `{"@": "<its class, in snake case>", ...}` with its fields, those left out that have their
-default; no name in a plan has an `@`, so a mapping by names is never taken for one. Of events everything is
-written, and read again. Of actions is written what they do and where, for people and to be compared: what a
-plan says anyway, and the results that they are given, stand there as digests.
+An object of ours is `{"@": "<its class, in snake case>", ...}` with its fields, those left out that have
+their default; no name in a plan has an `@`, so a mapping by names is never taken for one. Of events everything
+is written, and read again. Of actions is written what they do and where, for people and to be compared: what
+a plan says anyway, and the results that they are given, stand there as digests.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from typing import Any, Final, cast, get_args
@@ -48,7 +48,7 @@ def _name(of: type[Any]) -> str:
     return _WORDS.sub("_", of.__name__).lower()
 
 
-_CLASSES: Final = {_name(each): each for each in _READ}
+_CLASSES: Final[dict[str, Callable[..., object]]] = {_name(each): each for each in _READ}
 
 
 def event_json(event: Event) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What lasts of an instance, from rows that a client has read: the records that a worker would begin with. Pure."""
+"""What lasts of an instance, from rows that a client has read: what a worker would begin with. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dfc.executor.journal import (
 
 
 def record(row: Sequence[Any]) -> Record:
-    """A row of path, journal, kind, row_count, columns, types, cells, value, error, round, seconds, losses, moment."""
+    """A row of the command line's `export_live.sql`; its columns are those of `df._history`."""
     path, number, kind = row[:3]
     value, error, round, seconds, losses, moment = row[7:13]
     match kind:

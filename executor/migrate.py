@@ -185,9 +185,7 @@ def _install(connection: Connection, notices: list[str]) -> MigrationReport:
     )
 
 
-def _upgrade(
-    connection: Connection, missing: tuple[Migration, ...], text: str, text_hash: str
-) -> list[str]:
+def _upgrade(connection: Connection, missing: tuple[Migration, ...], text: str, text_hash: str) -> list[str]:
     """Apply migrations, all or none: nobody meets tables without the functions that are made for them."""
     with connection.transaction():
         if missing[0].version > 1:

@@ -1,8 +1,9 @@
 """Recorded journals: what the core of an instance has seen and decided, written down before it is done.
 
-Who drives a recorded instance has a `Recorder`. Entries are kept until something is to be done about them; then
-all that have come since are written in one statement, under the fence. So of a worker that is killed nothing is
-missing that has had consequences; what it had seen and not acted upon, the next one sees in the records.
+Who drives a recorded instance has a `Recorder`. Entries are kept until something is to be done about them;
+then all that have come since are written in one statement, under the fence. So of a worker that is killed
+nothing is missing that has had consequences; what it had seen and not acted upon, the next one sees in the
+records.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Documents of `dfc export` without values: digests stand where no decision needs what was there. Pure.
 
-What is replaced keeps what decisions ask of a value: whether it is null, and whether it is true. Where a wait is
-told by a query how long it lasts or what it waits for, the answer stays. That nothing more was needed is not
-believed but tried: the events are folded, and have to lead to the same decisions.
+What is replaced keeps what decisions ask of a value: whether it is null, and whether it is true. Where a wait
+is told by a query how long it lasts or what it waits for, the answer stays. That nothing more was needed is
+not believed but tried: the events are folded, and have to lead to the same decisions.
 """
 
 from __future__ import annotations
@@ -109,28 +109,29 @@ class _Hiding:
         return cast(dict[str, Any], self._hidden(event))
 
     def _hidden(self, written: object) -> object:
-        match written:
-            case list():
-                return [self._hidden(part) for part in cast(list[object], written)]
-            case {"@": "rows", **parts}:
-                return self._rows(cast(dict[str, Any], parts))
-            case {"@": "value" | "constant" as name, "json": str(inside)}:
-                return {"@": name, "json": self.json_text(inside)}
-            case {"@": "loose", "type": int(type), "cell": (str() | None) as cell}:
-                return {"@": "loose", "type": type, "cell": _cell(cell, type)}
-            case {"@": "step_error", **parts}:
-                return {"@": "step_error", **self.error(cast(dict[str, Any], parts))}
-            case {"@": "cancel_requested", "reason": str(reason)}:
-                return {"@": "cancel_requested", "reason": text(reason)}
-            case dict():
-                return {key: self._hidden(part) for key, part in cast(dict[str, object], written).items()}
+        if isinstance(written, list):
+            return [self._hidden(part) for part in cast(list[object], written)]
+        if not isinstance(written, dict):
+            return written
+        parts = cast(dict[str, Any], written)
+        match parts.get("@"):
+            case "rows":
+                return self._rows(parts)
+            case "value" | "constant":
+                return {**parts, "json": self.json_text(parts["json"])}
+            case "loose":
+                return {**parts, "cell": _cell(parts["cell"], parts["type"])}
+            case "step_error":
+                return self.error(parts)
+            case "cancel_requested":
+                return {**parts, "reason": text(parts["reason"])}
             case _:
-                return written
+                return {key: self._hidden(part) for key, part in parts.items()}
 
     def _rows(self, parts: dict[str, Any]) -> dict[str, Any]:
         types, width = parts["types"], len(parts["columns"])
         cells = [_cell(cell, types[place % width]) for place, cell in enumerate(parts["cells"])]
-        return {"@": "rows", **parts, "cells": cells}
+        return {**parts, "cells": cells}
 
     def error(self, error: Mapping[str, Any]) -> dict[str, Any]:
         found = dict(error)

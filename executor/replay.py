@@ -1,4 +1,4 @@
-"""A recorded journal, folded once more: whether the core decides what it decided then (docs/journal.md). Pure."""
+"""A recorded journal, folded once more: whether the core decides what it decided then. Pure."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def read_document(document: Mapping[str, Any]) -> Recording:
         )
     if not document.get("recorded"):
         raise UnreadableJournal(
-            "it was not recorded, so there is nothing to replay: start it with df.record = on (dfc start --record)"
+            "it was not recorded, so there is nothing to replay: start it with dfc start --record"
         )
     try:
         plan = limited(from_json(document["plan"]), document.get("timeout_seconds"))

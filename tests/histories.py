@@ -25,7 +25,7 @@ SECONDS_MAX = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A recording under way: the instance, a connection, the worker that has it and how to get another one."""
+    """A recording under way."""
 
     connection: Connection
     instance: str

@@ -129,8 +129,11 @@ def start(connection: Connection, label: str, expression: str, options: str = ""
     return str(row[0])
 
 
-def begin(connection: Connection, worker: WorkerProcess) -> None:
-    """Start everything, wait until each is in its state, and kill the worker."""
+def begin(connection: Connection, worker: WorkerProcess, *, atomic: bool = True) -> None:
+    """Start everything, wait until each is in its state, and kill the worker.
+
+    `atomic`: with one that holds a transaction of several steps open, for which an upgrade would wait.
+    """
 
     def until(condition: str, what: str) -> None:
         def holds() -> bool:
@@ -140,8 +143,13 @@ def begin(connection: Connection, worker: WorkerProcess) -> None:
         wait_until(holds, SECONDS_MAX, f"{what}: {condition}")
 
     connection.execute(SETUP.encode())
-    ids = {label: start(connection, label, text, _options(label)) for label, text in WORKFLOWS.items()}
-    until(f"count(*) = {HELD} FROM pg_stat_activity WHERE wait_event = 'PgSleep'", "the held steps")
+    ids = {
+        label: start(connection, label, text, _options(label))
+        for label, text in WORKFLOWS.items()
+        if atomic or label != "atomic"
+    }
+    held = HELD if atomic else HELD - 1
+    until(f"count(*) = {held} FROM pg_stat_activity WHERE wait_event = 'PgSleep'", "the held steps")
     until("count(*) = 4 FROM df.fences WHERE wake_at IS NOT NULL AND listens", "those that listen")
     until("count(*) = 1 FROM df.fences WHERE wake_at IS NOT NULL AND NOT listens", "the sleeper")
     until("count(*) = 1 FROM df.attempts_made WHERE attempts > 0", "the attempts")
@@ -180,7 +188,13 @@ def make() -> None:
                 psycopg.connect(database, autocommit=True) as connection,
             ):
                 begin(connection, worker)
-            dump = [str(programs("18") / "pg_dump"), "--no-owner", "--inserts", "--rows-per-insert=100", database]
+            dump = [
+                str(programs("18") / "pg_dump"),
+                "--no-owner",
+                "--inserts",
+                "--rows-per-insert=100",
+                database,
+            ]
             text = subprocess.run(dump, check=True, capture_output=True, text=True).stdout
         finally:
             server.remove()

@@ -1,4 +1,4 @@
-"""From one version to the next: what was begun before is finished, once, and nobody works on what he does not know."""
+"""From one version to the next: what was begun before is finished, and once."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ def all_ended(connection: Connection) -> None:
     ends = {"undoing": "compensated", "cancelled": "cancelled"}
     assert [(label, ends.get(label, "completed")) for label, _ in found] == found
     ledger = connection.execute("SELECT workflow, step FROM ledger ORDER BY 1, 2").fetchall()
-    assert ledger == sorted([(workflow, step) for workflow, steps in LEDGER.items() for step in steps])
+    there = {label for label, _ in found} | {"call", "completed"}
+    assert ledger == sorted(
+        [(name, step) for name, steps in LEDGER.items() for step in steps if name in there]
+    )
     assert value(connection, "SELECT count(*) FROM df.fences") == 0
 
 
@@ -122,10 +125,12 @@ def test_workers_of_two_versions_side_by_side(bare_database: str, old_tree: Path
         psycopg.connect(bare_database, autocommit=True) as connection,
         OldWorker(old_tree, bare_database, LIMITS) as old,
     ):
-        upgrades.begin(connection, old)
+        upgrades.begin(connection, old, atomic=False)
         old.start()
         held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-        wait_until(lambda: value(connection, held) == upgrades.HELD, SECONDS_MAX, "the old worker at work")
+        wait_until(
+            lambda: value(connection, held) == upgrades.HELD - 1, SECONDS_MAX, "the old worker at work"
+        )
         # One of the new version does not touch what is not migrated, and says so.
         with WorkerProcess(bare_database, LIMITS) as new:
             wait_until(lambda: not new.alive, SECONDS_MAX, "the new worker's refusal")
@@ -145,5 +150,7 @@ def test_workers_of_two_versions_side_by_side(bare_database: str, old_tree: Path
         with WorkerProcess(bare_database, LIMITS):
             wait_until(lambda: value(connection, held) >= 1, SECONDS_MAX, "the new worker at work")
             let_go(connection)
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+            )
             all_ended(connection)
