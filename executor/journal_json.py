@@ -1,7 +1,7 @@
 """Events and actions as JSON, as recorded journals hold them (docs/journal.md). Pure.
 
 An object of ours is `{"@": "<its class, in snake case>", ...}` with its fields, those left out that have
-their default; no name in a plan has an `@`, so a mapping by names is never taken for one. Of events everything
+their default; no name in a plan has an `@`, so a mapping by names is never taken for one. Of events all
 is written, and read again. Of actions is written what they do and where, for people and to be compared: what
 a plan says anyway, and the results that they are given, stand there as digests.
 """

@@ -39,9 +39,9 @@ _DISMISS = """
     DELETE FROM df.workers;
     NOTIFY df_work;
 """
-"""Takes everything from the workers of the older version, as if they had died: nothing that they do counts any
-more, their steps roll back, and their next heartbeat tells them (docs/adr/0035-upgrades.md). The locks come in
-the order in which a claim takes them."""
+"""Takes everything from the workers of the older version, as if they had died: nothing that they do counts
+any more, their steps roll back, and their next heartbeat tells them (docs/adr/0035-upgrades.md). The locks
+come in the order in which a claim takes them."""
 
 _MIGRATION = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _INCLUDE = re.compile(r"^\\ir +(\S+) *$", re.MULTILINE)
@@ -197,7 +197,7 @@ def _upgrade(connection: Connection, missing: tuple[Migration, ...], text: str, 
 
 
 def _insist(work: Callable[[], list[str]]) -> list[str]:
-    """Do it again where a session that was in the way has made a deadlock of it: nothing has happened then."""
+    """Do it again where a session in the way has made a deadlock of it: nothing has happened then."""
     for _ in range(DEADLOCKS_MAX):
         with contextlib.suppress(psycopg.errors.DeadlockDetected):
             return work()

@@ -1,7 +1,7 @@
 """The fold law on recorded journals: the state that comes of the events is the state that comes of the rows.
 
-Whoever drove an instance before a take-over has not been told of what he did last. His state, brought up to
-date with what the rows of the take-over show of that, has to be the one that is rebuilt from these rows alone.
+Whoever drove an instance before a take-over has not been told of what he did last. His state, brought up
+to date with what the rows of the take-over show of that, has to be the one that is rebuilt from them alone.
 """
 
 from __future__ import annotations

@@ -19,15 +19,17 @@ from tests.e2e.harness import Connection, WorkerProcess, wait_until
 from tests.executor.support import WorkerProcess as Process
 from tests.fold_law import check_document
 from tests.postgres import Server
-from tests.sql.worker import connect, value
+from tests.sql.worker import connect
 
 __all__ = ["dfc"]
 SECONDS_MAX = 60.0
 LIMITS = ("--lease", "1")
 BUSY = (
-    "df.loop(df.step('n', 'SELECT coalesce($n?, 0) + 1 AS n') ~> df.map('SELECT g FROM generate_series(1, 3) AS g',"
-    " 'SELECT $item * 2 AS m FROM pg_sleep(0.01)') ~> (df.step('l', 'SELECT pg_sleep(0.02)') & df.race('SELECT 1',"
-    " df.sleep(30))) ~> df.try('SELECT 1 / 0', 'SELECT $error.sqlstate AS s'), 'SELECT $n < 6')"
+    "df.loop(df.step('n', 'SELECT coalesce($n?, 0) + 1 AS n')"
+    " ~> df.map('SELECT g FROM generate_series(1, 3) g', 'SELECT $item * 2 AS m FROM pg_sleep(0.01)')"
+    " ~> (df.step('l', 'SELECT pg_sleep(0.02)') &"
+    " df.race('SELECT 1', df.sleep(30)))"
+    " ~> df.try('SELECT 1 / 0', 'SELECT $error.sqlstate AS s'), 'SELECT $n < 6')"
 )
 
 
@@ -37,6 +39,13 @@ def connection(database: str) -> Iterator[Connection]:
     with psycopg.connect(database, autocommit=True) as session:
         session.execute("SET df.record = on")
         yield session
+
+
+def value(session: Connection, query: str, *parameters: object) -> Any:
+    """The first column of the first row."""
+    row = session.execute(query.encode(), parameters or None).fetchone()
+    assert row is not None
+    return row[0]
 
 
 def start(session: Connection, expression: str) -> str:
@@ -50,17 +59,24 @@ def end(session: Connection, instance: str) -> None:
     wait_until(lambda: bool(value(session, ended, instance)), SECONDS_MAX, "the end")
 
 
-def test_workers_are_killed_and_there_is_one_journal(database: str, connection: Connection) -> None:
+def _reach(session: Connection, instance: str, entries: int) -> None:
+    """Wait until the journal has so many entries."""
+    reached = "SELECT count(*) >= %s FROM df.journal_entries WHERE instance_id = %s"
+    wait_until(lambda: bool(value(session, reached, entries, instance)), SECONDS_MAX, "progress")
+
+
+@pytest.mark.parametrize("kills_min", [1, pytest.param(8, marks=pytest.mark.long)])
+def test_workers_are_killed_and_there_is_one_journal(
+    database: str, connection: Connection, kills_min: int
+) -> None:
     instance = start(connection, BUSY)
     chance = random.Random(7)
     kills = compared = 0
     with WorkerProcess(database, LIMITS) as worker:
         entries = "SELECT count(*) FROM df.journal_entries WHERE instance_id = %s"
-        while kills < 4:
-            there = value(connection, entries, instance) + chance.randrange(2, 12)
-            wait_until(
-                lambda there=there: value(connection, entries, instance) >= there, SECONDS_MAX, "progress"
-            )
+        while kills < kills_min:
+            there: int = value(connection, entries, instance) + chance.randrange(2, 12)
+            _reach(connection, instance, there)
             kills += worker.kill()
             # What has committed, and what was written down, as a take-over would find them.
             compared += check_document(exported(connection, instance))
@@ -79,7 +95,7 @@ def test_workers_are_killed_and_there_is_one_journal(database: str, connection: 
 def test_what_is_not_recorded(database: str, connection: Connection, dfc: Run) -> None:
     connection.execute("SET df.record = off")
     plain = start(connection, "df.step('a', 'SELECT 1 AS n') ~> 'SELECT $a + 1'")
-    with pytest.raises(psycopg.Error, match='df.record is "maybe"'):
+    with pytest.raises(psycopg.Error, match=r'df\.record is "maybe"'):
         connection.execute("SET df.record = maybe; SELECT df.start('SELECT 1')")
     with WorkerProcess(database, LIMITS):
         end(connection, plain)
@@ -115,10 +131,9 @@ def test_export_and_replay(database: str, connection: Connection, dfc: Run, tmp_
     said = dfc("replay", "whole.json", "broken.json")
     assert said.returncode == 1 and "broken.json: changed at entry 2 (" in said.stdout
     assert "expected run_sql `elsewhere`, found" in said.stdout
-    for wrong in ("{}", "[]", "nonsense"):
-        (tmp_path / "wrong.json").write_text(wrong)
-        said = dfc("replay", "wrong.json")
-        assert (said.returncode, said.stderr.count("\n")) == (1, 1), said.stderr
+    (tmp_path / "wrong.json").write_text("[]")
+    said = dfc("replay", "wrong.json")
+    assert (said.returncode, said.stderr) == (1, "dfc: `wrong.json` is not what `dfc export` writes\n")
 
 
 def test_a_journal_is_bounded(database: str, connection: Connection) -> None:
@@ -138,7 +153,7 @@ def test_a_journal_is_bounded(database: str, connection: Connection) -> None:
 def test_who_has_lost_the_fence_writes_nothing(database: str, connection: Connection) -> None:
     instance = start(connection, "df.wait_for_signal('go')")
     with WorkerProcess(database, LIMITS):
-        parked = "SELECT wake_at IS NOT NULL FROM df.fences WHERE instance_id = %s"
+        parked = "SELECT count(*) FROM df.fences WHERE instance_id = %s AND wake_at IS NOT NULL"
         wait_until(lambda: bool(value(connection, parked, instance)), SECONDS_MAX, "the wait")
         token = value(connection, "SELECT token FROM df.fences WHERE instance_id = %s", instance)
         connection.execute("SELECT df.signal(%s, 'go')", [instance])

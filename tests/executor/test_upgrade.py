@@ -34,7 +34,7 @@ def adopt(connection: Connection) -> None:
 
 def let_go(connection: Connection) -> None:
     """Open the gate, send what is waited for, and say what an operator would."""
-    ids = {label: id for label, id in connection.execute("SELECT label, id FROM df.instances").fetchall()}
+    ids = dict(connection.execute("SELECT label, id FROM df.instances").fetchall())
     connection.execute("UPDATE gate SET open = true")
     connection.execute("SELECT df.signal(%s, 'go', '{\"word\": \"word\"}')", [ids["signal"]])
     connection.execute("SELECT df.signal(%s, 'child')", [ids["child"]])

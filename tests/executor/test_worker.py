@@ -295,7 +295,7 @@ def test_leaves_what_it_cannot_read(database: str, connection: Connection) -> No
         assert row is not None and row[0] == 2
         # What is to be cancelled needs no plan.
         connection.execute("SELECT df.cancel(%s, 'enough')", [unknown[0]])
-        assert ended(connection, unknown[0])["status"] == "cancelled"
+        assert ended(connection, str(unknown[0]))["status"] == "cancelled"
 
 
 def test_refuses_a_copy(database: str, connection: Connection) -> None:
