@@ -44,7 +44,7 @@ def without_values(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document with digests for values. Raises NeedsValues, UnreadableJournal."""
     kept: frozenset[str] = frozenset()
     found = dict(document)
-    if document["recorded"]:
+    if document["entries"]:
         recording = read_document(document)
         nodes = every_node(recording.plan.nodes)
         kept = frozenset([node.id for node in nodes if computed_of(node) is not None])
@@ -55,7 +55,7 @@ def without_values(document: Mapping[str, Any]) -> dict[str, Any]:
     found["live"] = [hide.event(event) for event in document["live"]]
     found["entries"] = [hide.entry(entry) for entry in document["entries"]]
     found["values"] = False
-    return _decided_anew(document, found) if document["recorded"] else found
+    return _decided_anew(document, found) if document["entries"] else found
 
 
 def _decided_anew(before: Mapping[str, Any], document: dict[str, Any]) -> dict[str, Any]:

@@ -140,6 +140,8 @@ def read_document(document: Mapping[str, Any]) -> Recording:
         raise UnreadableJournal(
             "it was not recorded, so there is nothing to replay: start it with dfc start --record"
         )
+    if not document.get("entries"):
+        raise UnreadableJournal("nothing had happened when it was exported: export it again")
     try:
         plan = limited(from_json(document["plan"]), document.get("timeout_seconds"))
         return Recording(

@@ -40,6 +40,8 @@ def command(id: str, output: Path | None, no_values: bool, database: str | None)
             raise CliError(str(error)) from None
     if not document["recorded"]:
         say("note: it was not recorded: the document has what is known now, and no events or decisions")
+    elif not document["entries"]:
+        say("note: it has not begun, so there is nothing in its journal")
     elif not document["complete"]:
         say("note: the journal reached journal_bytes_max: what came later is not in it")
     text = written(document)
@@ -87,7 +89,7 @@ def exported(conn: Connection, id: str) -> dict[str, Any]:
         "result": row[16],
         "error": row[17],
         "values": True,
-        "recorded": bool(row[15] and journal),
+        "recorded": row[15],
         "complete": not any(entry["kind"] == "full" for entry in journal),
         "live": [event_json(record(each)) for each in live],
         "entries": journal,

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from dfc.cli.errors import CliError
 from dfc.cli.export import exported
 from dfc.executor import limits
 from dfc.executor.replay import replay
@@ -173,6 +174,11 @@ def test_whose_journals_one_sees(server: Server, database: str, connection: Conn
     assert value(connection, "SELECT count(*) FROM df.journal_entries") >= 1
     with connect(server.url(str(name), reader)) as other:
         assert value(other, "SELECT count(*) FROM df.journal_entries") == 0
+        other.execute("SET df.record = on")
+        own = exported(other, start(other, "'SELECT 2'"))
+        assert (own["recorded"], own["entries"], own["status"]) == (True, [], "pending")
+        with pytest.raises(CliError, match="not yours"):
+            exported(other, instance)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             other.execute("INSERT INTO df.journal_entries VALUES ('x', 1, 1, now(), 1, '{}')")
     connection.execute("DELETE FROM df.instances")
