@@ -123,6 +123,8 @@ class _Hiding:
                 return {**parts, "cell": _cell(parts["cell"], parts["type"])}
             case "step_error":
                 return self.error(parts)
+            case "decided":
+                return {**parts, "value": _decision(parts["value"])}
             case "cancel_requested":
                 return {**parts, "reason": text(parts["reason"])}
             case _:
@@ -167,6 +169,28 @@ def _cell(cell: str | None, type: int) -> str | None:
         except (ValueError, RecursionError):
             return json.dumps(text(cell))
     return text(cell)
+
+
+def _decision(written: str) -> str:
+    """A decision; where it says that a loop ends with the row of a map's item, that row is in it."""
+    decided = json.loads(written)
+    hidden = _shape(decided)
+    return written if hidden == decided else json.dumps(hidden, ensure_ascii=False)
+
+
+def _shape(value: object) -> object:
+    match value:
+        case {"type": int() as type, "cell": str() as cell}:
+            return {"type": type, "cell": _cell(cell, type)}
+        case {"columns": [*columns], "types": [*types], "cells": [*cells]}:
+            found = [_cell(cell, types[place % len(columns)]) for place, cell in enumerate(cells)]
+            return {**cast(dict[str, object], value), "cells": found}
+        case dict():
+            return {key: _shape(part) for key, part in cast(dict[str, object], value).items()}
+        case list():
+            return [_shape(part) for part in cast(list[object], value)]
+        case _:
+            return value
 
 
 def _inside(value: object) -> object:

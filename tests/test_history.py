@@ -142,6 +142,14 @@ def test_without_values(name: str) -> None:
     assert "anna" not in text
 
 
+def test_without_values_in_a_decision() -> None:
+    found = document("loop")
+    value = '{"round": 2, "node": "b", "value": {"type": 25, "cell": "anna"}}'
+    found["live"] = [{"@": "decided", "number": 1, "path": "l/decision", "value": value}]
+    decided = json.loads(without_values(found)["live"][0]["value"])
+    assert decided["round"] == 2 and decided["value"]["cell"].startswith("#")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_events_are_read_as_they_were_written(name: str) -> None:
     for entry in document(name)["entries"]:
