@@ -179,18 +179,18 @@ def _decision(written: str) -> str:
 
 
 def _shape(value: object) -> object:
-    match value:
-        case {"type": int() as type, "cell": str() as cell}:
-            return {"type": type, "cell": _cell(cell, type)}
-        case {"columns": [*columns], "types": [*types], "cells": [*cells]}:
-            found = [_cell(cell, types[place % len(columns)]) for place, cell in enumerate(cells)]
-            return {**cast(dict[str, object], value), "cells": found}
-        case dict():
-            return {key: _shape(part) for key, part in cast(dict[str, object], value).items()}
-        case list():
-            return [_shape(part) for part in cast(list[object], value)]
-        case _:
-            return value
+    if isinstance(value, list):
+        return [_shape(part) for part in cast(list[object], value)]
+    if not isinstance(value, dict):
+        return value
+    parts = cast(dict[str, Any], value)
+    if isinstance(parts.get("cell"), str) and "type" in parts:
+        return {**parts, "cell": _cell(parts["cell"], parts["type"])}
+    if "cells" in parts and "types" in parts:
+        cells: list[str | None] = parts["cells"]
+        types: list[int] = parts["types"]
+        return {**parts, "cells": [_cell(cell, types[n % len(types)]) for n, cell in enumerate(cells)]}
+    return {key: _shape(part) for key, part in parts.items()}
 
 
 def _inside(value: object) -> object:
