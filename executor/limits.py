@@ -72,6 +72,9 @@ HTTP_WORKER_REQUESTS_MAX: Final = 100
 HTTP_TIMEOUT_SECONDS_MAX: Final = 86_400
 """The longest `timeout_seconds` of a request."""
 
+JOURNAL_BYTES_MAX: Final = 16 * 1024 * 1024
+"""The recorded journal of one instance; nothing more is recorded then, and the journal says so."""
+
 COMPILE_SECONDS_MAX: Final = 60.0
 """Wall-clock time for one text in the compiler process."""
 

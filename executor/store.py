@@ -473,6 +473,7 @@ def _claimed(answer: Answered, row: int) -> ClaimedInstance:
         input=answer.text(row, 11),
         timeout_seconds=None if answer.raw(row, 13) is None else answers.number(answer, row, 13),
         retrying=answer.raw(row, 14) == b"t",
+        recorded=answer.raw(row, 15) == b"t",
     )
     return ClaimedInstance(
         claim=claim,
