@@ -22,9 +22,12 @@ from dfc.cli.errors import CliError
 from dfc.cli.queries import query
 from dfc.executor.runners.http_mock import Asked, HttpMock, read_ledger
 
-LOOK_SECONDS: Final = 0.005
+LOOK_SECONDS: Final = 0.02
 GRACE_SECONDS: Final = 1.0
 """How long after the end of everything a worker may still come to the point where it is to die."""
+
+
+STOP_SECONDS_MAX: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +143,10 @@ class Bench:
                         f"a worker of the crash test has ended by itself: {_last_line(orders.log)}"
                     )
                 time.sleep(LOOK_SECONDS)
+            if kill is None:
+                # The end has committed, and may not be written down yet.
+                process.terminate()
+                process.join(STOP_SECONDS_MAX)
             passed = read_trace(orders.trace)[0] if kill is None else []
             asked = (
                 [] if orders.mock is None or orders.mock.ledger is None else read_ledger(orders.mock.ledger)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from dfc.cli import present
 from dfc.cli.crashing.bench import Kill
-from dfc.cli.crashing.state import Difference, Unstable
+from dfc.cli.crashing.state import Difference, Unstable, end_line
 from dfc.cli.crashing.trial import Repeated, Trial, Tried
 from dfc.cli.database import say
 from dfc.executor import paths
@@ -22,7 +22,7 @@ SHOWN_MAX: Final = 3
 HOW: Final[dict[Nature, str]] = {
     "transaction": "one transaction with its record",
     "outside": "outside of a transaction: at least once",
-    "request": "HTTP: at least once, or at most once",
+    "request": "HTTP: at least once",
     "record": "record only",
 }
 _WEIGHT: Final[dict[Nature, int]] = {"record": 0, "transaction": 1, "outside": 2, "request": 3}
@@ -34,6 +34,7 @@ class Step:
 
     name: str
     nature: Nature
+    how: str
     kills: int
     verdict: str
     safe: bool
@@ -48,9 +49,15 @@ def steps_of(trial: Trial) -> list[Step]:
 
 
 def _step(name: str, tried: Sequence[Tried]) -> Step:
-    nature = max((each.kill.passed.point.nature for each in tried), key=lambda nature: _WEIGHT[nature])
+    natures: list[Nature] = [each.kill.passed.point.nature for each in tried]
+    nature = max(natures, key=_WEIGHT.__getitem__)
     safe = all(each.same for each in tried)
-    return Step(name=name, nature=nature, kills=len(tried), verdict=_verdict(nature, tried), safe=safe)
+    how = HOW[nature]
+    if any(each.kill.passed.point.what == "beginning" for each in tried):
+        how = f"{how.partition(':')[0]}: at most once"
+    return Step(
+        name=name, nature=nature, how=how, kills=len(tried), verdict=_verdict(nature, tried), safe=safe
+    )
 
 
 def _verdict(nature: Nature, tried: Sequence[Tried]) -> str:
@@ -116,9 +123,11 @@ def show(trial: Trial) -> None:
         markup=False,
         soft_wrap=True,
     )
+    if trial.end.error is not None:
+        say(f"so it ends undisturbed: {end_line(trial.end)}")
     if trial.left_out:
         say(f"{trial.left_out} boundaries were left out, of rounds and items like those tried: --kills-max")
-    rows = [[step.name, HOW[step.nature], step.kills, step.verdict] for step in steps_of(trial)]
+    rows = [[step.name, step.how, step.kills, step.verdict] for step in steps_of(trial)]
     present.table(["step", "how", "kills", "what a death does"], rows)
     if unstable := _unstable_names(trial.unstable):
         _line(f"differs by itself, and is not compared: {', '.join(unstable)}")

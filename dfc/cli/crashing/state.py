@@ -110,7 +110,7 @@ def differences(
     found: list[Difference] = []
     expected, got = _stable(ends[0], unstable), _stable(ends[1], unstable)
     if expected != got:
-        lines = (_end_line(ends[0]),), (_end_line(ends[1]),)
+        lines = (end_line(ends[0]),), (end_line(ends[1]),)
         found.append(Difference(table=None, missing=lines[0], extra=lines[1], missing_count=1, extra_count=1))
     tables, others = tables_of(base), tables_of(other)
     for name in sorted(tables.keys() | others.keys()):
@@ -178,7 +178,8 @@ def _cell(value: str | None) -> str:
 # How the workflow has ended
 
 
-def _end_line(end: End) -> str:
+def end_line(end: End) -> str:
+    """How a workflow has ended, in a line."""
     if end.error is not None:
         error = end.error
         where = f" in `{error['step']}`" if error.get("step") else ""

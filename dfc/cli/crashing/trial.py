@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
@@ -25,6 +25,7 @@ from dfc.cli.crashing.state import (
 )
 from dfc.cli.database import Connection
 from dfc.cli.errors import CliError
+from dfc.executor.runners.http import DENIED
 from dfc.executor.runners.http_mock import Asked
 
 ATTEMPTS_MAX: Final = 3
@@ -101,6 +102,7 @@ def try_workflow(name: str, bench: Bench, limits: Limits, note: Callable[[int, i
         second = pool.submit(bench.undisturbed, limits.wait_seconds_max, shifted=True)
         base, other = first.result(), second.result()
         base_end = _ended(base, limits)
+        _require_answers(bench, base_end)
         unstable = _unstable(bench, base, other, limits)
         kills, left_out = kills_of(base.passed, limits.kills_max)
         seconds_max = 2 * base.seconds + SECONDS_MORE
@@ -165,6 +167,14 @@ def _ended(run: Run, limits: Limits) -> End:
         f" (crashtest_wait_seconds_max){waits}: give what it waits for with --signal NAME, or more time with"
         " --wait SECONDS"
     )
+
+
+def _require_answers(bench: Bench, end: End) -> None:
+    """A request that the mock does not answer says nothing about the workflow. Raises CliError."""
+    error: dict[str, Any] = end.error or {}
+    if bench.mock is not None and error.get("sqlstate") == DENIED:
+        hint = f" ({error['hint']})" if error.get("hint") else ""
+        raise CliError(f"step `{error.get('step')}`: {error.get('message')}{hint}")
 
 
 def _unstable(bench: Bench, base: Run, other: Run, limits: Limits) -> Unstable:
