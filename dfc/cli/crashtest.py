@@ -39,6 +39,22 @@ ROWS_SHOWN_MAX: Final = 5
 SCHEDULE: Final = "schedule"
 
 
+def _signals(
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Names and JSON texts."""
+    found: list[tuple[str, str]] = []
+    for text in texts:
+        name, given, data = text.partition("=")
+        try:
+            json.loads(data if given else "{}")
+        except ValueError:
+            message = f"`{data}` is not JSON: write --signal {name}='{{...}}'"
+            raise click.BadParameter(message, context, parameter) from None
+        found.append((name, data if given else "{}"))
+    return tuple(found)
+
+
 @click.command("crashtest")
 @click.argument("file")
 @click.option("--workflow", "only", metavar="NAME", help="Only the workflow with this label, or this number.")
@@ -48,6 +64,7 @@ SCHEDULE: Final = "schedule"
     "signals",
     multiple=True,
     metavar="NAME[=JSON]",
+    callback=_signals,
     help="A signal that the workflow gets at its start.",
 )
 @click.option(
@@ -73,7 +90,7 @@ def command(
     file: str,
     only: str | None,
     http_mock: str | None,
-    signals: tuple[str, ...],
+    signals: tuple[tuple[str, str], ...],
     wait_seconds_max: float,
     kills_max: int,
     jobs: int | None,
@@ -93,7 +110,7 @@ def command(
         compilation=compilation,
         only=only,
         mock=mock_of(http_mock),
-        signals=tuple(map(_signal, signals)),
+        signals=signals,
         hosts=hosts,
         limits=Limits(
             wait_seconds_max=wait_seconds_max,
@@ -130,13 +147,13 @@ class Asked:
     body: Body = work
 
 
-def crashtest(asked: Asked) -> Generator[Trial]:
+def crashtest(asked: Asked, scratch: Scratch | None = None) -> Generator[Trial]:
     """Try the workflows of a file, one after the other, each on what the statements before it have made.
 
-    Raises CliError.
+    `scratch` is a server that is there already. Raises CliError.
     """
     wanted = _wanted(asked)
-    with Scratch() as scratch:
+    with contextlib.nullcontext(scratch) if scratch is not None else Scratch() as scratch:
         current = scratch.make()
         _make_plans_known(asked, scratch, current)
         settings: list[str] = []
@@ -265,15 +282,6 @@ def _refused(
 ) -> CliError:
     say(render_at(asked.compilation, statement, code, message, position))
     return CliError("a statement before the workflow fails; nothing was tried")
-
-
-def _signal(text: str) -> tuple[str, str]:
-    name, given, data = text.partition("=")
-    try:
-        json.loads(data or "{}")
-    except ValueError:
-        raise click.BadParameter(f"`{data}` is not JSON: write --signal {name}='{{...}}'") from None
-    return name, data if given else "{}"
 
 
 def _note(done: int, count: int) -> None:

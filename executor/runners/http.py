@@ -27,7 +27,7 @@ from dfc.executor.journal import Rows, StepError
 from dfc.executor.places import Places
 from dfc.executor.ports import Answer
 from dfc.executor.retry_http import Loss, Outcome, Verdict
-from dfc.executor.runners.http_mock import HttpMock, MockTransport, NotMocked
+from dfc.executor.runners.http_mock import SECONDS, HttpMock, MockTransport, NotMocked
 from dfc.executor.runners.http_policy import Denied, OutboundPolicy, guarded_transport
 from dfc.executor.runners.http_request import (
     Asked,
@@ -373,7 +373,8 @@ class HttpSender:
             async for part in response.aiter_bytes():
                 exchange.receive(len(part))
                 content += part
-            return received(response, bytes(content), time.monotonic() - started, attempt.redactor)
+            seconds = response.extensions.get(SECONDS, time.monotonic() - started)
+            return received(response, bytes(content), seconds, attempt.redactor)
 
 
 def _judged(attempt: _Attempt, asked: Asked, response: Received) -> dict[str, Any]:

@@ -23,6 +23,9 @@ from typing import Any, Final, cast
 import httpx
 
 _KEYS: Final = ("method", "url", "status", "headers", "json", "body", "times", "delay_seconds")
+SECONDS: Final = "dfc.seconds"
+"""The extension of a response that says how long it took: with a mock always the same."""
+
 _JSON: Final = ("content-type", "application/json")
 
 
@@ -173,7 +176,11 @@ class MockTransport(httpx.AsyncBaseTransport):
         if answer.delay_seconds:
             await asyncio.sleep(answer.delay_seconds)
         return httpx.Response(
-            answer.status, headers=list(answer.headers), content=answer.body, request=request
+            answer.status,
+            headers=list(answer.headers),
+            content=answer.body,
+            request=request,
+            extensions={SECONDS: answer.delay_seconds},
         )
 
     def _choose(self, method: str, url: str) -> int | None:

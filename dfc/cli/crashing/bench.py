@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from signal import SIGKILL
 from typing import Final, Literal
-
-import psycopg
 
 from dfc.cli.crashing.processes import Body, Orders, Passed, read_trace, spawn
 from dfc.cli.crashing.scratch import Scratch
@@ -61,6 +59,10 @@ class Run:
     same: bool = False
 
 
+Differs = Callable[[Run, Connection], bool]
+"""Whether a run, in its database, has come to something else than an undisturbed one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """Where and how runs are made: copies of `template`, in which `instance` waits for its first worker."""
@@ -79,8 +81,11 @@ class Bench:
                 connection.execute(query("crashtest_shift"))
             return self._to_the_end(database, connection, files, None, seconds_max)
 
-    def killed(self, kill: Kill, seconds_max: float) -> Run:
-        """A run whose first worker is killed, and whose second one does the rest."""
+    def killed(self, kill: Kill, seconds_max: float, differs: Differs) -> Run:
+        """A run whose first worker is killed, and whose second one does the rest.
+
+        Where it does not differ its database is dropped.
+        """
         with self._on_copy() as (database, connection, files):
             died = self._after if kill.where == "after" else self._inside
             began = time.monotonic()
@@ -88,7 +93,10 @@ class Bench:
             run = self._to_the_end(database, connection, files, kill, seconds_max)
             run.fired = fired
             run.seconds = time.monotonic() - began
-            return run
+            run.same = not differs(run, connection)
+        if run.same:
+            self.scratch.drop(database)
+        return run
 
     def _after(
         self, database: str, connection: Connection, files: Path, passed: Passed, seconds_max: float
@@ -163,10 +171,9 @@ class Bench:
 
     @contextlib.contextmanager
     def _on_copy(self) -> Generator[tuple[str, Connection, Path]]:
-        database = self.scratch.copy(self.template)
-        files = self.scratch.folder / database
-        files.mkdir()
-        with psycopg.connect(self.scratch.conninfo(database), autocommit=True) as connection:
+        with self.scratch.copy(self.template) as (database, connection):
+            files = self.scratch.folder / database
+            files.mkdir()
             yield database, connection, files
 
     @contextlib.contextmanager

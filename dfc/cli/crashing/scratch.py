@@ -7,6 +7,7 @@ import itertools
 import shutil
 import tempfile
 import threading
+from collections.abc import Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -75,27 +76,25 @@ class Scratch:
             connection.execute(query("crashtest_install"))
         return name
 
-    def copy(self, source: str) -> str:
-        """A copy that runs what its original would run. Nobody may be connected to that."""
+    @contextlib.contextmanager
+    def copy(self, source: str) -> Generator[tuple[str, Connection]]:
+        """A copy that runs what its original would run, and a connection to it, which ends with the block.
+
+        Nobody may be connected to the original.
+        """
         name = self._create(source)
         with psycopg.connect(self.conninfo(name), autocommit=True) as connection:
             connection.execute(query("adopt"), {"cluster": self._cluster})
-        return name
+            yield name, connection
 
     def drop(self, name: str) -> None:
         """Remove a database, whoever uses it."""
-        with psycopg.connect(self._server.conninfo, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        self._admin.execute(drop.format(sql.Identifier(name)))
 
     def _create(self, source: str) -> str:
         with self._lock:
             name = f"crash{next(self._numbers)}"
-        with psycopg.connect(self._server.conninfo, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
-                    sql.Identifier(name), sql.Identifier(source)
-                )
-            )
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+        self._admin.execute(create.format(sql.Identifier(name), sql.Identifier(source)))
         return name

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import psycopg
 
-from dfc.cli.crashing.bench import Bench, Kill, Run
+from dfc.cli.crashing.bench import Bench, Differs, Kill, Run
 from dfc.cli.crashing.choose import kills_of
 from dfc.cli.crashing.state import (
     Difference,
@@ -108,11 +108,18 @@ def try_workflow(name: str, bench: Bench, limits: Limits, note: Callable[[int, i
         seconds_max = 2 * base.seconds + SECONDS_MORE
         progress = _Progress(len(kills), note)
 
-        def one(kill: Kill) -> Run:
-            return _one(bench, base, kill, unstable, seconds_max, progress)
+        with _connected(bench, base) as original:
 
-        runs = list(pool.map(one, kills))
-    if any(_differs(bench, base, run, unstable) for run in runs):
+            def differing(run: Run, connection: Connection) -> bool:
+                return run.end is None or differs(original, connection, (base_end, run.end), unstable)
+
+            def one(kill: Kill) -> Run:
+                run = _one(bench, kill, seconds_max, differing)
+                progress.one_more()
+                return run
+
+            runs = list(pool.map(one, kills))
+    if not all(run.same for run in runs):
         # Much later than the others: what has differed because of the time is found out here.
         unstable.add(_unstable(bench, base, bench.undisturbed(limits.wait_seconds_max), limits))
     tried = [_judge(bench, base, run, unstable, limits.rows_shown_max) for run in runs]
@@ -142,19 +149,13 @@ class _Progress:
             self._note(self._done, self._count)
 
 
-def _one(
-    bench: Bench, base: Run, kill: Kill, unstable: Unstable, seconds_max: float, progress: _Progress
-) -> Run:
-    run = bench.killed(kill, seconds_max)
+def _one(bench: Bench, kill: Kill, seconds_max: float, differing: Differs) -> Run:
+    run = bench.killed(kill, seconds_max, differing)
     for _ in range(ATTEMPTS_MAX - 1):
         if run.fired:
             break
         bench.scratch.drop(run.database)
-        run = bench.killed(kill, seconds_max)
-    if not _differs(bench, base, run, unstable):
-        bench.scratch.drop(run.database)
-        run.same = True
-    progress.one_more()
+        run = bench.killed(kill, seconds_max, differing)
     return run
 
 
@@ -194,15 +195,6 @@ def _between(bench: Bench, base: Run, other: Run, limits: Limits) -> Unstable:
     return found
 
 
-def _differs(bench: Bench, base: Run, run: Run, unstable: Unstable) -> bool:
-    if run.same:
-        return False
-    if base.end is None or run.end is None:
-        return True
-    with _both(bench, base, run) as (one, other):
-        return differs(one, other, (base.end, run.end), unstable)
-
-
 def _judge(bench: Bench, base: Run, run: Run, unstable: Unstable, shown_max: int) -> Tried:
     assert run.kill is not None and base.end is not None
     found: list[Difference] = []
@@ -239,10 +231,12 @@ def _repeated(before: list[Asked], after: list[Asked]) -> tuple[Repeated, ...]:
 
 
 @contextlib.contextmanager
+def _connected(bench: Bench, run: Run) -> Generator[Connection]:
+    with psycopg.connect(bench.scratch.conninfo(run.database), autocommit=True) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
 def _both(bench: Bench, one: Run, other: Run) -> Generator[tuple[Connection, Connection]]:
-    scratch = bench.scratch
-    with (
-        psycopg.connect(scratch.conninfo(one.database), autocommit=True) as first,
-        psycopg.connect(scratch.conninfo(other.database), autocommit=True) as second,
-    ):
+    with _connected(bench, one) as first, _connected(bench, other) as second:
         yield first, second
