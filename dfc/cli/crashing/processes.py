@@ -7,10 +7,12 @@ process, and its death is SIGKILL.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from collections import Counter
@@ -26,6 +28,9 @@ from dfc.executor.runners.http_mock import HttpMock
 from dfc.executor.worker import Worker, WorkerSettings, run_until_signal
 
 POLL_SECONDS: Final = 0.05
+SERVER: Final = "server"
+"""The folder of the embedded database in a scratch folder."""
+
 _context = multiprocessing.get_context("forkserver")
 
 
@@ -121,15 +126,14 @@ def _begin(body: Body, orders: Orders) -> None:
 
 
 def _clean_up(folder: Path) -> None:
-    """Outlive the command, and remove what it has left: nobody else knows of a scratch database."""
+    """Outlive the command, and remove what it has left: nobody else knows of the server in `folder`."""
     os.setsid()
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
-    try:
-        reset(folder)
-    except EmbeddedError:
-        return
+    with contextlib.suppress(EmbeddedError):
+        reset(folder / SERVER)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def spawn(body: Body, orders: Orders) -> ForkServerProcess:
@@ -140,7 +144,7 @@ def spawn(body: Body, orders: Orders) -> ForkServerProcess:
 
 
 def spawn_janitor(folder: Path) -> ForkServerProcess:
-    """Start the process that removes an embedded database when this one has gone without doing so."""
+    """Start the process that removes a scratch folder when this one has gone without doing so."""
     _context.set_forkserver_preload([__name__])
     process = _context.Process(target=_clean_up, args=(folder,), name="dfc-crashtest-janitor")
     process.start()

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from dfc.cli.crashing.processes import spawn_janitor
+from dfc.cli.crashing.processes import SERVER, spawn_janitor
 from dfc.cli.database import Connection
 from dfc.cli.queries import query
 from dfc.executor.embedded import EmbeddedServer
@@ -33,8 +33,8 @@ class Scratch:
         self.folder = Path(tempfile.mkdtemp(prefix="dfc-crashtest-"))
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
-        self._server = EmbeddedServer(self.folder / "server")
-        self._janitor = spawn_janitor(self.folder / "server")
+        self._server = EmbeddedServer(self.folder / SERVER)
+        self._janitor = spawn_janitor(self.folder)
         self._cluster = ""
 
     def __enter__(self) -> Self:
