@@ -66,8 +66,8 @@ def _verdict(nature: Nature, tried: Sequence[Tried]) -> str:
         return "NOT repeated: a death over it fails as `ambiguous`"
     if unlike:
         return "NOT safe to repeat" if nature in ("outside", "request") else "NOT as undisturbed"
-    if not any(each.fired for each in tried):
-        return "not tried: no kill fired"
+    if not all(each.fired for each in tried):
+        return "not certain: a kill did not fire"
     match nature:
         case "transaction":
             return "exactly once"
