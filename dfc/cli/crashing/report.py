@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -74,10 +74,11 @@ def _verdict(nature: Nature, tried: Sequence[Tried]) -> str:
         case "outside":
             return "safe to repeat: it changes nothing"
         case "request":
-            keys = [each.keys for tried_one in tried for each in tried_one.repeated]
-            if not keys:
+            repeated = [each for tried_one in tried for each in tried_one.repeated]
+            if not repeated:
                 return "as undisturbed"
-            return "sent again, with the same Idempotency-Key" if _same(keys) else "sent again, ANOTHER key"
+            same = all(each.same_key for each in repeated)
+            return "sent again, with the same Idempotency-Key" if same else "sent again, ANOTHER key"
         case "record":
             return "as undisturbed"
 
@@ -85,10 +86,6 @@ def _verdict(nature: Nature, tried: Sequence[Tried]) -> str:
 def _is_ambiguous(tried: Tried) -> bool:
     error = None if tried.end is None else tried.end.error
     return error is not None and error.get("sqlstate") == AMBIGUOUS
-
-
-def _same(keys: Iterable[tuple[str | None, ...]]) -> bool:
-    return all(len(each) == 1 and each[0] is not None for each in keys)
 
 
 def _name(kill: Kill) -> str:
@@ -132,7 +129,7 @@ def show(trial: Trial) -> None:
     if unstable := _unstable_names(trial.unstable):
         _line(f"differs by itself, and is not compared: {', '.join(unstable)}")
     for repeated in _all_repeated(trial):
-        keys = "the same Idempotency-Key" if _same([repeated.keys]) else "no Idempotency-Key in common"
+        keys = "the same Idempotency-Key" if repeated.same_key else "under ANOTHER Idempotency-Key"
         url = repeated.url.partition("?")[0]
         _line(f"sent more than once: {repeated.method} {url} ({repeated.times} times in a run, {keys})")
     for each in trial.tried:
@@ -186,7 +183,7 @@ def _all_repeated(trial: Trial) -> list[Repeated]:
     found: dict[tuple[str, str], Repeated] = {}
     for each in (repeated for tried in trial.tried for repeated in tried.repeated):
         known = found.get((each.method, each.url))
-        if known is None or len(each.keys) > len(known.keys) or each.times > known.times:
+        if known is None or each.same_key < known.same_key or each.times > known.times:
             found[each.method, each.url] = each
     return list(found.values())
 

@@ -47,12 +47,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated:
-    """A request that was sent more often than without a kill. `keys` are its idempotency keys."""
+    """A request that was sent more often than without a kill, under a key that it has without one, too."""
 
     method: str
     url: str
     times: int
-    keys: tuple[str | None, ...]
+    key: str | None
+    same_key: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,17 +217,13 @@ def _judge(bench: Bench, base: Run, run: Run, unstable: Unstable, shown_max: int
 
 def _repeated(before: list[Asked], after: list[Asked]) -> tuple[Repeated, ...]:
     """Requests that have come in more often than undisturbed."""
-    usual = Counter((asked.method, asked.url) for asked in before)
-    now = Counter((asked.method, asked.url) for asked in after)
+    usual = Counter((asked.method, asked.url, asked.key) for asked in before)
+    now = Counter((asked.method, asked.url, asked.key) for asked in after)
+    known = {key for _, _, key in usual} - {None}
     return tuple(
-        Repeated(
-            method=method,
-            url=url,
-            times=count,
-            keys=tuple(dict.fromkeys(a.key for a in after if (a.method, a.url) == (method, url))),
-        )
-        for (method, url), count in now.items()
-        if count > usual[method, url]
+        Repeated(method=method, url=url, times=count, key=key, same_key=key in known)
+        for (method, url, key), count in now.items()
+        if count > usual[method, url, key]
     )
 
 
