@@ -35,6 +35,7 @@ from dfc.executor.actions import (
     key_of,
 )
 from dfc.executor.claim import Claim
+from dfc.executor.crashpoints import CLAIMED, PARKED, Crashpoints
 from dfc.executor.decide import State, begin, forgotten, pending, step, step_of
 from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.journal import (
@@ -109,11 +110,14 @@ class Driver:
         recorder: Recorder | None = None,
         lanes_max: int = LANES_MAX,
         park_seconds: float = PARK_SECONDS,
+        crashpoints: Crashpoints | None = None,
     ) -> None:
         self._claim = claim
         self._plan = plan
         self._store = store
-        self._performer = Performer(claim, store, sql, http, pause=self._pause, elsewhere=elsewhere)
+        self._performer = Performer(
+            claim, store, sql, http, pause=self._pause, elsewhere=elsewhere, crashpoints=crashpoints
+        )
         # What writes the journal of the instance, before anything is done; None where it is not kept.
         self._recorder = recorder
         self._lanes_max = lanes_max
@@ -235,6 +239,7 @@ class Driver:
     # The beginning and the end
 
     async def _recover(self) -> None:
+        self._performer.passed(CLAIMED)
         records: list[Record] = []
         if self._claim.resumed:
             records = await self._history()
@@ -329,6 +334,7 @@ class Driver:
             await self._performer.settled()
             await self._pause(min(1.0, self._park_seconds))
             return False
+        self._performer.passed(PARKED)
         self._outcome = self._outcome or Outcome.PARKED
         return True
 

@@ -39,6 +39,7 @@ from dfc.executor.actions import (
 )
 from dfc.executor.claim import Claim
 from dfc.executor.core.asking import statements_of
+from dfc.executor.crashpoints import Crashpoints, Point, point_of
 from dfc.executor.decide import begin_atomic, pending, step
 from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost, StepFailed, Transient, Unreachable
 from dfc.executor.journal import (
@@ -127,6 +128,7 @@ class Performer:
         *,
         pause: Callable[[float], Awaitable[None]],
         elsewhere: Elsewhere | None = None,
+        crashpoints: Crashpoints | None = None,
     ) -> None:
         self._claim = claim
         self._store = store
@@ -134,9 +136,21 @@ class Performer:
         self._http = http
         self._elsewhere = elsewhere
         self._pause = pause
+        self._crashpoints = crashpoints
 
     async def perform(self, action: Work, step_id: str) -> Came:
         """Do one thing. Raises FenceLost."""
+        came = await self._perform(action, step_id)
+        if self._crashpoints is not None and (point := point_of(action, came.events)) is not None:
+            self.passed(point)
+        return came
+
+    def passed(self, point: Point) -> None:
+        """Say what has committed to who wants to know."""
+        if self._crashpoints is not None:
+            self._crashpoints.passed(self._claim.instance, point)
+
+    async def _perform(self, action: Work, step_id: str) -> Came:
         match action:
             case RecordFailure():
                 return await self._record_failure(action)
@@ -177,6 +191,8 @@ class Performer:
     async def finish(self, finish: Finish) -> None:
         """End the instance, however long it takes to reach the store. Raises FenceLost."""
         await self.insist(lambda: self._store.finish(self._claim, finish))
+        if (point := point_of(finish, ())) is not None:
+            self.passed(point)
 
     async def insist(self, ask: Callable[[], Awaitable[_T]], path: str = "") -> _T:
         """The store's answer, however long it takes to get one. Raises FenceLost."""

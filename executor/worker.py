@@ -25,6 +25,7 @@ from dfc.executor.admission import Refused, admit
 from dfc.executor.compilation import CompilerProcess
 from dfc.executor.connections import StepConnections
 from dfc.executor.control import Control, StoreError
+from dfc.executor.crashpoints import Crashpoints
 from dfc.executor.drive import Driver, Outcome
 from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.heartbeat import Heartbeat, Registration
@@ -32,6 +33,7 @@ from dfc.executor.limited import limited
 from dfc.executor.plans import Plans, fail, one_line
 from dfc.executor.recording import PostgresJournals, Recorder
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
+from dfc.executor.runners.http_mock import HttpMock
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.schedules import Schedules
 from dfc.executor.session import ConnectionLost, Message, ServerError
@@ -54,7 +56,7 @@ class _Lost(Exception):
 class WorkerSettings:
     """How a worker runs. `database` is a libpq connection string or URI; hosts are `host` or `host:port`.
 
-    Without `queues` it serves all of them.
+    Without `queues` it serves all of them. With `http_mock` no request reaches the network.
     """
 
     database: str
@@ -67,6 +69,7 @@ class WorkerSettings:
     allow_loopback: bool = False
     queues: tuple[str, ...] = ()
     name: str = field(default_factory=socket.gethostname)
+    http_mock: HttpMock | None = None
 
 
 @dataclass(slots=True)
@@ -95,8 +98,9 @@ async def run_until_signal(worker: Worker) -> None:
 class Worker:
     """Runs until `stop` is called. Also for embedding in another program's event loop."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, *, crashpoints: Crashpoints | None = None) -> None:
         self._settings = settings
+        self._crashpoints = crashpoints
         self._stopping = asyncio.Event()
         self._known: OrderedDict[str, Plan] = OrderedDict()
         self.ready = asyncio.Event()
@@ -112,7 +116,7 @@ class Worker:
         failures = 0
         try:
             while not self._stopping.is_set():
-                life = _Life(self._settings, compiler, self._known, self._stopping)
+                life = _Life(self._settings, compiler, self._known, self._stopping, self._crashpoints)
                 try:
                     self.worker_id = await life.begin()
                     self.ready.set()
@@ -147,8 +151,10 @@ class _Life:
         compiler: CompilerProcess,
         known: OrderedDict[str, Plan],
         stopping: asyncio.Event,
+        crashpoints: Crashpoints | None,
     ) -> None:
         self._settings = settings
+        self._crashpoints = crashpoints
         self._stopping = stopping
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
@@ -189,7 +195,7 @@ class _Life:
         self._sql = PostgresSql(self._steps, elsewhere)
         self._sweeping = self._loop.create_task(sweep_for_ever(elsewhere, self._steps))
         policy = OutboundPolicy(allow_hosts=settings.allow_hosts, allow_loopback=settings.allow_loopback)
-        self._http = HttpSender(self._store, policy)
+        self._http = HttpSender(self._store, policy, mock=settings.http_mock)
         registration = Registration(
             host=settings.name,
             pid=os.getpid(),
@@ -408,6 +414,7 @@ class _Life:
                 http=self._http,
                 elsewhere=self._sql.elsewhere,
                 recorder=Recorder(claim, self._journals, version=_version()) if claim.recorded else None,
+                crashpoints=self._crashpoints,
             )
             if active.cancel_reason is not None:
                 driver.cancel(active.cancel_reason)

@@ -25,6 +25,7 @@ COMMANDS = {
     "compile": "Print the plan of a workflow file.",
     "validate": "Check workflow files and folders.",
     "explain": "Draw the graph of a workflow file as text.",
+    "crashtest": "Kill the worker of a workflow file at every boundary, and compare.",
     "up": "Keep the embedded database and a worker running.",
     "reset": "Remove the embedded database.",
     "init": "Install the df schema into a database, or bring it up to date.",

@@ -31,6 +31,7 @@ from dfc.cli.database import (
 )
 from dfc.cli.errors import CliError, explain_database
 from dfc.cli.follow import Progress, follow, progress, screen
+from dfc.cli.mocking import http_mock_option, mock_of
 from dfc.cli.provenance import render_at, render_error
 from dfc.cli.queries import query
 from dfc.cli.runbook import Run, open_run
@@ -54,6 +55,7 @@ RECONNECTS_MAX = 300
 )
 @click.option("--slots", type=click.IntRange(1, 1000), help="Workflows at the same time (embedded database).")
 @allow_host_option
+@http_mock_option
 def command(
     file: str,
     database: str | None,
@@ -61,6 +63,7 @@ def command(
     as_json: bool,
     slots: int | None,
     hosts: tuple[str, ...],
+    http_mock: str | None,
 ) -> int:
     """Run the statements of FILE in order, and wait for each workflow.
 
@@ -69,7 +72,12 @@ def command(
     """
     compilation = compile_path(file, "nothing was run")
     path = Path.cwd() / "stdin" if file == "-" else Path(file)
-    with _session(path, compilation, database, worker=not no_wait, slots=slots, hosts=hosts) as session:
+    if http_mock is not None:
+        if database:
+            raise CliError("with --database the answers belong to `dfc worker --http-mock`")
+        mock_of(http_mock)  # what is wrong with it is said here, and not in the worker's log
+    worker = Wanted(slots=slots, hosts=hosts, http_mock=http_mock)
+    with _session(path, compilation, database, None if no_wait else worker) as session:
         session.no_wait, session.as_json = no_wait, as_json
         try:
             code = session.run()
@@ -267,10 +275,7 @@ def _session(
     path: Path,
     compilation: Compiled,
     database: str | None,
-    *,
-    worker: bool,
-    slots: int | None,
-    hosts: tuple[str, ...],
+    worker: Wanted | None,
 ) -> Generator[Session]:
     """The database of a run, its connection, and for an embedded one schema and worker."""
     folder = path.parent / EMBEDDED
@@ -284,18 +289,30 @@ def _session(
         child: WorkerChild | None = None
         if where.folder is not None:
             install(where.conninfo)
-            if worker and compilation.starts:
-                _say_loopback(where.folder, compilation)
-                child = stack.enter_context(worker_child(where.conninfo, where.folder, slots, hosts))
+            if worker is not None and compilation.starts:
+                if worker.http_mock is None:
+                    _say_loopback(where.folder, compilation)
+                child = stack.enter_context(worker_child(where.conninfo, where.folder, worker))
         conn = stack.enter_context(connect(where.conninfo))
         yield Session(path=path, compilation=compilation, where=where, conn=conn, stack=stack, worker=child)
 
 
-def worker_child(conninfo: str, folder: Path, slots: int | None, hosts: tuple[str, ...]) -> WorkerChild:
-    """The worker of an embedded database: it may speak HTTP to this machine, and to `hosts`."""
-    arguments = ["--allow-loopback", *(f"--allow-host={host}" for host in hosts)]
-    if slots is not None:
-        arguments += ["--slots", str(slots)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How the worker of an embedded database is to run. `http_mock` is the file that answers HTTP steps."""
+
+    slots: int | None = None
+    hosts: tuple[str, ...] = ()
+    http_mock: str | None = None
+
+
+def worker_child(conninfo: str, folder: Path, wanted: Wanted) -> WorkerChild:
+    """The worker of an embedded database: it may speak HTTP to this machine, and to the hosts it is given."""
+    arguments = ["--allow-loopback", *(f"--allow-host={host}" for host in wanted.hosts)]
+    if wanted.slots is not None:
+        arguments += ["--slots", str(wanted.slots)]
+    if wanted.http_mock is not None:
+        arguments += ["--http-mock", wanted.http_mock]
     return WorkerChild(conninfo, log=folder / "worker.log", arguments=arguments, say=say)
 
 

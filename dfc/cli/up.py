@@ -11,7 +11,7 @@ import click
 
 from dfc.cli.database import EMBEDDED, embedded, say, shown
 from dfc.cli.errors import CliError
-from dfc.cli.run import worker_child
+from dfc.cli.run import Wanted, worker_child
 from dfc.cli.work import allow_host_option
 from dfc.executor.migrate import install
 
@@ -35,7 +35,7 @@ def command(folder: str, slots: int | None, hosts: tuple[str, ...]) -> int:
     _stop_on_sigterm(asked)
     with embedded(data) as where:
         install(where.conninfo)
-        with worker_child(where.conninfo, data, slots, hosts) as worker:
+        with worker_child(where.conninfo, data, Wanted(slots=slots, hosts=hosts)) as worker:
             click.echo(f"database  psql '{where.uri}'")
             click.echo(f"worker    process {worker.pid}, log {shown(data / 'worker.log')}")
             click.echo("ready; Ctrl-C stops both")

@@ -11,6 +11,7 @@ import click
 
 from dfc.cli.database import database_option, say, target
 from dfc.cli.errors import NEWER, NOT_INSTALLED, OLDER, CliError
+from dfc.cli.mocking import http_mock_option, mock_of
 from dfc.cli.work import allow_host_option
 from dfc.executor import limits
 from dfc.executor.migrate import SchemaState, check
@@ -47,6 +48,7 @@ EXIT_GRACE_SECONDS = 8.0
     "--queue", "queues", multiple=True, metavar="NAME", help="Only this queue; may be given several times."
 )
 @allow_host_option
+@http_mock_option
 @click.option("-v", "--verbose", is_flag=True, help="Log what the worker does.")
 @click.option("--allow-loopback", is_flag=True, hidden=True)
 @click.option("--stop-at-eof", is_flag=True, hidden=True)
@@ -57,6 +59,7 @@ def command(
     lease: float,
     queues: tuple[str, ...],
     hosts: tuple[str, ...],
+    http_mock: str | None,
     verbose: bool,
     allow_loopback: bool,
     stop_at_eof: bool,
@@ -79,6 +82,7 @@ def command(
             lease_seconds=lease,
             queues=queues,
             allow_hosts=hosts,
+            http_mock=mock_of(http_mock),
             allow_loopback=allow_loopback or where.folder is not None,
         )
         return asyncio.run(_work(settings, stop_at_eof=stop_at_eof))

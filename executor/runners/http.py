@@ -27,6 +27,7 @@ from dfc.executor.journal import Rows, StepError
 from dfc.executor.places import Places
 from dfc.executor.ports import Answer
 from dfc.executor.retry_http import Loss, Outcome, Verdict
+from dfc.executor.runners.http_mock import SECONDS, HttpMock, MockTransport, NotMocked
 from dfc.executor.runners.http_policy import Denied, OutboundPolicy, guarded_transport
 from dfc.executor.runners.http_request import (
     Asked,
@@ -191,15 +192,17 @@ class HttpSender:
 
     Of a step of many requests, the responses that an attempt has got are kept for the next one, which sends
     only the others; a worker that takes over sends them all. A response that has come is recorded however
-    long the database is away: it is not fetched again for that.
+    long the database is away: it is not fetched again for that. With a `mock` nothing reaches the network.
     """
 
-    def __init__(self, store: ValueStore, policy: OutboundPolicy) -> None:
+    def __init__(self, store: ValueStore, policy: OutboundPolicy, *, mock: HttpMock | None = None) -> None:
         self._store = store
+        mocked = None if mock is None else MockTransport(mock)
         context = ssl.create_default_context()
         self._reusing, self._fresh = (
             httpx.AsyncClient(
-                transport=guarded_transport(policy, context, reuse=reuse, on_loopback=self._say_loopback),
+                transport=mocked
+                or guarded_transport(policy, context, reuse=reuse, on_loopback=self._say_loopback),
                 follow_redirects=False,
                 trust_env=False,
             )
@@ -331,6 +334,8 @@ class HttpSender:
         except Denied as error:
             hint = f"If it may go there: --allow-host {error.entry} (dfc worker, dfc up, dfc run)."
             raise attempt.fault(DENIED, str(error), hint, policy) from None
+        except NotMocked as error:
+            raise attempt.fault(DENIED, str(error), error.hint, policy) from None
         except httpx.InvalidURL as error:
             # What is wrong with a URL may be a part of a secret in it.
             what = "its URL is none with the secrets in it" if names_in(request.url) else str(error)
@@ -368,7 +373,8 @@ class HttpSender:
             async for part in response.aiter_bytes():
                 exchange.receive(len(part))
                 content += part
-            return received(response, bytes(content), time.monotonic() - started, attempt.redactor)
+            seconds = response.extensions.get(SECONDS, time.monotonic() - started)
+            return received(response, bytes(content), seconds, attempt.redactor)
 
 
 def _judged(attempt: _Attempt, asked: Asked, response: Received) -> dict[str, Any]:

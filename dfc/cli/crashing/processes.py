@@ -1,0 +1,151 @@
+"""Workers as processes of their own that can be told where to die.
+
+They are forked from a server that has everything imported, which takes 20 ms instead of a second; each is a
+process, and its death is SIGKILL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any, Final
+
+from dfc.executor.crashpoints import Point
+from dfc.executor.embedded import EmbeddedError, reset
+from dfc.executor.runners.http_mock import HttpMock
+from dfc.executor.worker import Worker, WorkerSettings, run_until_signal
+
+POLL_SECONDS: Final = 0.05
+SERVER: Final = "server"
+"""The folder of the embedded database in a scratch folder."""
+
+_context = multiprocessing.get_context("forkserver")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """A point of a run, told from others like it.
+
+    `called`: it belongs to another workflow than the one under test, one that this has called. `count` is the
+    how-manieth it was of those that look the same.
+    """
+
+    point: Point
+    called: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What a worker needs to know. `trace` gets a line for each point; it dies right behind `die_at`."""
+
+    database: str
+    instance: str
+    trace: Path
+    log: Path
+    mock: HttpMock | None = None
+    hosts: tuple[str, ...] = ()
+    die_at: Passed | None = None
+
+
+Body = Callable[[Orders], None]
+"""What a worker process does; the tests have one that is broken on purpose."""
+
+
+class Dying:
+    """The Crashpoints of a crash test: writes down what has been passed, and dies where it is told to."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._counts: Counter[tuple[Point, bool]] = Counter()
+        self._trace = os.open(orders.trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def passed(self, instance: str, point: Point) -> None:
+        """See `executor.crashpoints`."""
+        called = instance != self._orders.instance
+        self._counts[point, called] += 1
+        found = Passed(point=point, called=called, count=self._counts[point, called])
+        dies = found == self._orders.die_at
+        line = {**asdict(point), "called": called, "count": found.count, "dies": dies}
+        os.write(self._trace, json.dumps(line).encode() + b"\n")
+        if dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def read_trace(path: Path) -> tuple[list[Passed], bool]:
+    """What has been passed, in order, and whether the last of it was where the worker died."""
+    if not path.exists():
+        return [], False
+    lines: list[dict[str, Any]] = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    ends = [(line.pop("called"), line.pop("count"), line.pop("dies")) for line in lines]
+    passed = [
+        Passed(point=Point(**line), called=called, count=count)
+        for line, (called, count, _) in zip(lines, ends, strict=True)
+    ]
+    return passed, bool(ends) and ends[-1][2]
+
+
+def work(orders: Orders) -> None:
+    """Be a worker: `dfc worker` on the database of the orders."""
+    settings = WorkerSettings(
+        database=orders.database,
+        poll_seconds=POLL_SECONDS,
+        allow_hosts=orders.hosts,
+        http_mock=orders.mock,
+    )
+    asyncio.run(run_until_signal(Worker(settings, crashpoints=Dying(orders))))
+
+
+def _begin(body: Body, orders: Orders) -> None:
+    os.setsid()  # Ctrl-C is for the command, which ends its workers
+    log = os.open(orders.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", force=True)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, name="dfc-parent-watch", daemon=True).start()
+    body(orders)
+
+
+def _clean_up(folder: Path) -> None:
+    """Outlive the command, and remove what it has left: nobody else knows of the server in `folder`."""
+    os.setsid()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    with contextlib.suppress(EmbeddedError):
+        reset(folder / SERVER)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def spawn(body: Body, orders: Orders) -> ForkServerProcess:
+    """Start a worker."""
+    process = _context.Process(target=_begin, args=(body, orders), name="dfc-crashtest-worker")
+    process.start()
+    return process
+
+
+def spawn_janitor(folder: Path) -> ForkServerProcess:
+    """Start the process that removes a scratch folder when this one has gone without doing so."""
+    _context.set_forkserver_preload([__name__])
+    process = _context.Process(target=_clean_up, args=(folder,), name="dfc-crashtest-janitor")
+    process.start()
+    return process
