@@ -275,7 +275,12 @@ class _Life:
         self._wake.set()
 
     def _on_lost_elsewhere(self, reason: str) -> None:
-        self._loop.call_soon_threadsafe(self._on_lost, reason)
+        self._loop.call_soon_threadsafe(self._on_silence, reason)
+
+    def _on_silence(self, reason: str) -> None:
+        """The registration is gone, and whoever waits for an answer may wait for ever: end that."""
+        self._on_lost(reason)
+        self._control.close()
 
     def _on_clock_elsewhere(self, seconds: float) -> None:
         self._loop.call_soon_threadsafe(self._on_clock, seconds)
@@ -299,7 +304,7 @@ class _Life:
         except (Transient, StoreError) as error:
             if isinstance(error, Transient) and not retry.is_lost(error.sqlstate):
                 return  # the next time
-            raise _Lost(f"what waits could not be put right: {error}") from None
+            raise _Lost(self._lost or f"what waits could not be put right: {error}") from None
         self._put_right_at = self._loop.time() + limits.PUT_RIGHT_SECONDS
 
     async def _doze(self, found: bool) -> None:
@@ -339,7 +344,7 @@ class _Life:
                 # Rolled back (a lock, a deadlock): nothing was claimed, and what runs is not concerned.
                 _log.warning("claiming failed reason=%s", one_line(error))
                 return True
-            raise _Lost(f"claiming failed: {error}") from None
+            raise _Lost(self._lost or f"claiming failed: {error}") from None
         if free:
             self._backlog = len(claimed) == free
         for news in told:
