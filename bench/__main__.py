@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import bounded, compiling, running, waiting
+from bench import bounded, compiling, recovery, running, waiting
 from bench.measure import Figure, Setup, setup
 
 FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
@@ -29,6 +29,7 @@ FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "batches": bounded.map_in_batches,
     "loop": bounded.loop_of_many,
     "timers": waiting.timers,
+    "recovery": recovery.recovery,
 }
 
 
@@ -47,6 +48,9 @@ def main() -> int:
     parser.add_argument(
         "--waiting", type=int, default=2000, help="instances that wait, for timers (default 2000)"
     )
+    parser.add_argument(
+        "--rounds", type=int, default=20, help="deaths of each kind, for recovery; slow ones a fourth (default 20)"
+    )
     options = parser.parse_args()
     unknown = [name for name in options.figures if name not in FIGURES]
     if unknown:
@@ -62,6 +66,7 @@ def main() -> int:
             seconds=options.seconds,
             items=options.items,
             waiting=options.waiting,
+            rounds=options.rounds,
         ) as ready,
     ):
         for name in names:
