@@ -70,6 +70,10 @@ class Proxy:
         """Lose the connection on which the `message`-th message with all these texts comes (from 0)."""
         self._cut, self._left, self._texts = cut, message, texts
 
+    def disarm(self) -> None:
+        """Lose nothing any more."""
+        self._left = None
+
     async def _serve(self) -> None:
         server = await asyncio.start_unix_server(self._client, str(self.folder / _SOCKET))
         self._ready.set()
