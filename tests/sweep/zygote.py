@@ -13,8 +13,10 @@ from typing import Any, Self
 
 
 def serve() -> None:
-    """Fork a worker for each line: the settings as JSON, the file of its log, how long is worth parking."""
+    """Fork a worker for each line: the settings as JSON, the file of its log. The argument: what is worth parking."""
     from dfc.executor import limits
+
+    limits.PARK_SECONDS = float(sys.argv[1])  # type: ignore[misc]
     from dfc.executor.worker import WorkerSettings
     from tests.executor.run_worker import run_worker
 
@@ -26,7 +28,6 @@ def serve() -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(os.open(asked["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
-            limits.PARK_SECONDS = asked["park_seconds"]  # type: ignore[misc]
             os._exit(run_worker(WorkerSettings(**asked["settings"])))
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
@@ -35,12 +36,15 @@ def serve() -> None:
 class Zygote:
     """Makes workers, and ends them with it. A context manager."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *, park_seconds: float) -> None:
         self.log = log
         self._pids: set[int] = set()
         program = "from tests.sweep.zygote import serve; serve()"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", program, str(park_seconds)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def __enter__(self) -> Self:
@@ -53,14 +57,10 @@ class Zygote:
             self.kill(pid)
         self._process.communicate()
 
-    def worker(self, database: str, *, park_seconds: float = 5.0, **settings: object) -> int:
+    def worker(self, database: str, **settings: object) -> int:
         """The process id of a new worker."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        asked = {
-            "settings": {"database": database, **settings},
-            "log": str(self.log),
-            "park_seconds": park_seconds,
-        }
+        asked = {"settings": {"database": database, **settings}, "log": str(self.log)}
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
         pid = int(self._process.stdout.readline())
