@@ -8,13 +8,20 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from dfc.executor import migrate
+from tests.depth import depth
 from tests.postgres import FAST, Server
 
 TEMPLATE = "df_template"
 _numbers = itertools.count(1)
+# How fast the machine is, is no matter of theirs.
+settings.register_profile(
+    "dfc", max_examples=depth(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("dfc")
 
 
 @pytest.fixture(scope="session")

@@ -128,10 +128,10 @@ shapes = [
 ]
 def inputs():
     for shape in shapes:
-        for size in (100, 15_000):
+        for size in (100, int(sys.argv[3])):
             yield shape(size)
     source = random.Random(int(sys.argv[2]))
-    for _ in range(12):
+    for _ in range(int(sys.argv[4])):
         unit = " ".join(source.choice(words) for _ in range(source.randint(1, 6)))
         start = source.choice(["", "SELECT ", "SELECT * FROM ", "INSERT INTO t VALUES ", "WITH x AS ("])
         yield start + (unit + source.choice(["", " "])) * source.choice([5, 5_000])
@@ -147,12 +147,14 @@ print("end")
 """
 
 
-@pytest.mark.parametrize("seed", [1])
-def test_nothing_crashes(seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "size", "more"), [(1, 8_000, 4), pytest.param(2, 15_000, 12, marks=pytest.mark.long)]
+)
+def test_nothing_crashes(seed: int, size: int, more: int) -> None:
     """In a process of its own: a crash of libpg_query or of sqlglot would take the tests with it."""
     words = [word for word in _FRAGMENTS if word.isprintable()]
     child = subprocess.run(
-        [sys.executable, "-c", _CHILD, " ".join(words), str(seed)],
+        [sys.executable, "-c", _CHILD, " ".join(words), str(seed), str(size), str(more)],
         capture_output=True,
         text=True,
         check=False,

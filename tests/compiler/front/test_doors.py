@@ -133,6 +133,8 @@ WORDS = {
         """'{"work_mem": "1GB", "a.b": 1.50, "c": true}'""",
         "jsonb_build_object('work_mem', 5)",
         """'{"a b": 1}'""",
+        """'{"statement_timeout": 5}'""",
+        """'{"df.notify": "off"}'""",
         """'{"a": null}'""",
         "'[]'",
         "'{}'::jsonb",

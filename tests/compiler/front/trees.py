@@ -116,7 +116,7 @@ def _normal(written: str) -> str:
     return write_jsonb(read_json(written))
 
 
-_setting = st.sampled_from(["work_mem", "statement_timeout", "my.setting", "A$1._b.c"])
+_setting = st.sampled_from(["work_mem", "lock_timeout", "my.setting", "A$1._b.c"])
 settings = st.dictionaries(_setting, _json_scalars, max_size=3).map(_object)
 
 # `database` is no value of every door: the SQL door knows its own alone.
