@@ -72,6 +72,12 @@ HTTP_WORKER_REQUESTS_MAX: Final = 100
 HTTP_TIMEOUT_SECONDS_MAX: Final = 86_400
 """The longest `timeout_seconds` of a request."""
 
+SUSPECT_AFTER_DEATHS: Final = 2
+"""After so many workers in a row have died with an instance in their hands it is run in a process of its own."""
+
+SUSPECT_DEATHS_MAX: Final = 3
+"""What has ended that process so often, in a row and without a checkpoint in between, has failed (DF591)."""
+
 COMPILE_SECONDS_MAX: Final = 60.0
 """Wall-clock time for one text in the compiler process."""
 

@@ -36,6 +36,7 @@ from dfc.executor.schedules import Schedules
 from dfc.executor.session import ConnectionLost, Message, ServerError
 from dfc.executor.store import FORMATS, ClaimedInstance, PostgresStore, Told
 from dfc.executor.store_elsewhere import ElsewhereStore
+from dfc.executor.suspects import Alone, AloneSettings
 from dfc.executor.sweep import sweep_for_ever
 
 FOLLOW_UP_SECONDS: Final = 0.03
@@ -76,7 +77,7 @@ class _Active:
     cancel_reason: str | None
     paused: bool = False
     task: asyncio.Task[None] | None = None
-    driver: Driver | None = None
+    driver: Driver | Alone | None = None
 
 
 async def run_until_signal(worker: Worker) -> None:
@@ -167,6 +168,7 @@ class _Life:
         self._sql: PostgresSql | None = None
         self._http: HttpSender | None = None
         self._sweeping: asyncio.Task[None] | None = None
+        self._turn_of_suspects = asyncio.Lock()
 
     # Beginning and end
 
@@ -399,18 +401,9 @@ class _Life:
     async def _drive(self, active: _Active) -> None:
         claim = active.claimed.claim
         try:
-            plan = await self._plans.plan_of(active.claimed, lambda: active.cancel_reason)
-            if plan is None:
+            driver = await self._driver_of(active)
+            if driver is None:
                 return
-            assert self._sql is not None and self._http is not None
-            driver = Driver(
-                claim=claim,
-                plan=limited(plan, claim.timeout_seconds),
-                store=self._store,
-                sql=self._sql,
-                http=self._http,
-                elsewhere=self._sql.elsewhere,
-            )
             if active.cancel_reason is not None:
                 driver.cancel(active.cancel_reason)
             driver.pause(active.paused)
@@ -429,6 +422,30 @@ class _Life:
             )
         finally:
             self._ended(active)
+
+    async def _driver_of(self, active: _Active) -> Driver | Alone | None:
+        """Who runs an instance; None where it was ended, because it has no plan. Raises FenceLost."""
+        claim, settings = active.claimed.claim, self._settings
+        if active.claimed.deaths >= limits.SUSPECT_AFTER_DEATHS:
+            given = AloneSettings(
+                database=settings.database,
+                connections_max=settings.connections_max,
+                allow_hosts=settings.allow_hosts,
+                allow_loopback=settings.allow_loopback,
+            )
+            return Alone(active.claimed, self._store, given, self._turn_of_suspects)
+        plan = await self._plans.plan_of(active.claimed, lambda: active.cancel_reason)
+        if plan is None:
+            return None
+        assert self._sql is not None and self._http is not None
+        return Driver(
+            claim=claim,
+            plan=limited(plan, claim.timeout_seconds),
+            store=self._store,
+            sql=self._sql,
+            http=self._http,
+            elsewhere=self._sql.elsewhere,
+        )
 
 
 def _version() -> str:

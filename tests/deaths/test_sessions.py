@@ -125,6 +125,7 @@ def test_a_transaction_is_open_for_long_beside_the_queue(database: str, connecti
     assert min(taken[3:]) < 3 * min(taken[:3]), f"it became slower and slower: {taken}"
 
 
+@pytest.mark.long
 def test_prepared_transactions_of_users(database: str, connection: Connection) -> None:
     """A start or a signal counts when it is committed, by whomever; a step prepares nothing."""
     wait = "SELECT df.start(df.wait_for_signal('go') ~> 'INSERT INTO effects VALUES (''went'')')"
