@@ -49,7 +49,10 @@ def main() -> int:
         "--waiting", type=int, default=2000, help="instances that wait, for timers (default 2000)"
     )
     parser.add_argument(
-        "--rounds", type=int, default=20, help="deaths of each kind, for recovery; slow ones a fourth (default 20)"
+        "--rounds",
+        type=int,
+        default=20,
+        help="deaths of each kind, for recovery; slow ones a fourth (default 20)",
     )
     options = parser.parse_args()
     unknown = [name for name in options.figures if name not in FIGURES]

@@ -79,7 +79,9 @@ class Setup:
 
 
 @contextlib.contextmanager
-def setup(folder: Path, *, workflows: int, seconds: int, items: int, waiting: int, rounds: int) -> Generator[Setup]:
+def setup(
+    folder: Path, *, workflows: int, seconds: int, items: int, waiting: int, rounds: int
+) -> Generator[Setup]:
     """A place to measure in; server and worker are gone afterwards."""
     with contextlib.ExitStack() as stack:
         yield Setup(

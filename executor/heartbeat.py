@@ -142,8 +142,8 @@ class Heartbeat:
 
     def _beat(self, connection: psycopg.Connection[Any]) -> str | None:
         """Why the registration is gone; None while it stands."""
+        sent = time.monotonic()
         try:
-            sent = time.monotonic()
             with self._patience(connection):
                 row = connection.execute(query("heartbeat").encode(), [self.worker]).fetchone()
         except psycopg.OperationalError as error:

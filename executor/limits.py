@@ -73,7 +73,7 @@ HTTP_TIMEOUT_SECONDS_MAX: Final = 86_400
 """The longest `timeout_seconds` of a request."""
 
 SUSPECT_AFTER_DEATHS: Final = 2
-"""After so many workers in a row have died with an instance in their hands it is run in a process of its own."""
+"""After so many workers in a row have died with an instance in their hands it runs in its own process."""
 
 SUSPECT_DEATHS_MAX: Final = 3
 """What has ended that process so often, in a row and without a checkpoint in between, has failed (DF591)."""

@@ -1,4 +1,4 @@
-"""The process in which a suspect runs: `python -m dfc.executor.suspect_child` (suspects.py is its other side).
+"""The process in which a suspect runs: `python -m dfc.executor.suspect_child` (suspects.py: the other side).
 
 One JSON object a line on standard input: the instance first, then what comes for it. One line on standard
 output: how it came to its end. It registers nowhere; the fence is that of the worker that has started it, and

@@ -45,7 +45,7 @@ class AloneSettings:
 
 
 class Alone:
-    """In the place of a `Driver`, for one suspect. `turn` is the lock that all suspects of the worker share."""
+    """In the place of a `Driver`, for one suspect. `turn`: the lock that all suspects of the worker share."""
 
     def __init__(
         self, claimed: ClaimedInstance, store: PostgresStore, settings: AloneSettings, turn: asyncio.Lock
@@ -221,7 +221,8 @@ def _error(deaths: int, ending: str) -> dict[str, Any]:
         "code": KILLS,
         "sqlstate": KILLS,
         "message": f"this workflow ends the process that runs it ({ending}), {deaths} times in a row",
-        "detail": "It ran alone in a process of its own. What its steps have committed stays; its undo steps have not run.",
-        "hint": "Look for what is large or unusual in its plan and its results, and at the machine's memory. When the"
-        " cause is gone: SELECT df.retry_instance(id), which goes on from here.",
+        "detail": "It ran alone in a process of its own. What its steps have committed stays; its undo steps"
+        " have not run.",
+        "hint": "Look for what is large or unusual in its plan and its results, and at the machine's memory."
+        " When the cause is gone: SELECT df.retry_instance(id), which goes on from here.",
     }

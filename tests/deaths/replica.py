@@ -25,7 +25,18 @@ class Replica(Server):
     def _initdb(self) -> None:
         with (self.folder / "basebackup.log").open("ab") as log:
             command = [str(self._programs / "pg_basebackup"), "-D", str(self._data)]
-            command += ["-h", str(self._primary.folder), "-U", "postgres", "-X", "stream", "-c", "fast", "-R", "-N"]
+            command += [
+                "-h",
+                str(self._primary.folder),
+                "-U",
+                "postgres",
+                "-X",
+                "stream",
+                "-c",
+                "fast",
+                "-R",
+                "-N",
+            ]
             code = self._spawn(command, log).wait()
         if code != 0:
             raise RuntimeError((self.folder / "basebackup.log").read_text(errors="replace"))
@@ -52,9 +63,7 @@ class Replica(Server):
 def either(primary: Server, replica: Server, database: str = "postgres") -> str:
     """The connection string of whichever of the two can be written to."""
     hosts = f"{primary.folder},{replica.folder}"
-    return (
-        f"host={hosts} user=postgres dbname={database} target_session_attrs=read-write connect_timeout=2"
-    )
+    return f"host={hosts} user=postgres dbname={database} target_session_attrs=read-write connect_timeout=2"
 
 
 def stream(primary: Server, replica: Path, *, synchronous: bool) -> None:

@@ -59,7 +59,9 @@ def test_nothing_is_lost_when_a_synchronous_replica_is_promoted() -> None:
             assert count(connection, "effects") < RUNS * STEPS, "nothing was left to be done"
             for instance in ids:
                 assert ended(connection, instance)["status"] == "completed"
-            found = connection.execute("SELECT who, count(*) FROM effects GROUP BY who ORDER BY who").fetchall()
+            found = connection.execute(
+                "SELECT who, count(*) FROM effects GROUP BY who ORDER BY who"
+            ).fetchall()
             assert found == [(f"s{n}", RUNS) for n in range(STEPS)]
             assert count(connection, "df.fences") == 0
         assert worker.log.count("registered worker=") == 2
@@ -91,7 +93,9 @@ def test_an_asynchronous_replica_knows_less_and_is_whole() -> None:
             assert before < RUNS * STEPS
             for instance in ids:
                 assert ended(connection, instance)["status"] == "completed"
-            found = connection.execute("SELECT who, count(*) FROM effects GROUP BY who ORDER BY who").fetchall()
+            found = connection.execute(
+                "SELECT who, count(*) FROM effects GROUP BY who ORDER BY who"
+            ).fetchall()
             assert found == [(f"s{n}", RUNS) for n in range(STEPS)]
             # A start that only the dead server has seen is gone.
             look = "SELECT count(*) FROM df.instances WHERE id = %s"

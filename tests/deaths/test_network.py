@@ -23,7 +23,9 @@ ONCE = [("after", 1), ("before", 1), ("held", 1)]
 @pytest.fixture
 def connection(database: str) -> Iterator[Connection]:
     with psycopg.connect(database, autocommit=True) as opened:
-        opened.execute("CREATE TABLE effects (who text); CREATE TABLE gate (n int); INSERT INTO gate VALUES (1)")
+        opened.execute(
+            "CREATE TABLE effects (who text); CREATE TABLE gate (n int); INSERT INTO gate VALUES (1)"
+        )
         yield opened
 
 
@@ -55,11 +57,13 @@ def test_another_worker_goes_on_when_the_network_is_cut(database: str, connectio
         with WorkerProcess(database, lease_seconds=1.0) as other:
             other.registered()
             until(
-                lambda: connection.execute(
-                    "SELECT count(*) FROM df.fences f JOIN df.workers w ON w.id = f.worker"
-                    " WHERE w.id = (SELECT max(id) FROM df.workers)"
-                ).fetchone()
-                == (1,),
+                lambda: (
+                    connection.execute(
+                        "SELECT count(*) FROM df.fences f JOIN df.workers w ON w.id = f.worker"
+                        " WHERE w.id = (SELECT max(id) FROM df.workers)"
+                    ).fetchone()
+                    == (1,)
+                ),
                 "the take-over",
             )
             locker.rollback()
@@ -104,7 +108,10 @@ def test_a_slow_network_only_takes_longer(database: str, connection: Connection)
         worker.registered()
         other.registered()
         plan = chain(*((f"s{n}", count_of(f"INSERT INTO effects VALUES ('s{n}')")) for n in range(3)))
-        ids = [*submit(connection, plan, times=10), *submit(connection, chain(("slow", rows_of("SELECT pg_sleep(2)"))))]
+        ids = [
+            *submit(connection, plan, times=10),
+            *submit(connection, chain(("slow", rows_of("SELECT pg_sleep(2)")))),
+        ]
         for instance in ids:
             assert ended(connection, instance)["status"] == "completed"
         assert effects(connection) == [("s0", 10), ("s1", 10), ("s2", 10)]

@@ -1,4 +1,4 @@
-"""What other sessions do to a step: no room, deadlocks, long transactions, prepared ones; and the compiler's death."""
+"""What other sessions do to a step: no room, deadlocks, long transactions. And the compiler dies."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def test_all_connections_of_the_server_are_taken() -> None:
         worker.registered()
         [instance] = submit(connection, chain(("warm", count_of("SELECT 1", kind="select"))))
         ended(connection, instance)
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dfc step'")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dfc step'"
+        )
         taken: list[psycopg.Connection[Any]] = []
         with pytest.raises(psycopg.OperationalError, match="reserved"):
             while True:
@@ -58,7 +60,9 @@ def test_all_connections_of_the_server_are_taken() -> None:
         [instance] = submit(connection, chain(("only", count_of("INSERT INTO effects VALUES ('only')"))))
         until(lambda: worker.log.count("no connection instance=") >= 3, "refusals")
         # A worker that loses all it has meanwhile does not end either.
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'dfc %'")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'dfc %'"
+        )
         for _ in range(4):
             with contextlib.suppress(psycopg.OperationalError):
                 taken.append(psycopg.connect(database))
@@ -74,7 +78,9 @@ def test_a_step_and_a_user_deadlock(database: str, connection: Connection) -> No
     """The step is the one that PostgreSQL ends: it is tried again, and its effect happens once."""
     name = connection.info.dbname
     connection.execute(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '50ms'".encode())
-    connection.execute("CREATE TABLE account (id int PRIMARY KEY, cents int); INSERT INTO account VALUES (1, 0), (2, 0)")
+    connection.execute(
+        "CREATE TABLE account (id int PRIMARY KEY, cents int); INSERT INTO account VALUES (1, 0), (2, 0)"
+    )
     step = (
         "DO $$ BEGIN UPDATE account SET cents = cents + 1 WHERE id = 1;"
         " UPDATE account SET cents = cents + 1 WHERE id = 2; END $$"
@@ -83,7 +89,10 @@ def test_a_step_and_a_user_deadlock(database: str, connection: Connection) -> No
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND wait_event_type = 'Lock' AND application_name = 'dfc step'"
     )
-    deadlocks = "SELECT pg_stat_force_next_flush(), deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    deadlocks = (
+        "SELECT pg_stat_force_next_flush(), deadlocks FROM pg_stat_database"
+        " WHERE datname = current_database()"
+    )
     with WorkerProcess(database) as worker, psycopg.connect(database) as user:
         worker.registered()
         user.execute("SET deadlock_timeout = '10min'")
@@ -140,7 +149,8 @@ def test_prepared_transactions_of_users(database: str, connection: Connection) -
         look = "SELECT status FROM df.instances WHERE id = %s"
         assert connection.execute(look, [row[0]]).fetchone() is None
         connection.execute("COMMIT PREPARED 'start'")
-        until(lambda: connection.execute(look, [row[0]]).fetchone() == ("running",), "the start")
+        id = str(row[0])
+        until(lambda: connection.execute(look, [id]).fetchone() == ("running",), "the start")
         for end in ("ROLLBACK", "COMMIT"):
             with psycopg.connect(database) as user:
                 user.execute("SET df.notify = off")
@@ -182,9 +192,11 @@ def compilers(parent: int) -> list[int]:
     found: list[int] = []
     for task in Path(f"/proc/{parent}/task").glob("*/children"):
         with contextlib.suppress(OSError):
-            for child in task.read_text().split():
-                if b"dfc.compiler.serve" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    found.append(int(child))
+            found += [
+                int(child)
+                for child in task.read_text().split()
+                if b"dfc.compiler.serve" in Path(f"/proc/{child}/cmdline").read_bytes()
+            ]
     return found
 
 
@@ -193,8 +205,8 @@ def test_every_session_of_a_step_is_terminated_for_a_while(database: str, connec
     """An administrator's hand: each time the step is rolled back and done again, until it is let alone."""
     plan = chain(("slow", count_of("INSERT INTO effects SELECT 'slow' FROM pg_sleep(0.5)")))
     terminate = (
-        "SELECT count(pg_terminate_backend(pid))::int FROM pg_stat_activity WHERE application_name = 'dfc step'"
-        " AND datname = current_database() AND wait_event = 'PgSleep'"
+        "SELECT count(pg_terminate_backend(pid))::int FROM pg_stat_activity"
+        " WHERE application_name = 'dfc step' AND datname = current_database() AND wait_event = 'PgSleep'"
     )
     with WorkerProcess(database) as worker:
         worker.registered()

@@ -36,7 +36,7 @@ PLANS = (
         workflow="df.if('SELECT true', put('yes'), put('no'))"
         " ~> df.race('SELECT pg_sleep(20)' ~> put('slow'), put('fast'))"
         " ~> df.timeout('SELECT pg_sleep(20)', 0.2, put('late'))"
-        " ~> df.join(put('one'), put('two'), on_failure => 'cancel')",
+        " ~> df.join(ARRAY[put('one'), put('two')], on_failure => 'cancel')",
     ),
     Swept(
         name="loops and retries",
@@ -56,9 +56,8 @@ PLANS = (
         name="transactions",
         workflow="df.atomic(put('one') ~> put('two') ~> put('three'))"
         " ~> df.sql('INSERT INTO ledger VALUES (''own'')', isolation => 'serializable', timeout => 60,"
-        " settings => '{\"work_mem\": \"8MB\"}')"
-        " ~> df.sql('DO $$ BEGIN INSERT INTO ledger VALUES (''alone''); COMMIT; END $$', autocommit => true,"
-        " retry_unsafe => true)",
+        ' settings => \'{"work_mem": "8MB"}\')'
+        " ~> df.sql('DO $$ BEGIN INSERT INTO ledger VALUES (''alone''); COMMIT; END $$', autocommit => true)",
         often=frozenset({"alone"}),
     ),
     Swept(
@@ -72,7 +71,8 @@ PLANS = (
     Swept(
         name="waits",
         workflow="put('a') ~> df.sleep(0.3) ~> put('b') ~> df.wait_for_signal('go') ~> put('c')"
-        " ~> df.wait_until(now() + interval '0.5 s') ~> df.wait_for('SELECT count(*) = 3 FROM ledger', every => 0.1)"
+        " ~> df.wait_until(now() + interval '0.5 s')"
+        " ~> df.wait_for('SELECT count(*) = 3 FROM ledger', every => 0.1)"
         " ~> put('d')",
         sends="go",
     ),

@@ -29,7 +29,7 @@ def test_one_that_kills_its_worker_is_set_aside_and_the_others_go_on(
 ) -> None:
     cured = tmp_path / "cured"
     (tmp_path / "sitecustomize.py").write_text(KILLER.format(cured=str(cured)))
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', os.getcwd())}")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', str(Path.cwd()))}")
     plan = chain(*((f"s{n}", count_of(f"INSERT INTO effects VALUES ('s{n}')")) for n in range(3)))
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE TABLE effects (who text)")
@@ -37,7 +37,9 @@ def test_one_that_kills_its_worker_is_set_aside_and_the_others_go_on(
         others = submit(connection, plan, times=2)
         for number in range(2):
             with WorkerProcess(database, lease_seconds=60.0) as worker:
-                until(lambda worker=worker: worker.process.poll() is not None, f"the death of worker {number}")
+                until(
+                    lambda worker=worker: worker.process.poll() is not None, f"the death of worker {number}"
+                )
                 assert worker.process.returncode == -6, worker.log
         with WorkerProcess(database, lease_seconds=60.0) as worker:
             worker.registered()
@@ -46,7 +48,9 @@ def test_one_that_kills_its_worker_is_set_aside_and_the_others_go_on(
             assert "signal 6" in row["error"]["message"] and "retry_instance" in row["error"]["hint"]
             for instance in others:
                 assert ended(connection, instance)["status"] == "completed"
-            found = connection.execute("SELECT who, count(*) FROM effects GROUP BY who ORDER BY who").fetchall()
+            found = connection.execute(
+                "SELECT who, count(*) FROM effects GROUP BY who ORDER BY who"
+            ).fetchall()
             assert found == [("s0", 2), ("s1", 2), ("s2", 2)]
             assert worker.log.count("suspect died") == 3
             assert "dropped" not in worker.log
@@ -54,7 +58,9 @@ def test_one_that_kills_its_worker_is_set_aside_and_the_others_go_on(
             cured.touch()
             connection.execute("SELECT df.retry_instance(%s)", [poison])
             until(
-                lambda: connection.execute("SELECT status FROM df.instances WHERE id = %s", [poison]).fetchone()
-                == ("completed",),
+                lambda: (
+                    connection.execute("SELECT status FROM df.instances WHERE id = %s", [poison]).fetchone()
+                    == ("completed",)
+                ),
                 "the one that was cured",
             )

@@ -1,7 +1,7 @@
-"""The worker is killed before and after everything it sends, one message after the other; then the ledger is counted.
+"""The worker is killed before and after all that it sends, message by message; the ledger is counted.
 
-Message n of a run is the n-th of all that the worker writes to PostgreSQL on whatever connection, from its first
-login on. There is a run for each n, until one comes to its end before the worker has sent so much.
+Message n of a run is the n-th of all that the worker writes to PostgreSQL on whatever connection, from its
+first login on. There is a run for each n, until one comes to its end before the worker has sent so much.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ CREATE FUNCTION put(what text) RETURNS text LANGUAGE sql AS
   $$ SELECT df.sql(format('INSERT INTO ledger VALUES (%L)', what)) $$;
 SELECT df.define('child', put('child one') ~> put('child two'));
 """
+OVER = "SELECT completed_at IS NOT NULL FROM df.instances WHERE id = %s"
 PARK_SECONDS = 0.25
 """So that waits give the instance up and take it again."""
 
@@ -101,7 +102,9 @@ def outcome(bed: Bed, plan: Swept, instance: str) -> tuple[str, object, Counter[
     """How it has ended, what it gave, and what is in the ledger, which is emptied."""
     row = ended(bed.connection, instance)
     until(lambda: bed.connection.execute("SELECT count(*) FROM df.fences").fetchone() == (0,), "no fence")
-    words = Counter(what for (what,) in bed.connection.execute("DELETE FROM ledger RETURNING what").fetchall())
+    words = Counter(
+        what for (what,) in bed.connection.execute("DELETE FROM ledger RETURNING what").fetchall()
+    )
     for word in plan.often & words.keys():
         words[word] = 1
     assert all(len(set(keys)) == 1 for keys in bed.hooks.keys.values()), "a request under another key"
@@ -121,10 +124,10 @@ def sweep(bed: Bed, plan: Swept, cut: Cut) -> int:
         before = bed.proxy.cuts
         bed.proxy.arm(message, cut)
         victim = Victim(bed)
-        over = "SELECT completed_at IS NOT NULL FROM df.instances WHERE id = %s"
         until(
-            lambda before=before, instance=instance: bed.proxy.cuts > before
-            or bed.connection.execute(over, [instance]).fetchone() == (True,),
+            lambda before=before, instance=instance: (
+                bed.proxy.cuts > before or bed.connection.execute(OVER, [instance]).fetchone() == (True,)
+            ),
             "the kill, or the end",
         )
         if bed.proxy.cuts == before:

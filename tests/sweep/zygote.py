@@ -1,4 +1,4 @@
-"""Workers that start in no time: forks of one process that has imported everything. Each is a process of its own."""
+"""Workers that start in no time: forks of one process that has imported everything. Each is a real one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Self
 
 
 def serve() -> None:
-    """Fork a worker for each line: the settings as JSON, the file of its log. The argument: what is worth parking."""
+    """Fork a worker for each line: its settings and log file as JSON. The argument: what is worth parking."""
     from dfc.executor import limits
 
     limits.PARK_SECONDS = float(sys.argv[1])  # type: ignore[misc]
