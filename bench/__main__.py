@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import bounded, compiling, recovery, running, waiting
+from bench import bounded, chaos, compiling, recovery, running, waiting
 from bench.measure import Figure, Setup, setup
 
 FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
@@ -30,6 +30,7 @@ FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "loop": bounded.loop_of_many,
     "timers": waiting.timers,
     "recovery": recovery.recovery,
+    "chaos": chaos.chaos,
 }
 
 
@@ -54,6 +55,7 @@ def main() -> int:
         default=20,
         help="deaths of each kind, for recovery; slow ones a fourth (default 20)",
     )
+    parser.add_argument("--kills", type=int, default=100, help="of workers, for chaos (default 100)")
     options = parser.parse_args()
     unknown = [name for name in options.figures if name not in FIGURES]
     if unknown:
@@ -70,6 +72,7 @@ def main() -> int:
             items=options.items,
             waiting=options.waiting,
             rounds=options.rounds,
+            kills=options.kills,
         ) as ready,
     ):
         for name in names:

@@ -42,6 +42,7 @@ class Setup:
     items: int
     waiting: int
     rounds: int
+    kills: int
     stack: contextlib.ExitStack
     results: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -80,7 +81,7 @@ class Setup:
 
 @contextlib.contextmanager
 def setup(
-    folder: Path, *, workflows: int, seconds: int, items: int, waiting: int, rounds: int
+    folder: Path, *, workflows: int, seconds: int, items: int, waiting: int, rounds: int, kills: int
 ) -> Generator[Setup]:
     """A place to measure in; server and worker are gone afterwards."""
     with contextlib.ExitStack() as stack:
@@ -91,6 +92,7 @@ def setup(
             items=items,
             waiting=waiting,
             rounds=rounds,
+            kills=kills,
             stack=stack,
         )
 

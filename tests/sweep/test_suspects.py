@@ -41,7 +41,8 @@ def test_one_that_kills_its_worker_is_set_aside_and_the_others_go_on(
                     lambda worker=worker: worker.process.poll() is not None, f"the death of worker {number}"
                 )
                 assert worker.process.returncode == -6, worker.log
-        with WorkerProcess(database, lease_seconds=60.0) as worker:
+        soon = "from dfc.executor import limits; limits.SUSPECT_AFTER_DEATHS = 2"
+        with WorkerProcess(database, prelude=soon, lease_seconds=60.0) as worker:
             worker.registered()
             row = ended(connection, poison)
             assert (row["status"], row["error"]["code"]) == ("failed", "DF591")
