@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ WORKERS: Final = 2
 WORKER_KILLS_PER_SERVER_KILL: Final = 20
 UNFINISHED_MIN: Final = 30
 BATCH: Final = 20
-SECONDS_MAX: Final = 120.0
+SECONDS_MAX: Final = 300.0
 
 PREPARATION: Final = """
 CREATE TABLE ledger (run bigint, step text);
@@ -76,6 +75,7 @@ class _Run:
 
     def replace(self) -> None:
         """As many workers as there are to be."""
+        self.workers = [pid for pid in self.workers if self.zygote.alive(pid)]
         while len(self.workers) < WORKERS:
             self.workers.append(
                 self.zygote.worker(
@@ -103,10 +103,7 @@ class _Run:
         with contextlib.suppress(TimeoutError):
             until(lambda: _journal(connection) >= goal, 5.0)
         victim = self.workers.pop(self.moments.randrange(len(self.workers)))
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(victim, 0)
-            self.zygote.kill(victim)
-            self.killed += 1
+        self.killed += self.zygote.kill(victim)
         self.progressed += _journal(connection) > before
 
 
@@ -139,11 +136,13 @@ def chaos(setup: Setup) -> list[Figure]:
             server.kill()
             run.server_kills += 1
             server.start()
-        run.replace()
         with connect(server.url()) as connection:
-            until(
-                lambda: _count(connection, "df.instances WHERE completed_at IS NULL") == 0, SECONDS_MAX, 0.05
-            )
+
+            def over() -> bool:
+                run.replace()
+                return _count(connection, "df.instances WHERE completed_at IS NULL") == 0
+
+            until(over, SECONDS_MAX, 0.1)
             return _counted(connection, run, time.monotonic() - began)
 
 
@@ -154,7 +153,7 @@ def _wait_for_progress(connection: psycopg.Connection[Any]) -> None:
 
 def _counted(connection: psycopg.Connection[Any], run: _Run, seconds: float) -> list[Figure]:
     rows = connection.execute("SELECT run, array_agg(step) FROM ledger GROUP BY run").fetchall()
-    found = [Counter(steps) for _, steps in rows]
+    found: list[Counter[str]] = [Counter(steps) for _, steps in rows]
     lost = sum((EXPECTED - each).total() for each in found) + (run.started - len(found)) * EXPECTED.total()
     doubled = sum((each - EXPECTED).total() for each in found)
     statuses = connection.execute(

@@ -23,7 +23,8 @@ from dfc.executor.queries import query
 BEATS_A_LEASE: Final = 3
 UNREGISTER_SECONDS_MAX: Final = 5.0
 ANSWER_LEASES_MAX: Final = 2
-"""After so many leases without an answer the connection is given up: it may hang without a word."""
+ANSWER_SECONDS_MIN: Final = 3.0
+"""After so many leases, and so many seconds, without an answer the connection is given up: it may hang."""
 CLOCK_STEP_SECONDS: Final = 1.0
 """By how much the clock has to have been set to be noticed."""
 
@@ -159,7 +160,7 @@ class Heartbeat:
 
     @property
     def _patience_seconds(self) -> float:
-        return self._registration.lease_seconds * ANSWER_LEASES_MAX
+        return max(self._registration.lease_seconds * ANSWER_LEASES_MAX, ANSWER_SECONDS_MIN)
 
     @contextlib.contextmanager
     def _patience(self, connection: psycopg.Connection[Any]) -> Generator[None]:

@@ -17,6 +17,7 @@ PLAN = chain(
     ("held", count_of(HELD)),
     ("after", count_of("INSERT INTO effects VALUES ('after')")),
 )
+IMPATIENT = "from dfc.executor import heartbeat; heartbeat.ANSWER_SECONDS_MIN = 0.5"
 ONCE = [("after", 1), ("before", 1), ("held", 1)]
 
 
@@ -78,7 +79,7 @@ def test_a_worker_alone_notices_that_its_connections_hang(database: str, connect
     with (
         psycopg.connect(database) as locker,
         Network(database) as network,
-        WorkerProcess(network.database, lease_seconds=0.5) as worker,
+        WorkerProcess(network.database, prelude=IMPATIENT, lease_seconds=0.5) as worker,
     ):
         worker.registered()
         locker.execute("SELECT * FROM gate FOR UPDATE")

@@ -44,11 +44,11 @@ def test_one_that_kills_its_worker_is_set_aside_and_the_others_go_on(
         soon = "from dfc.executor import limits; limits.SUSPECT_AFTER_DEATHS = 2"
         with WorkerProcess(database, prelude=soon, lease_seconds=60.0) as worker:
             worker.registered()
-            row = ended(connection, poison)
+            row = ended(connection, poison, 120)
             assert (row["status"], row["error"]["code"]) == ("failed", "DF591")
             assert "signal 6" in row["error"]["message"] and "retry_instance" in row["error"]["hint"]
             for instance in others:
-                assert ended(connection, instance)["status"] == "completed"
+                assert ended(connection, instance, 120)["status"] == "completed"
             found = connection.execute(
                 "SELECT who, count(*) FROM effects GROUP BY who ORDER BY who"
             ).fetchall()

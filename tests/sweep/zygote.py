@@ -67,8 +67,17 @@ class Zygote:
         self._pids.add(pid)
         return pid
 
-    def kill(self, pid: int) -> None:
-        """SIGKILL, unless it is dead."""
-        if pid in self._pids:
-            self._pids.discard(pid)
+    def alive(self, pid: int) -> bool:
+        """Whether it runs: one that found no database at its start has ended."""
+        return Path(f"/proc/{pid}").exists()
+
+    def kill(self, pid: int) -> bool:
+        """SIGKILL; whether it was alive."""
+        if pid not in self._pids:
+            return False
+        self._pids.discard(pid)
+        try:
             os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
