@@ -80,8 +80,8 @@ class _Run:
             self.workers.append(
                 self.zygote.worker(
                     self.database,
-                    slots=8,
-                    connections_max=8,
+                    slots=4,
+                    connections_max=4,
                     lease_seconds=5.0,
                     allow_hosts=[self.hooks.host],
                 )
@@ -99,7 +99,7 @@ class _Run:
     def kill(self, connection: psycopg.Connection[Any]) -> None:
         """Kill a worker a few checkpoints from now."""
         before = _journal(connection)
-        goal = before + self.moments.randrange(0, 12)
+        goal = before + self.moments.randrange(0, 30)
         with contextlib.suppress(TimeoutError):
             until(lambda: _journal(connection) >= goal, 5.0)
         victim = self.workers.pop(self.moments.randrange(len(self.workers)))

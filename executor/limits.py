@@ -72,7 +72,7 @@ HTTP_WORKER_REQUESTS_MAX: Final = 100
 HTTP_TIMEOUT_SECONDS_MAX: Final = 86_400
 """The longest `timeout_seconds` of a request."""
 
-SUSPECT_AFTER_DEATHS: Final = 5
+SUSPECT_AFTER_DEATHS: Final = 4
 """After so many workers in a row have died with an instance in their hands it runs in its own process."""
 
 SUSPECT_DEATHS_MAX: Final = 3
