@@ -71,7 +71,7 @@ PLANS = (
     Swept(
         name="waits",
         workflow="put('a') ~> df.sleep(0.3) ~> put('b') ~> df.wait_for_signal('go') ~> put('c')"
-        " ~> df.wait_until(now() + interval '0.5 s')"
+        " ~> df.step('soon', 'SELECT clock_timestamp() + interval ''0.4 s''') ~> df.wait_until('$soon')"
         " ~> df.wait_for('SELECT count(*) = 3 FROM ledger', every => 0.1)"
         " ~> put('d')",
         sends="go",
