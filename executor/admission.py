@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dfc.compiler.plan import COMPILER_VERSION
 from dfc.executor import migrate, retry
 from dfc.executor.queries import query
 from dfc.executor.session import Message, ServerError, Session
@@ -32,6 +33,12 @@ async def admit(session: Session) -> tuple[str, str]:
             )
         if installed > wanted:
             raise Refused(f"the df schema has version {installed}, this program knows {wanted}: upgrade dfc")
+        compiler = int(meta.text(0, 4) or 0)
+        if compiler > COMPILER_VERSION:
+            raise Refused(
+                f"workflows here are compiled by version {compiler}, this program has {COMPILER_VERSION}: "
+                "upgrade dfc"
+            )
         if meta.raw(0, 2) != meta.raw(0, 3) or (
             meta.raw(0, 1) is not None
             and (await session.exchange(Message(query("cluster"))))[0].raw(0, 0) != meta.raw(0, 1)

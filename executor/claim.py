@@ -38,7 +38,7 @@ class Claim:
     settles what it has lost: what was sent under an earlier one has no effect any more. `cancel_reason` is
     set when a cancel was requested before the claim. `resumed` says that checkpoints may exist. `input` is
     the JSON text given at the start, `timeout_seconds` the time limit of the whole instance. `retrying`: it
-    had failed, and is to go on from there.
+    had failed, and is to go on from there. `recorded`: its journal is kept (`recording.py`).
 
     `database` is where steps run that do not say where; None: in the database of the workflows. `databases`
     are those where an earlier holder of the fence may have left something; `places` are the fences that this
@@ -59,6 +59,7 @@ class Claim:
     input: str | None = None
     timeout_seconds: float | None = None
     retrying: bool = False
+    recorded: bool = False
     in_doubt: bool = False
     settling: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     databases: tuple[str, ...] = ()

@@ -52,6 +52,7 @@ from dfc.executor.journal import (
 from dfc.executor.limits import PARK_SECONDS
 from dfc.executor.perform import Asking, Beginning, Came, Interruptible, Performer, Work
 from dfc.executor.ports import Elsewhere, HttpRunner, Parking, SqlRunner, Store
+from dfc.executor.recording import Recorder
 
 LANES_MAX = 64
 
@@ -105,6 +106,7 @@ class Driver:
         sql: SqlRunner,
         http: HttpRunner,
         elsewhere: Elsewhere | None = None,
+        recorder: Recorder | None = None,
         lanes_max: int = LANES_MAX,
         park_seconds: float = PARK_SECONDS,
     ) -> None:
@@ -112,6 +114,8 @@ class Driver:
         self._plan = plan
         self._store = store
         self._performer = Performer(claim, store, sql, http, pause=self._pause, elsewhere=elsewhere)
+        # What writes the journal of the instance, before anything is done; None where it is not kept.
+        self._recorder = recorder
         self._lanes_max = lanes_max
         self._park_seconds = park_seconds
         self._state: State | None = None
@@ -161,6 +165,7 @@ class Driver:
                 if self._replayed is not None and not self._lanes and not self._ready:
                     await self._begin_again(self._replayed)
                 elif self._finish is not None and not self._lanes and self._outcome is None:
+                    await self._written()
                     await self._performer.finish(self._finish)
                     self._outcome = Outcome.ENDED
         except FenceLost:
@@ -248,18 +253,29 @@ class Driver:
             database=self._claim.database,
             trace=replay,
         )
-        self._take(pending(self._state))
+        actions = pending(self._state)
+        if self._recorder is not None:
+            self._recorder.began(records, actions, replay=replay, cancel_reason=self._state.cancel_reason)
+        self._take(actions)
         self._spread(1)
 
     async def _begin_again(self, records: list[Record]) -> None:
         """The records have been gone through, up to the failure: forget what led there, and go on."""
         assert self._state is not None
         gone = forgotten(self._state, records)
+        if self._recorder is not None:
+            self._recorder.forgot(gone.records, gone.maps)
+            await self._written()
         await self._performer.insist(lambda: self._store.begin_again(self._claim, gone.records, gone.maps))
         self._finish = None
         self._held.clear()
         self._drop_waits()
         self._begin(await self._history(), replay=False)
+
+    async def _written(self) -> None:
+        """Return when what the core has seen and decided is in the journal, where that is kept."""
+        if self._recorder is not None and self._recorder.behind:
+            await self._performer.insist(self._recorder.write)
 
     async def _history(self) -> list[Record]:
         return await self._performer.insist(lambda: self._store.history(self._claim, self._plan))
@@ -274,7 +290,10 @@ class Driver:
             self._changed = None
 
     async def _parked(self) -> bool:
-        """Give the instance up if it is paused, or only waits, and for long."""
+        """Give the instance up if it is paused, or only waits, and for long. True: look again."""
+        if self._recorder is not None and self._recorder.behind:
+            await self._written()
+            return True
         if self._paused and self._state is not None:
             parking = Parking(
                 seconds=math.inf, waiting_for="df.resume_instance", cancel_known=False, pausing=True
@@ -336,7 +355,11 @@ class Driver:
         self._feeding = True
         try:
             while self._events:
-                self._take(step(self._state, self._events.popleft()))
+                event = self._events.popleft()
+                actions = step(self._state, event)
+                if self._recorder is not None:
+                    self._recorder.took(event, actions)
+                self._take(actions)
         finally:
             self._feeding = False
         self._spread(1 if lane else 0)
@@ -479,6 +502,10 @@ class Driver:
         came: Came | None = None
         lost = interrupted = False
         try:
+            if self._recorder is not None and self._recorder.behind:
+                await self._written()
+                if self._outcome is not None:
+                    raise _Stopped
             came = await self._performer.perform(action, step_id)
         except asyncio.CancelledError:
             if path not in self._interrupted:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -26,6 +27,21 @@ INSTALL_LOCK = 1684431667
 LOCK_SECONDS_MAX = 60
 """How long an installer waits for another one, and for locks on tables in use."""
 SERVER_VERSION_MIN = 150000
+
+DEADLOCKS_MAX = 5
+"""How often an upgrade is tried again when it was in a deadlock with what runs."""
+
+_DISMISS = """
+    LOCK TABLE df.workers IN EXCLUSIVE MODE;
+    LOCK TABLE df.fences IN ACCESS EXCLUSIVE MODE;
+    UPDATE df.fences SET worker = NULL,
+        token = pg_catalog.decode(pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', ''), 'hex');
+    DELETE FROM df.workers;
+    NOTIFY df_work;
+"""
+"""Takes everything from the workers of the older version, as if they had died: nothing that they do counts
+any more, their steps roll back, and their next heartbeat tells them (docs/adr/0035-upgrades.md). The locks
+come in the order in which a claim takes them."""
 
 _MIGRATION = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _INCLUDE = re.compile(r"^\\ir +(\S+) *$", re.MULTILINE)
@@ -154,14 +170,8 @@ def _install(connection: Connection, notices: list[str]) -> MigrationReport:
     text = code()
     text_hash = hashlib.sha256(text.encode()).hexdigest()
     applied: list[str] = []
-    # Tables without the functions that guard them never become visible: at first all is one transaction.
-    with connection.transaction() if installed == 0 else contextlib.nullcontext():
-        for migration in known[installed:]:
-            with connection.transaction():
-                _apply(connection, migration, first=migration.version == 1)
-                if migration is known[-1]:
-                    _replace_code(connection, text, text_hash)
-            applied.append(f"{migration.version:04}_{migration.name}")
+    if installed < len(known):
+        applied = _insist(lambda: _upgrade(connection, known[installed:], text, text_hash))
     stale = not applied and _code_hash(connection) != text_hash
     if stale:
         with connection.transaction():
@@ -173,6 +183,25 @@ def _install(connection: Connection, notices: list[str]) -> MigrationReport:
         code_replaced=bool(applied) or stale,
         notices=tuple(notices),
     )
+
+
+def _upgrade(connection: Connection, missing: tuple[Migration, ...], text: str, text_hash: str) -> list[str]:
+    """Apply migrations, all or none: nobody meets tables without the functions that are made for them."""
+    with connection.transaction():
+        if missing[0].version > 1:
+            run_script(connection, _DISMISS)
+        for migration in missing:
+            _apply(connection, migration, first=migration.version == 1)
+        _replace_code(connection, text, text_hash)
+    return [f"{migration.version:04}_{migration.name}" for migration in missing]
+
+
+def _insist(work: Callable[[], list[str]]) -> list[str]:
+    """Do it again where a session in the way has made a deadlock of it: nothing has happened then."""
+    for _ in range(DEADLOCKS_MAX):
+        with contextlib.suppress(psycopg.errors.DeadlockDetected):
+            return work()
+    return work()
 
 
 def _apply(connection: Connection, migration: Migration, *, first: bool) -> None:

@@ -480,6 +480,7 @@ def _claimed(answer: Answered, row: int) -> ClaimedInstance:
         input=answer.text(row, 11),
         timeout_seconds=None if answer.raw(row, 13) is None else answers.number(answer, row, 13),
         retrying=answer.raw(row, 14) == b"t",
+        recorded=answer.raw(row, 15) == b"t",
     )
     return ClaimedInstance(
         claim=claim,
@@ -487,5 +488,5 @@ def _claimed(answer: Answered, row: int) -> ClaimedInstance:
         expression_hash=answers.blob(answer, row, 3),
         plan_hash=answer.text(row, 4),
         variables=answer.text(row, 12),
-        deaths=answers.integer(answer, row, 15),
+        deaths=answers.integer(answer, row, 16),
     )

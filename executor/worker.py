@@ -30,6 +30,7 @@ from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.heartbeat import Heartbeat, Registration
 from dfc.executor.limited import limited
 from dfc.executor.plans import Plans, fail, one_line
+from dfc.executor.recording import PostgresJournals, Recorder
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.schedules import Schedules
@@ -163,6 +164,7 @@ class _Life:
         self._control = Control(settings.database, on_lost=self._on_lost)
         self._store = PostgresStore(self._control)
         self._plans = Plans(self._store, compiler, known)
+        self._journals = PostgresJournals(self._control)
         self._schedules = Schedules(self._control)
         self._steps: StepConnections | None = None
         self._sql: PostgresSql | None = None
@@ -445,6 +447,7 @@ class _Life:
             sql=self._sql,
             http=self._http,
             elsewhere=self._sql.elsewhere,
+            recorder=Recorder(claim, self._journals, version=_version()) if claim.recorded else None,
         )
 
 

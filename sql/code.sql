@@ -29,6 +29,7 @@
 \ir functions/served.sql
 \ir functions/definition.sql
 \ir functions/elsewhere.sql
+\ir functions/recording.sql
 \ir functions/before_instance.sql
 \ir functions/before_debounce.sql
 \ir functions/before_definition.sql

@@ -40,6 +40,8 @@ COMMANDS = {
     "retry": "Let failed workflows go on from where they failed.",
     "fork": "Start a workflow that takes over what another one has done.",
     "signal": "Send a signal to a workflow that waits for it.",
+    "export": "Write what has happened to a workflow as JSON.",
+    "replay": "Fold exported journals once more, and compare each decision.",
     "doctor": "Say what may keep workflows from running, and what to do.",
     "adopt": "Let a copied database run workflows.",
 }

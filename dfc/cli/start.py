@@ -30,6 +30,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 @click.option("--queue", metavar="NAME", help="The queue; workers with --queue serve only theirs.")
 @click.option("--priority", type=int, help="Higher ones start first.")
 @click.option("--start-at", metavar="TIME", help="Not before this time, as PostgreSQL reads it.")
+@click.option("--record", is_flag=True, help="Keep the whole journal, for `dfc export`.")
 @click.option("--json", "as_json", is_flag=True, help="Print an array of ids and labels.")
 @database_option
 def command(
@@ -37,6 +38,7 @@ def command(
     text: str | None,
     workflow: str | None,
     label: str | None,
+    record: bool,
     as_json: bool,
     database: str | None,
     given: str | None,
@@ -71,6 +73,8 @@ def command(
     with connection(database) as conn:
         conn.add_notice_handler(say_notice)
         with conn.transaction():
+            if record:
+                conn.execute(query("record"))
             if text is not None:
                 started.append({"id": _start_text(conn, text, {"label": label, **options}), "label": label})
             for each in statements:

@@ -13,6 +13,7 @@ BEGIN
     DELETE FROM df.signals s USING gone g WHERE s.instance_id = g.id;
     DELETE FROM df.checkpoints c USING gone g WHERE c.instance_id = g.id;
     DELETE FROM df.attempts_made a USING gone g WHERE a.instance_id = g.id;
+    DELETE FROM df.journal_entries e USING gone g WHERE e.instance_id = g.id;
     DELETE FROM df.marks k USING gone g WHERE k.instance_id = g.id;
     DELETE FROM df.map_items i USING gone g, df.maps m WHERE m.instance_id = g.id AND i.map = m.map;
     DELETE FROM df.maps m USING gone g WHERE m.instance_id = g.id;

@@ -61,6 +61,8 @@ BEGIN
     NEW.ready := coalesce(NEW.due_at <= clock_timestamp() AND NEW.debounce_key IS NULL, true);
     NEW.id := df._new_id();
     NEW.status := 'pending';
+    -- What a recorded instance calls is recorded, too.
+    NEW.recorded := coalesce((SELECT i.recorded FROM df.instances i WHERE i.id = NEW.parent), df._record_setting());
     NEW.expression_hash := sha256(convert_to(NEW.expression, 'UTF8'));
     SELECT jsonb_object_agg(v.name, v.value) INTO NEW.variables
     FROM (SELECT v.name, v.value FROM df.vars v

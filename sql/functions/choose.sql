@@ -123,7 +123,7 @@ BEGIN
         ORDER BY n.n);
 END $$;
 
--- Their ids; `submitters` and `queues` are those served (null: all). What is to be cancelled (`stopped`) comes first: it ends
+-- Their ids; `formats` as in df._is_readable; `submitters` and `queues` are those served (null: all). What is to be cancelled (`stopped`) comes first: it ends
 -- at once, whoever serves its queue. Where keys are full others take the place of what is held, for a few rounds.
 -- Locks: the instances FOR NO KEY UPDATE SKIP LOCKED, and see df._under_keys.
 CREATE OR REPLACE FUNCTION df._choose(submitters oid[], queues text[], formats integer[], stopped text[], quota integer) RETURNS text[]
@@ -156,7 +156,7 @@ BEGIN
             SELECT array_agg(c.id), array_agg(c.concurrency_key) INTO fresh, keys FROM (
                 SELECT i.id, i.concurrency_key FROM df.instances i
                 WHERE i.started_at IS NULL AND i.ready AND NOT i.paused AND i.submitted_by = groups.of_submitters[n] AND i.queue = groups.of_queues[n]
-                  AND (i.plan IS NULL OR (i.plan ->> 'format')::integer = ANY (formats)) AND i.id <> ALL (seen)
+                  AND (i.plan IS NULL AND (0 = ANY (formats)) IS NOT TRUE OR (i.plan ->> 'format')::integer = ANY (formats)) AND i.id <> ALL (seen)
                 ORDER BY i.priority DESC, i.id
                 LIMIT least(coalesce(rooms[n], quota), quota - cardinality(chosen))
                 FOR NO KEY UPDATE SKIP LOCKED) AS c;

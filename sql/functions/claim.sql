@@ -1,9 +1,11 @@
--- Whether an instance is in one of these queues (null: any), and its plan has one of these formats, or it has none yet.
+-- Whether an instance is in one of these queues (null: any), and its plan has one of these formats, or it has none yet and
+-- may be compiled here (0 among the formats: not).
 -- A lookup for one instance: as a join, it is planned as if there were many. Locks: none. Called from functions that
 -- pin search_path.
 CREATE OR REPLACE FUNCTION df._is_readable(instance text, formats integer[], queues text[]) RETURNS boolean
 LANGUAGE sql STABLE AS $$
-    SELECT coalesce((SELECT ((i.plan ->> 'format')::integer = ANY (formats)) IS NOT FALSE
+    SELECT coalesce((SELECT CASE WHEN i.plan IS NULL THEN (0 = ANY (formats)) IS NOT TRUE
+                                 ELSE ((i.plan ->> 'format')::integer = ANY (formats)) IS NOT FALSE END
                             AND (queues IS NULL OR i.queue = ANY (queues))
                      FROM df.instances i WHERE i.id = instance), true)
 $$;
@@ -16,7 +18,8 @@ $$;
 -- it serves. A fence that a step of the dead
 -- worker still holds is skipped and comes the next time. A worker that is no longer registered gets nothing.
 -- `deaths` is how many workers have died in a row with the instance in their hands, without a checkpoint in between.
--- What is paused is taken for nothing but a cancel request: it is parked for ever, or not looked at (df._carry_out).
+-- What has no plan is not for a worker whose compiler is older than another one's here: it may be written in what that one
+-- does not know. What is paused is taken for nothing but a cancel request: it is parked for ever, or not looked at (df._carry_out).
 -- What is parked and not due is not read: the index on wake_at begins with what is due. The plans are generic, since
 -- an idle worker looks again and again, and to plan it anew costs ten times as much as to do it.
 -- Locks: fences FOR NO KEY UPDATE SKIP LOCKED, then the rows of instances that were parked; then those of df._promote
@@ -24,7 +27,8 @@ $$;
 CREATE OR REPLACE FUNCTION df._claim(worker bigint, formats integer[], roles name[], max integer)
 RETURNS TABLE (instance_id text, token bytea, expression text, expression_hash bytea, plan_hash text,
                submitted_by name, database text, search_path text, time_zone text, cancel_reason text,
-               resumed boolean, input text, variables text, timeout_seconds double precision, retrying boolean, deaths integer)
+               resumed boolean, input text, variables text, timeout_seconds double precision, retrying boolean,
+               recorded boolean, deaths integer)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan AS $$
@@ -41,13 +45,18 @@ DECLARE
     woken text[] COLLATE "default";
     free text[] COLLATE "default";
     changed boolean;
+    outdated boolean;
     retries boolean;
     now constant timestamptz := clock_timestamp();
 BEGIN
     -- Shared with nobody who matters: keeps another worker from deleting this row until the claim has committed.
-    SELECT w.queues INTO served FROM df.workers w WHERE w.id = me FOR KEY SHARE;
+    SELECT w.queues, w.compiler_version < m.compiler_version INTO served, outdated
+    FROM df.workers w, df.meta m WHERE w.id = me FOR KEY SHARE OF w;
     IF NOT FOUND THEN
         RETURN;
+    END IF;
+    IF outdated THEN
+        formats := formats || 0;
     END IF;
     IF roles IS NOT NULL THEN
         submitters := ARRAY(SELECT r.oid FROM pg_roles r WHERE r.rolname = ANY (roles));
@@ -105,9 +114,9 @@ BEGIN
         WITH taken_over AS (
             UPDATE df.fences f SET worker = me, token = df._new_token(), claimed_at = now, wake_at = NULL, cancel_known = false,
                                     listens = false,
-                                    (deaths, recorded) = (
+                                    (deaths, recorded_to) = (
                                         SELECT CASE WHEN NOT coalesce(f.wake_at IS NULL AND f.worker = ANY (dead), false) THEN 0
-                                                    WHEN max(c.journal) IS NOT DISTINCT FROM f.recorded THEN f.deaths + 1
+                                                    WHEN max(c.journal) IS NOT DISTINCT FROM f.recorded_to THEN f.deaths + 1
                                                     ELSE 1 END, max(c.journal)
                                         FROM df.checkpoints c WHERE c.instance_id = f.instance_id)
             WHERE f.instance_id = ANY (free) RETURNING f.instance_id, f.token, f.deaths
@@ -118,7 +127,7 @@ BEGIN
         )
         SELECT i.id, t.token, i.expression, i.expression_hash, i.plan_hash, pg_get_userbyid(i.submitted_by),
                nullif(i.database, current_database()), i.search_path, i.time_zone, df._cancel_reason(i.id), true, i.input::text,
-               i.variables::text, date_part('epoch', i.timeout), i.retrying, t.deaths
+               i.variables::text, date_part('epoch', i.timeout), i.retrying, i.recorded, t.deaths
         FROM taken_over t JOIN df.instances i ON i.id = t.instance_id;
         quota := quota - taken;
     END IF;
@@ -153,7 +162,8 @@ BEGIN
         SET status = 'running', attempt = i.attempt + 1, waiting_for = NULL, paused = false, started_at = now, updated_at = now
         WHERE i.id = ANY (free)
         RETURNING i.id, i.expression, i.expression_hash, i.plan_hash, i.submitted_by, i.database, i.search_path,
-                  i.time_zone, i.input, i.variables, i.timeout, i.concurrency_key, i.attempt, i.forked_from, i.retrying
+                  i.time_zone, i.input, i.variables, i.timeout, i.concurrency_key, i.attempt, i.forked_from, i.retrying,
+                  i.recorded
     ), fenced AS (
         INSERT INTO df.fences AS f (instance_id, submitted_by, worker, token, concurrency_key)
         SELECT b.id, b.submitted_by, me, df._new_token(), b.concurrency_key FROM begun b
@@ -161,6 +171,6 @@ BEGIN
     )
     SELECT b.id, f.token, b.expression, b.expression_hash, b.plan_hash, pg_get_userbyid(b.submitted_by),
            nullif(b.database, current_database()), b.search_path, b.time_zone, df._cancel_reason(b.id), b.attempt > 1 OR b.forked_from IS NOT NULL, b.input::text,
-           b.variables::text, date_part('epoch', b.timeout), b.retrying, 0
+           b.variables::text, date_part('epoch', b.timeout), b.retrying, b.recorded, 0
     FROM begun b JOIN fenced f ON f.instance_id = b.id;
 END $$;

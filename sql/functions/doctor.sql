@@ -57,6 +57,12 @@ BEGIN
     IF status = 'ok' THEN
         RETURN NEXT;
     END IF;
+    "check" := 'plans'; status := 'error';
+    FOR o IN SELECT * FROM df._unreadable() LOOP
+        detail := pg_catalog.format('no worker reads plans of format %s: %s waiting, the oldest is %s', o.format, o.waiting, o.oldest);
+        hint := 'Upgrade dfc where workers run.';
+        RETURN NEXT;
+    END LOOP;
     "check" := 'rights';
     detail := 'role ' || CURRENT_USER || ' may start workflows'; status := 'ok'; hint := NULL;
     IF NOT (pg_catalog.has_column_privilege('df.instances', 'expression', 'INSERT')

@@ -53,7 +53,7 @@ BEGIN
     END IF;
     EXECUTE 'GRANT USAGE ON SCHEMA df TO ' || who || option;
     PERFORM df._grant_submitting(who, option);
-    EXECUTE 'GRANT SELECT ON df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes, df.claimed TO ' || who || option;
+    EXECUTE 'GRANT SELECT ON df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes, df.claimed, df.journal_entries TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT (instance_id, kind, reason) ON df.requests TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT (instance_id, name, data, dedupe_key) ON df.signals TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON df.vars TO ' || who || option;
@@ -71,7 +71,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     who constant text := df._role_identifier(p_role);
 BEGIN
-    EXECUTE 'REVOKE ALL ON df.instances, df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.requests, df.signals, df.nodes, df.claimed, df.vars, df.debounces, df.definitions, df.schedule_changes, df.schedule_states, df.schedules FROM '
+    EXECUTE 'REVOKE ALL ON df.instances, df.journal_entries, df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.requests, df.signals, df.nodes, df.claimed, df.vars, df.debounces, df.definitions, df.schedule_changes, df.schedule_states, df.schedules FROM '
             || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (' || df._submitted_columns() || ') ON df.instances FROM ' || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (instance_id, kind, reason) ON df.requests FROM ' || who || ' CASCADE';

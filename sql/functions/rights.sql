@@ -10,9 +10,9 @@ BEGIN
                (p.proname IN ('grant_usage', 'revoke_usage', 'metrics', 'http', 'http_multipart')
                 OR (pg_catalog.starts_with(p.proname::text, '_') AND p.proname NOT IN (
                     '_is_identifier', '_node', '_wire', '_extended', '_operators_max', '_check_operators', '_name', '_group', '_part', '_word', '_duration', '_conditions',
-                    '_settings_fault', '_own_setting', '_policy', '_check_step_policy', '_are_headers', '_check_request', '_part_fault',
+                    '_settings_fault', '_own_setting', '_record_setting', '_policy', '_check_step_policy', '_are_headers', '_check_request', '_part_fault',
                     '_helper_said', '_helper_of', '_refuse_helper', '_check_vars', '_check_start', '_start_anew', '_dblink_way', '_dblink_to', '_dblink_value', '_check_expression', '_children', '_is_odd',
-                    '_worker_alive', '_is_served', '_way_to_be_served', '_unserved', '_wake', '_is_own', '_check_await', '_await_timed_out', '_lasted', '_rows', '_execute',
+                    '_worker_alive', '_is_served', '_way_to_be_served', '_unserved', '_unreadable', '_wake', '_is_own', '_check_await', '_await_timed_out', '_lasted', '_rows', '_execute',
                     '_result_json', '_column_keys', '_json_value', '_json_array', '_json_composite', '_role_identifier', '_plan_nodes',
                     '_as_jsonb', '_quick_jsonb', '_nesting_levels_max', '_expression_bytes_max', '_result_rows_max', '_result_bytes_max',
                     '_doctor_facts', '_text_part', '_json_part', '_rows_part', '_json_text', '_json_inside', '_url_part',
@@ -36,7 +36,7 @@ BEGIN
         FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) AS a
         WHERE c.oid = 'df.checkpoints'::regclass AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
     LOOP
-        EXECUTE 'GRANT SELECT ON df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes, df.claimed TO ' || f.who;
+        EXECUTE 'GRANT SELECT ON df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.nodes, df.claimed, df.journal_entries TO ' || f.who;
         EXECUTE 'GRANT SELECT, INSERT (instance_id, name, data, dedupe_key) ON df.signals TO ' || f.who;
     END LOOP;
     FOR f IN

@@ -51,3 +51,20 @@ SET search_path = pg_catalog, pg_temp AS $$
     HAVING df._is_served(r.rolname) IS FALSE
     ORDER BY r.rolname
 $$;
+
+-- The formats of plans that no live worker reads, of what has not ended: how many, the oldest. Nothing where no worker is
+-- alive. Of instances whose rows the session's user may see.
+CREATE OR REPLACE FUNCTION df._unreadable() RETURNS TABLE (format integer, waiting bigint, oldest text)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT g.format, g.waiting, g.oldest
+    FROM (SELECT (i.plan ->> 'format')::integer AS format, count(*) AS waiting, min(i.id) AS oldest
+          FROM df.instances i JOIN pg_class c ON c.oid = 'df.instances'::regclass
+          WHERE i.completed_at IS NULL AND i.plan IS NOT NULL
+            AND (pg_has_role(session_user, i.submitted_by::oid, 'USAGE') OR pg_has_role(session_user, c.relowner, 'USAGE'))
+          GROUP BY 1) AS g
+    WHERE EXISTS (SELECT FROM df.workers w WHERE df._within_lease(w.heartbeat_at, w.lease_seconds))
+      AND NOT EXISTS (SELECT FROM df.workers w
+                      WHERE df._within_lease(w.heartbeat_at, w.lease_seconds) AND g.format = ANY (w.plan_formats))
+    ORDER BY g.format
+$$;

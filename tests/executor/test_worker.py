@@ -264,6 +264,40 @@ def test_refuses_a_newer_or_older_schema(database: str, connection: Connection) 
     assert "run `dfc init`" in refusal(database)[1]
 
 
+def test_refuses_a_newer_compiler(database: str, connection: Connection) -> None:
+    connection.execute("UPDATE df.meta SET compiler_version = 999")
+    code, log = refusal(database)
+    assert (code, "upgrade dfc" in log, log.count("\n")) == (1, True, 1)
+
+
+def test_leaves_what_it_cannot_read(database: str, connection: Connection) -> None:
+    """Plans of a later format, and what only a later compiler may understand, wait for a later worker."""
+    [later] = submit(connection, writes("later"))
+    connection.execute(
+        "UPDATE df.instances SET plan = jsonb_set(plan, '{format}', '99') WHERE id = %s", [later]
+    )
+    with WorkerProcess(database, poll_seconds=0.05) as worker:
+        worker.registered()
+        ended(connection, submit(connection, writes("now"))[0])
+        said = "SELECT detail, hint FROM df.doctor() WHERE \"check\" = 'plans'"
+        assert connection.execute(said).fetchall() == [
+            (
+                f"no worker reads plans of format 99: 1 waiting, the oldest is {later}",
+                "Upgrade dfc where workers run.",
+            )
+        ]
+        connection.execute("UPDATE df.meta SET compiler_version = 999")
+        unknown = connection.execute("SELECT df.start('SELECT 42')").fetchone()
+        assert unknown is not None
+        ended(connection, submit(connection, writes("known"))[0])
+        waits = "SELECT count(*) FROM df.instances WHERE status = 'pending' AND id = ANY (%s)"
+        row = connection.execute(waits, [[later, unknown[0]]]).fetchone()
+        assert row is not None and row[0] == 2
+        # What is to be cancelled needs no plan.
+        connection.execute("SELECT df.cancel(%s, 'enough')", [unknown[0]])
+        assert ended(connection, str(unknown[0]))["status"] == "cancelled"
+
+
 def test_refuses_a_copy(database: str, connection: Connection) -> None:
     connection.execute("UPDATE df.meta SET system_identifier = 1")
     code, log = refusal(database)

@@ -685,6 +685,7 @@ class Database:
     def take_turn(self, claim: Claim, path: str, key: str, count: int, seconds: int) -> float:
         instance = self.check(claim)
         self._begin_anew(instance)
+        instance.history.begin(path)
         now = self.now()
         if path in instance.timers:
             return max(0.0, instance.timers[path].due - now)

@@ -73,11 +73,12 @@ class History:
         else:
             known.append(entry)
         if entry.kind in ("started", "begun", "timed", "decided", "positioned"):
-            self._begin(entry.path)
+            self.begin(entry.path)
         if entry.kind in ("completed", "failed", "decided", "item"):
             self.touch(entry.path)
 
-    def _begin(self, path: str) -> None:
+    def begin(self, path: str) -> None:
+        """Somebody is at work on a path, or waits for a turn to be."""
         frame = ""
         for id, number in where(path).frames:
             frame += f"{id}[{number}]/"

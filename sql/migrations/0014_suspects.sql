@@ -1,10 +1,10 @@
 -- Instances that may be what their workers die of (docs/adr/0037-suspects.md).
 
 -- deaths: how many workers in a row were dead when the instance was taken over from them, without a checkpoint in between.
--- recorded: its last checkpoint when it was taken over.
+-- recorded_to: its last checkpoint when it was taken over.
 ALTER TABLE df.fences
     ADD COLUMN deaths integer NOT NULL DEFAULT 0,
-    ADD COLUMN recorded bigint;
+    ADD COLUMN recorded_to bigint;
 
 -- What makes room for functions that now give other columns.
 DO $$

@@ -1,0 +1,2 @@
+-- What this transaction starts is recorded. Locks: none.
+SET LOCAL df.record = on
