@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import bounded, compiling, running, waiting
+from bench import bounded, chaos, compiling, recovery, running, waiting
 from bench.measure import Figure, Setup, setup
 
 FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
@@ -29,6 +29,8 @@ FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "batches": bounded.map_in_batches,
     "loop": bounded.loop_of_many,
     "timers": waiting.timers,
+    "recovery": recovery.recovery,
+    "chaos": chaos.chaos,
 }
 
 
@@ -47,6 +49,13 @@ def main() -> int:
     parser.add_argument(
         "--waiting", type=int, default=2000, help="instances that wait, for timers (default 2000)"
     )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=20,
+        help="deaths of each kind, for recovery; slow ones a fourth (default 20)",
+    )
+    parser.add_argument("--kills", type=int, default=100, help="of workers, for chaos (default 100)")
     options = parser.parse_args()
     unknown = [name for name in options.figures if name not in FIGURES]
     if unknown:
@@ -62,6 +71,8 @@ def main() -> int:
             seconds=options.seconds,
             items=options.items,
             waiting=options.waiting,
+            rounds=options.rounds,
+            kills=options.kills,
         ) as ready,
     ):
         for name in names:

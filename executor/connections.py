@@ -41,7 +41,19 @@ PINNED: Final = {
 STEP_ONLY: Final = {"df.in_workflow": "true"}
 CONTROL_ONLY: Final = {"search_path": "pg_catalog,pg_temp", "statement_timeout": "0", "lock_timeout": "0"}
 
-_TIMEOUTS: Final = {"connect_timeout": "10", "tcp_user_timeout": "20000", "keepalives_idle": "5"}
+_TIMEOUTS: Final = {
+    "connect_timeout": "10",
+    "tcp_user_timeout": "20000",
+    "keepalives_idle": "5",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+_SERVER_SIDE: Final = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""What a machine that has vanished holds is given up after 20 s, and not after the system's two hours."""
 _REST: Final = "SELECT df.begin_step('', 'UTC')"
 _REST_ELSEWHERE: Final = "SELECT df_markers.begin_step('', 'UTC')"
 _PoolKey = tuple[str, str]
@@ -65,7 +77,7 @@ def conninfo_for(conninfo: str, *, application: str, steps: bool, database: str 
     given = conninfo_to_dict(conninfo)
     parts: dict[str, str] = {key: str(value) for key, value in given.items() if value is not None}
     options = parts.get("options", "")
-    settings = {**PINNED, **(STEP_ONLY if steps else CONTROL_ONLY)}
+    settings = {**PINNED, **_SERVER_SIDE, **(STEP_ONLY if steps else CONTROL_ONLY)}
     options += "".join(f" -c {name}={value}" for name, value in settings.items())
     merged = {**_TIMEOUTS, **parts, "options": options.strip(), "application_name": application}
     merged["client_encoding"] = "UTF8"

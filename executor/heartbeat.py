@@ -6,10 +6,12 @@ session advisory lock is taken on this connection: when the process dies, the se
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +22,9 @@ from dfc.executor.queries import query
 
 BEATS_A_LEASE: Final = 3
 UNREGISTER_SECONDS_MAX: Final = 5.0
+ANSWER_LEASES_MAX: Final = 2
+ANSWER_SECONDS_MIN: Final = 3.0
+"""After so many leases, and so many seconds, without an answer the connection is given up: it may hang."""
 CLOCK_STEP_SECONDS: Final = 1.0
 """By how much the clock has to have been set to be noticed."""
 
@@ -115,6 +120,10 @@ class Heartbeat:
 
     def _register(self, connection: psycopg.Connection[Any]) -> int:
         said = self._registration
+        with self._patience(connection):
+            return self._say(connection, said)
+
+    def _say(self, connection: psycopg.Connection[Any], said: Registration) -> int:
         row = connection.execute(
             "SELECT df._register_worker(%s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
@@ -134,10 +143,13 @@ class Heartbeat:
 
     def _beat(self, connection: psycopg.Connection[Any]) -> str | None:
         """Why the registration is gone; None while it stands."""
+        sent = time.monotonic()
         try:
-            sent = time.monotonic()
-            row = connection.execute(query("heartbeat").encode(), [self.worker]).fetchone()
+            with self._patience(connection):
+                row = connection.execute(query("heartbeat").encode(), [self.worker]).fetchone()
         except psycopg.OperationalError as error:
+            if time.monotonic() - sent >= self._patience_seconds:
+                return f"the heartbeat had no answer for {self._patience_seconds:g} s"
             return f"the heartbeat's connection was lost: {error}"
         except psycopg.Error as error:
             return f"the heartbeat failed: {error}"
@@ -145,6 +157,26 @@ class Heartbeat:
             return "another worker has declared this one dead"
         self._look_at_clock(float(row[1]), sent)
         return None
+
+    @property
+    def _patience_seconds(self) -> float:
+        return max(self._registration.lease_seconds * ANSWER_LEASES_MAX, ANSWER_SECONDS_MIN)
+
+    @contextlib.contextmanager
+    def _patience(self, connection: psycopg.Connection[Any]) -> Generator[None]:
+        """Hang up when an answer does not come in time; whoever waits for it gets an OperationalError.
+
+        Where the network has swallowed a connection, and something on the way still acknowledges what is
+        sent, nothing else would end it.
+        """
+        timer = threading.Timer(self._patience_seconds, _hang_up, [connection.fileno()])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
 
     def _look_at_clock(self, clock: float, sent: float) -> None:
         """Whether the clock that has answered was set since the last beat: it was read after `sent`.
@@ -160,3 +192,9 @@ class Heartbeat:
             self._on_clock(least - before[1])
         elif before[0] - most > CLOCK_STEP_SECONDS:
             self._on_clock(most - before[0])
+
+
+def _hang_up(number: int) -> None:
+    """End a connection under the hands of who waits for it. `number` is its file descriptor."""
+    with contextlib.suppress(OSError), socket.fromfd(number, socket.AF_UNIX, socket.SOCK_STREAM) as own:
+        own.shutdown(socket.SHUT_RDWR)

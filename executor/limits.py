@@ -72,6 +72,12 @@ HTTP_WORKER_REQUESTS_MAX: Final = 100
 HTTP_TIMEOUT_SECONDS_MAX: Final = 86_400
 """The longest `timeout_seconds` of a request."""
 
+SUSPECT_AFTER_DEATHS: Final = 4
+"""After so many workers in a row have died with an instance in their hands it runs in its own process."""
+
+SUSPECT_DEATHS_MAX: Final = 3
+"""What has ended that process so often, in a row and without a checkpoint in between, has failed (DF591)."""
+
 JOURNAL_BYTES_MAX: Final = 16 * 1024 * 1024
 """The recorded journal of one instance; nothing more is recorded then, and the journal says so."""
 

@@ -107,7 +107,8 @@ _STORE_PLAN: Final = "SELECT df._store_plan($1, $2, $3, $4, $5)"
 class ClaimedInstance:
     """An instance as it was claimed: with what is needed to find or make its plan.
 
-    `variables` is a JSON object: the values of the variables in the expression, when there are any.
+    `variables` is a JSON object: the values of the variables in the expression, when there are any. `deaths`:
+    so many workers in a row have died with it in their hands, without a checkpoint in between.
     """
 
     claim: Claim
@@ -115,6 +116,7 @@ class ClaimedInstance:
     expression_hash: bytes
     plan_hash: str | None
     variables: str | None = None
+    deaths: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,6 +421,11 @@ class PostgresStore:
         answer = await self._ask(query("plan"), instance)
         return answer.text(0, 0) if len(answer) else None
 
+    async def last_checkpoint(self, instance: str) -> int | None:
+        """The number of its last checkpoint; None where it has none. Raises Transient, StoreError."""
+        answer = await self._ask(query("last_checkpoint"), instance)
+        return None if answer.raw(0, 0) is None else answers.integer(answer, 0, 0)
+
     async def store_plan(self, claim: Claim, compiler_version: int, plan: str, plan_hash: str) -> None:
         """Pin a plan (JSON text) to the instance, keep it for later starts. Raises FenceLost, Transient."""
         token = bytea(claim.token)
@@ -481,4 +488,5 @@ def _claimed(answer: Answered, row: int) -> ClaimedInstance:
         expression_hash=answers.blob(answer, row, 3),
         plan_hash=answer.text(row, 4),
         variables=answer.text(row, 12),
+        deaths=answers.integer(answer, row, 16),
     )

@@ -39,6 +39,7 @@ from dfc.executor.schedules import Schedules
 from dfc.executor.session import ConnectionLost, Message, ServerError
 from dfc.executor.store import FORMATS, ClaimedInstance, PostgresStore, Told
 from dfc.executor.store_elsewhere import ElsewhereStore
+from dfc.executor.suspects import Alone, AloneSettings
 from dfc.executor.sweep import sweep_for_ever
 
 FOLLOW_UP_SECONDS: Final = 0.03
@@ -80,7 +81,7 @@ class _Active:
     cancel_reason: str | None
     paused: bool = False
     task: asyncio.Task[None] | None = None
-    driver: Driver | None = None
+    driver: Driver | Alone | None = None
 
 
 async def run_until_signal(worker: Worker) -> None:
@@ -175,6 +176,7 @@ class _Life:
         self._sql: PostgresSql | None = None
         self._http: HttpSender | None = None
         self._sweeping: asyncio.Task[None] | None = None
+        self._turn_of_suspects = asyncio.Lock()
 
     # Beginning and end
 
@@ -283,7 +285,12 @@ class _Life:
         self._wake.set()
 
     def _on_lost_elsewhere(self, reason: str) -> None:
-        self._loop.call_soon_threadsafe(self._on_lost, reason)
+        self._loop.call_soon_threadsafe(self._on_silence, reason)
+
+    def _on_silence(self, reason: str) -> None:
+        """The registration is gone, and whoever waits for an answer may wait for ever: end that."""
+        self._on_lost(reason)
+        self._control.close()
 
     def _on_clock_elsewhere(self, seconds: float) -> None:
         self._loop.call_soon_threadsafe(self._on_clock, seconds)
@@ -307,7 +314,7 @@ class _Life:
         except (Transient, StoreError) as error:
             if isinstance(error, Transient) and not retry.is_lost(error.sqlstate):
                 return  # the next time
-            raise _Lost(f"what waits could not be put right: {error}") from None
+            raise _Lost(self._lost or f"what waits could not be put right: {error}") from None
         self._put_right_at = self._loop.time() + limits.PUT_RIGHT_SECONDS
 
     async def _doze(self, found: bool) -> None:
@@ -347,7 +354,7 @@ class _Life:
                 # Rolled back (a lock, a deadlock): nothing was claimed, and what runs is not concerned.
                 _log.warning("claiming failed reason=%s", one_line(error))
                 return True
-            raise _Lost(f"claiming failed: {error}") from None
+            raise _Lost(self._lost or f"claiming failed: {error}") from None
         if free:
             self._backlog = len(claimed) == free
         for news in told:
@@ -402,20 +409,9 @@ class _Life:
     async def _drive(self, active: _Active) -> None:
         claim = active.claimed.claim
         try:
-            plan = await self._plans.plan_of(active.claimed, lambda: active.cancel_reason)
-            if plan is None:
+            driver = await self._driver_of(active)
+            if driver is None:
                 return
-            assert self._sql is not None and self._http is not None
-            driver = Driver(
-                claim=claim,
-                plan=limited(plan, claim.timeout_seconds),
-                store=self._store,
-                sql=self._sql,
-                http=self._http,
-                elsewhere=self._sql.elsewhere,
-                recorder=Recorder(claim, self._journals, version=_version()) if claim.recorded else None,
-                crashpoints=self._crashpoints,
-            )
             if active.cancel_reason is not None:
                 driver.cancel(active.cancel_reason)
             driver.pause(active.paused)
@@ -434,6 +430,32 @@ class _Life:
             )
         finally:
             self._ended(active)
+
+    async def _driver_of(self, active: _Active) -> Driver | Alone | None:
+        """Who runs an instance; None where it was ended, because it has no plan. Raises FenceLost."""
+        claim, settings = active.claimed.claim, self._settings
+        if active.claimed.deaths >= limits.SUSPECT_AFTER_DEATHS:
+            given = AloneSettings(
+                database=settings.database,
+                connections_max=settings.connections_max,
+                allow_hosts=settings.allow_hosts,
+                allow_loopback=settings.allow_loopback,
+            )
+            return Alone(active.claimed, self._store, given, self._turn_of_suspects)
+        plan = await self._plans.plan_of(active.claimed, lambda: active.cancel_reason)
+        if plan is None:
+            return None
+        assert self._sql is not None and self._http is not None
+        return Driver(
+            claim=claim,
+            plan=limited(plan, claim.timeout_seconds),
+            store=self._store,
+            sql=self._sql,
+            http=self._http,
+            elsewhere=self._sql.elsewhere,
+            recorder=Recorder(claim, self._journals, version=_version()) if claim.recorded else None,
+            crashpoints=self._crashpoints,
+        )
 
 
 def _version() -> str:

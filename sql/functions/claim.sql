@@ -17,6 +17,7 @@ $$;
 -- Only plans of a format in `formats`, only submitters in `roles` (null: all), only queues that the worker has said
 -- it serves. A fence that a step of the dead
 -- worker still holds is skipped and comes the next time. A worker that is no longer registered gets nothing.
+-- `deaths` is how many workers have died in a row with the instance in their hands, without a checkpoint in between.
 -- What has no plan is not for a worker whose compiler is older than another one's here: it may be written in what that one
 -- does not know. What is paused is taken for nothing but a cancel request: it is parked for ever, or not looked at (df._carry_out).
 -- What is parked and not due is not read: the index on wake_at begins with what is due. The plans are generic, since
@@ -27,7 +28,7 @@ CREATE OR REPLACE FUNCTION df._claim(worker bigint, formats integer[], roles nam
 RETURNS TABLE (instance_id text, token bytea, expression text, expression_hash bytea, plan_hash text,
                submitted_by name, database text, search_path text, time_zone text, cancel_reason text,
                resumed boolean, input text, variables text, timeout_seconds double precision, retrying boolean,
-               recorded boolean)
+               recorded boolean, deaths integer)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan AS $$
@@ -112,8 +113,13 @@ BEGIN
         RETURN QUERY
         WITH taken_over AS (
             UPDATE df.fences f SET worker = me, token = df._new_token(), claimed_at = now, wake_at = NULL, cancel_known = false,
-                                    listens = false
-            WHERE f.instance_id = ANY (free) RETURNING f.instance_id, f.token
+                                    listens = false,
+                                    (deaths, recorded_to) = (
+                                        SELECT CASE WHEN NOT coalesce(f.wake_at IS NULL AND f.worker = ANY (dead), false) THEN 0
+                                                    WHEN max(c.journal) IS NOT DISTINCT FROM f.recorded_to THEN f.deaths + 1
+                                                    ELSE 1 END, max(c.journal)
+                                        FROM df.checkpoints c WHERE c.instance_id = f.instance_id)
+            WHERE f.instance_id = ANY (free) RETURNING f.instance_id, f.token, f.deaths
         ), awake AS (
             UPDATE df.instances i
             SET next_attempt_at = NULL, waiting_for = NULL, current_steps = NULL, paused = false, updated_at = now
@@ -121,7 +127,7 @@ BEGIN
         )
         SELECT i.id, t.token, i.expression, i.expression_hash, i.plan_hash, pg_get_userbyid(i.submitted_by),
                nullif(i.database, current_database()), i.search_path, i.time_zone, df._cancel_reason(i.id), true, i.input::text,
-               i.variables::text, date_part('epoch', i.timeout), i.retrying, i.recorded
+               i.variables::text, date_part('epoch', i.timeout), i.retrying, i.recorded, t.deaths
         FROM taken_over t JOIN df.instances i ON i.id = t.instance_id;
         quota := quota - taken;
     END IF;
@@ -165,6 +171,6 @@ BEGIN
     )
     SELECT b.id, f.token, b.expression, b.expression_hash, b.plan_hash, pg_get_userbyid(b.submitted_by),
            nullif(b.database, current_database()), b.search_path, b.time_zone, df._cancel_reason(b.id), b.attempt > 1 OR b.forked_from IS NOT NULL, b.input::text,
-           b.variables::text, date_part('epoch', b.timeout), b.retrying, b.recorded
+           b.variables::text, date_part('epoch', b.timeout), b.retrying, b.recorded, 0
     FROM begun b JOIN fenced f ON f.instance_id = b.id;
 END $$;

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,8 @@ from typing import Self
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 _SOCKET = ".s.PGSQL.5432"
+_READY = b"Z\x00\x00\x00\x05"
+"""How PostgreSQL says that all of a message is done."""
 
 
 class Cut(Enum):
@@ -39,6 +42,8 @@ class Proxy:
         self.folder = Path(tempfile.mkdtemp(prefix="dfcp", dir="/tmp"))
         self.database = make_conninfo(database, host=str(self.folder))
         self.cuts = 0
+        self.on_cut: Callable[[], None] = lambda: None
+        """Called at the moment of the loss: before the message is passed on, or when its answer has come."""
         self._left: int | None = None
         self._cut = Cut.BEFORE
         self._texts: tuple[bytes, ...] = ()
@@ -65,6 +70,10 @@ class Proxy:
         """Lose the connection on which the `message`-th message with all these texts comes (from 0)."""
         self._cut, self._left, self._texts = cut, message, texts
 
+    def disarm(self) -> None:
+        """Lose nothing any more."""
+        self._left = None
+
     async def _serve(self) -> None:
         server = await asyncio.start_unix_server(self._client, str(self.folder / _SOCKET))
         self._ready.set()
@@ -74,17 +83,23 @@ class Proxy:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*others, return_exceptions=True)
 
+    async def _travel(self, client: asyncio.StreamWriter) -> None:
+        """What everything of a client goes through on its way, in both directions. Here nothing."""
+
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._travel(writer)
         upstream, downstream = await asyncio.open_unix_connection(self._target)
         self._writers |= {writer, downstream}
         muted = asyncio.Event()
         back = asyncio.create_task(self._back(upstream, writer, downstream, muted))
         try:
             while chunk := await reader.read(1 << 20):
+                await self._travel(writer)
                 match self._due(chunk):
                     case None:
                         downstream.write(chunk)
                     case Cut.BEFORE:
+                        self.on_cut()
                         self._drop(writer, downstream)
                     case Cut.AFTER:
                         muted.set()
@@ -114,7 +129,11 @@ class Proxy:
     ) -> None:
         try:
             while chunk := await upstream.read(1 << 20):
+                await self._travel(writer)
                 if muted.is_set():
+                    if _READY not in chunk:
+                        continue  # PostgreSQL has said something, and not yet that it is done
+                    self.on_cut()
                     break
                 writer.write(chunk)
         except OSError:
