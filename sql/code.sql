@@ -32,6 +32,7 @@
 \ir functions/before_instance.sql
 \ir functions/before_debounce.sql
 \ir functions/before_definition.sql
+\ir functions/retention.sql
 \ir functions/register_worker.sql
 \ir functions/begin_anew.sql
 \ir functions/heartbeat.sql
