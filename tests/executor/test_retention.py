@@ -31,16 +31,20 @@ PARTS = (
 )
 
 
-@pytest.fixture
-def session(database: str) -> Iterator[Connection]:
-    with psycopg.connect(database, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def worker(database: str) -> Iterator[WorkerProcess]:
-    with WorkerProcess(database) as process:
+@pytest.fixture(scope="module")
+def worker(shared_database: str) -> Iterator[WorkerProcess]:
+    with WorkerProcess(shared_database) as process:
         yield process.registered()
+
+
+@pytest.fixture
+def session(shared_database: str, worker: WorkerProcess) -> Iterator[Connection]:
+    assert worker.process.poll() is None
+    with psycopg.connect(shared_database, autocommit=True) as connection:
+        yield connection
+        value(connection, "SELECT df.set_retention(NULL)")
+        for table in ("instances", "definitions", "schedule_states", "archived"):
+            connection.execute(f"DELETE FROM df.{table}".encode())
 
 
 def start(session: Connection, workflow: str, **options: str) -> str:
@@ -69,7 +73,6 @@ def rows(session: Connection, tables: tuple[str, ...] = BELONGS) -> dict[str, ob
     return {table: count for table, count in found.items() if count}
 
 
-@pytest.mark.usefixtures("worker")
 def test_all_that_belongs_to_an_instance_goes(session: Connection) -> None:
     first = start(session, PARTS)
     assert ended(session, first)["status"] == "completed"
@@ -84,7 +87,6 @@ def test_all_that_belongs_to_an_instance_goes(session: Connection) -> None:
     assert value(session, "SELECT df.set_retention(NULL)") == "Finished instances are kept for ever"
 
 
-@pytest.mark.usefixtures("worker")
 def test_what_has_not_ended_and_what_is_younger_stays(session: Connection) -> None:
     waiting = start(session, "df.wait_for_signal('go')")
     old = start(session, "'SELECT 1 AS n'")
@@ -99,7 +101,6 @@ def test_what_has_not_ended_and_what_is_younger_stays(session: Connection) -> No
     assert sweep(session) == 1
 
 
-@pytest.mark.usefixtures("worker")
 def test_a_definition_has_its_own_time(session: Connection) -> None:
     define = "SELECT df.define('polls', 'SELECT 1 AS n'{})"
     assert value(session, define.format("")) == "polls version 1"
@@ -120,7 +121,6 @@ def test_a_definition_has_its_own_time(session: Connection) -> None:
     assert refusal(session, "SELECT df.set_retention('2000 years')") == "22023"
 
 
-@pytest.mark.usefixtures("worker")
 def test_what_somebody_needs_stays(session: Connection) -> None:
     value(session, "SELECT df.define('child', df.sql('SELECT 1 AS n'))")
     caller = start(session, "df.call('child') ~> df.wait_for_signal('go')")
@@ -146,7 +146,6 @@ def test_what_somebody_needs_stays(session: Connection) -> None:
     assert kept(session) == set()
 
 
-@pytest.mark.usefixtures("worker")
 def test_what_a_retry_needs_stays(session: Connection) -> None:
     session.execute("CREATE TABLE gate (open boolean); INSERT INTO gate VALUES (false)")
     value(session, "SELECT df.define('child', df.sql('SELECT 7 AS n'))")
@@ -155,7 +154,9 @@ def test_what_a_retry_needs_stays(session: Connection) -> None:
     assert ended(session, caller)["status"] == "failed"
     value(session, "SELECT df.set_retention('1 hour')")
     value(session, "SELECT df.define('child', df.sql('SELECT 7 AS n'), keep_finished => '1 millisecond')")
-    session.execute("UPDATE df.instances SET keep_finished = interval '1 millisecond' WHERE parent IS NOT NULL")
+    session.execute(
+        "UPDATE df.instances SET keep_finished = interval '1 millisecond' WHERE parent IS NOT NULL"
+    )
     assert sweep(session) == 0, "who has called it may be retried"
     session.execute("UPDATE gate SET open = true")
     value(session, "SELECT df.retry_instance(%s)", caller)
@@ -170,17 +171,17 @@ def test_what_a_retry_needs_stays(session: Connection) -> None:
     assert kept(session) == {caller}
 
 
-def test_what_is_to_be_retried_stays(session: Connection, database: str) -> None:
-    with WorkerProcess(database) as process:
-        process.registered()
-        failed = start(session, "'SELECT 1 / 0 AS n'")
-        ended(session, failed)
-    value(session, "SELECT df.retry_instance(%s)", failed)
+def test_what_is_to_be_retried_stays(session: Connection) -> None:
+    failed = start(session, "'SELECT 1 / 0 AS n'")
+    ended(session, failed)
     value(session, "SELECT df.set_retention('1 millisecond')")
-    assert sweep(session) == 0
+    with session.transaction():
+        value(session, "SELECT df.retry_instance(%s)", failed)
+        assert sweep(session) == 0
+        session.execute("DELETE FROM df.requests")
+    assert sweep(session) == 1
 
 
-@pytest.mark.usefixtures("worker")
 def test_a_fork_does_not_need_what_it_was_made_of(session: Connection) -> None:
     source = start(session, "df.step('a', 'SELECT 1 AS n') ~> df.step('b', 'SELECT $a.n + 1 AS n')")
     ended(session, source)
@@ -193,12 +194,14 @@ def test_a_fork_does_not_need_what_it_was_made_of(session: Connection) -> None:
     assert sweep(session) == 2
 
 
-@pytest.mark.usefixtures("worker")
 def test_the_last_instance_of_a_schedule_stays(session: Connection) -> None:
     value(session, "SELECT df.schedule('often', '* * * * *', 'SELECT 1 AS n')")
-    until(lambda: value(session, "SELECT count(*) FROM df.schedule_states WHERE next_at > now()"), "its ticks")
+    until(
+        lambda: value(session, "SELECT count(*) FROM df.schedule_states WHERE next_at > now()"), "its ticks"
+    )
     session.execute(
-        "UPDATE df.schedule_states SET next_at = date_trunc('minute', now()), since = now() - interval '1 hour',"
+        "UPDATE df.schedule_states"
+        " SET next_at = date_trunc('minute', now()), since = now() - interval '1 hour',"
         " ticks = ARRAY[date_trunc('minute', now()), date_trunc('minute', now()) + interval '1 minute']"
     )
     session.execute("NOTIFY df_work")
@@ -211,9 +214,10 @@ def test_the_last_instance_of_a_schedule_stays(session: Connection) -> None:
     assert sweep(session) >= 1
 
 
-@pytest.mark.usefixtures("worker")
 def test_the_items_of_a_large_map_go_bit_by_bit(session: Connection) -> None:
-    large = start(session, "df.map('SELECT g FROM generate_series(1, 1500) AS g', 'SELECT 1', batch_size => 1)")
+    large = start(
+        session, "df.map('SELECT g FROM generate_series(1, 1500) AS g', 'SELECT 1', batch_size => 1)"
+    )
     session.execute("SELECT df.cancel(%s)", [large])
     ended(session, large)
     with session.transaction():
@@ -238,9 +242,8 @@ def test_the_items_of_a_large_map_go_bit_by_bit(session: Connection) -> None:
 
 
 def test_the_archive_keeps_what_came_of_it(
-    session: Connection, worker: WorkerProcess, roles: Callable[..., str], server: Server
+    session: Connection, roles: Callable[..., str], server: Server
 ) -> None:
-    assert worker.process.poll() is None
     good = start(session, "'SELECT $input.n AS n'", label="'good'", input="""'{"n": 5}'""")
     bad = start(session, "'SELECT 1 / 0 AS n'")
     for each in (good, bad):
@@ -256,7 +259,9 @@ def test_the_archive_keeps_what_came_of_it(
     assert value(session, "SELECT df.result(%s)", bad) is None
     assert value(session, "SELECT df.await_instance(%s)", bad) == "failed"
     [(label, given, plan, again)] = session.execute(
-        "SELECT label, input, plan_hash IS NOT NULL, completed_at > created_at FROM df.archived WHERE id = %s", [good]
+        "SELECT label, input, plan_hash IS NOT NULL, completed_at > created_at"
+        " FROM df.archived WHERE id = %s",
+        [good],
     ).fetchall()
     assert (label, given, plan, again) == ("good", {"n": 5}, True, True)
     left = session.execute("SELECT * FROM df.instance_info(%s)", [bad]).fetchone()
@@ -267,7 +272,7 @@ def test_the_archive_keeps_what_came_of_it(
     assert refusal(session, "SELECT df.retry_instance(%s)", bad) == "P0002"
 
     somebody = roles("somebody")
-    session.execute(f'SELECT df.grant_usage(\'{somebody}\')'.encode())
+    session.execute(f"SELECT df.grant_usage('{somebody}')".encode())
     with psycopg.connect(server.url(session.info.dbname, somebody), autocommit=True) as other:
         assert value(other, "SELECT count(*) FROM df.archived") == 0
         assert value(other, "SELECT df.status(%s)", good) is None
@@ -275,22 +280,22 @@ def test_the_archive_keeps_what_came_of_it(
         assert refusal(other, "DELETE FROM df.archived") == "42501"
 
 
-def test_a_worker_does_it_and_one_at_a_time(session: Connection, database: str) -> None:
-    with WorkerProcess(database) as process:
-        process.registered()
-        several = [start(session, "'SELECT 1 AS n'") for _ in range(5)]
-        for each in several:
-            ended(session, each)
+def test_a_worker_does_it_and_one_at_a_time(session: Connection, shared_database: str) -> None:
+    several = [start(session, "'SELECT 1 AS n'") for _ in range(5)]
+    for each in several:
+        ended(session, each)
     value(session, "SELECT df.set_retention('1 millisecond')")
     session.execute("SELECT pg_sleep(0.005)")
-    with psycopg.connect(database) as other:
+    with psycopg.connect(shared_database) as other:
         other.execute("SELECT df._sweep_finished(2, 0)")
         assert session.execute("SELECT gone, more FROM df._sweep_finished(2, 0)").fetchone() == (0, False)
     assert len(kept(session)) == 3
-    with WorkerProcess(database) as process:
+    with WorkerProcess(shared_database) as process:
         process.registered()
         until(lambda: not kept(session), "the worker to remove them")
-        until(lambda: value(session, "SELECT passed_at > '-infinity' FROM df.retention"), "the end of the pass")
+        until(
+            lambda: value(session, "SELECT passed_at > '-infinity' FROM df.retention"), "the end of the pass"
+        )
     passed = value(session, "SELECT passed_at FROM df.retention")
     session.execute("SELECT gone FROM df._sweep_finished(2, 60)")
     assert value(session, "SELECT passed_at FROM df.retention") == passed, "the next pass begins later"
