@@ -44,6 +44,7 @@
 \ir functions/pauses.sql
 \ir functions/retries.sql
 \ir functions/promote.sql
+\ir functions/looks.sql
 \ir functions/choose.sql
 \ir functions/claim.sql
 \ir functions/next_wake.sql
