@@ -1,7 +1,7 @@
 """`python -m bench [figure ...]`: measures, and prints a table with the command that gives each figure again.
 
 Everything runs against a fresh embedded PostgreSQL with fsync on, in one run, so that the figures can be
-compared: the raw commit rate of the same server stands beside the workflows. About four minutes in all.
+compared: the raw commit rate of the same server stands beside the workflows. About eight minutes in all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import bounded, compiling, running, waiting
+from bench import bounded, compiling, running, steady, waiting
 from bench.measure import Figure, Setup, setup
 
 FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
@@ -29,6 +29,8 @@ FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "batches": bounded.map_in_batches,
     "loop": bounded.loop_of_many,
     "timers": waiting.timers,
+    "steady": steady.steady,
+    "open": steady.steady_beside_open,
 }
 
 
@@ -42,11 +44,14 @@ def main() -> int:
         "--items",
         type=int,
         default=20_000,
-        help="for map; 50 times as many rows for batches, a tenth for loop (default 20000)",
+        help="for map; 50 times as many rows for batches (default 20000)",
     )
     parser.add_argument(
         "--waiting", type=int, default=2000, help="instances that wait, for timers (default 2000)"
     )
+    parser.add_argument("--rounds", type=int, default=2000, help="for loop (default 2000)")
+    parser.add_argument("--minutes", type=int, default=2, help="for steady and open, each (default 2)")
+    parser.add_argument("--rate", type=int, default=1000, help="starts a second of these (default 1000)")
     options = parser.parse_args()
     unknown = [name for name in options.figures if name not in FIGURES]
     if unknown:
@@ -62,6 +67,9 @@ def main() -> int:
             seconds=options.seconds,
             items=options.items,
             waiting=options.waiting,
+            rounds=options.rounds,
+            minutes=options.minutes,
+            rate=options.rate,
         ) as ready,
     ):
         for name in names:

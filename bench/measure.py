@@ -41,6 +41,9 @@ class Setup:
     seconds: int
     items: int
     waiting: int
+    rounds: int
+    minutes: int
+    rate: int
     stack: contextlib.ExitStack
     results: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -78,11 +81,29 @@ class Setup:
 
 
 @contextlib.contextmanager
-def setup(folder: Path, *, workflows: int, seconds: int, items: int, waiting: int) -> Generator[Setup]:
+def setup(
+    folder: Path,
+    *,
+    workflows: int,
+    seconds: int,
+    items: int,
+    waiting: int,
+    rounds: int,
+    minutes: int,
+    rate: int,
+) -> Generator[Setup]:
     """A place to measure in; server and worker are gone afterwards."""
     with contextlib.ExitStack() as stack:
         yield Setup(
-            folder=folder, workflows=workflows, seconds=seconds, items=items, waiting=waiting, stack=stack
+            folder=folder,
+            workflows=workflows,
+            seconds=seconds,
+            items=items,
+            waiting=waiting,
+            rounds=rounds,
+            minutes=minutes,
+            rate=rate,
+            stack=stack,
         )
 
 
