@@ -11,13 +11,13 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bench import bounded, compiling, running, steady, waiting
 from bench.measure import Figure, Setup, setup
 
-FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
+FIGURES: dict[str, Callable[[Setup], Iterable[Figure]]] = {
     "help": compiling.help_page,
     "compile": compiling.compile_times,
     "wheel": compiling.wheel_size,
@@ -31,6 +31,7 @@ FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "timers": waiting.timers,
     "steady": steady.steady,
     "open": steady.steady_beside_open,
+    "claims": steady.claims,
 }
 
 

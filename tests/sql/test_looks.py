@@ -107,10 +107,8 @@ def test_a_long_look_leaves_a_place(database: str, worker: Connection) -> None:
         holder.execute("SELECT 1")
         worker.execute(fill.encode())
         assert len(claim(worker, me, most=3000)) == 3000
-        worker.execute(
-            "SELECT df._look_on_from('pending', '{1}', clock_timestamp() - interval '1 min', NULL,"
-            " df._first_id(clock_timestamp()))"
-        )
+        assert taken(worker, me) == []
+        near(worker, str(value(worker, "SELECT df._first_id(clock_timestamp())")))
         one = start(worker)
         before = fetched(worker)
         assert taken(worker, me) == [one]
