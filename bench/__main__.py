@@ -1,7 +1,7 @@
 """`python -m bench [figure ...]`: measures, and prints a table with the command that gives each figure again.
 
 Everything runs against a fresh embedded PostgreSQL with fsync on, in one run, so that the figures can be
-compared: the raw commit rate of the same server stands beside the workflows. About four minutes in all.
+compared: the raw commit rate of the same server stands beside the workflows. About eight minutes in all.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import bounded, chaos, compiling, recovery, running, waiting
+from bench import bounded, chaos, compiling, recovery, running, steady, waiting
 from bench.measure import Figure, Setup, setup
 
-FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
+FIGURES: dict[str, Callable[[Setup], Iterable[Figure]]] = {
     "help": compiling.help_page,
     "compile": compiling.compile_times,
     "wheel": compiling.wheel_size,
@@ -31,6 +31,9 @@ FIGURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "timers": waiting.timers,
     "recovery": recovery.recovery,
     "chaos": chaos.chaos,
+    "steady": steady.steady,
+    "open": steady.steady_beside_open,
+    "claims": steady.claims,
 }
 
 
@@ -44,18 +47,21 @@ def main() -> int:
         "--items",
         type=int,
         default=20_000,
-        help="for map; 50 times as many rows for batches, a tenth for loop (default 20000)",
+        help="for map; 50 times as many rows for batches (default 20000)",
     )
     parser.add_argument(
         "--waiting", type=int, default=2000, help="instances that wait, for timers (default 2000)"
     )
     parser.add_argument(
-        "--rounds",
+        "--deaths",
         type=int,
         default=20,
         help="deaths of each kind, for recovery; slow ones a fourth (default 20)",
     )
     parser.add_argument("--kills", type=int, default=100, help="of workers, for chaos (default 100)")
+    parser.add_argument("--rounds", type=int, default=2000, help="for loop (default 2000)")
+    parser.add_argument("--minutes", type=int, default=2, help="for steady and open, each (default 2)")
+    parser.add_argument("--rate", type=int, default=1000, help="starts a second of these (default 1000)")
     options = parser.parse_args()
     unknown = [name for name in options.figures if name not in FIGURES]
     if unknown:
@@ -72,7 +78,10 @@ def main() -> int:
             items=options.items,
             waiting=options.waiting,
             rounds=options.rounds,
+            deaths=options.deaths,
             kills=options.kills,
+            minutes=options.minutes,
+            rate=options.rate,
         ) as ready,
     ):
         for name in names:

@@ -19,6 +19,7 @@ LOOP: LiteralString = """SELECT df.start(df.loop(
   df.step('count', 'INSERT INTO rounds SELECT coalesce($count?, 0) + 1 RETURNING n'),
   df.sql(format('SELECT $count < %%s', %(count)s::text))))"""
 SECONDS_MAX = 7200
+WAL: LiteralString = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
 
 
 def map_of_many(setup: Setup) -> list[Figure]:
@@ -47,14 +48,27 @@ def map_in_batches(setup: Setup) -> list[Figure]:
 
 
 def loop_of_many(setup: Setup) -> list[Figure]:
-    """A loop of `--items` / 10 rounds of two steps."""
-    rounds = max(1, setup.items // 10)
+    """A loop of `--rounds` rounds of two steps."""
+    rounds = setup.rounds
     with connect(setup.server.conninfo) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS rounds (n int)")
+        connection.execute("TRUNCATE rounds")
+        before = number(connection, WAL)
         seconds, memory, most = _run(setup, connection, LOOP, rounds)
+        wal = (number(connection, WAL) - before) / rounds
         assert number(connection, "SELECT count(DISTINCT n) FROM rounds") == rounds
-    figures = _figures("loop", rounds, "rounds", seconds, memory)
-    return [*figures, Figure(name="  checkpoints at most meanwhile", value=f"{most}", number=most)]
+        size = number(connection, "SELECT pg_total_relation_size('df.checkpoints') / 1024")
+        marks = number(connection, "SELECT pg_total_relation_size('df.marks') / 1024")
+    return [
+        *_figures("loop", rounds, "rounds", seconds, memory),
+        Figure(name="  WAL of a round, both steps and their rows", value=f"{wal:,.0f} bytes", number=wal),
+        Figure(name="  checkpoints at most meanwhile", value=f"{most}", number=most),
+        Figure(
+            name="  size of df.checkpoints and df.marks behind it",
+            value=f"{size:,} / {marks:,} kB",
+            number=size,
+        ),
+    ]
 
 
 def _figures(name: str, count: int, what: str, seconds: float, memory: tuple[int, int]) -> list[Figure]:

@@ -42,7 +42,10 @@ class Setup:
     items: int
     waiting: int
     rounds: int
+    deaths: int
     kills: int
+    minutes: int
+    rate: int
     stack: contextlib.ExitStack
     results: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -81,7 +84,17 @@ class Setup:
 
 @contextlib.contextmanager
 def setup(
-    folder: Path, *, workflows: int, seconds: int, items: int, waiting: int, rounds: int, kills: int
+    folder: Path,
+    *,
+    workflows: int,
+    seconds: int,
+    items: int,
+    waiting: int,
+    rounds: int,
+    deaths: int,
+    kills: int,
+    minutes: int,
+    rate: int,
 ) -> Generator[Setup]:
     """A place to measure in; server and worker are gone afterwards."""
     with contextlib.ExitStack() as stack:
@@ -92,7 +105,10 @@ def setup(
             items=items,
             waiting=waiting,
             rounds=rounds,
+            deaths=deaths,
             kills=kills,
+            minutes=minutes,
+            rate=rate,
             stack=stack,
         )
 

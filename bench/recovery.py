@@ -35,11 +35,11 @@ NEXT: Final = (
 
 def recovery(setup: Setup) -> list[Figure]:
     """All deaths, each with its p50 and p99."""
-    slow = max(1, setup.rounds // SLOW_ROUNDS_SHARE)
+    slow = max(1, setup.deaths // SLOW_ROUNDS_SHARE)
     with _running() as (server, workers):
         figures = [
-            *_figures("clean shutdown of the worker", _deaths(server, workers, setup.rounds, _ask_to_stop)),
-            *_figures("SIGKILL of the worker", _deaths(server, workers, setup.rounds, _kill), "target 1 s"),
+            *_figures("clean shutdown of the worker", _deaths(server, workers, setup.deaths, _ask_to_stop)),
+            *_figures("SIGKILL of the worker", _deaths(server, workers, setup.deaths, _kill), "target 1 s"),
             *_figures(
                 "SIGSTOP of the worker",
                 _deaths(server, workers, slow, _pause),
@@ -47,7 +47,7 @@ def recovery(setup: Setup) -> list[Figure]:
             ),
             *_figures(
                 "SIGKILL of PostgreSQL",
-                [seconds for _ in range(setup.rounds) for seconds in _restart(server)],
+                [seconds for _ in range(setup.deaths) for seconds in _restart(server)],
                 "with its start, done at once",
             ),
         ]

@@ -214,6 +214,7 @@ SUBMISSIONS: dict[str, Signature] = {
             _optional("timeout", Want.DURATION),
             _optional("concurrency_key", _TEXT),
             _optional("concurrency_limit", _INTEGER),
+            _optional("keep_finished", Want.DURATION),
         )
     ),
     "schedule": Signature(

@@ -32,6 +32,7 @@ from dfc.executor.heartbeat import Heartbeat, Registration
 from dfc.executor.limited import limited
 from dfc.executor.plans import Plans, fail, one_line
 from dfc.executor.recording import PostgresJournals, Recorder
+from dfc.executor.retention import retain_for_ever
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.http_mock import HttpMock
 from dfc.executor.runners.sql import PostgresSql
@@ -175,7 +176,7 @@ class _Life:
         self._steps: StepConnections | None = None
         self._sql: PostgresSql | None = None
         self._http: HttpSender | None = None
-        self._sweeping: asyncio.Task[None] | None = None
+        self._sweeping: list[asyncio.Task[None]] = []
         self._turn_of_suspects = asyncio.Lock()
 
     # Beginning and end
@@ -195,7 +196,10 @@ class _Life:
         )
         elsewhere = ElsewhereStore(self._control)
         self._sql = PostgresSql(self._steps, elsewhere)
-        self._sweeping = self._loop.create_task(sweep_for_ever(elsewhere, self._steps))
+        self._sweeping = [
+            self._loop.create_task(sweep_for_ever(elsewhere, self._steps)),
+            self._loop.create_task(retain_for_ever(self._control)),
+        ]
         policy = OutboundPolicy(allow_hosts=settings.allow_hosts, allow_loopback=settings.allow_loopback)
         self._http = HttpSender(self._store, policy, mock=settings.http_mock)
         registration = Registration(
@@ -240,8 +244,8 @@ class _Life:
 
     async def end(self) -> None:
         """Drop what is left, at once."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        for sweeping in self._sweeping:
+            sweeping.cancel()
         for active in list(self._active.values()):
             if active.task is not None:
                 active.task.cancel()

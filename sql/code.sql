@@ -33,6 +33,7 @@
 \ir functions/before_instance.sql
 \ir functions/before_debounce.sql
 \ir functions/before_definition.sql
+\ir functions/retention.sql
 \ir functions/register_worker.sql
 \ir functions/begin_anew.sql
 \ir functions/heartbeat.sql
@@ -44,6 +45,7 @@
 \ir functions/pauses.sql
 \ir functions/retries.sql
 \ir functions/promote.sql
+\ir functions/looks.sql
 \ir functions/choose.sql
 \ir functions/claim.sql
 \ir functions/next_wake.sql

@@ -31,6 +31,9 @@ BEGIN
     SELECT i.status = 'pending' AND df._is_own(i.xmin), pg_catalog.pg_get_userbyid(i.submitted_by::oid) INTO own, submitter
     FROM df.instances i WHERE i.id = instance_id;
     IF own IS NULL THEN
+        IF EXISTS (SELECT FROM df.archived a WHERE a.id = instance_id) THEN
+            RETURN;
+        END IF;
         RAISE EXCEPTION 'Instance not found: %', instance_id USING ERRCODE = 'P0002',
             DETAIL = 'There is nothing to wait for: it is unknown here, or of another role.',
             HINT = 'SELECT id, label FROM df.instances shows yours.';
@@ -91,7 +94,8 @@ BEGIN
     END IF;
     PERFORM df._check_await(instance_id, timeout_seconds, 'df.await_instance');
     LOOP
-        SELECT i.status INTO ending FROM df.instances i WHERE i.id = $1 AND df._has_ended(i.id, i.completed_at);
+        SELECT i.status INTO ending FROM df.instances i WHERE i.id = $1 AND df._has_ended(i.id, i.completed_at)
+        UNION ALL SELECT a.status FROM df.archived a WHERE a.id = $1;
         IF FOUND THEN
             RETURN df._helper_said('df.await_instance', ending);
         END IF;
@@ -118,7 +122,8 @@ DECLARE
 BEGIN
     PERFORM df._check_await($1, $2, 'df.await');
     LOOP
-        SELECT i.status INTO ending FROM df.instances i WHERE i.id = $1 AND df._has_ended(i.id, i.completed_at);
+        SELECT i.status INTO ending FROM df.instances i WHERE i.id = $1 AND df._has_ended(i.id, i.completed_at)
+        UNION ALL SELECT a.status FROM df.archived a WHERE a.id = $1;
         IF FOUND THEN
             $3 := ending;
             RETURN;

@@ -7,7 +7,8 @@
 -- defaults (submitted_by, search_path, time_zone) have been computed in the submitter's own context before;
 -- the submitter has no right to name those columns, and the policy checks submitted_by once more afterwards.
 -- Raises 42704 for a definition that is not there; 3D000 and 42501 for a database where the submitter's steps cannot run.
--- Locks: none (reads df.definitions, df.meta, df.vars, df.plans and df.workers).
+-- Locks: what it is forked from FOR KEY SHARE, so that it is not deleted while it is copied; otherwise none (reads
+-- df.definitions, df.meta, df.vars, df.plans and df.workers).
 CREATE OR REPLACE FUNCTION df._before_instance() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
@@ -17,7 +18,8 @@ DECLARE
     role constant name := pg_get_userbyid(NEW.submitted_by::oid);
 BEGIN
     IF NEW.forked_from IS NOT NULL THEN
-        SELECT i.* INTO source FROM df.instances i WHERE i.id = NEW.forked_from AND i.submitted_by = NEW.submitted_by;
+        SELECT i.* INTO source FROM df.instances i WHERE i.id = NEW.forked_from AND i.submitted_by = NEW.submitted_by
+        FOR KEY SHARE;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'Instance not found or access denied: %', NEW.forked_from USING ERRCODE = 'P0002',
                 DETAIL = format('A fork runs with the rights of %s, and so did not what it is forked from.', NEW.submitted_by),
@@ -53,6 +55,7 @@ BEGIN
         NEW.concurrency_key := coalesce(NEW.concurrency_key, definition.concurrency_key);
     END IF;
     NEW.definition_version := definition.version;
+    NEW.keep_finished := definition.keep_finished;
     NEW.queue := coalesce(NEW.queue, 'default');
     NEW.priority := coalesce(NEW.priority, 0);
     NEW.concurrency_limit := coalesce(NEW.concurrency_limit, CASE WHEN NEW.concurrency_key IS NOT NULL THEN 1 END);
@@ -77,6 +80,7 @@ BEGIN
     IF NEW.forked_from IS NOT NULL THEN
         NEW.definition := source.definition;
         NEW.definition_version := source.definition_version;
+        NEW.keep_finished := source.keep_finished;
         NEW.variables := source.variables;
         NEW.plan := source.plan;
         NEW.plan_hash := source.plan_hash;

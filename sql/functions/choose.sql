@@ -125,6 +125,7 @@ END $$;
 
 -- Their ids; `formats` as in df._is_readable; `submitters` and `queues` are those served (null: all). What is to be cancelled (`stopped`) comes first: it ends
 -- at once, whoever serves its queue. Where keys are full others take the place of what is held, for a few rounds.
+-- Where the look at all takes long, most looks are at what was started lately (looks.sql).
 -- Locks: the instances FOR NO KEY UPDATE SKIP LOCKED, and see df._under_keys.
 CREATE OR REPLACE FUNCTION df._choose(submitters oid[], queues text[], formats integer[], stopped text[], quota integer) RETURNS text[]
 LANGUAGE plpgsql VOLATILE AS $$
@@ -137,6 +138,12 @@ DECLARE
     groups record;
     number integer;
     rooms integer[];
+    moment timestamptz;
+    near record;
+    filled boolean;
+    lately text;
+    about constant text := concat_ws(' ', submitters::text, queues::text, formats::text);
+    place text;
 BEGIN
     IF cardinality(stopped) > 0 THEN
         chosen := ARRAY(SELECT i.id FROM df.instances i
@@ -144,6 +151,23 @@ BEGIN
                           AND (submitters IS NULL OR i.submitted_by::oid = ANY (submitters))
                         LIMIT quota FOR NO KEY UPDATE SKIP LOCKED);
         seen := chosen;
+    END IF;
+    moment := clock_timestamp();
+    -- Whoever takes an id commits it a little later.
+    lately := df._first_id(moment - interval '0.25 s');
+    place := df._look_from('pending', about, moment);
+    IF place IS NOT NULL THEN
+        near := df._choose_near(place, submitters, queues, formats, quota - cardinality(chosen));
+        PERFORM df._look_on_from('pending', about, moment, place, greatest(place, least(near.first, lately)));
+        keys := near.keys;
+        filled := coalesce(cardinality(near.fresh), 0) >= quota - cardinality(chosen);
+        seen := seen || near.fresh;
+        chosen := chosen || CASE WHEN cardinality(array_remove(keys, NULL)) > 0 THEN df._under_keys(near.fresh, chosen)
+                                 ELSE near.fresh END;
+        IF filled OR current_setting('df.look_behind', true) IS DISTINCT FROM 'on' THEN
+            RETURN chosen;
+        END IF;
+        moment := clock_timestamp();
     END IF;
     groups := df._groups(submitters, queues);
     number := coalesce(cardinality(groups.of_queues), 0);
@@ -168,5 +192,14 @@ BEGIN
         EXIT WHEN cardinality(seen) = cardinality(chosen) OR cardinality(chosen) >= quota;
         rooms := NULL;
     END LOOP;
+    IF df._look_was_long(moment) THEN
+        -- Others of a lower priority may stand before what was chosen.
+        filled := cardinality(chosen) >= quota;
+        PERFORM set_config('df.look_behind', CASE WHEN filled THEN 'on' ELSE 'off' END, false);
+        SELECT CASE WHEN filled THEN min(c.id) END INTO place FROM unnest(chosen) AS c(id);
+        PERFORM df._look_on_from('pending', about, moment, NULL, least(place, lately));
+    ELSIF place IS NOT NULL THEN
+        PERFORM set_config('df.look_pending', '', false);
+    END IF;
     RETURN chosen;
 END $$;

@@ -47,6 +47,9 @@ DECLARE
     changed boolean;
     outdated boolean;
     retries boolean;
+    anew boolean;
+    first bigint;
+    due_from timestamptz;
     now constant timestamptz := clock_timestamp();
 BEGIN
     -- Shared with nobody who matters: keeps another worker from deleting this row until the claim has committed.
@@ -62,10 +65,12 @@ BEGIN
         submitters := ARRAY(SELECT r.oid FROM pg_roles r WHERE r.rolname = ANY (roles));
     END IF;
     dead := df._dead_workers(me);
+    first := df._requests_from();
     SELECT coalesce(array_agg(DISTINCT r.instance_id) FILTER (WHERE r.kind = 'cancel'), '{}'),
            coalesce(array_agg(DISTINCT r.instance_id) FILTER (WHERE r.kind = 'wake'), '{}'),
            coalesce(bool_or(r.kind IN ('pause', 'resume')), false), coalesce(bool_or(r.kind = 'retry'), false)
-        INTO cancelled, woken, changed, retries FROM df.requests r;
+        INTO cancelled, woken, changed, retries FROM df.requests r WHERE r.id >= first;
+    anew := changed OR retries;
     IF changed THEN
         PERFORM df._carry_out(dead, now);
     END IF;
@@ -73,6 +78,7 @@ BEGIN
         PERFORM df._take_up_retries();
     END IF;
 
+    due_from := df._due_from(now);
     free := ARRAY(SELECT u.instance_id FROM (
         SELECT * FROM (
             SELECT f.instance_id FROM df.fences f
@@ -98,7 +104,7 @@ BEGIN
             FOR NO KEY UPDATE OF f SKIP LOCKED) AS called
         UNION ALL SELECT * FROM (
             SELECT f.instance_id FROM df.fences f
-            WHERE f.wake_at <= now
+            WHERE f.wake_at BETWEEN due_from AND now
               AND (submitters IS NULL OR f.submitted_by::oid = ANY (submitters))
               AND df._is_readable(f.instance_id, formats, served)
             ORDER BY f.wake_at LIMIT quota
@@ -147,9 +153,15 @@ BEGIN
        OR (SELECT i.due_at FROM df.instances i WHERE i.started_at IS NULL AND NOT i.ready AND NOT i.held ORDER BY i.due_at LIMIT 1) <= now
        OR (SELECT d.due_at FROM df.debounces d ORDER BY d.due_at LIMIT 1) <= now THEN
         PERFORM df._promote(cancelled);
+        anew := true;
     END IF;
-    IF EXISTS (SELECT FROM df.freed_keys) THEN
+    IF df._key_is_free() THEN
         PERFORM df._release();
+        anew := true;
+    END IF;
+    -- What was started long ago is ready now: among what was started lately it would not be found.
+    IF anew THEN
+        PERFORM set_config('df.look_pending', '', false);
     END IF;
     -- By their ids, and not as a join with what was found: a plan for few of them in a large table.
     free := df._choose(submitters, served, formats, cancelled, quota);

@@ -34,10 +34,11 @@ LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     EXECUTE 'GRANT SELECT, INSERT (' || df._submitted_columns() || ') ON df.instances TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT (instance_id, input, due_at) ON df.debounces TO ' || who || option;
-    EXECUTE 'GRANT SELECT, INSERT (name, expression, params, on_failure, queue, priority, timeout, concurrency_key, concurrency_limit)'
+    EXECUTE 'GRANT SELECT, INSERT (name, expression, params, on_failure, queue, priority, timeout, concurrency_key, concurrency_limit, keep_finished)'
             ' ON df.definitions TO ' || who || option;
     EXECUTE 'GRANT SELECT, INSERT (name, change, cron, time_zone, workflow, input, overlap, catch_up) ON df.schedule_changes TO '
             || who || option;
+    EXECUTE 'GRANT SELECT ON df.archived TO ' || who || option;
     EXECUTE 'GRANT SELECT ON df.schedule_states, df.schedules TO ' || who || option;
 END $$;
 
@@ -71,7 +72,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     who constant text := df._role_identifier(p_role);
 BEGIN
-    EXECUTE 'REVOKE ALL ON df.instances, df.journal_entries, df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.requests, df.signals, df.nodes, df.claimed, df.vars, df.debounces, df.definitions, df.schedule_changes, df.schedule_states, df.schedules FROM '
+    EXECUTE 'REVOKE ALL ON df.instances, df.journal_entries, df.checkpoints, df.marks, df.attempts_made, df.attempts, df.maps, df.map_items, df.requests, df.signals, df.nodes, df.claimed, df.vars, df.debounces, df.definitions, df.schedule_changes, df.schedule_states, df.schedules, df.archived FROM '
             || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (' || df._submitted_columns() || ') ON df.instances FROM ' || who || ' CASCADE';
     EXECUTE 'REVOKE INSERT (instance_id, kind, reason) ON df.requests FROM ' || who || ' CASCADE';

@@ -53,7 +53,8 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     SELECT i.status, i.result, i.error INTO status, result, error
-    FROM df.instances i WHERE i.id = $1 AND i.completed_at IS NOT NULL;
+    FROM (SELECT o.status, o.result, o.error FROM df.instances o WHERE o.id = $1 AND o.completed_at IS NOT NULL
+          UNION ALL SELECT a.status, a.result, a.error FROM df.archived a WHERE a.id = $1) AS i;
 END $$;
 
 -- How the instance `other` has ended, of those that the submitter may see.
@@ -69,8 +70,10 @@ DECLARE
 BEGIN
     finished := df._take_wakes($1, $2);
     SELECT o.status INTO now_status
-    FROM df.instances i JOIN df.instances o ON o.id = $4 AND pg_has_role(i.submitted_by::oid, o.submitted_by::oid, 'USAGE')
-    WHERE i.id = $2;
+    FROM df.instances i, LATERAL (
+        SELECT n.status, n.submitted_by FROM df.instances n WHERE n.id = $4
+        UNION ALL SELECT a.status, a.submitted_by FROM df.archived a WHERE a.id = $4) AS o
+    WHERE i.id = $2 AND pg_has_role(i.submitted_by::oid, o.submitted_by::oid, 'USAGE');
     IF NOT FOUND THEN
         RAISE EXCEPTION 'Instance not found or access denied: %', $4 USING ERRCODE = 'P0002',
             DETAIL = 'A step can wait for instances of its own submitter.',

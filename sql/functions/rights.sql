@@ -7,7 +7,7 @@ DECLARE
 BEGIN
     FOR f IN
         SELECT p.oid::regprocedure::text AS signature,
-               (p.proname IN ('grant_usage', 'revoke_usage', 'metrics', 'http', 'http_multipart')
+               (p.proname IN ('grant_usage', 'revoke_usage', 'metrics', 'set_retention', 'http', 'http_multipart')
                 OR (pg_catalog.starts_with(p.proname::text, '_') AND p.proname NOT IN (
                     '_is_identifier', '_node', '_wire', '_extended', '_operators_max', '_check_operators', '_name', '_group', '_part', '_word', '_duration', '_conditions',
                     '_settings_fault', '_own_setting', '_record_setting', '_policy', '_check_step_policy', '_are_headers', '_check_request', '_part_fault',
@@ -17,7 +17,7 @@ BEGIN
                     '_as_jsonb', '_quick_jsonb', '_nesting_levels_max', '_expression_bytes_max', '_result_rows_max', '_result_bytes_max',
                     '_doctor_facts', '_text_part', '_json_part', '_rows_part', '_json_text', '_json_inside', '_url_part',
                     '_data_part', '_no_secret',
-                    '_submitted_columns', '_grant_submitting', '_overloads', '_distance', '_meant', '_definition', '_definition_names', '_params', '_param_problem', '_type', '_is_plain', '_value_problem', '_input', '_interval', '_check_options', '_check_keys', '_same_key', '_join', '_refuse_key', '_announce', '_check_schedule', '_scheduled_input', '_change_schedule',
+                    '_submitted_columns', '_grant_submitting', '_overloads', '_distance', '_meant', '_definition', '_definition_names', '_params', '_param_problem', '_type', '_is_plain', '_value_problem', '_input', '_interval', '_check_options', '_check_kept', '_check_keys', '_same_key', '_join', '_refuse_key', '_announce', '_check_schedule', '_scheduled_input', '_change_schedule',
                     '_is_paused', '_state_to_change', '_has_ended', '_parts_before', '_part_to_fork',
                     '_signal_data', '_check_signal', '_check_dedupe_key', '_key_bytes_max', '_signal_names', '_is_too_long', '_check_label', '_nobody_waits',
                     '_refers', '_refuse_null', '_refuse_no_value', '_wait', '_timeout_part', '_check_moment', '_cron_numbers', '_cron_fault', '_check_cron', '_is_zone',
