@@ -72,9 +72,7 @@ BEGIN
     FROM df.instances i JOIN df.instances o ON o.id = $4 AND pg_has_role(i.submitted_by::oid, o.submitted_by::oid, 'USAGE')
     WHERE i.id = $2;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'Instance not found or access denied: %', $4 USING ERRCODE = 'P0002',
-            DETAIL = 'A step can wait for instances of its own submitter.',
-            HINT = 'SELECT id, label FROM df.instances shows yours.';
+        PERFORM df._refuse_unknown($4, 'A step can wait for instances of its own submitter.');
     ELSIF $4 = $2 THEN
         RAISE EXCEPTION 'the instance would wait for its own end' USING ERRCODE = '22023',
             DETAIL = 'It ends when all its steps have, and this one would never.', HINT = 'Give the id of another instance.';
