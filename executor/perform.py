@@ -7,7 +7,7 @@ answers, no attempt is counted: a database that is away fails nothing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar, assert_never
 
@@ -141,14 +141,17 @@ class Performer:
     async def perform(self, action: Work, step_id: str) -> Came:
         """Do one thing. Raises FenceLost."""
         came = await self._perform(action, step_id)
-        if self._crashpoints is not None and (point := point_of(action, came.events)) is not None:
-            self.passed(point)
+        self._made(action, came.events)
         return came
 
     def passed(self, point: Point) -> None:
         """Say what has committed to who wants to know."""
         if self._crashpoints is not None:
             self._crashpoints.passed(self._claim.instance, point)
+
+    def _made(self, action: Action, events: Sequence[Event]) -> None:
+        if self._crashpoints is not None and (point := point_of(action, events)) is not None:
+            self.passed(point)
 
     async def _perform(self, action: Work, step_id: str) -> Came:
         match action:
@@ -191,8 +194,7 @@ class Performer:
     async def finish(self, finish: Finish) -> None:
         """End the instance, however long it takes to reach the store. Raises FenceLost."""
         await self.insist(lambda: self._store.finish(self._claim, finish))
-        if (point := point_of(finish, ())) is not None:
-            self.passed(point)
+        self._made(finish, ())
 
     async def insist(self, ask: Callable[[], Awaitable[_T]], path: str = "") -> _T:
         """The store's answer, however long it takes to get one. Raises FenceLost."""

@@ -164,6 +164,7 @@ class _Life:
         self._active: dict[str, _Active] = {}
         self._backlog = False
         self._look_until = 0.0
+        # At once: the clock may have been set back while no worker was there.
         self._put_right_at = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self._worker = 0
@@ -226,7 +227,6 @@ class _Life:
         """Claim and drive until the worker is to stop, then hand over. Raises _Lost."""
         stopper = self._loop.create_task(self._stopping.wait())
         stopper.add_done_callback(lambda _: self._wake.set())
-        self._put_right_at = 0.0  # It may have been set back while no worker was there.
         schedules = self._loop.create_task(self._schedules.run())
         try:
             while not self._stopping.is_set():

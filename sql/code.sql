@@ -2,6 +2,7 @@
 -- Run as a whole after the last migration, and again when its text has changed (df.meta.code_hash). What is
 -- named here says CREATE OR REPLACE; a change that PostgreSQL does not let replace begins in a migration.
 \ir functions/limits.sql
+\ir functions/refuse_unknown.sql
 \ir functions/node_of.sql
 \ir functions/new_id.sql
 \ir functions/new_token.sql

@@ -57,7 +57,7 @@ WORKFLOWS: dict[str, str] = {
     f" ~> df.compensate({_entry('undoing', 'also_made')}, {_entry('undoing', 'also_unmade', held=True)}) ~> 'SELECT 1 / 0'",
     "call": f"{_entry('call', 'before')} ~> df.call('child') ~> {_entry('call', 'after')}",
     "race": f"df.race(df.wait_for_signal('never'), {_entry('race', 'quick', held=True)}) ~> {_entry('race', 'after')}",
-    "timeout": f"df.timeout({_entry('timeout', 'slow', held=True)}, '1 hour') ~> {_entry('timeout', 'after')}",
+    "timeout": f"df.timeout({_entry('timeout', 'slow', held=True)}, '50 years') ~> {_entry('timeout', 'after')}",
     "try": f"df.try('SELECT 1 / 0', {_entry('try', 'caught', held=True)}, finally => {_entry('try', 'always')})",
     "join": f"({_entry('join', 'left')} & {_entry('join', 'right', held=True)}) ~> {_entry('join', 'after')}",
     "atomic": f"df.atomic({_entry('atomic', 'one')} ~> {_entry('atomic', 'two', held=True)}) ~> {_entry('atomic', 'after')}",

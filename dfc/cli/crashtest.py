@@ -23,11 +23,11 @@ from dfc.cli.crashing.report import as_json, show
 from dfc.cli.crashing.scratch import Scratch
 from dfc.cli.crashing.trial import Limits, Trial, try_workflow
 from dfc.cli.database import Connection, say
-from dfc.cli.errors import CliError, explain_database
+from dfc.cli.errors import CliError
 from dfc.cli.mocking import http_mock_option, mock_of
-from dfc.cli.provenance import render_at
+from dfc.cli.provenance import render_at, render_by_server
 from dfc.cli.queries import query
-from dfc.cli.script import execute, is_session_setting, is_transaction_control
+from dfc.cli.script import NO_TRANSACTION_CONTROL, execute, is_session_setting, is_transaction_control
 from dfc.cli.sources import Compiled, Server, Statement, Workflow, is_start
 from dfc.cli.work import allow_host_option
 from dfc.compiler.plan import COMPILER_VERSION
@@ -243,12 +243,11 @@ def _run_server(asked: Asked, conn: Connection, statement: Statement) -> None:
             return
         statement = compilation.server(statement)
     if is_transaction_control(statement.text):
-        message = "each statement of a file commits by itself; transaction control has no place in it"
-        raise _refused(asked, statement, "DF124", message)
+        raise _refused(render_at(compilation, statement, "DF124", NO_TRANSACTION_CONTROL, None))
     try:
         execute(conn, statement.text, asked.path.parent, show=False)
     except psycopg.Error as error:
-        raise _by_server(asked, statement, error) from None
+        raise _refused(render_by_server(asked.compilation, statement, error)) from None
 
 
 def _start(asked: Asked, conn: Connection, statement: Statement, index: int) -> tuple[str, str]:
@@ -264,23 +263,14 @@ def _start(asked: Asked, conn: Connection, statement: Statement, index: int) -> 
             conn.execute(query("signal"), {"id": instance, "name": name, "data": data, "key": None})
         found = conn.execute(query("instance"), {"id": instance}).fetchone()
     except psycopg.Error as error:
-        raise _by_server(asked, statement, error) from None
+        raise _refused(render_by_server(asked.compilation, statement, error)) from None
     label = None if found is None else cast("str | None", found[1])
     number = sum(is_start(each) for each in asked.compilation.statements[: index + 1])
     return instance, label or f"workflow {number}"
 
 
-def _by_server(asked: Asked, statement: Statement, error: psycopg.Error) -> CliError:
-    position = error.diag.statement_position if isinstance(statement, Server) else None
-    message = explain_database(error).replace(f" [{error.sqlstate}]", "", 1)
-    at = int(position) - 1 if position else None
-    return _refused(asked, statement, error.sqlstate or "08000", message, at)
-
-
-def _refused(
-    asked: Asked, statement: Statement, code: str, message: str, position: int | None = None
-) -> CliError:
-    say(render_at(asked.compilation, statement, code, message, position))
+def _refused(shown: str) -> CliError:
+    say(shown)
     return CliError("a statement before the workflow fails; nothing was tried")
 
 

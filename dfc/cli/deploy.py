@@ -19,7 +19,7 @@ import psycopg
 
 from dfc.cli.compiling import compile_path
 from dfc.cli.database import Connection, connection, database_option, say, say_notice
-from dfc.cli.errors import CliError, explain_database
+from dfc.cli.errors import CliError, without_state
 from dfc.cli.provenance import render_at
 from dfc.cli.queries import query
 from dfc.cli.sources import START, Compiled, Server, Statement, Workflow
@@ -135,8 +135,8 @@ def _tried(
         except psycopg.Error as error:
             if conn.broken or current is None:
                 raise
-            message = explain_database(error).replace(f" [{error.sqlstate}]", "", 1)
-            say(render_at(compilation, current, error.sqlstate or "08000", message, None))
+            state = error.sqlstate or "08000"
+            say(render_at(compilation, current, state, without_state(error), None))
             return None
         return _state(conn), tuple(kept)
 

@@ -63,6 +63,11 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
+def without_state(error: psycopg.Error) -> str:
+    """The same line without the SQLSTATE, for where that stands in front."""
+    return explain_database(error).replace(f" [{error.sqlstate}]", "", 1)
+
+
 def explain_database(error: psycopg.Error) -> str:
     """One line for an error of the database or of the way to it."""
     state = error.sqlstate

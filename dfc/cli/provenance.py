@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dfc.cli.sources import Compiled, Statement
+from dfc.cli.errors import without_state
+from dfc.cli.sources import Compiled, Server, Statement
 from dfc.compiler.diagnostics import error as diagnostic
 from dfc.compiler.render import render
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 from dfc.executor.paths import node_of
+
+if TYPE_CHECKING:
+    import psycopg
 
 WORD = re.compile(r"""\$\w+(?:\.\w+)?\??|\w+|"[^"\n]*"|\S""")
 """What a caret stands under: a reference, a word, a quoted name, or one character."""
@@ -47,6 +51,13 @@ def render_at(
         start, end = at, word.end() if word else at + 1
     shown = diagnostic(code, message, Span(start, end))
     return render([shown], Source(compilation.name, compilation.text)).rstrip("\n")
+
+
+def render_by_server(compilation: Compiled, statement: Statement, error: psycopg.Error) -> str:
+    """What the server says of a statement; of one that it got as it stands, at the word it points to."""
+    position = error.diag.statement_position if isinstance(statement, Server) else None
+    at = int(position) - 1 if position else None
+    return render_at(compilation, statement, error.sqlstate or "08000", without_state(error), at)
 
 
 def render_error(name: str, text: str, provenance: Mapping[str, Any], error: Mapping[str, Any]) -> str:

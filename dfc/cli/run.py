@@ -29,13 +29,13 @@ from dfc.cli.database import (
     shown,
     target,
 )
-from dfc.cli.errors import CliError, explain_database
+from dfc.cli.errors import CliError
 from dfc.cli.follow import Progress, follow, progress, screen
 from dfc.cli.mocking import http_mock_option, mock_of
-from dfc.cli.provenance import render_at, render_error
+from dfc.cli.provenance import render_at, render_by_server, render_error
 from dfc.cli.queries import query
 from dfc.cli.runbook import Run, open_run
-from dfc.cli.script import execute, is_session_setting, is_transaction_control
+from dfc.cli.script import NO_TRANSACTION_CONTROL, execute, is_session_setting, is_transaction_control
 from dfc.cli.sources import UNREADABLE, Compiled, Server, Statement, Workflow, is_start
 from dfc.cli.supervise import WorkerChild
 from dfc.cli.work import allow_host_option, why_unserved
@@ -142,8 +142,7 @@ class Session:
     def _server(self, run: Run, index: int, statement: Server) -> bool:
         """Run a server statement and its mark in one transaction, where PostgreSQL lets it run in one."""
         if is_transaction_control(statement.text):
-            message = "each statement of a file commits by itself; transaction control has no place in it"
-            return self._refused(statement, "DF124", message)
+            return self._refused(statement, "DF124", NO_TRANSACTION_CONTROL)
         show = not self.as_json
         folder = self.path.parent
         try:
@@ -163,13 +162,11 @@ class Session:
         return True
 
     def _refused_by_server(self, statement: Statement, error: psycopg.Error) -> bool:
-        position = error.diag.statement_position if isinstance(statement, Server) else None
-        message = explain_database(error).replace(f" [{error.sqlstate}]", "", 1)
-        at = int(position) - 1 if position else None
-        return self._refused(statement, error.sqlstate or "08000", message, at)
+        say(render_by_server(self.compilation, statement, error))
+        return False
 
-    def _refused(self, statement: Statement, code: str, message: str, position: int | None = None) -> bool:
-        say(render_at(self.compilation, statement, code, message, position))
+    def _refused(self, statement: Statement, code: str, message: str) -> bool:
+        say(render_at(self.compilation, statement, code, message, None))
         return False
 
     def _start(self, run: Run, index: int, statement: Statement) -> bool:

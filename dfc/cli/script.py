@@ -18,6 +18,7 @@ TRANSACTION = re.compile(
     r"(BEGIN|START\s+TRANSACTION|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE|PREPARE\s+TRANSACTION)\b",
     re.IGNORECASE,
 )
+NO_TRANSACTION_CONTROL = "each statement of a file commits by itself; transaction control has no place in it"
 SESSION = re.compile(r"(SET|RESET)\b(?!\s+LOCAL)", re.IGNORECASE)
 
 

@@ -13,8 +13,7 @@ BEGIN
     FROM df.instances i LEFT JOIN df.marks k ON i.completed_at IS NULL AND k.instance_id = i.id AND k.path = '/decision'
     WHERE i.id = instance_id;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'Instance not found or access denied: %', coalesce(instance_id, 'NULL') USING ERRCODE = 'P0002',
-            DETAIL = 'Nothing was changed.', HINT = 'SELECT id, label FROM df.instances shows yours.';
+        PERFORM df._refuse_unknown(instance_id, 'Nothing was changed.');
     END IF;
     IF ended THEN
         RAISE NOTICE 'instance % had ended already: %', instance_id, ending USING HINT = 'Nothing was changed.';

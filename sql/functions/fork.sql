@@ -91,8 +91,7 @@ DECLARE
 BEGIN
     SELECT i.* INTO source FROM df.instances i WHERE i.id = instance_id;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'Instance not found or access denied: %', coalesce(instance_id, 'NULL') USING ERRCODE = 'P0002',
-            DETAIL = 'Nothing was started.', HINT = 'SELECT id, label FROM df.instances shows yours.';
+        PERFORM df._refuse_unknown(instance_id, 'Nothing was started.');
     END IF;
     PERFORM df._check_label(label);
     part := df._part_to_fork(source, from_step);

@@ -75,9 +75,7 @@ BEGIN
         UNION ALL SELECT a.status, a.submitted_by FROM df.archived a WHERE a.id = $4) AS o
     WHERE i.id = $2 AND pg_has_role(i.submitted_by::oid, o.submitted_by::oid, 'USAGE');
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'Instance not found or access denied: %', $4 USING ERRCODE = 'P0002',
-            DETAIL = 'A step can wait for instances of its own submitter.',
-            HINT = 'SELECT id, label FROM df.instances shows yours.';
+        PERFORM df._refuse_unknown($4, 'A step can wait for instances of its own submitter.');
     ELSIF $4 = $2 THEN
         RAISE EXCEPTION 'the instance would wait for its own end' USING ERRCODE = '22023',
             DETAIL = 'It ends when all its steps have, and this one would never.', HINT = 'Give the id of another instance.';

@@ -22,8 +22,7 @@ DECLARE
 BEGIN
     SELECT i.completed_at IS NOT NULL, df.status(i.id) INTO ended, said FROM df.instances i WHERE i.id = instance_id;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'Instance not found or access denied: %', coalesce(instance_id, 'NULL') USING ERRCODE = 'P0002',
-            DETAIL = 'Nothing was changed.', HINT = 'SELECT id, label FROM df.instances shows yours.';
+        PERFORM df._refuse_unknown(instance_id, 'Nothing was changed.');
     ELSIF ended OR said = 'cancelled' THEN
         RAISE NOTICE 'instance % %: %', instance_id, CASE WHEN ended THEN 'had ended already' ELSE 'is about to end already' END, said
             USING HINT = 'Nothing was changed.';

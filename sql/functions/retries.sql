@@ -11,8 +11,7 @@ DECLARE
 BEGIN
     SELECT df.status(i.id), i.error INTO said, problem FROM df.instances i WHERE i.id = instance_id;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'Instance not found or access denied: %', coalesce(instance_id, 'NULL') USING ERRCODE = 'P0002',
-            DETAIL = 'Nothing was changed.', HINT = 'SELECT id, label FROM df.instances shows yours.';
+        PERFORM df._refuse_unknown(instance_id, 'Nothing was changed.');
     ELSIF EXISTS (SELECT FROM df.requests r WHERE r.instance_id = instance_id AND r.kind = 'retry') THEN
         RAISE NOTICE 'instance % is about to be retried already', instance_id USING HINT = 'Nothing was changed.';
     ELSIF said IN ('completed', 'cancelled', 'compensated') THEN

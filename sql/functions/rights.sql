@@ -18,7 +18,7 @@ BEGIN
                     '_doctor_facts', '_text_part', '_json_part', '_rows_part', '_json_text', '_json_inside', '_url_part',
                     '_data_part', '_no_secret',
                     '_submitted_columns', '_grant_submitting', '_overloads', '_distance', '_meant', '_definition', '_definition_names', '_params', '_param_problem', '_type', '_is_plain', '_value_problem', '_input', '_interval', '_check_options', '_check_kept', '_check_keys', '_same_key', '_join', '_refuse_key', '_announce', '_check_schedule', '_scheduled_input', '_change_schedule',
-                    '_is_paused', '_state_to_change', '_has_ended', '_parts_before', '_part_to_fork',
+                    '_refuse_unknown', '_is_paused', '_state_to_change', '_has_ended', '_parts_before', '_part_to_fork',
                     '_signal_data', '_check_signal', '_check_dedupe_key', '_key_bytes_max', '_signal_names', '_is_too_long', '_check_label', '_nobody_waits',
                     '_refers', '_refuse_null', '_refuse_no_value', '_wait', '_timeout_part', '_check_moment', '_cron_numbers', '_cron_fault', '_check_cron', '_is_zone',
                     '_check_word', '_sleep_length', '_moment', '_instance_of',

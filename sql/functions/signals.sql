@@ -73,8 +73,7 @@ BEGIN
     PERFORM df._check_dedupe_key('df.signal', dedupe_key);
     SELECT CASE WHEN i.completed_at IS NOT NULL THEN i.status END INTO ending FROM df.instances i WHERE i.id = instance_id;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'Instance not found or access denied: %', coalesce(instance_id, 'NULL') USING ERRCODE = 'P0002',
-            DETAIL = 'Nothing was sent.', HINT = 'SELECT id, label FROM df.instances shows yours.';
+        PERFORM df._refuse_unknown(instance_id, 'Nothing was sent.');
     ELSIF ending IS NOT NULL THEN
         RAISE WARNING 'instance % has ended already (%): nobody reads signal "%"', instance_id, ending, signal_name
             USING DETAIL = 'Nothing was sent.', HINT = 'SELECT id, label, status FROM df.instances shows those that run.';

@@ -12,6 +12,7 @@ DECLARE
     child text;
     calls df.instances;
     called df.definitions;
+    callers text[];
     holder text;
 BEGIN
     PERFORM df._lock_fence($1, $2);
@@ -21,14 +22,15 @@ BEGIN
     END IF;
     SELECT i.* INTO calls FROM df.instances i WHERE i.id = $2;
     called := df._definition(calls.submitted_by, $4);
-    IF (SELECT count(*) FROM df._callers($2)) >= df._nesting_levels_max() THEN
+    callers := ARRAY(SELECT df._callers($2));
+    IF cardinality(callers) >= df._nesting_levels_max() THEN
         RAISE EXCEPTION 'calls are nested deeper than % levels', df._nesting_levels_max() USING ERRCODE = '54001',
             DETAIL = format('It would be the call of "%s" by an instance that is called through %s others.', $4, df._nesting_levels_max()),
             HINT = 'End the recursion with df.if, or repeat with df.loop.';
     END IF;
     IF called.concurrency_key IS NOT NULL THEN
         SELECT f.instance_id INTO holder FROM df.fences f
-        WHERE f.concurrency_key = called.concurrency_key AND (f.instance_id = $2 OR f.instance_id IN (SELECT df._callers($2))) LIMIT 1;
+        WHERE f.concurrency_key = called.concurrency_key AND f.instance_id = ANY ($2 || callers) LIMIT 1;
         IF holder IS NOT NULL THEN
             RAISE EXCEPTION 'workflow "%" is called under a concurrency key that its caller holds', $4 USING ERRCODE = '55000',
                 DETAIL = format('Instance %s has "%s", and keeps it while it waits: where such calls have all places, each would wait for ever.',

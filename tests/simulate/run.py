@@ -133,6 +133,7 @@ class Run:
 
     def execute(self) -> Report:
         """Run to the end and check everything."""
+        usual = loops.FOLDED_ROUNDS, maps.PAGE_ITEMS
         try:
             self._prepare()
             try:
@@ -147,6 +148,8 @@ class Run:
         except AssertionError as broken:
             raise Failure(self.seed, str(broken) or repr(broken)) from broken
         finally:
+            # Others in this process decide with these, too.
+            loops.FOLDED_ROUNDS, maps.PAGE_ITEMS = usual
             self.loop.bury(self.owners)
         return self._report()
 

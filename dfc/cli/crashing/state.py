@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -91,16 +91,7 @@ def differs(base: Connection, other: Connection, ends: tuple[End, End], unstable
     """Whether a run has come to something else, as far as it is compared. Cheap."""
     if _stable(ends[0], unstable) != _stable(ends[1], unstable):
         return True
-    tables, others = tables_of(base), tables_of(other)
-    for name in tables.keys() | others.keys():
-        if name in unstable.tables:
-            continue
-        if tables.get(name) != others.get(name):
-            return True
-        compared = _compared(name, tables[name], unstable)
-        if _digest(base, name, compared) != _digest(other, name, compared):
-            return True
-    return False
+    return any(True for _ in _unlike_tables(base, other, unstable))
 
 
 def differences(
@@ -112,18 +103,11 @@ def differences(
     if expected != got:
         lines = (end_line(ends[0]),), (end_line(ends[1]),)
         found.append(Difference(table=None, missing=lines[0], extra=lines[1], missing_count=1, extra_count=1))
-    tables, others = tables_of(base), tables_of(other)
-    for name in sorted(tables.keys() | others.keys()):
-        if name in unstable.tables:
-            continue
-        columns, has = tables.get(name), others.get(name)
-        if columns != has:
+    for name, columns, has in _unlike_tables(base, other, unstable):
+        if columns is None or columns != has:
             found.append(_other_shape(name, columns, has))
             continue
-        assert columns is not None
         compared = _compared(name, columns, unstable)
-        if _digest(base, name, compared) == _digest(other, name, compared):
-            continue
         before, after = _rows(base, name, compared), _rows(other, name, compared)
         missing, extra = before - after, after - before
         found.append(
@@ -136,6 +120,22 @@ def differences(
             )
         )
     return found
+
+
+def _unlike_tables(
+    base: Connection, other: Connection, unstable: Unstable
+) -> Iterator[tuple[str, list[str] | None, list[str] | None]]:
+    """The tables that are not the same, as far as they are compared, with their columns here and there."""
+    tables, others = tables_of(base), tables_of(other)
+    for name in sorted(tables.keys() | others.keys()):
+        columns, has = tables.get(name), others.get(name)
+        if name in unstable.tables:
+            continue
+        if columns is not None and columns == has:
+            compared = _compared(name, columns, unstable)
+            if _digest(base, name, compared) == _digest(other, name, compared):
+                continue
+        yield name, columns, has
 
 
 def _compared(table: str, columns: list[str], unstable: Unstable) -> list[str]:
