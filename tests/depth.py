@@ -9,6 +9,6 @@ VARIABLE: Final = "DFC_TEST_DEPTH"
 """`full` in the environment: all examples of all property tests."""
 
 
-def depth(examples: int) -> int:
-    """How many of `examples` a property test tries: a quarter by default, at least four."""
-    return examples if os.environ.get(VARIABLE) == "full" else max(4, examples // 4)
+def depth(examples: int, share: int = 4) -> int:
+    """How many of `examples` a property test tries: one in `share` by default, at least four."""
+    return examples if os.environ.get(VARIABLE) == "full" else max(4, examples // share)

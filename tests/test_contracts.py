@@ -10,8 +10,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("compiler", "executor", "grammar", "sql")
 
@@ -65,15 +63,18 @@ def test_the_contracts_hold(tmp_path: Path) -> None:
     assert said.returncode == 0, said.stdout + said.stderr
 
 
-@pytest.mark.parametrize(("file", "line", "contract"), VIOLATIONS)
-def test_the_contracts_can_fail(tmp_path: Path, file: str, line: str, contract: str) -> None:
+def test_the_contracts_can_fail(tmp_path: Path) -> None:
     tree = _copy(tmp_path)
-    path = tree / file
-    path.write_text(f"{path.read_text()}\n{line}\n")
+    for file, line, _ in VIOLATIONS:
+        path = tree / file
+        path.write_text(f"{path.read_text()}\n{line}\n")
     said = _lint(tree)
     assert said.returncode == 1, said.stdout + said.stderr
     broken = [name for name in said.stdout.splitlines() if " BROKEN" in name]
-    assert any(contract in name for name in broken), said.stdout
+    for _, line, contract in VIOLATIONS:
+        assert any(contract in name for name in broken), said.stdout
+        # A circle is shown without its lines.
+        assert contract == "No circles" or line.removeprefix("import ") in said.stdout, line
 
 
 def test_every_contract_is_seen_failing() -> None:

@@ -107,6 +107,13 @@ class OldWorker(WorkerProcess):
         super().__init__(database, arguments)
         self._environment = {**self._environment, "PYTHONPATH": str(tree)}
 
+    def spawn(self, streams: tuple[int, int, int]) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-P", "-m", "dfc", *self._arguments]
+        stdin, stdout, stderr = streams
+        return subprocess.Popen(
+            command, stdin=stdin, stdout=stdout, stderr=stderr, env=self._environment, start_new_session=True
+        )
+
 
 def tree_of(commit: str, folder: Path) -> Path:
     """The files of a commit of this repository."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import preloaded
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -29,16 +31,8 @@ def dfc(tmp_path: Path) -> Run:
     def run(
         *arguments: str, input: str | None = None, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "dfc", *arguments],
-            cwd=cwd or tmp_path,
-            env=environment(),
-            input=input,
-            stdin=subprocess.DEVNULL if input is None else None,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+        return preloaded.run(
+            arguments, cwd=cwd or tmp_path, environment=environment(), input=input, seconds_max=120
         )
 
     return run

@@ -261,6 +261,7 @@ def test_run_copies_a_file_beside_the_workflow(dfc: Run, project: Path) -> None:
     assert answer.returncode == 1 and "COPY cannot read" in answer.stderr
 
 
+@pytest.mark.long
 def test_run_killed_goes_on_where_it_stood(dfc: Run, project: Path) -> None:
     (project / "slow.dfsql").write_text(SLOW)
     command = [sys.executable, "-P", "-m", "dfc", "run", "slow.dfsql"]

@@ -63,6 +63,7 @@ def value(connection: psycopg.Connection[tuple[Any, ...]], query: str) -> Any:
     return row and row[0]
 
 
+@pytest.mark.long
 def test_maintenance(examples: Path) -> None:
     answer = run("maintenance.py", cwd=examples)
     assert [row[:3] for row in rows(answer)] == [

@@ -217,7 +217,7 @@ def check_run(plan: Plan, follower: Follower, seed: int) -> None:
 
 @settings(
     deadline=None,
-    max_examples=depth(60),
+    max_examples=depth(60, 12),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -18,6 +17,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
+
+from tests.preloaded import Process, preloaded
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -43,9 +44,10 @@ class WorkerProcess:
     """`dfc worker` as a child that is replaced when it dies; a context manager."""
 
     def __init__(self, database: str, arguments: Sequence[str] = ()) -> None:
-        self._command = [sys.executable, "-P", "-m", "dfc", "worker", "--stop-at-eof", *arguments]
+        self._arguments = ["worker", "--stop-at-eof", *arguments]
         self._environment = {**os.environ, "DFC_DATABASE": database}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | subprocess.Popen[bytes] | None = None
+        self._stdin: int | None = None
         self.log = Path(tempfile.mkdtemp(prefix="dfc-e2e-")) / "worker.log"
 
     def __enter__(self) -> Self:
@@ -63,15 +65,16 @@ class WorkerProcess:
         if self.alive:
             return
         self._close()
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=self._environment,
-                start_new_session=True,
-            )
+        read, self._stdin = os.pipe()
+        try:
+            with self.log.open("ab") as log:
+                self._process = self.spawn((read, log.fileno(), log.fileno()))
+        finally:
+            os.close(read)
+
+    def spawn(self, streams: tuple[int, int, int]) -> Process | subprocess.Popen[bytes]:
+        """The process, with these as its standard streams."""
+        return preloaded().start(self._arguments, streams=streams, environment=self._environment)
 
     @property
     def alive(self) -> bool:
@@ -102,8 +105,9 @@ class WorkerProcess:
         return code
 
     def _close(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
+        if self._stdin is not None:
+            os.close(self._stdin)
+            self._stdin = None
 
 
 def wait_until(condition: Callable[[], bool], seconds_max: float, what: str) -> None:

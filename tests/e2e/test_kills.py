@@ -15,8 +15,8 @@ from tests.e2e import harness
 from tests.e2e.harness import Hooks, WorkerProcess, connected, wait_until
 from tests.postgres import DURABLE, Server
 
-RUNS = 100
-SERVER_KILLS = 5
+RUNS = 60
+SERVER_KILLS = 3
 SECONDS_MAX = 150
 # Few slots, so that the work lasts for all the kills.
 LIMITS = ("--slots", "4", "--connections", "4", "--lease", "2")

@@ -41,6 +41,7 @@ from dfc.executor.control import Control
 from dfc.executor.journal import Result
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.store import ClaimedInstance, PostgresStore
+from tests.preloaded import Process, preloaded
 
 WAIT_SECONDS_MAX = 30.0
 
@@ -151,16 +152,22 @@ class WorkerProcess:
             "from tests.executor.run_worker import run_worker;"
             f"sys.exit(run_worker(WorkerSettings(database={database!r}{given})))"
         )
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, env={**os.environ}
-        )
+        read, write = os.pipe()
+        with open(os.devnull, "r+b") as null, os.fdopen(write, "wb") as stderr:  # noqa: PTH123
+            streams = (null.fileno(), null.fileno(), stderr.fileno())
+            if prelude:
+                self.process: Process | subprocess.Popen[bytes] = subprocess.Popen(
+                    [sys.executable, "-c", program], stdin=streams[0], stdout=streams[1], stderr=streams[2]
+                )
+            else:
+                self.process = preloaded().start(program, streams=streams)
+        self._stderr = os.fdopen(read)
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
+        for line in self._stderr:
             self.lines.append(line)
 
     def __enter__(self) -> Self:
@@ -174,8 +181,7 @@ class WorkerProcess:
             self.process.kill()
         self.process.wait()
         self._reader.join()
-        assert self.process.stderr is not None
-        self.process.stderr.close()
+        self._stderr.close()
         if kind is not None:
             sys.stderr.writelines(self.lines)
 

@@ -400,6 +400,7 @@ def test_requests_are_computed_where_the_workflows_are(
         assert "127.0.0.1" in row["error"]["message"], (row["error"], worker.log)
 
 
+@pytest.mark.long
 def test_workers_are_killed_at_random(pair: Pair, home: Connection, other: Connection) -> None:
     """No effect is lost and none is doubled, whatever the moment."""
     at = pair.at

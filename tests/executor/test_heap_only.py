@@ -12,8 +12,8 @@ from tests.sql.worker import value
 
 Connection = psycopg.Connection[Any]
 COUNTS = """SELECT relname, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE schemaname = 'df'"""
-SHORT = 600
-ROUNDS = 400
+SHORT = 200
+ROUNDS = 200
 
 
 def updates(session: Connection) -> dict[str, tuple[int, int]]:

@@ -304,6 +304,7 @@ def test_a_retry_waits_for_its_key_and_can_be_cancelled(database: str, session: 
     assert ledger(session) == ["a"]
 
 
+@pytest.mark.long
 def test_kills_in_the_middle_change_nothing(database: str, session: Connection) -> None:
     """Workers die while many instances are retried; each step of each has happened once in the end."""
     names = [f"i{n}" for n in range(12)]

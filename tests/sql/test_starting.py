@@ -403,6 +403,7 @@ def test_a_full_key_is_not_scanned(session: Connection) -> None:
     assert value(session, "SELECT count(*) FROM df.freed_keys") == 0
 
 
+@pytest.mark.long
 def test_ten_thousand_keys(session: Connection) -> None:
     """A claim reads what it takes, however many keys there are, with room or without."""
     me = register(session)
