@@ -11,6 +11,7 @@ DEATHS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "a worker is killed (SIGKILL, out of memory)": (
         "tests/executor/test_worker.py::test_a_killed_worker_is_taken_over_by_its_lock",
+        "tests/deaths/test_workers.py::test_an_idle_worker_misses_another_one_without_a_poll",
         "tests/e2e/test_kills.py::test_workers_are_killed_and_every_effect_happens_once",
         "tests/sweep/test_sweep.py::test_the_worker_is_killed_at_every_message",
     ),
