@@ -42,6 +42,13 @@ DEATHS: Final[dict[str, tuple[str, ...]]] = {
     "the network is cut, and there is one worker": (
         "tests/deaths/test_network.py::test_a_worker_alone_notices_that_its_connections_hang",
     ),
+    "the machine of a worker vanishes from the network": (
+        "tests/deaths/test_vanished.py::test_what_a_vanished_machine_holds_is_given_up",
+        "tests/deaths/test_vanished.py::test_both_sides_give_up_after_twenty_seconds",
+    ),
+    "the connection of a step vanishes": (
+        "tests/deaths/test_vanished.py::test_a_step_whose_connection_vanishes_is_done_again",
+    ),
     "the network is slow (300 ms)": ("tests/deaths/test_network.py::test_a_slow_network_only_takes_longer",),
     "PostgreSQL is killed and started again": (
         "tests/executor/test_worker.py::test_postgres_killed_and_started_again",
