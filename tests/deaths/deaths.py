@@ -65,6 +65,7 @@ DEATHS: Final[dict[str, tuple[str, ...]]] = {
         "tests/executor/test_faults.py::test_no_room_for_connections_fails_nothing",
     ),
     "the disk is full": (
+        "tests/deaths/test_disk.py::test_steps_wait_for_room",
         "tests/cli/test_full_disk.py::test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room",
     ),
     "`pg_terminate_backend` on a step": (
