@@ -1,7 +1,8 @@
 """The worker is killed before and after all that it sends, message by message; the ledger is counted.
 
 Message n of a run is the n-th of all that the worker writes to PostgreSQL on whatever connection, from its
-first login on. There is a run for each n, until one comes to its end before the worker has sent so much.
+first login on; what it writes at once is one, and may be several statements: between these it is killed, too.
+There is a run for each n, until one comes to its end before the worker has sent so much.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ def sweep(bed: Bed, plan: Swept, cut: Cut) -> int:
             marks=() if (plan, cut) == (SHORT, Cut.AFTER) else pytest.mark.long,
         )
         for plan in PLANS
-        for cut in (Cut.BEFORE, Cut.AFTER)
+        for cut in (Cut.BEFORE, Cut.AFTER, Cut.BETWEEN)
     ],
 )
 def test_the_worker_is_killed_at_every_message(bed: Bed, plan: Swept, cut: Cut) -> None:
