@@ -24,8 +24,8 @@ class Cut(Enum):
 
     BEFORE PostgreSQL gets a message. AFTER it has answered: the answer is not delivered. BETWEEN two
     statements of the message; each end of one counts, also the last: PostgreSQL has run it, and does not know
-    that this was all. ALL: with the message under way, and all other connections at the same moment. UNSEEN: with
-    the message under way, on the client's side alone; PostgreSQL is not told, and goes on.
+    that this was all. ALL: with the message under way, and all other connections at the same moment. UNSEEN:
+    with the message under way, on the client's side alone; PostgreSQL is not told, and goes on.
     """
 
     BEFORE = "before"
