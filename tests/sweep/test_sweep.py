@@ -159,4 +159,4 @@ def test_the_worker_is_killed_at_every_message(bed: Bed, plan: Swept, cut: Cut, 
     began = time.monotonic()
     kills = sweep(bed, plan, cut, every)
     print(f"{plan.name}: {kills} kills {cut.value} a message, {time.monotonic() - began:.1f} s")  # noqa: T201
-    assert kills > 10
+    assert kills * every > 10
