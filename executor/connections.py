@@ -52,6 +52,7 @@ _SERVER_SIDE: Final = {
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "20000",
 }
 """What a machine that has vanished holds is given up after 20 s, and not after the system's two hours."""
 _REST: Final = "SELECT df.begin_step('', 'UTC')"

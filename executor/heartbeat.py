@@ -72,6 +72,8 @@ class Heartbeat:
         self._failure: psycopg.Error | None = None
         self._thread = threading.Thread(target=self._run, name="dfc heartbeat", daemon=True)
         self.worker: int = 0
+        self.others: bool = True
+        """Whether there are other workers, as far as the last beat has seen."""
 
     def start(self) -> int:
         """Register; returns the worker's id. Blocks. Raises psycopg.Error."""
@@ -146,7 +148,7 @@ class Heartbeat:
         sent = time.monotonic()
         try:
             with self._patience(connection):
-                row = connection.execute(query("heartbeat").encode(), [self.worker]).fetchone()
+                row = connection.execute(query("heartbeat").encode(), [self.worker, self.worker]).fetchone()
         except psycopg.OperationalError as error:
             if time.monotonic() - sent >= self._patience_seconds:
                 return f"the heartbeat had no answer for {self._patience_seconds:g} s"
@@ -155,6 +157,7 @@ class Heartbeat:
             return f"the heartbeat failed: {error}"
         if row is None or row[0] is not True:
             return "another worker has declared this one dead"
+        self.others = bool(row[2])
         self._look_at_clock(float(row[1]), sent)
         return None
 

@@ -19,6 +19,9 @@ LEASE_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 1.0
 """How often an idle worker looks for work that no notification announced."""
 
+WATCH_SECONDS: Final = 0.2
+"""How often a worker with a free slot looks whether another one has died."""
+
 PUT_RIGHT_SECONDS: Final = 300.0
 """How often a worker looks for what waits behind a clock that was set back between two heartbeats."""
 

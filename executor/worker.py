@@ -42,6 +42,7 @@ from dfc.executor.store import FORMATS, ClaimedInstance, PostgresStore, Told
 from dfc.executor.store_elsewhere import ElsewhereStore
 from dfc.executor.suspects import Alone, AloneSettings
 from dfc.executor.sweep import sweep_for_ever
+from dfc.executor.watch import watch_for_ever
 
 FOLLOW_UP_SECONDS: Final = 0.03
 """A notification stands for all that were to be sent in its 20 ms: look again a little later."""
@@ -227,7 +228,12 @@ class _Life:
         """Claim and drive until the worker is to stop, then hand over. Raises _Lost."""
         stopper = self._loop.create_task(self._stopping.wait())
         stopper.add_done_callback(lambda _: self._wake.set())
-        schedules = self._loop.create_task(self._schedules.run())
+        others = [
+            self._loop.create_task(self._schedules.run()),
+            self._loop.create_task(
+                watch_for_ever(self._control, self._worker, self._is_to_watch, self._on_death)
+            ),
+        ]
         try:
             while not self._stopping.is_set():
                 self._wake.clear()
@@ -238,8 +244,9 @@ class _Life:
                     raise _Lost(self._lost)
         finally:
             stopper.cancel()
-            schedules.cancel()
-            await asyncio.gather(schedules, return_exceptions=True)
+            for other in others:
+                other.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
         await self._hand_over()
 
     async def end(self) -> None:
@@ -281,6 +288,15 @@ class _Life:
     def _on_notify(self, _: str) -> None:
         self._look_until = self._loop.time() + FOLLOW_UP_SECONDS
         self._schedules.notice()
+        self._wake.set()
+
+    def _is_to_watch(self) -> bool:
+        """Whether there are others whose instances could be taken over."""
+        return self._heartbeat is not None and self._heartbeat.others and self._free() > 0
+
+    def _on_death(self) -> None:
+        """Another worker has died. What its last steps hold is free a little later."""
+        self._look_until = self._loop.time() + limits.WATCH_SECONDS
         self._wake.set()
 
     def _on_lost(self, reason: str) -> None:

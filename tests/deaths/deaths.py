@@ -11,6 +11,7 @@ DEATHS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "a worker is killed (SIGKILL, out of memory)": (
         "tests/executor/test_worker.py::test_a_killed_worker_is_taken_over_by_its_lock",
+        "tests/deaths/test_workers.py::test_an_idle_worker_misses_another_one_without_a_poll",
         "tests/e2e/test_kills.py::test_workers_are_killed_and_every_effect_happens_once",
         "tests/sweep/test_sweep.py::test_the_worker_is_killed_at_every_message",
     ),
@@ -41,6 +42,13 @@ DEATHS: Final[dict[str, tuple[str, ...]]] = {
     "the network is cut, and there is one worker": (
         "tests/deaths/test_network.py::test_a_worker_alone_notices_that_its_connections_hang",
     ),
+    "the machine of a worker vanishes from the network": (
+        "tests/deaths/test_vanished.py::test_what_a_vanished_machine_holds_is_given_up",
+        "tests/deaths/test_vanished.py::test_both_sides_give_up_after_twenty_seconds",
+    ),
+    "the connection of a step vanishes": (
+        "tests/deaths/test_vanished.py::test_a_step_whose_connection_vanishes_is_done_again",
+    ),
     "the network is slow (300 ms)": ("tests/deaths/test_network.py::test_a_slow_network_only_takes_longer",),
     "PostgreSQL is killed and started again": (
         "tests/executor/test_worker.py::test_postgres_killed_and_started_again",
@@ -57,6 +65,7 @@ DEATHS: Final[dict[str, tuple[str, ...]]] = {
         "tests/executor/test_faults.py::test_no_room_for_connections_fails_nothing",
     ),
     "the disk is full": (
+        "tests/deaths/test_disk.py::test_steps_wait_for_room",
         "tests/cli/test_full_disk.py::test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room",
     ),
     "`pg_terminate_backend` on a step": (

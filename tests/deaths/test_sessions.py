@@ -7,13 +7,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from dfc.compiler.plan import Form
+from dfc.compiler.plan import Form, Plan, Policy, SqlNode
 from dfc.executor import migrate
 from tests.executor.support import WorkerProcess, chain, count_of, ended, submit, until
 from tests.postgres import FAST, Server
@@ -26,6 +27,13 @@ def connection(database: str) -> Iterator[Connection]:
     with psycopg.connect(database, autocommit=True) as opened:
         opened.execute("CREATE TABLE effects (who text)")
         yield opened
+
+
+def once(name: str, sql: str) -> Plan:
+    """One step, which has one attempt: what is no fault of its own does not count as one."""
+    [step] = chain((name, count_of(sql))).nodes
+    assert isinstance(step, SqlNode)
+    return Plan(nodes=(replace(step, policy=Policy(max_attempts=1)),), result=name)
 
 
 def effects(connection: Connection) -> list[tuple[Any, ...]]:
@@ -57,7 +65,7 @@ def test_all_connections_of_the_server_are_taken() -> None:
         with pytest.raises(psycopg.OperationalError, match="reserved"):
             while True:
                 taken.append(psycopg.connect(database))
-        [instance] = submit(connection, chain(("only", count_of("INSERT INTO effects VALUES ('only')"))))
+        [instance] = submit(connection, once("only", "INSERT INTO effects VALUES ('only')"))
         until(lambda: worker.log.count("no connection instance=") >= 3, "refusals")
         # A worker that loses all it has meanwhile does not end either.
         connection.execute(
@@ -203,7 +211,7 @@ def compilers(parent: int) -> list[int]:
 @pytest.mark.long
 def test_every_session_of_a_step_is_terminated_for_a_while(database: str, connection: Connection) -> None:
     """An administrator's hand: each time the step is rolled back and done again, until it is let alone."""
-    plan = chain(("slow", count_of("INSERT INTO effects SELECT 'slow' FROM pg_sleep(0.5)")))
+    plan = once("slow", "INSERT INTO effects SELECT 'slow' FROM pg_sleep(0.5)")
     terminate = (
         "SELECT count(pg_terminate_backend(pid))::int FROM pg_stat_activity"
         " WHERE application_name = 'dfc step' AND datname = current_database() AND wait_event = 'PgSleep'"

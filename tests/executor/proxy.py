@@ -20,12 +20,17 @@ _READY = b"Z\x00\x00\x00\x05"
 
 
 class Cut(Enum):
-    """Where a connection is lost: before PostgreSQL gets a message, after it has answered (the answer is not
-    delivered), with the message under way and all other connections at the same moment, or with the message
-    under way on the client's side alone: PostgreSQL is not told, and goes on."""
+    """Where a connection is lost.
+
+    BEFORE PostgreSQL gets a message. AFTER it has answered: the answer is not delivered. BETWEEN two
+    statements of the message; each end of one counts, also the last: PostgreSQL has run it, and does not know
+    that this was all. ALL: with the message under way, and all other connections at the same moment. UNSEEN:
+    with the message under way, on the client's side alone; PostgreSQL is not told, and goes on.
+    """
 
     BEFORE = "before"
     AFTER = "after"
+    BETWEEN = "between the statements of"
     ALL = "all"
     UNSEEN = "unseen"
 
@@ -46,6 +51,7 @@ class Proxy:
         """Called at the moment of the loss: before the message is passed on, or when its answer has come."""
         self._left: int | None = None
         self._cut = Cut.BEFORE
+        self._part = 0
         self._texts: tuple[bytes, ...] = ()
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -101,6 +107,11 @@ class Proxy:
                     case Cut.BEFORE:
                         self.on_cut()
                         self._drop(writer, downstream)
+                    case Cut.BETWEEN:
+                        downstream.write(chunk[: self._part])
+                        await downstream.drain()
+                        self.on_cut()
+                        self._drop(writer, downstream)
                     case Cut.AFTER:
                         muted.set()
                         downstream.write(chunk)
@@ -143,9 +154,11 @@ class Proxy:
     def _due(self, chunk: bytes) -> Cut | None:
         if self._left is None or not all(text in chunk for text in self._texts):
             return None
-        self._left -= 1
-        if self._left >= 0:
+        ends = _ends_of_statements(chunk) if self._cut is Cut.BETWEEN else [len(chunk)]
+        if self._left >= len(ends):
+            self._left -= len(ends)
             return None
+        self._part = ends[self._left]
         self._left = None
         self.cuts += 1
         return self._cut
@@ -153,3 +166,15 @@ class Proxy:
     def _drop(self, *writers: asyncio.StreamWriter) -> None:
         for writer in writers:
             writer.transport.abort()
+
+
+def _ends_of_statements(chunk: bytes) -> list[int]:
+    """Where in a message the statements end that PostgreSQL executes; empty where it cannot be read."""
+    at = 0
+    ends: list[int] = []
+    while at + 5 <= len(chunk):
+        kind = chunk[at : at + 1]
+        at += 1 + int.from_bytes(chunk[at + 1 : at + 5], "big")
+        if kind in (b"E", b"Q"):
+            ends.append(at)
+    return ends if at == len(chunk) else []
