@@ -76,6 +76,11 @@ def test_workflows_of_the_version_before_are_finished(bare_database: str) -> Non
         let_go(connection)
         with WorkerProcess(bare_database, LIMITS):
             all_ended(connection)
+        # What was defined before, and is defined again, is the same version.
+        known = "SELECT expression FROM df.definitions WHERE name = 'child'"
+        assert (
+            value(connection, "SELECT df.define('child', %s)", value(connection, known)) == "child version 1"
+        )
         # The plans that the version before has kept are still good.
         assert value(connection, "SELECT count(*) FROM df.plans") >= len(upgrades.WORKFLOWS)
 
