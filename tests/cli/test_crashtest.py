@@ -265,7 +265,12 @@ def test_the_command(dfc: Run, tmp_path: Path) -> None:
             marks=pytest.mark.long,
         ),
         pytest.param("SELECT 1;", (), "starts no workflow", marks=pytest.mark.long),
-        ("SELECT df.start('SELECT 1');", ("--signal", "go={"), "`{` is not JSON"),
+        pytest.param(
+            "SELECT df.start('SELECT 1');",
+            ("--signal", "go={"),
+            "`{` is not JSON",
+            marks=pytest.mark.long,
+        ),
         pytest.param(
             "SELECT df.start(df.step('s', 'SELECT 1', database => 'other'));",
             (),

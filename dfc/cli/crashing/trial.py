@@ -37,7 +37,7 @@ SECONDS_MORE: Final = 20.0
 
 
 LATE_RUNS_MAX: Final = 12
-LATE_RUNS_A_KILL: Final = 3
+LATE_RUNS_A_KILL: Final = 2
 """How many runs with a worker that is only late are made, to tell what a death does from what time does."""
 
 LATE_SECONDS_LEAST: Final = 0.5
