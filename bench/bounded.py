@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import time
-from typing import LiteralString
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, LiteralString
 
 from bench.measure import Connection, Figure, Setup, connect, until
 
@@ -19,6 +22,14 @@ LOOP: LiteralString = """SELECT df.start(df.loop(
   df.step('count', 'INSERT INTO rounds SELECT coalesce($count?, 0) + 1 RETURNING n'),
   df.sql(format('SELECT $count < %%s', %(count)s::text))))"""
 SECONDS_MAX = 7200
+LOOK_SECONDS: Final = 0.25
+LOOP_ROUNDS_LEAST: Final = 20
+"""Of a loop, a second: what is slower does not come to its end."""
+TENTHS: Final = (1, 5, 10)
+WRITTEN: LiteralString = "SELECT coalesce(max(n), 0) FROM rounds"
+ROWS: LiteralString = "SELECT (SELECT count(*) FROM df.checkpoints) + (SELECT count(*) FROM df.marks)"
+SIZE: LiteralString = """SELECT sum(pg_total_relation_size(oid)) / 1024 FROM pg_class
+WHERE relnamespace = 'df'::regnamespace AND relkind = 'r'"""
 WAL: LiteralString = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
 
 
@@ -47,28 +58,63 @@ def map_in_batches(setup: Setup) -> list[Figure]:
     return [*figures, Figure(name="  checkpoints at most meanwhile", value=f"{most}", number=most)]
 
 
-def loop_of_many(setup: Setup) -> list[Figure]:
-    """A loop of `--rounds` rounds of two steps."""
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What there is of a loop at a moment; `memory` of the worker and `size` of dfc's tables are in KiB."""
+
+    at: float
+    rounds: int
+    memory: int
+    rows: int
+    size: int
+
+
+def loop_of_many(setup: Setup) -> Iterator[Figure]:
+    """A loop of `--rounds` rounds of two steps: what there is of it behind a tenth, a half, and all of it."""
     rounds = setup.rounds
+    looks: list[_Look] = []
     with connect(setup.server.conninfo) as connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS rounds (n int)")
+        connection.execute("CREATE TABLE IF NOT EXISTS rounds (n int PRIMARY KEY)")
         connection.execute("TRUNCATE rounds")
         before = number(connection, WAL)
-        seconds, memory, most = _run(setup, connection, LOOP, rounds)
+        empty = _look(setup, connection)
+
+        def look() -> None:
+            now = _look(setup, connection)
+            if now.rounds >= rounds * (len(looks) + 1) / 10:
+                looks.append(now)
+
+        seconds, kept, most = _run(
+            setup, connection, LOOP, rounds, seconds_max=60 + rounds / LOOP_ROUNDS_LEAST, look=look
+        )
         wal = (number(connection, WAL) - before) / rounds
-        assert number(connection, "SELECT count(DISTINCT n) FROM rounds") == rounds
-        size = number(connection, "SELECT pg_total_relation_size('df.checkpoints') / 1024")
-        marks = number(connection, "SELECT pg_total_relation_size('df.marks') / 1024")
-    return [
-        *_figures("loop", rounds, "rounds", seconds, memory),
-        Figure(name="  WAL of a round, both steps and their rows", value=f"{wal:,.0f} bytes", number=wal),
-        Figure(name="  checkpoints at most meanwhile", value=f"{most}", number=most),
-        Figure(
-            name="  size of df.checkpoints and df.marks behind it",
-            value=f"{size:,} / {marks:,} kB",
-            number=size,
-        ),
-    ]
+        assert number(connection, "SELECT count(*) FROM rounds") == rounds
+    yield from _figures("loop", rounds, "rounds", seconds, kept)
+    yield Figure(name="  WAL of a round, both steps and their rows", value=f"{wal:,.0f} bytes", number=wal)
+    yield Figure(name="  checkpoints at most meanwhile", value=f"{most}", number=most)
+    for tenth in TENTHS:
+        if len(looks) >= tenth:
+            yield _tenth(looks[tenth - 1], ([empty, *looks])[tenth - 1])
+
+
+def _look(setup: Setup, connection: Connection) -> _Look:
+    return _Look(
+        at=time.perf_counter(),
+        rounds=number(connection, WRITTEN),
+        memory=memory(setup.worker),
+        rows=number(connection, ROWS),
+        size=number(connection, SIZE),
+    )
+
+
+def _tenth(look: _Look, before: _Look) -> Figure:
+    rate = (look.rounds - before.rounds) / (look.at - before.at)
+    return Figure(
+        name=f"  the tenth that ends with round {look.rounds:,}",
+        value=f"{rate:,.0f}/s",
+        number=rate,
+        note=f"worker {look.memory // 1024} MB, tables of dfc {look.rows:,} rows, {look.size:,} kB",
+    )
 
 
 def _figures(name: str, count: int, what: str, seconds: float, memory: tuple[int, int]) -> list[Figure]:
@@ -87,9 +133,18 @@ def _figures(name: str, count: int, what: str, seconds: float, memory: tuple[int
 
 
 def _run(
-    setup: Setup, connection: Connection, text: LiteralString, count: int
+    setup: Setup,
+    connection: Connection,
+    text: LiteralString,
+    count: int,
+    *,
+    seconds_max: float = SECONDS_MAX,
+    look: Callable[[], None] = lambda: None,
 ) -> tuple[float, tuple[int, int], int]:
-    """Seconds; memory of the worker in KiB before and at most; the most checkpoints that were seen."""
+    """Seconds; memory of the worker in KiB before and at most; the most checkpoints that were seen.
+
+    `look` is called now and then, and once at the end.
+    """
     before = most = memory(setup.worker)
     rows = 0
     began = time.perf_counter()
@@ -106,10 +161,11 @@ def _run(
             "SELECT status, error FROM df.instances WHERE id = %s", [row[0]]
         ).fetchone()
         assert ended is not None
+        look()
         assert ended[0] in ("pending", "running", "completed"), ended
         return ended[0] == "completed"
 
-    until(over, SECONDS_MAX, 0.25)
+    until(over, seconds_max, LOOK_SECONDS)
     return time.perf_counter() - began, (before, most), rows
 
 
@@ -122,6 +178,10 @@ def number(connection: Connection, query: LiteralString, *values: object) -> int
 
 def memory(process: subprocess.Popen[str]) -> int:
     """Resident memory in KiB of a process, without its children."""
+    status = Path(f"/proc/{process.pid}/status")
+    if status.exists():  # to start `ps` costs as much as four rounds of a loop
+        lines = status.read_text(encoding="ascii", errors="replace").splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS:")), 0)
     listed = subprocess.run(
         ["ps", "-o", "rss=", "-p", str(process.pid)], capture_output=True, text=True, check=False
     )

@@ -9,64 +9,36 @@ The driver is told from outside, through plain methods, that the instance is to 
 back. These act before they return: nothing starts afterwards that the new state does not call for. What runs
 is interrupted by cancelling the task it runs in, with the same care for cancels that come from elsewhere as
 `asyncio.timeout` takes (count, `uncancel`). What has come of it is looked up, and told to the core.
+
+What is asked for and not begun is kept in a `backlog`, the waits under way are `timers`, and pauses within
+something are `naps`. What runs, in which lane, and how it comes to its end is here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
 from dfc.compiler.plan import Plan
-from dfc.executor.actions import (
-    Action,
-    FetchItems,
-    Finish,
-    Interrupt,
-    Listen,
-    ReadResult,
-    RecordBeginning,
-    StopCall,
-    Wait,
-    key_of,
-)
+from dfc.executor.actions import Action, Finish, Interrupt, Listen, Wait, key_of
+from dfc.executor.backlog import Backlog
 from dfc.executor.claim import Claim
 from dfc.executor.crashpoints import CLAIMED, PARKED, Crashpoints
 from dfc.executor.decide import State, begin, forgotten, pending, step, step_of
 from dfc.executor.failures import FenceLost, Transient
-from dfc.executor.journal import (
-    Called,
-    CancelRequested,
-    Due,
-    Event,
-    NothingYet,
-    Positioned,
-    Record,
-    Retrying,
-    Stopped,
-    Timed,
-)
+from dfc.executor.journal import Called, CancelRequested, Due, Event, Record, Stopped
 from dfc.executor.limits import PARK_SECONDS
-from dfc.executor.perform import Asking, Beginning, Came, Interruptible, Performer, Work
+from dfc.executor.naps import Naps, current_task
+from dfc.executor.perform import Came, Interruptible, Performer, Work, is_news
 from dfc.executor.ports import Elsewhere, HttpRunner, Parking, SqlRunner, Store
 from dfc.executor.recording import Recorder
+from dfc.executor.timers import Timers
 
 LANES_MAX = 64
-
-
-def _is_news(action: Work, came: Came) -> bool:
-    """Whether who asked has taken away what told others of the instance to ask, or may have."""
-    if not isinstance(action, Asking | StopCall):
-        return False
-    match came.events:
-        case (NothingYet(others=others),):
-            return others
-        case _:
-            return True
 
 
 class Outcome(Enum):
@@ -85,14 +57,6 @@ class Outcome(Enum):
 
 class _Stopped(Exception):
     """The driver has to come to its end: leave whatever was to be done."""
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A wait under way: the task that waits, and until when by the loop's clock."""
-
-    task: asyncio.Task[None]
-    until: float
 
 
 class Driver:
@@ -126,23 +90,18 @@ class Driver:
         self._outcome: Outcome | None = None
         self._finish: Finish | None = None
         self._cancel_reason: str | None = claim.cancel_reason
-        # What the core has asked for and nobody has begun, by path; what runs, and in which task.
-        self._ready: OrderedDict[str, Work] = OrderedDict()
-        # While it is paused, what would begin something new; `_begun` is what has been said to begin before.
-        self._paused = False
-        self._held: OrderedDict[str, Work] = OrderedDict()
-        self._begun: set[str] = set()
+        self._backlog = Backlog()
         # Of what is retried: the records that it has failed with, until they have been looked through.
         self._replayed: list[Record] | None = None
+        # What runs, by path, and in which task; what of it is being stopped.
         self._running: dict[str, asyncio.Task[object]] = {}
         self._interrupted: set[str] = set()
-        self._waiting: dict[str, _Waiting] = {}
+        self._timers = Timers(store.wait, self._due)
         self._looking: asyncio.Task[None] | None = None
         # What listens for news, by path, with what that is.
         self._listening: dict[str, str] = {}
-        # Ordered sets, so that a simulated run depends on its seed alone.
-        self._pausing: dict[asyncio.Task[object], None] = {}
-        self._roused: set[asyncio.Task[object]] = set()
+        self._naps = Naps(store.wait)
+        # Ordered, so that a simulated run depends on its seed alone.
         self._lanes: dict[asyncio.Task[None], None] = {}
         self._crash: BaseException | None = None
         self._changed: asyncio.Future[None] | None = None
@@ -166,7 +125,7 @@ class Driver:
             while self._outcome is None:
                 await self._lane(None)
                 await self._rest()
-                if self._replayed is not None and not self._lanes and not self._ready:
+                if self._replayed is not None and not self._lanes and not self._backlog:
                     await self._begin_again(self._replayed)
                 elif self._finish is not None and not self._lanes and self._outcome is None:
                     await self._written()
@@ -201,13 +160,9 @@ class Driver:
         cancelled = self._cancel_reason is not None or (
             self._state is not None and self._state.cancel_reason is not None
         )
-        self._paused = paused and not cancelled
+        self._backlog.pause(paused and not cancelled)
         if self._outcome is not None:
             return
-        for source, target, holds in ((self._ready, self._held, True), (self._held, self._ready, False)):
-            for path, action in list(source.items()):
-                if self._holds(action) is holds:
-                    target[path] = source.pop(path)
         self._spread(0)
         self._note_change()
 
@@ -223,17 +178,14 @@ class Driver:
         """
         if self._outcome is None:
             self._outcome = Outcome.RELEASED
-        for task in self._pausing:
-            if task not in self._roused:
-                self._roused.add(task)
-                task.cancel()
+        self._naps.wake_all()
         if interrupt:
             self._interrupt_all()
         self._note_change()
 
     def clock_set(self) -> None:
         """The database's clock is not where it was: waits may be over earlier. May be said for nothing."""
-        if self._waiting and self._outcome is None and self._looking is None:
+        if self._timers and self._outcome is None and self._looking is None:
             self._looking = asyncio.get_running_loop().create_task(self._look_at_clock())
 
     # The beginning and the end
@@ -249,6 +201,7 @@ class Driver:
 
     def _begin(self, records: list[Record], *, replay: bool) -> None:
         self._replayed = records if replay else None
+        self._backlog.replaying = replay
         self._state = begin(
             self._plan,
             records,
@@ -273,7 +226,7 @@ class Driver:
             await self._written()
         await self._performer.insist(lambda: self._store.begin_again(self._claim, gone.records, gone.maps))
         self._finish = None
-        self._held.clear()
+        self._backlog.forget_held()
         self._drop_waits()
         self._begin(await self._history(), replay=False)
 
@@ -287,7 +240,7 @@ class Driver:
 
     async def _rest(self) -> None:
         """Return when there is something to do for this task: nothing runs, or the end has come."""
-        while self._lanes or (self._outcome is None and self._finish is None and not self._ready):
+        while self._lanes or (self._outcome is None and self._finish is None and not self._backlog):
             if not self._lanes and (self._replayed is not None or await self._parked()):
                 return
             self._changed = asyncio.get_running_loop().create_future()
@@ -299,18 +252,17 @@ class Driver:
         if self._recorder is not None and self._recorder.behind:
             await self._written()
             return True
-        if self._paused and self._state is not None:
+        if self._backlog.paused and self._state is not None:
             parking = Parking(
                 seconds=math.inf, waiting_for="df.resume_instance", cancel_known=False, pausing=True
             )
             return await self._give_up(parking)
-        if not self._waiting and not self._listening:
+        if not self._timers and not self._listening:
             return True
         seconds, waiting_for = math.inf, next(iter(self._listening.values()), "")
-        if self._waiting:
-            now = asyncio.get_running_loop().time()
-            path, next_one = min(self._waiting.items(), key=lambda item: item[1].until)
-            seconds, waiting_for = next_one.until - now, waiting_for or path
+        if self._timers:
+            path, seconds = self._timers.first()
+            waiting_for = waiting_for or path
         if seconds < self._park_seconds or self._state is None:
             return False
         parking = Parking(
@@ -383,27 +335,20 @@ class Driver:
                     self._drop_waits()
                 case Wait():
                     if self._replayed is None:
-                        self._wait(action)
+                        self._timers.start(action.path, action.seconds)
                 case Listen():
                     self._listening[action.path] = action.news
                 case _:
                     self._listening.pop(key_of(action), None)
-                    queue = self._held if self._holds(action) else self._ready
-                    queue[key_of(action)] = action
-
-    def _holds(self, action: Work) -> bool:
-        """Whether an action has to wait: of what is retried, all that does more than look."""
-        if self._replayed is not None:
-            return not isinstance(action, ReadResult | FetchItems | StopCall)
-        return self._paused and isinstance(action, Beginning) and key_of(action) not in self._begun
+                    self._backlog.add(action)
 
     def _interrupt(self, path: str) -> None:
         """The core wants a path stopped. What runs is answered when it has come to its end."""
         if self._listening.pop(path, None) is not None:
             return
-        if (waiting := self._waiting.pop(path, None)) is not None:
-            waiting.task.cancel()
-        elif self._ready.pop(path, None) is not None or self._held.pop(path, None) is not None:
+        if self._timers.stop(path):
+            return
+        if self._backlog.withdraw(path):
             self._events.append(Stopped(path=path))
         elif path not in self._interrupted and (task := self._running.get(path)) is not None:
             self._interrupted.add(path)
@@ -417,44 +362,26 @@ class Driver:
 
     # Waits
 
-    def _wait(self, action: Wait) -> None:
-        loop = asyncio.get_running_loop()
-        task = loop.create_task(self._waits(action))
-        self._waiting[action.path] = _Waiting(task, loop.time() + action.seconds)
-
-    async def _waits(self, action: Wait) -> None:
-        await self._store.wait(action.seconds)
-        waiting = self._waiting.get(action.path)
-        if waiting is not None and waiting.task is asyncio.current_task():
-            del self._waiting[action.path]
-            if self._outcome is None:
-                self._feed((Due(path=action.path),), lane=False)
+    def _due(self, path: str) -> None:
+        if self._outcome is None:
+            self._feed((Due(path=path),), lane=False)
 
     async def _look_at_clock(self) -> None:
         """Go by the records: what is still to be waited for by the clock may be less than it was to be."""
-        known = dict(self._waiting)
+        known = self._timers.under_way()
         try:
             records = await self._history()
         except (FenceLost, _Stopped):
             return  # who runs something for the instance, or parks it, learns of it, too
         finally:
             self._looking = None
-        now = asyncio.get_running_loop().time()
-        for record in records:
-            if not isinstance(record, Timed | Positioned | Retrying):
-                continue
-            waiting, left = self._waiting.get(record.path), max(0.0, record.seconds)
-            if waiting is not None and waiting is known.get(record.path) and now + left < waiting.until:
-                waiting.task.cancel()
-                self._wait(Wait(path=record.path, seconds=left))
+        self._timers.hasten(records, known)
         self._note_change()
 
     def _drop_waits(self) -> None:
         if self._looking is not None:
             self._looking.cancel()
-        for waiting in self._waiting.values():
-            waiting.task.cancel()
-        self._waiting.clear()
+        self._timers.stop_all()
         self._listening.clear()
 
     # Lanes
@@ -463,16 +390,16 @@ class Driver:
         """Perform one thing after the other, until nothing is ready that nobody has begun."""
         if first is not None and self._outcome is None:
             await self._perform(first)
-        while self._ready and self._outcome is None:
-            _, action = self._ready.popitem(last=False)
+        while self._backlog and self._outcome is None:
+            _, action = self._backlog.take()
             await self._perform(action)
 
     def _spread(self, beginning: int) -> None:
         """Make lanes for what is ready beyond what `beginning` lanes are about to take."""
-        while self._outcome is None and len(self._ready) > beginning:
+        while self._outcome is None and len(self._backlog) > beginning:
             if len(self._lanes) + 1 >= self._lanes_max:
                 break
-            path, action = self._ready.popitem(last=False)
+            path, action = self._backlog.take()
             lane = asyncio.get_running_loop().create_task(self._lane(action))
             self._lanes[lane] = None
             self._running[path] = lane
@@ -502,7 +429,7 @@ class Driver:
         step_id = self._step_of(path)
         if step_id is None:
             return  # what has happened since it was asked for has made it needless
-        task = _current_task()
+        task = current_task()
         cancels = task.cancelling()
         self._running[path] = task
         came: Came | None = None
@@ -536,11 +463,8 @@ class Driver:
         elif came is not None and came.finished:
             self._outcome = Outcome.ENDED
         elif came is not None and self._outcome is not Outcome.ENDED:
-            if isinstance(action, RecordBeginning):
-                self._begun.add(path)
-            else:
-                self._begun.discard(path)
-            self._feed((*came.events, Called()) if _is_news(action, came) else came.events, lane=True)
+            self._backlog.performed(action)
+            self._feed((*came.events, Called()) if is_news(action, came) else came.events, lane=True)
         if task.cancelling() > cancels:
             # Somebody outside cancelled us too, and a port or the lines above have swallowed it.
             raise asyncio.CancelledError
@@ -566,7 +490,7 @@ class Driver:
         finally:
             if path in self._interrupted:
                 self._interrupted.discard(path)
-                _current_task().uncancel()
+                current_task().uncancel()
             del self._running[path]
 
     def _step_of(self, path: str) -> str | None:
@@ -577,23 +501,6 @@ class Driver:
         """Wait. Raises _Stopped, at once, when the driver is to come to its end."""
         if self._outcome is not None:
             raise _Stopped
-        task = _current_task()
-        self._pausing[task] = None
-        try:
-            await self._store.wait(seconds)
-        except asyncio.CancelledError:
-            if task not in self._roused:
-                raise
-        finally:
-            self._pausing.pop(task, None)
-            if task in self._roused:
-                self._roused.discard(task)
-                task.uncancel()
+        await self._naps.nap(seconds)
         if self._outcome is not None:
             raise _Stopped
-
-
-def _current_task() -> asyncio.Task[object]:
-    task = asyncio.current_task()
-    assert task is not None
-    return task

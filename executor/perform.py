@@ -113,6 +113,17 @@ class _NotYet(Exception):
         self.seconds = seconds
 
 
+def is_news(action: Work, came: Came) -> bool:
+    """Whether who asked has taken away what told others of the instance to ask, or may have."""
+    if not isinstance(action, Asking | StopCall):
+        return False
+    match came.events:
+        case (NothingYet(others=others),):
+            return others
+        case _:
+            return True
+
+
 class Performer:
     """Performs the actions of one claimed instance.
 
@@ -475,4 +486,4 @@ def _item_has_ended(action: RunSql, rider: EndItem) -> Came:
     return Came((event, ItemEnded(path=rider.path, item=rider.item)))
 
 
-__all__ = ["Asking", "Beginning", "Came", "Decided", "Interruptible", "Performer", "Work"]
+__all__ = ["Asking", "Beginning", "Came", "Decided", "Interruptible", "Performer", "Work", "is_news"]

@@ -28,6 +28,7 @@ from dfc.executor.drive import Driver, Outcome
 from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.limited import limited
 from dfc.executor.plans import Plans, fail
+from dfc.executor.recording import PostgresJournals, Recorder
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.session import ConnectionLost, ServerError
@@ -101,7 +102,11 @@ async def _main() -> str:
         )
         http = HttpSender(store, policy)
         sql = PostgresSql(steps, ElsewhereStore(control))
-        return (await _drive(_claimed(given), ears, store, sql, http, compiler)).value
+        claimed = _claimed(given)
+        recorder = None
+        if claimed.claim.recorded:
+            recorder = Recorder(claimed.claim, PostgresJournals(control), version=given["version"])
+        return (await _drive(claimed, ears, store, sql, http, compiler, recorder)).value
     except (psycopg.Error, OSError, ConnectionLost, ServerError, Transient):
         return UNREACHABLE
     finally:
@@ -120,6 +125,7 @@ async def _drive(
     sql: PostgresSql,
     http: HttpSender,
     compiler: CompilerProcess,
+    recorder: Recorder | None,
 ) -> Outcome:
     claim = claimed.claim
     try:
@@ -134,6 +140,7 @@ async def _drive(
             sql=sql,
             http=http,
             elsewhere=sql.elsewhere,
+            recorder=recorder,
         )
         ears.speak_to(driver)
         return await driver.run()

@@ -36,9 +36,10 @@ _log = logging.getLogger("dfc.worker")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AloneSettings:
-    """What the process needs of the worker's settings."""
+    """What the process needs of the worker's settings. `version` is what a journal is to name."""
 
     database: str
+    version: str
     connections_max: int
     allow_hosts: tuple[str, ...]
     allow_loopback: bool
@@ -193,6 +194,7 @@ def _given(claimed: ClaimedInstance, settings: AloneSettings) -> dict[str, Any]:
     claim = claimed.claim
     return {
         "database": settings.database,
+        "version": settings.version,
         "connections_max": settings.connections_max,
         "allow_hosts": settings.allow_hosts,
         "allow_loopback": settings.allow_loopback,
@@ -212,6 +214,7 @@ def _given(claimed: ClaimedInstance, settings: AloneSettings) -> dict[str, Any]:
             "input": claim.input,
             "timeout_seconds": claim.timeout_seconds,
             "retrying": claim.retrying,
+            "recorded": claim.recorded,
         },
     }
 

@@ -457,6 +457,7 @@ class _Life:
         if active.claimed.deaths >= limits.SUSPECT_AFTER_DEATHS:
             given = AloneSettings(
                 database=settings.database,
+                version=_version(),
                 connections_max=settings.connections_max,
                 allow_hosts=settings.allow_hosts,
                 allow_loopback=settings.allow_loopback,

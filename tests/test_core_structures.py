@@ -4,8 +4,10 @@ over.
 
 from __future__ import annotations
 
+import gc
 import json
 from random import Random
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -192,19 +194,38 @@ def test_loop_repeats_while_its_condition_holds(seed: int) -> None:
     assert shell.sources["z"] == {"a": one(f"l[{rounds}]/a")}
 
 
-def test_a_loop_leaves_a_bounded_number_of_records() -> None:
+def test_a_loop_leaves_a_bounded_number_of_records_and_keeps_a_bounded_state() -> None:
     most = 0
+    sizes: list[int] = []
 
     def count(shell: Shell) -> None:
         nonlocal most
         most = max(most, len(shell.records))
+        if len(shell.log) in (200, 900) and len(sizes) < len(shell.log) // 450 + 1:
+            sizes.append(objects(shell.state))
 
     conditions: dict[str, Outcome | list[Outcome]] = {"c": TRUE, "l[500]/c": FALSE}
-    shell = Shell(plan(loop(step("a"), step("c"))), conditions, check=False)
+    body = step("a", reads=(ref("a", optional=True),))
+    shell = Shell(plan(loop(body, step("c"))), conditions, check=False)
     shell.on_step = count
     shell.run()
     assert len(shell.log) == 1000
     assert most < 40
+    early, late = sizes
+    assert late < early + 100, "what the core keeps grows with the rounds"
+
+
+def objects(root: object) -> int:
+    """How many objects there are behind one, but for classes, functions and modules."""
+    seen: set[int] = set()
+    todo = [root]
+    while todo:
+        each = todo.pop()
+        if id(each) in seen or isinstance(each, type | ModuleType | FunctionType):
+            continue
+        seen.add(id(each))
+        todo += gc.get_referents(each)
+    return len(seen)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from dfc.cli.crashing.choose import kills_of
 from dfc.cli.crashing.processes import Body, Orders, Passed, work
 from dfc.cli.crashing.report import as_json, steps_of
 from dfc.cli.crashing.scratch import Scratch
+from dfc.cli.crashing.state import Unstable
 from dfc.cli.crashing.trial import Limits, Trial
 from dfc.cli.crashtest import Asked, crashtest
 from dfc.cli.errors import CliError
@@ -95,19 +98,27 @@ def scratch() -> Iterator[Scratch]:
 
 
 @pytest.fixture(scope="module")
-def trials(tmp_path_factory: pytest.TempPathFactory, scratch: Scratch) -> dict[str, Trial]:
-    wanted = asked(tmp_path_factory.mktemp("many"), MANY)
-    return {trial.name: trial for trial in crashtest(wanted, scratch)}
+def trial_of(tmp_path_factory: pytest.TempPathFactory, scratch: Scratch) -> Callable[[str], Trial]:
+    """The trial of one of the workflows, made once."""
+
+    @cache
+    def made(name: str) -> Trial:
+        wanted = asked(tmp_path_factory.mktemp(name), MANY)
+        [trial] = crashtest(replace(wanted, only=name), scratch)
+        assert trial.name == name
+        return trial
+
+    return made
 
 
 def verdicts(trial: Trial) -> dict[str, str]:
     return {step.name: step.verdict for step in steps_of(trial)}
 
 
-def test_every_boundary_and_every_inside_had_its_kill(trials: dict[str, Trial]) -> None:
-    for trial in trials.values():
-        assert all(each.fired for each in trial.tried)
-    tried = Counter((each.kill.where, each.kill.passed.point.path) for each in trials["safe"].tried)
+def test_every_boundary_and_every_inside_had_its_kill(trial_of: Callable[[str], Trial]) -> None:
+    trial = trial_of("safe")
+    assert all(each.fired for each in trial.tried)
+    tried = Counter((each.kill.where, each.kill.passed.point.path) for each in trial.tried)
     assert tried == {
         ("after", ""): 1,
         ("inside", "order"): 1,
@@ -118,9 +129,9 @@ def test_every_boundary_and_every_inside_had_its_kill(trials: dict[str, Trial]) 
 
 
 def test_a_workflow_in_transactions_is_safe_whatever_sequences_and_clocks_say(
-    trials: dict[str, Trial],
+    trial_of: Callable[[str], Trial],
 ) -> None:
-    trial = trials["safe"]
+    trial = trial_of("safe")
     assert trial.safe
     assert verdicts(trial) == {
         "(the workflow)": "as undisturbed",
@@ -130,8 +141,11 @@ def test_a_workflow_in_transactions_is_safe_whatever_sequences_and_clocks_say(
     assert trial.unstable.columns == {"public.orders": {"id", "made_at"}}
 
 
-def test_a_step_outside_of_a_transaction_is_reported_with_the_rows(trials: dict[str, Trial]) -> None:
-    trial = trials["unsafe"]
+@pytest.mark.long
+def test_a_step_outside_of_a_transaction_is_reported_with_the_rows(trial_of: Callable[[str], Trial]) -> None:
+    trial = trial_of("unsafe")
+    assert all(each.fired for each in trial.tried)
+    assert trial.timely == Unstable()
     assert not trial.safe
     assert verdicts(trial)["bump"] == "NOT safe to repeat"
     assert verdicts(trial)["vacuum"] == "safe to repeat: it changes nothing"
@@ -141,8 +155,10 @@ def test_a_step_outside_of_a_transaction_is_reported_with_the_rows(trials: dict[
     assert (difference.table, difference.missing, difference.extra) == ("public.counter", ("n=1",), ("n=2",))
 
 
-def test_requests_are_counted_by_the_mock(trials: dict[str, Trial]) -> None:
-    trial = trials["http"]
+@pytest.mark.long
+def test_requests_are_counted_by_the_mock(trial_of: Callable[[str], Trial]) -> None:
+    trial = trial_of("http")
+    assert all(each.fired for each in trial.tried)
     document = as_json(trial)
     [put] = document["requests_repeated"]
     assert put["method"] == "PUT"
@@ -172,6 +188,33 @@ def test_an_executor_that_records_apart_is_noticed(tmp_path: Path, scratch: Scra
     assert found.kill.where == "inside"
     assert found.differences[0].extra == ("n=1",)
     assert found.differences[0].extra_count == 1
+
+
+SLOW = """
+CREATE TABLE began AS SELECT NULL::timestamptz AS at;
+CREATE TABLE seen (what text);
+SELECT df.start(df.step('begin', 'UPDATE began SET at = clock_timestamp()')
+  ~> df.step('remind', $$
+       INSERT INTO seen SELECT 'a reminder' FROM began WHERE clock_timestamp() > at + interval '2 s' $$)
+  ~> df.step('count', 'INSERT INTO seen VALUES (''end'')'), 'slow');
+"""
+
+
+def late(orders: Orders) -> None:
+    """A worker that takes its time to take over from a dead one."""
+    if orders.trace.name == "last" and orders.trace.with_name("first").exists():
+        time.sleep(3)
+    work(orders)
+
+
+@pytest.mark.long
+def test_what_depends_on_time_is_told_from_what_a_death_does(tmp_path: Path, scratch: Scratch) -> None:
+    [trial] = crashtest(asked(tmp_path, SLOW, body=late), scratch)
+    assert trial.safe, as_json(trial)["differences"]
+    assert trial.timely.tables == {"public.seen"}
+    document = as_json(trial)
+    assert document["depends_on_time"] == ["all of public.seen"]
+    assert document["differs_by_itself"] == ["public.began.at"]
 
 
 @pytest.mark.long
@@ -222,7 +265,12 @@ def test_the_command(dfc: Run, tmp_path: Path) -> None:
             marks=pytest.mark.long,
         ),
         pytest.param("SELECT 1;", (), "starts no workflow", marks=pytest.mark.long),
-        ("SELECT df.start('SELECT 1');", ("--signal", "go={"), "`{` is not JSON"),
+        pytest.param(
+            "SELECT df.start('SELECT 1');",
+            ("--signal", "go={"),
+            "`{` is not JSON",
+            marks=pytest.mark.long,
+        ),
         pytest.param(
             "SELECT df.start(df.step('s', 'SELECT 1', database => 'other'));",
             (),

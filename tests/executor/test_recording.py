@@ -93,6 +93,30 @@ def test_workers_are_killed_and_there_is_one_journal(
     assert compared >= kills
 
 
+def test_one_that_runs_alone_as_a_suspect_goes_on_with_the_same_journal(
+    database: str, connection: Connection
+) -> None:
+    connection.execute("CREATE TABLE gate (open bool); INSERT INTO gate VALUES (false)")
+    instance = start(
+        connection, "'SELECT 1' ~> df.wait_for('SELECT open FROM gate', every => 0.1) ~> 'SELECT 2'"
+    )
+    with WorkerProcess(database, LIMITS) as worker:
+        _reach(connection, instance, 4)
+        worker.kill()
+    connection.execute("UPDATE gate SET open = true")
+    soon = "from dfc.executor import limits; limits.SUSPECT_AFTER_DEATHS = 1"
+    with Process(database, prelude=soon, lease_seconds=1.0) as alone:
+        end(connection, instance)
+        assert f"suspect instance={instance}" in alone.log
+    document = exported(connection, instance)
+    assert (document["status"], document["complete"]) == ("completed", True)
+    begins = [entry for entry in document["entries"] if entry["kind"] == "begin"]
+    assert len(begins) == len({entry["worker"] for entry in begins}) == 2
+    assert len({entry["version"] for entry in begins}) == 1
+    assert document["entries"][-1]["number"] == len(document["entries"]) > begins[-1]["number"]
+    assert replay(document) == []
+
+
 def test_what_is_not_recorded(database: str, connection: Connection, dfc: Run) -> None:
     connection.execute("SET df.record = off")
     plain = start(connection, "df.step('a', 'SELECT 1 AS n') ~> 'SELECT $a + 1'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,11 @@ def test_workflows_of_the_version_before_are_finished(bare_database: str) -> Non
         let_go(connection)
         with WorkerProcess(bare_database, LIMITS):
             all_ended(connection)
+        # What was defined before, and is defined again, is the same version.
+        known = "SELECT expression FROM df.definitions WHERE name = 'child'"
+        assert (
+            value(connection, "SELECT df.define('child', %s)", value(connection, known)) == "child version 1"
+        )
         # The plans that the version before has kept are still good.
         assert value(connection, "SELECT count(*) FROM df.plans") >= len(upgrades.WORKFLOWS)
 
@@ -107,6 +113,43 @@ def test_an_upgrade_that_fails_changes_nothing(bare_database: str, monkeypatch: 
     with psycopg.connect(bare_database, autocommit=True) as connection:
         assert value(connection, "SELECT schema_version FROM df.meta") == 10
         assert value(connection, "SELECT count(*) FROM df.workers") == 1
+
+
+def test_an_upgrade_in_a_deadlock_with_a_session_is_tried_again(bare_database: str) -> None:
+    with psycopg.connect(bare_database, autocommit=True) as connection:
+        upgrades.restore(connection)
+    ended: list[int] = []
+
+    def upgrade() -> None:
+        ended.append(migrate.install(bare_database).version)
+
+    waits = (
+        "SELECT count(*) = 1 FROM pg_locks WHERE relation = 'df.fences'::regclass AND NOT granted"
+        " AND mode = 'AccessExclusiveLock'"
+    )
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    with (
+        psycopg.connect(bare_database, autocommit=True) as connection,
+        psycopg.connect(bare_database) as session,
+    ):
+        # The upgrade looks, once, when this one has come into its way; this one never does.
+        name = connection.info.dbname
+        connection.execute(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '3s'".encode())
+        session.execute("SET deadlock_timeout = '10min'")
+        session.execute("SELECT count(*) FROM df.fences")
+        thread = threading.Thread(target=upgrade)
+        thread.start()
+        wait_until(lambda: value(connection, waits), SECONDS_MAX, "the upgrade to wait")
+        assert value(connection, "SELECT count(*) FROM df.workers") == 1
+        session.execute("LOCK TABLE df.workers IN ROW EXCLUSIVE MODE")  # returns when the upgrade was ended
+        assert ended == [] and thread.is_alive()
+        assert value(session, "SELECT schema_version FROM df.meta") == 10
+        session.commit()
+        thread.join(SECONDS_MAX)
+        assert ended == [migrate.schema_version()]
+        assert migrate.check(bare_database) is SchemaState.SAME
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        wait_until(lambda: value(connection, deadlocks) >= 1, SECONDS_MAX, "the statistics")
 
 
 @pytest.fixture

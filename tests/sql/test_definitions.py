@@ -53,6 +53,18 @@ def test_versions_go_by_content(session: Connection) -> None:
     assert value(session, "SELECT count(*) FROM df.definitions WHERE name = 'nightly'") == 4
 
 
+def test_a_hash_stays_what_it_was_before_definitions_said_how_long_to_keep(session: Connection) -> None:
+    """It was made of eight values. An upgrade gives no definition another version."""
+    define(session, "'SELECT 1', queue => 'q', priority => 5, timeout => '1 min', concurrency_key => 'k'")
+    define(session, "'SELECT 1'", "plain")
+    eight = """SELECT bool_and(content_hash = sha256(convert_to(jsonb_build_array(expression, params, on_failure,
+        queue, priority, df._duration(timeout, 'timeout', false), concurrency_key, concurrency_limit)::text, 'UTF8')))
+        FROM df.definitions"""
+    assert value(session, eight) is True
+    assert define(session, "'SELECT 1', keep_finished => '1 day'", "plain") == "plain version 2"
+    assert define(session, "'SELECT 1', keep_finished => NULL", "plain") == "plain version 1"
+
+
 def test_what_a_definition_says_about_its_instances(session: Connection) -> None:
     define(session, "'SELECT 1', queue => 'q', priority => 5, timeout => '1 min', concurrency_limit => 2")
     value(session, "SELECT df.start('nightly')")

@@ -81,6 +81,11 @@ class Bench:
                 connection.execute(query("crashtest_shift"))
             return self._to_the_end(database, connection, files, None, seconds_max)
 
+    def late(self, at: Passed, seconds: float, seconds_max: float) -> Run:
+        """A run without a kill, whose worker does nothing for some time behind a point."""
+        with self._on_copy() as (database, connection, files):
+            return self._to_the_end(database, connection, files, None, seconds_max, late=(at, seconds))
+
     def killed(self, kill: Kill, seconds_max: float, differs: Differs) -> Run:
         """A run whose first worker is killed, and whose second one does the rest.
 
@@ -136,10 +141,17 @@ class Bench:
         return held
 
     def _to_the_end(
-        self, database: str, connection: Connection, files: Path, kill: Kill | None, seconds_max: float
+        self,
+        database: str,
+        connection: Connection,
+        files: Path,
+        kill: Kill | None,
+        seconds_max: float,
+        *,
+        late: tuple[Passed | None, float] = (None, 0.0),
     ) -> Run:
         began = time.monotonic()
-        with self._worker(database, files, None, last=True) as (orders, process):
+        with self._worker(database, files, None, last=True, late=late) as (orders, process):
             end, waits_for = None, None
             while time.monotonic() < began + seconds_max:
                 end, everything, waits_for = self._look(connection)
@@ -178,7 +190,13 @@ class Bench:
 
     @contextlib.contextmanager
     def _worker(
-        self, database: str, files: Path, die_at: Passed | None, *, last: bool = False
+        self,
+        database: str,
+        files: Path,
+        die_at: Passed | None,
+        *,
+        last: bool = False,
+        late: tuple[Passed | None, float] = (None, 0.0),
     ) -> Generator[tuple[Orders, ForkServerProcess]]:
         orders = Orders(
             database=self.scratch.conninfo(database),
@@ -188,6 +206,8 @@ class Bench:
             mock=None if self.mock is None else self.mock.noting(files / "requests"),
             hosts=self.hosts,
             die_at=die_at,
+            late_at=late[0],
+            late_seconds=late[1],
         )
         process = spawn(self.body, orders)
         try:

@@ -15,6 +15,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -49,7 +50,10 @@ class Passed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
-    """What a worker needs to know. `trace` gets a line for each point; it dies right behind `die_at`."""
+    """What a worker needs to know. `trace` gets a line for each point; it dies right behind `die_at`.
+
+    Behind `late_at` it does nothing for `late_seconds`, and then goes on.
+    """
 
     database: str
     instance: str
@@ -58,6 +62,8 @@ class Orders:
     mock: HttpMock | None = None
     hosts: tuple[str, ...] = ()
     die_at: Passed | None = None
+    late_at: Passed | None = None
+    late_seconds: float = 0.0
 
 
 Body = Callable[[Orders], None]
@@ -82,6 +88,8 @@ class Dying:
         os.write(self._trace, json.dumps(line).encode() + b"\n")
         if dies:
             os.kill(os.getpid(), signal.SIGKILL)
+        if found == self._orders.late_at:
+            time.sleep(self._orders.late_seconds)  # of the whole worker, but for its heartbeat
 
 
 def read_trace(path: Path) -> tuple[list[Passed], bool]:

@@ -128,6 +128,8 @@ def show(trial: Trial) -> None:
     present.table(["step", "how", "kills", "what a death does"], rows)
     if unstable := _unstable_names(trial.unstable):
         _line(f"differs by itself, and is not compared: {', '.join(unstable)}")
+    if timely := _unstable_names(trial.timely):
+        _line(f"depends on time (an undisturbed worker that is late gives others, too): {', '.join(timely)}")
     for repeated in _all_repeated(trial):
         keys = "the same Idempotency-Key" if repeated.same_key else "under ANOTHER Idempotency-Key"
         url = repeated.url.partition("?")[0]
@@ -202,6 +204,7 @@ def as_json(trial: Trial) -> dict[str, Any]:
         "seconds": round(trial.seconds, 3),
         "steps": [asdict(step) for step in steps_of(trial)],
         "differs_by_itself": _unstable_names(trial.unstable),
+        "depends_on_time": _unstable_names(trial.timely),
         "requests_repeated": [asdict(each) for each in _all_repeated(trial)],
         "not_fired": [moment(each.kill) for each in trial.tried if not each.fired],
         "differences": [

@@ -49,6 +49,15 @@ class Unstable:
         self.tables |= other.tables
         self.parts |= other.parts
 
+    def without(self, other: Unstable) -> Unstable:
+        """What is not in another one."""
+        rest = {name: found - other.columns.get(name, set()) for name, found in self.columns.items()}
+        return Unstable(
+            columns={name: found for name, found in rest.items() if found and name not in other.tables},
+            tables=self.tables - other.tables,
+            parts=self.parts - other.parts,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:

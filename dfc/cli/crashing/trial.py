@@ -15,6 +15,7 @@ import psycopg
 
 from dfc.cli.crashing.bench import Bench, Differs, Kill, Run
 from dfc.cli.crashing.choose import kills_of
+from dfc.cli.crashing.processes import Passed
 from dfc.cli.crashing.state import (
     Difference,
     End,
@@ -33,6 +34,13 @@ ATTEMPTS_MAX: Final = 3
 
 SECONDS_MORE: Final = 20.0
 """How much longer than twice an undisturbed run a run with a kill may take."""
+
+
+LATE_RUNS_MAX: Final = 12
+LATE_RUNS_A_KILL: Final = 2
+"""How many runs with a worker that is only late are made, to tell what a death does from what time does."""
+
+LATE_SECONDS_LEAST: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +82,10 @@ class Tried:
 
 @dataclass(slots=True, kw_only=True)
 class Trial:
-    """What has come of a workflow. `left_out` boundaries were not tried, because they were too many."""
+    """What has come of a workflow. `left_out` boundaries were not tried, because they were too many.
+
+    `unstable` differs by itself, `timely` when a worker is late: neither is compared.
+    """
 
     name: str
     end: End
@@ -83,6 +94,7 @@ class Trial:
     undisturbed_seconds: float
     seconds: float
     unstable: Unstable
+    timely: Unstable
     tried: list[Tried]
     base: str = field(repr=False)
 
@@ -123,7 +135,11 @@ def try_workflow(name: str, bench: Bench, limits: Limits, note: Callable[[int, i
     if not all(run.same for run in runs):
         # Much later than the others: what has differed because of the time is found out here.
         unstable.add(_unstable(bench, base, bench.undisturbed(limits.wait_seconds_max), limits))
-    tried = [_judge(bench, base, run, unstable, limits.rows_shown_max) for run in runs]
+    timely = _timely(bench, base, [run for run in runs if not run.same], unstable, limits)
+    left_out_of_it = Unstable()
+    left_out_of_it.add(unstable)
+    left_out_of_it.add(timely)
+    tried = [_judge(bench, base, run, left_out_of_it, limits.rows_shown_max) for run in runs]
     for run in runs:
         bench.scratch.drop(run.database)
     return Trial(
@@ -134,6 +150,7 @@ def try_workflow(name: str, bench: Bench, limits: Limits, note: Callable[[int, i
         undisturbed_seconds=base.seconds,
         seconds=time.monotonic() - began,
         unstable=unstable,
+        timely=timely,
         tried=tried,
         base=base.database,
     )
@@ -194,6 +211,42 @@ def _between(bench: Bench, base: Run, other: Run, limits: Limits) -> Unstable:
         found = unstable_between(one, two, ends)
     bench.scratch.drop(other.database)
     return found
+
+
+def _timely(bench: Bench, base: Run, unlike: list[Run], unstable: Unstable, limits: Limits) -> Unstable:
+    """What differs, too, when nobody dies and a worker is as late as another one's death has made it."""
+    found, known, left = Unstable(), Unstable(), LATE_RUNS_MAX
+    known.add(unstable)
+    for run in unlike:
+        if run.end is None or run.kill is None:
+            continue
+        at = _before(base, run.kill)
+        for number in range(1, LATE_RUNS_A_KILL + 1):
+            if left == 0 or not _differs(bench, base, run, known):
+                break
+            left -= 1
+            seconds = number * max(LATE_SECONDS_LEAST, run.seconds - base.seconds)
+            late = bench.late(at, seconds, 2 * base.seconds + seconds + SECONDS_MORE)
+            if late.end is None:
+                bench.scratch.drop(late.database)
+                continue
+            more = _between(bench, base, late, limits)
+            known.add(more)
+            found.add(more)
+    return found.without(unstable)
+
+
+def _before(base: Run, kill: Kill) -> Passed:
+    """The last point that a worker has passed when it is killed."""
+    if kill.where == "after":
+        return kill.passed
+    return base.passed[max(0, base.passed.index(kill.passed) - 1)]
+
+
+def _differs(bench: Bench, base: Run, run: Run, unstable: Unstable) -> bool:
+    assert base.end is not None and run.end is not None
+    with _both(bench, base, run) as (one, other):
+        return differs(one, other, (base.end, run.end), unstable)
 
 
 def _judge(bench: Bench, base: Run, run: Run, unstable: Unstable, shown_max: int) -> Tried:
