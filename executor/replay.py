@@ -106,15 +106,18 @@ class Fold:
                 raise UnreadableJournal(f"entry {entry.number} does not fit: {entry.kind}")
 
 
-def replay(document: Mapping[str, Any]) -> list[Changed]:
-    """The first changed decision of a document, or nothing. Raises UnreadableJournal, InvalidPlan."""
+def replay(document: Mapping[str, Any]) -> Changed | None:
+    """The first changed decision of a document; what comes behind it follows from it.
+
+    Raises UnreadableJournal, InvalidPlan.
+    """
     recording = read_document(document)
     fold = Fold(recording)
     for entry in recording.entries:
         changed = fold.take(entry)
         if changed is not None:
-            return [changed]  # what comes behind it follows from it
-    return []
+            return changed
+    return None
 
 
 def compare(entry: Entry, actions: Sequence[Action]) -> Changed | None:
@@ -159,9 +162,17 @@ def read_document(document: Mapping[str, Any]) -> Recording:
 
 def _entries(written: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
     for number, entry in enumerate(written, 1):
-        events = (
-            entry["records"] if entry["kind"] == "begin" else [entry["event"]] if "event" in entry else []
-        )
+        events: Sequence[Mapping[str, Any]] = ()
+        forget: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+        match entry["kind"]:
+            case "begin":
+                events = entry["records"]
+            case "forget":
+                forget = tuple(entry["records"]), tuple(entry["maps"])
+            case _ if "event" in entry:
+                events = (entry["event"],)
+            case _:
+                pass
         yield Entry(
             number=int(entry.get("number", number)),
             kind=entry["kind"],
@@ -169,7 +180,7 @@ def _entries(written: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
             expected=tuple(entry.get("actions", ())),
             cancel_reason=entry.get("cancel_reason"),
             replay=bool(entry.get("replay")),
-            forget=(tuple(entry["records"]), tuple(entry["maps"])) if entry["kind"] == "forget" else ((), ()),
+            forget=forget,
         )
 
 

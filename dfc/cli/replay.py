@@ -24,9 +24,9 @@ def command(files: tuple[Path, ...]) -> int:
     for file in files:
         document = read(file)
         changed = replayed(file, document)
-        if changed:
+        if changed is not None:
             code = 1
-            click.echo(f"{file}: changed at {changed[0]}")
+            click.echo(f"{file}: changed at {changed}")
         else:
             entries = len(document["entries"])
             click.echo(f"{file}: {entries} entries, all decisions as recorded")
@@ -46,8 +46,8 @@ def read(file: Path) -> dict[str, Any]:
     return document  # pyright: ignore[reportUnknownVariableType]
 
 
-def replayed(file: Path, document: dict[str, Any]) -> list[Changed]:
-    """What has changed. Raises CliError."""
+def replayed(file: Path, document: dict[str, Any]) -> Changed | None:
+    """The first decision that has changed. Raises CliError."""
     try:
         return replay(document)
     except UnreadableJournal as error:
