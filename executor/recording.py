@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from dfc.executor import answers, limits
@@ -58,12 +57,6 @@ class PostgresJournals:
         await self._control.ask(Message(_WRITE, values, prepare=True), on_doubt=claim.doubt)
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    text: str
-    size: int
-
-
 class Recorder:
     """Writes the journal of one claimed instance. Used from one event loop."""
 
@@ -79,7 +72,7 @@ class Recorder:
         self._journals = journals
         self._version = version
         self._bytes_max = journal_bytes_max
-        self._unwritten: list[_Entry] = []
+        self._unwritten: list[str] = []
         self._next = 0
         self._written = 0
         self._coming = 0
@@ -125,7 +118,7 @@ class Recorder:
         if self._coming + self._written + len(text) > self._bytes_max:
             self._full = True
             text = self._full_text()
-        self._unwritten.append(_Entry(text, len(text)))
+        self._unwritten.append(text)  # ASCII: as many bytes as characters
         self._coming += len(text)
 
     async def write(self) -> None:
@@ -135,11 +128,9 @@ class Recorder:
                 await self._go_on()
             while self._unwritten:
                 some = self._unwritten[:ENTRIES_A_STATEMENT]
-                await self._journals.write(
-                    self._claim, self._next, self._written, [entry.text for entry in some]
-                )
+                await self._journals.write(self._claim, self._next, self._written, some)
                 del self._unwritten[: len(some)]
-                size = sum(entry.size for entry in some)
+                size = sum(map(len, some))
                 self._next += len(some)
                 self._written += size
                 self._coming -= size
@@ -156,5 +147,5 @@ class Recorder:
         self._next = last + 1
         if was_full or self._written + self._coming > self._bytes_max:
             self._full = True
-            self._unwritten = [] if was_full else [_Entry(self._full_text(), 0)]
-            self._coming = 0
+            self._unwritten = [] if was_full else [self._full_text()]
+            self._coming = sum(map(len, self._unwritten))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from dfc.compiler.plan import every_node
@@ -49,8 +49,8 @@ def without_values(document: Mapping[str, Any]) -> dict[str, Any]:
         nodes = every_node(recording.plan.nodes)
         kept = frozenset([node.id for node in nodes if computed_of(node) is not None])
     hide = _Hiding(kept)
-    found["input"] = None if document["input"] is None else hide.json_text(document["input"])
-    found["result"] = None if document["result"] is None else hide.json_text(document["result"])
+    found["input"] = None if document["input"] is None else _json_text(document["input"])
+    found["result"] = None if document["result"] is None else _json_text(document["result"])
     found["error"] = None if document["error"] is None else hide.error(document["error"])
     found["live"] = [hide.event(event) for event in document["live"]]
     found["entries"] = [hide.entry(entry) for entry in document["entries"]]
@@ -116,9 +116,9 @@ class _Hiding:
         parts = cast(dict[str, Any], written)
         match parts.get("@"):
             case "rows":
-                return self._rows(parts)
+                return {**parts, "cells": _cells(parts["cells"], parts["types"])}
             case "value" | "constant":
-                return {**parts, "json": self.json_text(parts["json"])}
+                return {**parts, "json": _json_text(parts["json"])}
             case "loose":
                 return {**parts, "cell": _cell(parts["cell"], parts["type"])}
             case "step_error":
@@ -129,11 +129,6 @@ class _Hiding:
                 return {**parts, "reason": text(parts["reason"])}
             case _:
                 return {key: self._hidden(part) for key, part in parts.items()}
-
-    def _rows(self, parts: dict[str, Any]) -> dict[str, Any]:
-        types, width = parts["types"], len(parts["columns"])
-        cells = [_cell(cell, types[place % width]) for place, cell in enumerate(parts["cells"])]
-        return {**parts, "cells": cells}
 
     def error(self, error: Mapping[str, Any]) -> dict[str, Any]:
         found = dict(error)
@@ -146,12 +141,6 @@ class _Hiding:
             )
         return found
 
-    def json_text(self, written: str) -> str:
-        try:
-            return json.dumps(_inside(json.loads(written)), ensure_ascii=False)
-        except (ValueError, RecursionError):
-            return json.dumps(text(written))
-
 
 def text(value: str) -> str:
     """The digest of a text; one that is false stays, since it says nothing."""
@@ -160,15 +149,21 @@ def text(value: str) -> str:
     return f"#{hashlib.sha256(value.encode()).hexdigest()[:12]}"
 
 
+def _json_text(written: str) -> str:
+    try:
+        return json.dumps(_inside(json.loads(written)), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return json.dumps(text(written))
+
+
+def _cells(cells: Sequence[str | None], types: Sequence[int]) -> list[str | None]:
+    return [_cell(cell, types[place % len(types)]) for place, cell in enumerate(cells)]
+
+
 def _cell(cell: str | None, type: int) -> str | None:
     if cell is None or type == _BOOL:
         return cell
-    if type in _JSON:
-        try:
-            return json.dumps(_inside(json.loads(cell)), ensure_ascii=False)
-        except (ValueError, RecursionError):
-            return json.dumps(text(cell))
-    return text(cell)
+    return _json_text(cell) if type in _JSON else text(cell)
 
 
 def _decision(written: str) -> str:
@@ -187,9 +182,7 @@ def _shape(value: object) -> object:
     if isinstance(parts.get("cell"), str) and "type" in parts:
         return {**parts, "cell": _cell(parts["cell"], parts["type"])}
     if "cells" in parts and "types" in parts:
-        cells: list[str | None] = parts["cells"]
-        types: list[int] = parts["types"]
-        return {**parts, "cells": [_cell(cell, types[n % len(types)]) for n, cell in enumerate(cells)]}
+        return {**parts, "cells": _cells(parts["cells"], parts["types"])}
     return {key: _shape(part) for key, part in parts.items()}
 
 

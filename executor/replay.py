@@ -169,7 +169,7 @@ def _entries(written: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
                 events = entry["records"]
             case "forget":
                 forget = tuple(entry["records"]), tuple(entry["maps"])
-            case _ if "event" in entry:
+            case "event":
                 events = (entry["event"],)
             case _:
                 pass

@@ -114,6 +114,7 @@ def test_what_is_no_journal_is_refused() -> None:
         {**good, "entries": [{"kind": "event", "event": {"@": "nonsense"}}]},
         {**good, "entries": good["entries"][1:]},
         {**good, "entries": [{"kind": "else"}]},
+        {**good, "entries": [*good["entries"][:1], {"kind": "event"}]},
         {"format": 1, "recorded": True},
     ):
         with pytest.raises(UnreadableJournal):
