@@ -34,7 +34,7 @@ from dfc.compiler.plan import COMPILER_VERSION
 from dfc.executor.runners.http_mock import HttpMock
 
 CRASHTEST_WAIT_SECONDS_MAX: Final = 60.0
-KILLS_MAX: Final = 200
+CRASHTEST_KILLS_MAX: Final = 200
 ROWS_SHOWN_MAX: Final = 5
 SCHEDULE: Final = "schedule"
 
@@ -79,7 +79,7 @@ def _signals(
 @click.option(
     "--kills-max",
     type=click.IntRange(1, 100_000),
-    default=KILLS_MAX,
+    default=CRASHTEST_KILLS_MAX,
     show_default=True,
     help="Kills at most.",
 )

@@ -74,8 +74,8 @@ class HttpMock:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A line of a ledger: a request, and the number of the entry that has answered it (None: none has)."""
+class LedgerLine:
+    """A request that has come in, and the number of the entry that has answered it (None: none has)."""
 
     method: str
     url: str
@@ -145,12 +145,12 @@ def _given(
     return value
 
 
-def read_ledger(path: Path) -> list[Asked]:
+def read_ledger(path: Path) -> list[LedgerLine]:
     """The requests that have come in, in order."""
     if not path.exists():
         return []
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [Asked(line["method"], line["url"], line["key"], line["answer"]) for line in lines]
+    return [LedgerLine(line["method"], line["url"], line["key"], line["answer"]) for line in lines]
 
 
 class MockTransport(httpx.AsyncBaseTransport):
@@ -169,7 +169,7 @@ class MockTransport(httpx.AsyncBaseTransport):
             await trace("http11.send_request_headers.started", {})
         url = str(request.url)
         number = self._choose(request.method, url)
-        self._note(Asked(request.method, url, request.headers.get("Idempotency-Key"), number))
+        self._note(LedgerLine(request.method, url, request.headers.get("Idempotency-Key"), number))
         if number is None:
             raise NotMocked(f"{request.method} {url.partition('?')[0]}", self._mock, self._hint(request))
         answer = self._mock.answers[number]
@@ -198,7 +198,7 @@ class MockTransport(httpx.AsyncBaseTransport):
         url = str(request.url).partition("?")[0]
         return f'Add {{"method": "{request.method}", "url": "{url}*", "json": {{}}}} to it.'
 
-    def _note(self, asked: Asked) -> None:
+    def _note(self, asked: LedgerLine) -> None:
         if self._mock.ledger is None:
             return
         line = {"method": asked.method, "url": asked.url, "key": asked.key, "answer": asked.answer}

@@ -18,14 +18,14 @@ from dfc.cli.crashing.state import End
 from dfc.cli.database import Connection
 from dfc.cli.errors import CliError
 from dfc.cli.queries import query
-from dfc.executor.runners.http_mock import Asked, HttpMock, read_ledger
+from dfc.executor.runners.http_mock import HttpMock, LedgerLine, read_ledger
 
 LOOK_SECONDS: Final = 0.02
 GRACE_SECONDS: Final = 1.0
 """How long after the end of everything a worker may still come to the point where it is to die."""
 
-
 STOP_SECONDS_MAX: Final = 15.0
+"""How long a worker may take to write down what it has done last, when it is asked to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,15 @@ class Kill:
     passed: Passed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """How the workflow stands; `over`: it and all that it has started have ended."""
+
+    end: End
+    over: bool
+    waits_for: str | None
+
+
 @dataclass(slots=True, kw_only=True)
 class Run:
     """What a run has come to. Its database stays until somebody drops it.
@@ -52,7 +61,7 @@ class Run:
     end: End | None
     seconds: float
     passed: list[Passed] = field(default_factory=list[Passed])
-    asked: list[Asked] = field(default_factory=list[Asked])
+    asked: list[LedgerLine] = field(default_factory=list[LedgerLine])
     kill: Kill | None = None
     fired: bool = False
     waits_for: str | None = None
@@ -107,12 +116,11 @@ class Bench:
         self, database: str, connection: Connection, files: Path, passed: Passed, seconds_max: float
     ) -> bool:
         """A worker that kills itself right behind a point."""
-        with self._worker(database, files, passed) as orders_and_process:
-            orders, process = orders_and_process
+        with self._worker(database, files, passed) as (orders, process):
             deadline = time.monotonic() + seconds_max
             while process.exitcode is None and time.monotonic() < deadline:
                 process.join(LOOK_SECONDS)
-                if process.exitcode is None and self._look(connection)[1]:
+                if process.exitcode is None and self._look(connection).over:
                     process.join(GRACE_SECONDS)
                     break
             return read_trace(orders.trace)[1] and process.exitcode == -SIGKILL
@@ -130,7 +138,7 @@ class Bench:
                     process.join(LOOK_SECONDS)
                     row = connection.execute(query("crashtest_held")).fetchone()
                     held = bool(row and row[0])
-                    if not held and self._look(connection)[1]:
+                    if not held and self._look(connection).over:
                         break
                 alive = process.exitcode is None
                 process.kill()
@@ -152,17 +160,14 @@ class Bench:
     ) -> Run:
         began = time.monotonic()
         with self._worker(database, files, None, last=True, late=late) as (orders, process):
-            end, waits_for = None, None
-            while time.monotonic() < began + seconds_max:
-                end, everything, waits_for = self._look(connection)
-                if everything:
-                    break
-                end = None
+            standing = self._look(connection)
+            while not standing.over and time.monotonic() < began + seconds_max:
                 if process.exitcode is not None:
                     raise CliError(
                         f"a worker of the crash test has ended by itself: {_last_line(orders.log)}"
                     )
                 time.sleep(LOOK_SECONDS)
+                standing = self._look(connection)
             if kill is None:
                 # The end has committed, and may not be written down yet.
                 process.terminate()
@@ -173,12 +178,12 @@ class Bench:
             )
         return Run(
             database=database,
-            end=end,
+            end=standing.end if standing.over else None,
             seconds=time.monotonic() - began,
             passed=passed,
             asked=asked,
             kill=kill,
-            waits_for=waits_for,
+            waits_for=standing.waits_for,
         )
 
     @contextlib.contextmanager
@@ -216,17 +221,16 @@ class Bench:
             process.kill()
             process.join()
 
-    def _look(self, connection: Connection) -> tuple[End, bool, str | None]:
-        """How the workflow stands, whether everything has ended, and what is waited for."""
+    def _look(self, connection: Connection) -> _Standing:
         row = connection.execute(query("crashtest_state"), {"id": self.instance}).fetchone()
         assert row is not None
-        status, result, error, everything, waits_for = row
+        status, result, error, over, waits_for = row
         end = End(
             status=status,
             result=None if result is None else json.loads(result),
             error=None if error is None else json.loads(error),
         )
-        return end, everything, waits_for
+        return _Standing(end=end, over=over, waits_for=waits_for)
 
 
 def _last_line(log: Path) -> str:

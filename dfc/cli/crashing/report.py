@@ -13,9 +13,9 @@ from dfc.cli.crashing.trial import Repeated, Trial, Tried
 from dfc.cli.database import say
 from dfc.executor import paths
 from dfc.executor.crashpoints import Nature
+from dfc.executor.retry import AMBIGUOUS
 
 WORKFLOW: Final = "(the workflow)"
-AMBIGUOUS: Final = "ambiguous"
 SHOWN_MAX: Final = 3
 """Kills of one step that are shown in full when they make a difference."""
 

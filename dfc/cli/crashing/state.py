@@ -16,7 +16,9 @@ from dfc.cli.database import Connection
 from dfc.cli.queries import query
 
 ROWS_READ_MAX: Final = 200_000
-Path = tuple[str | int, ...]
+Place = tuple[str | int, ...]
+"""Where in a JSON value: the keys and numbers that lead there."""
+
 Row = tuple[str | None, ...]
 
 
@@ -40,7 +42,7 @@ class Unstable:
 
     columns: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     tables: set[str] = field(default_factory=set[str])
-    parts: set[Path] = field(default_factory=set[Path])
+    parts: set[Place] = field(default_factory=set[Place])
 
     def add(self, other: Unstable) -> None:
         """Take in what another pair of runs has shown."""
@@ -200,7 +202,7 @@ def _stable(end: End, unstable: Unstable) -> Any:
     return _masked(end.as_json(), (), unstable.parts)
 
 
-def _masked(value: Any, at: Path, parts: set[Path]) -> Any:
+def _masked(value: Any, at: Place, parts: set[Place]) -> Any:
     if at in parts:
         return "differs by itself"
     if isinstance(value, dict):
@@ -212,7 +214,7 @@ def _masked(value: Any, at: Path, parts: set[Path]) -> Any:
     return value
 
 
-def _unlike(one: Any, other: Any, at: Path = ()) -> set[Path]:
+def _unlike(one: Any, other: Any, at: Place = ()) -> set[Place]:
     """The parts of two JSON values that are not the same."""
     same = json.dumps(one) == json.dumps(other)
     if isinstance(one, dict) and isinstance(other, dict):

@@ -27,7 +27,7 @@ from dfc.cli.crashing.state import (
 from dfc.cli.database import Connection
 from dfc.cli.errors import CliError
 from dfc.executor.runners.http import DENIED
-from dfc.executor.runners.http_mock import Asked
+from dfc.executor.runners.http_mock import LedgerLine
 
 ATTEMPTS_MAX: Final = 3
 """How often a kill is tried whose moment does not come: another side of a race may have won."""
@@ -35,12 +35,14 @@ ATTEMPTS_MAX: Final = 3
 SECONDS_MORE: Final = 20.0
 """How much longer than twice an undisturbed run a run with a kill may take."""
 
-
 LATE_RUNS_MAX: Final = 12
-LATE_RUNS_A_KILL: Final = 2
 """How many runs with a worker that is only late are made, to tell what a death does from what time does."""
 
+LATE_RUNS_A_KILL: Final = 2
+"""How many of these there are for one kill at most."""
+
 LATE_SECONDS_LEAST: Final = 0.5
+"""How late it is at least: a run with a kill may have taken no longer than one without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,10 +138,10 @@ def try_workflow(name: str, bench: Bench, limits: Limits, note: Callable[[int, i
         # Much later than the others: what has differed because of the time is found out here.
         unstable.add(_unstable(bench, base, bench.undisturbed(limits.wait_seconds_max), limits))
     timely = _timely(bench, base, [run for run in runs if not run.same], unstable, limits)
-    left_out_of_it = Unstable()
-    left_out_of_it.add(unstable)
-    left_out_of_it.add(timely)
-    tried = [_judge(bench, base, run, left_out_of_it, limits.rows_shown_max) for run in runs]
+    not_compared = Unstable()
+    not_compared.add(unstable)
+    not_compared.add(timely)
+    tried = [_judge(bench, base, run, not_compared, limits.rows_shown_max) for run in runs]
     for run in runs:
         bench.scratch.drop(run.database)
     return Trial(
@@ -268,7 +270,7 @@ def _judge(bench: Bench, base: Run, run: Run, unstable: Unstable, shown_max: int
     )
 
 
-def _repeated(before: list[Asked], after: list[Asked]) -> tuple[Repeated, ...]:
+def _repeated(before: list[LedgerLine], after: list[LedgerLine]) -> tuple[Repeated, ...]:
     """Requests that have come in more often than undisturbed."""
     usual = Counter((asked.method, asked.url, asked.key) for asked in before)
     now = Counter((asked.method, asked.url, asked.key) for asked in after)
