@@ -1,8 +1,8 @@
 """Installs the `df` schema and says what state it is in.
 
-Numbered migrations (`sql/migrations/`) build the tables, each once and in a transaction of its own. What can
-be replaced at any time (functions, views, operators, grants) is one text, `sql/code.sql`, run after them. See
-docs/adr/0010-schema-migrations.md.
+Numbered migrations (`sql/migrations/`) build the tables, each once. What can be replaced at any time
+(functions, views, operators, grants) is one text, `sql/code.sql`, run after them, in one transaction with all
+the migrations that are missing. See docs/adr/0010-schema-migrations.md and 0035-upgrades.md.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import LiteralString, cast
 import psycopg
 from psycopg import sql
 
+from dfc.executor.queries import query
+
 Connection = psycopg.Connection[tuple[object, ...]]
 
 SQL_DIRECTORY = Path(__file__).resolve().parent.parent / "sql"
@@ -30,18 +32,6 @@ SERVER_VERSION_MIN = 150000
 
 DEADLOCKS_MAX = 5
 """How often an upgrade is tried again when it was in a deadlock with what runs."""
-
-_DISMISS = """
-    LOCK TABLE df.workers IN EXCLUSIVE MODE;
-    LOCK TABLE df.fences IN ACCESS EXCLUSIVE MODE;
-    UPDATE df.fences SET worker = NULL,
-        token = pg_catalog.decode(pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', ''), 'hex');
-    DELETE FROM df.workers;
-    NOTIFY df_work;
-"""
-"""Takes everything from the workers of the older version, as if they had died: nothing that they do counts
-any more, their steps roll back, and their next heartbeat tells them (docs/adr/0035-upgrades.md). The locks
-come in the order in which a claim takes them."""
 
 _MIGRATION = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _INCLUDE = re.compile(r"^\\ir +(\S+) *$", re.MULTILINE)
@@ -171,7 +161,7 @@ def _install(connection: Connection, notices: list[str]) -> MigrationReport:
     text_hash = hashlib.sha256(text.encode()).hexdigest()
     applied: list[str] = []
     if installed < len(known):
-        applied = _insist(lambda: _upgrade(connection, known[installed:], text, text_hash))
+        applied = _through_deadlocks(lambda: _upgrade(connection, known[installed:], text, text_hash))
     stale = not applied and _code_hash(connection) != text_hash
     if stale:
         with connection.transaction():
@@ -189,14 +179,14 @@ def _upgrade(connection: Connection, missing: tuple[Migration, ...], text: str, 
     """Apply migrations, all or none: nobody meets tables without the functions that are made for them."""
     with connection.transaction():
         if missing[0].version > 1:
-            run_script(connection, _DISMISS)
+            run_script(connection, query("dismiss_workers"))
         for migration in missing:
             _apply(connection, migration, first=migration.version == 1)
         _replace_code(connection, text, text_hash)
     return [f"{migration.version:04}_{migration.name}" for migration in missing]
 
 
-def _insist(work: Callable[[], list[str]]) -> list[str]:
+def _through_deadlocks(work: Callable[[], list[str]]) -> list[str]:
     """Do it again where a session in the way has made a deadlock of it: nothing has happened then."""
     for _ in range(DEADLOCKS_MAX):
         with contextlib.suppress(psycopg.errors.DeadlockDetected):

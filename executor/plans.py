@@ -7,7 +7,7 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from dfc.compiler.plan import COMPILER_VERSION, Plan
 from dfc.compiler.plan_json import PlanFormatError, from_json
@@ -19,6 +19,8 @@ from dfc.executor.compiler_child import CompilerUnavailable
 from dfc.executor.control import StoreError
 from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.store import ClaimedInstance, PostgresStore
+
+_NOT_RUN: Final = "dfc could not run this instance"
 
 _log = logging.getLogger("dfc.worker")
 
@@ -114,9 +116,15 @@ async def fail(store: PostgresStore, claim: Claim, error: dict[str, Any]) -> Non
         except StoreError as problem:
             # Perhaps what is to be said is at fault: say less.
             _log.error("could not end instance=%s reason=%s", claim.instance, one_line(problem))
-            error = {"message": "dfc could not run this instance", "sqlstate": problem.sqlstate}
+            error = {"message": _NOT_RUN, "sqlstate": problem.sqlstate}
         failures += 1
         await store.wait(retry.delay(claim.instance, "", failures))
+
+
+async def fail_unforeseen(store: PostgresStore, claim: Claim, error: Exception) -> None:
+    """End an instance that cannot be run because of something that no port may raise."""
+    _log.error("broken instance=%s", claim.instance, exc_info=error)
+    await fail(store, claim, {"message": f"{_NOT_RUN}: {error}", "sqlstate": "XX000"})
 
 
 def one_line(error: BaseException) -> str:

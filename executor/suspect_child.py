@@ -27,7 +27,7 @@ from dfc.executor.control import Control
 from dfc.executor.drive import Driver, Outcome
 from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.limited import limited
-from dfc.executor.plans import Plans, fail
+from dfc.executor.plans import Plans, fail_unforeseen
 from dfc.executor.recording import PostgresJournals, Recorder
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
 from dfc.executor.runners.sql import PostgresSql
@@ -35,8 +35,6 @@ from dfc.executor.session import ConnectionLost, ServerError
 from dfc.executor.store import ClaimedInstance, PostgresStore
 from dfc.executor.store_elsewhere import ElsewhereStore
 from dfc.executor.suspects import UNREACHABLE
-
-_log = logging.getLogger("dfc.worker")
 
 
 class _Ears:
@@ -149,10 +147,7 @@ async def _drive(
     except Transient:
         raise
     except Exception as error:
-        _log.exception("broken instance=%s", claim.instance)
-        await fail(
-            store, claim, {"message": f"dfc could not run this instance: {error}", "sqlstate": "XX000"}
-        )
+        await fail_unforeseen(store, claim, error)
         return Outcome.ENDED
 
 

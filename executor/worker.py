@@ -30,7 +30,7 @@ from dfc.executor.drive import Driver, Outcome
 from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.heartbeat import Heartbeat, Registration
 from dfc.executor.limited import limited
-from dfc.executor.plans import Plans, fail, one_line
+from dfc.executor.plans import Plans, fail_unforeseen, one_line
 from dfc.executor.recording import PostgresJournals, Recorder
 from dfc.executor.retention import retain_for_ever
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
@@ -442,12 +442,7 @@ class _Life:
         except (FenceLost, Transient) as error:
             _log.info("dropped instance=%s reason=%s", claim.instance, one_line(error))
         except Exception as error:
-            _log.exception("broken instance=%s", claim.instance)
-            await fail(
-                self._store,
-                claim,
-                {"message": f"dfc could not run this instance: {error}", "sqlstate": "XX000"},
-            )
+            await fail_unforeseen(self._store, claim, error)
         finally:
             self._ended(active)
 
