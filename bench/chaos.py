@@ -10,11 +10,10 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Final
+from typing import Final, LiteralString
 
-import psycopg
-
-from bench.measure import Figure, Setup, connect, until
+from bench.bounded import number
+from bench.measure import Connection, Figure, Setup, connect, until
 from dfc.executor.migrate import install
 from tests.e2e.harness import Hooks, chance
 from tests.postgres import DURABLE, Server
@@ -25,6 +24,8 @@ WORKER_KILLS_PER_SERVER_KILL: Final = 20
 UNFINISHED_MIN: Final = 30
 BATCH: Final = 20
 SECONDS_MAX: Final = 300.0
+UNFINISHED: LiteralString = "SELECT count(*) FROM df.instances WHERE completed_at IS NULL"
+JOURNAL: LiteralString = "SELECT last_value FROM df.journal"
 
 PREPARATION: Final = """
 CREATE TABLE ledger (run bigint, step text);
@@ -87,24 +88,24 @@ class _Run:
                 )
             )
 
-    def load(self, connection: psycopg.Connection[Any]) -> None:
+    def load(self, connection: Connection) -> None:
         """Start workflows while few are left."""
-        if _count(connection, "df.instances WHERE completed_at IS NULL") >= UNFINISHED_MIN:
+        if number(connection, UNFINISHED) >= UNFINISHED_MIN:
             return
         text = WORKFLOW.replace("{url}", f"'http://{self.hooks.host}'")
         start = f"SELECT df.signal(df.start({text}), 'go') FROM generate_series(1, {BATCH})"
         connection.execute(start.encode())
         self.started += BATCH
 
-    def kill(self, connection: psycopg.Connection[Any]) -> None:
+    def kill(self, connection: Connection) -> None:
         """Kill a worker a few checkpoints from now."""
-        before = _journal(connection)
+        before = number(connection, JOURNAL)
         goal = before + self.moments.randrange(0, 30)
         with contextlib.suppress(TimeoutError):
-            until(lambda: _journal(connection) >= goal, 5.0)
+            until(lambda: number(connection, JOURNAL) >= goal, 5.0)
         victim = self.workers.pop(self.moments.randrange(len(self.workers)))
         self.killed += self.zygote.kill(victim)
-        self.progressed += _journal(connection) > before
+        self.progressed += number(connection, JOURNAL) > before
 
 
 def chaos(setup: Setup) -> list[Figure]:
@@ -140,18 +141,18 @@ def chaos(setup: Setup) -> list[Figure]:
 
             def over() -> bool:
                 run.replace()
-                return _count(connection, "df.instances WHERE completed_at IS NULL") == 0
+                return number(connection, UNFINISHED) == 0
 
             until(over, SECONDS_MAX, 0.1)
             return _counted(connection, run, time.monotonic() - began)
 
 
-def _wait_for_progress(connection: psycopg.Connection[Any]) -> None:
-    before = _journal(connection)
-    until(lambda: _journal(connection) > before, SECONDS_MAX)
+def _wait_for_progress(connection: Connection) -> None:
+    before = number(connection, JOURNAL)
+    until(lambda: number(connection, JOURNAL) > before, SECONDS_MAX)
 
 
-def _counted(connection: psycopg.Connection[Any], run: _Run, seconds: float) -> list[Figure]:
+def _counted(connection: Connection, run: _Run, seconds: float) -> list[Figure]:
     rows = connection.execute("SELECT run, array_agg(step) FROM ledger GROUP BY run").fetchall()
     found: list[Counter[str]] = [Counter(steps) for _, steps in rows]
     lost = sum((EXPECTED - each).total() for each in found) + (run.started - len(found)) * EXPECTED.total()
@@ -159,10 +160,10 @@ def _counted(connection: psycopg.Connection[Any], run: _Run, seconds: float) -> 
     statuses = connection.execute(
         "SELECT status, count(*) FROM df.instances WHERE parent IS NULL GROUP BY status"
     ).fetchall()
-    keys = [set(keys) for keys in run.hooks.keys.values()]
-    sent = sum(len(keys) for keys in run.hooks.keys.values())
+    keys = [set(sent) for sent in run.hooks.keys.values()]
+    requests = sum(map(len, run.hooks.keys.values()))
     effects = sum(each.total() for each in found)
-    numbers: list[tuple[str, float, str]] = [
+    counts: list[tuple[str, float, str]] = [
         (
             "chaos: SIGKILLs of workers",
             run.killed,
@@ -173,22 +174,8 @@ def _counted(connection: psycopg.Connection[Any], run: _Run, seconds: float) -> 
         ("chaos: effects", effects, f"{EXPECTED.total()} a workflow, all constructs"),
         ("chaos: effects lost", lost, "must be 0"),
         ("chaos: effects doubled", doubled, "must be 0"),
-        ("chaos: requests", len(keys), f"{sent} times sent"),
+        ("chaos: requests", len(keys), f"{requests} times sent"),
         ("chaos: requests under two keys", sum(len(each) != 1 for each in keys), "must be 0"),
         ("chaos: requests never sent", run.started - len(keys), "must be 0"),
     ]
-    return [
-        Figure(name=name, value=f"{number:,.0f}", number=number, note=note) for name, number, note in numbers
-    ]
-
-
-def _count(connection: psycopg.Connection[Any], what: str) -> int:
-    row = connection.execute(f"SELECT count(*) FROM {what}".encode()).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def _journal(connection: psycopg.Connection[Any]) -> int:
-    row = connection.execute("SELECT last_value FROM df.journal").fetchone()
-    assert row is not None
-    return int(row[0])
+    return [Figure(name=name, value=f"{count:,.0f}", number=count, note=note) for name, count, note in counts]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from psycopg.rows import dict_row
 
 from dfc import __version__
 from dfc.cli.database import Connection, connection, database_option, say
@@ -57,11 +58,13 @@ def exported(conn: Connection, id: str) -> dict[str, Any]:
     # One snapshot, so that what it says of a running workflow fits together.
     with conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        row = conn.execute(query("export"), {"id": id}).fetchone()
+        with conn.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute(query("export"), {"id": id}).fetchone()
         entries = conn.execute(query("export_entries"), {"id": id}).fetchall()
         live = conn.execute(query("export_live"), {"id": id}).fetchall()
     if row is None:
         raise CliError(f"there is no workflow `{id}`, or it is not yours: `dfc list` shows those there are")
+    recorded = row.pop("recorded")
     journal = [
         {"number": number, "worker": worker, "at": _time(at), **entry}
         for number, worker, at, entry in entries
@@ -69,27 +72,9 @@ def exported(conn: Connection, id: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "dfc": __version__,
-        "schema_version": row[18],
-        "instance": id,
-        "label": row[0],
-        "status": row[1],
-        "submitted_by": row[2],
-        "definition": row[3],
-        "definition_version": row[4],
-        "parent": row[5],
-        "forked_from": row[6],
-        "created_at": _time(row[7]),
-        "started_at": _time(row[8]),
-        "completed_at": _time(row[9]),
-        "plan": row[10],
-        "plan_hash": row[11],
-        "input": row[12],
-        "database": row[13],
-        "timeout_seconds": row[14],
-        "result": row[16],
-        "error": row[17],
+        **{field: _time(value) if isinstance(value, datetime) else value for field, value in row.items()},
         "values": True,
-        "recorded": row[15],
+        "recorded": recorded,
         "complete": not any(entry["kind"] == "full" for entry in journal),
         "live": [event_json(record(each)) for each in live],
         "entries": journal,

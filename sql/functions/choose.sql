@@ -123,8 +123,9 @@ BEGIN
         ORDER BY n.n);
 END $$;
 
--- Their ids; `formats` as in df._is_readable; `submitters` and `queues` are those served (null: all). What is to be cancelled (`stopped`) comes first: it ends
--- at once, whoever serves its queue. Where keys are full others take the place of what is held, for a few rounds.
+-- Their ids; `formats` as in df._is_readable; `submitters` and `queues` are those served (null: all). What is to be
+-- cancelled (`stopped`) comes first: it ends at once, whoever serves its queue. Where keys are full others take the place
+-- of what is held, for a few rounds.
 -- Where the look at all takes long, most looks are at what was started lately (looks.sql).
 -- Locks: the instances FOR NO KEY UPDATE SKIP LOCKED, and see df._under_keys.
 CREATE OR REPLACE FUNCTION df._choose(submitters oid[], queues text[], formats integer[], stopped text[], quota integer) RETURNS text[]

@@ -14,12 +14,12 @@ $$;
 -- has come that nobody knew of, or news that they listen for, then those whose time has come, the longest due first;
 -- then new ones (df._choose). A fence that is taken over gets a new token, so that the old worker's steps no longer commit.
 --
--- Only plans of a format in `formats`, only submitters in `roles` (null: all), only queues that the worker has said
--- it serves. A fence that a step of the dead
--- worker still holds is skipped and comes the next time. A worker that is no longer registered gets nothing.
+-- Only plans of a format in `formats`, only submitters in `roles` (null: all), only queues that the worker has said it
+-- serves. A worker that is no longer registered gets nothing. What has no plan is not for a worker whose compiler is older
+-- than another one's here: it may be written in what that one does not know. A fence that a step of the dead worker still
+-- holds is skipped and comes the next time. What is paused is taken for nothing but a cancel request: it is parked for
+-- ever, or not looked at (df._carry_out).
 -- `deaths` is how many workers have died in a row with the instance in their hands, without a checkpoint in between.
--- What has no plan is not for a worker whose compiler is older than another one's here: it may be written in what that one
--- does not know. What is paused is taken for nothing but a cancel request: it is parked for ever, or not looked at (df._carry_out).
 -- What is parked and not due is not read: the index on wake_at begins with what is due. The plans are generic, since
 -- an idle worker looks again and again, and to plan it anew costs ten times as much as to do it.
 -- Locks: fences FOR NO KEY UPDATE SKIP LOCKED, then the rows of instances that were parked; then those of df._promote

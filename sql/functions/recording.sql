@@ -10,7 +10,8 @@ BEGIN
     ELSIF setting IN ('on', 'true', 'yes', '1') THEN
         RETURN true;
     END IF;
-    RAISE EXCEPTION 'df.record is "%"', setting USING ERRCODE = '22023', DETAIL = 'It says whether what is started is recorded.', HINT = 'SET df.record = on, or off.';
+    RAISE EXCEPTION 'df.record is "%"', setting USING ERRCODE = '22023',
+        DETAIL = 'It says whether what is started is recorded.', HINT = 'SET df.record = on, or off.';
 END $$;
 
 -- How far the journal of an instance has been written, for whoever holds it: 0 and 0 bytes when there is none; and whether

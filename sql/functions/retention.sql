@@ -16,8 +16,9 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     kept constant interval := df._check_kept('df.set_retention', keep_finished);
 BEGIN
-    UPDATE df.retention r SET keep_finished = kept, archive = coalesce(set_retention.archive, false), stage = interval '0', behind = 'z',
-                              passed_at = '-infinity';
+    -- The pass that is under way begins anew, and at once.
+    UPDATE df.retention r SET keep_finished = kept, archive = coalesce(set_retention.archive, false),
+                              stage = interval '0', behind = 'z', passed_at = '-infinity';
     RETURN 'Finished instances are kept '
            || CASE WHEN kept IS NULL THEN 'for ever' ELSE 'for ' || set_retention.keep_finished END
            || CASE WHEN archive THEN ', then archived' WHEN kept IS NULL THEN '' ELSE ', then deleted' END;
