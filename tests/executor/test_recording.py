@@ -117,6 +117,26 @@ def test_one_that_runs_alone_as_a_suspect_goes_on_with_the_same_journal(
     assert replay(document) is None
 
 
+def test_what_lasts_of_one_that_waits_is_exported_as_a_worker_would_read_it(
+    database: str, connection: Connection
+) -> None:
+    connection.execute("SELECT df.define('child', df.wait_for_signal('go'))")
+    instance = start(
+        connection,
+        "df.step('flaky', 'SELECT 1 / 0', max_attempts => 3, retry_on => ARRAY['22012'], backoff => '1 hour',"
+        " max_backoff => '1 hour')"
+        " & df.call('child') & df.sleep(3600) & df.race('SELECT 1', df.sleep(9))"
+        " & df.try('SELECT 1 / 0', df.wait_for('SELECT false', every => 3600))",
+    )
+    with WorkerProcess(database, LIMITS):
+        parked = "SELECT count(*) FROM df.fences WHERE instance_id = %s AND wake_at IS NOT NULL"
+        wait_until(lambda: bool(value(connection, parked, instance)), SECONDS_MAX, "the waits")
+    document = exported(connection, instance)
+    kinds = {record["@"] for record in document["live"]}
+    assert kinds == {"retrying", "child", "timed", "decided", "failed", "completed", "positioned"}
+    assert check_document(document) == 1
+
+
 def test_what_is_not_recorded(database: str, connection: Connection, dfc: Run) -> None:
     connection.execute("SET df.record = off")
     plain = start(connection, "df.step('a', 'SELECT 1 AS n') ~> 'SELECT $a + 1'")
