@@ -12,9 +12,11 @@ BEGIN
             DETAIL = 'A name is a letter (a to z) or underscore, then letters, digits and underscores.',
             HINT = 'Define it with SELECT df.define(name, workflow).';
     END IF;
-    NEW.content_hash := CASE WHEN NEW.expression IS NOT NULL THEN sha256(convert_to((jsonb_build_array(
-        NEW.expression, NEW.params, NEW.on_failure, NEW.queue, NEW.priority, df._duration(NEW.timeout, 'df.define: timeout', false), NEW.concurrency_key,
-        NEW.concurrency_limit) || CASE WHEN NEW.keep_finished IS NULL THEN '[]' ELSE jsonb_build_array(NEW.keep_finished) END)::text, 'UTF8')) END;
+    -- keep_finished is in it only where it is given: all others have the hash that they had when there was none.
+    NEW.content_hash := CASE WHEN NEW.expression IS NOT NULL THEN sha256(convert_to((
+        jsonb_build_array(NEW.expression, NEW.params, NEW.on_failure, NEW.queue, NEW.priority,
+                          df._duration(NEW.timeout, 'df.define: timeout', false), NEW.concurrency_key, NEW.concurrency_limit)
+        || CASE WHEN NEW.keep_finished IS NULL THEN '[]' ELSE jsonb_build_array(NEW.keep_finished) END)::text, 'UTF8')) END;
     SELECT d.version INTO before FROM df.definitions d
     WHERE d.owner = NEW.owner AND d.name = NEW.name AND d.content_hash = NEW.content_hash AND NOT d.again;
     NEW.again := before IS NOT NULL OR NEW.expression IS NULL;

@@ -1,7 +1,8 @@
 -- Definitions: workflows with a name, for df.start, df.call and df.schedule.
 
 -- Gives a name a workflow. Nothing is stored where it means that already. A limit without a key is that of the
--- name's instances. Its instances are kept for keep_finished when they have ended. Raises DF1xx for a faulty expression, DF113 and DF116 for the name, 22023 for params.
+-- name's instances. Its instances are kept for keep_finished when they have ended. Raises DF1xx for a faulty expression,
+-- DF113 and DF116 for the name, 22023 for params and keep_finished.
 -- Locks: none (see df._before_definition).
 CREATE OR REPLACE FUNCTION df.define(
     name text, body text, params jsonb DEFAULT NULL, on_failure text DEFAULT NULL, queue text DEFAULT NULL,

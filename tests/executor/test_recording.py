@@ -117,6 +117,11 @@ def test_one_that_runs_alone_as_a_suspect_goes_on_with_the_same_journal(
     assert replay(document) is None
 
 
+def _lasting(record: dict[str, Any]) -> dict[str, Any]:
+    """A record without what is less with time, and without a result, which a worker leaves where it is."""
+    return {field: part for field, part in record.items() if field not in ("seconds", "result")}
+
+
 def test_what_lasts_of_one_that_waits_is_exported_as_a_worker_would_read_it(
     database: str, connection: Connection
 ) -> None:
@@ -131,10 +136,19 @@ def test_what_lasts_of_one_that_waits_is_exported_as_a_worker_would_read_it(
     with WorkerProcess(database, LIMITS):
         parked = "SELECT count(*) FROM df.fences WHERE instance_id = %s AND wake_at IS NOT NULL"
         wait_until(lambda: bool(value(connection, parked, instance)), SECONDS_MAX, "the waits")
-    document = exported(connection, instance)
-    kinds = {record["@"] for record in document["live"]}
-    assert kinds == {"retrying", "child", "timed", "decided", "failed", "completed", "positioned"}
+        document = exported(connection, instance)
+        connection.execute("SELECT df.signal(i.id, 'go') FROM df.instances i WHERE i.parent = %s", [instance])
+        again = (
+            "SELECT count(*) >= 2 FROM df.journal_entries"
+            " WHERE instance_id = %s AND entry ->> 'kind' = 'begin'"
+        )
+        wait_until(lambda: bool(value(connection, again, instance)), SECONDS_MAX, "the next beginning")
     assert check_document(document) == 1
+    _, begin, *_ = [each for each in exported(connection, instance)["entries"] if each["kind"] == "begin"]
+    live = sorted((_lasting(record) for record in document["live"]), key=str)
+    assert live == sorted((_lasting(record) for record in begin["records"]), key=str)
+    kinds = {record["@"] for record in live}
+    assert kinds == {"retrying", "child", "timed", "decided", "failed", "completed", "positioned"}
 
 
 def test_what_is_not_recorded(database: str, connection: Connection, dfc: Run) -> None:
