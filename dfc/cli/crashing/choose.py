@@ -20,8 +20,8 @@ def kind_of(passed: Passed) -> Kind:
 def kills_of(passed: Sequence[Passed], kills_max: int) -> tuple[list[Kill], int]:
     """The kills for the points of an undisturbed run, in order, and how many were left out.
 
-    Of a step that comes in many rounds one inside is enough; of its boundaries the first, the second and the
-    last one are kept before others when there are more than `kills_max`.
+    Of a step that comes in many rounds one inside is enough. Where there are more than `kills_max`, what is
+    kept of the boundaries is a fair choice (`_fair`).
     """
     inside: dict[Kind, Kill] = {}
     for each in passed:
