@@ -372,6 +372,25 @@ def test_run_reaches_the_hosts_that_it_was_told(dfc: Run, project: Path) -> None
     assert tried.returncode == 1 and "cannot be resolved" in tried.stderr, tried.stderr
 
 
+def test_run_gets_the_answers_of_a_file(dfc: Run, project: Path) -> None:
+    (project / "mock.json").write_text('[{"url": "https://name.invalid/*", "json": {"word": "mocked"}}]')
+    (project / "mocked.dfsql").write_text(
+        "SELECT df.start(df.http('https://name.invalid/a', 'GET') |=> 'a' ~> 'SELECT $a.body', 'mocked');"
+    )
+    mocked = ("run", "mocked.dfsql", "--http-mock", "mock.json")
+    answer = dfc(*mocked, cwd=project)
+    assert answer.returncode == 0 and '"word": "mocked"' in answer.stdout, (answer.stdout, answer.stderr)
+    (project / "mock.json").write_text('[{"url": "https://other.invalid/*"}]')
+    answer = dfc(*mocked, cwd=project)
+    assert answer.returncode == 1 and "has no answer for GET https://name.invalid/a" in answer.stderr
+    assert 'Add {"method": "GET", "url": "https://name.invalid/a*", "json": {}} to it.' in answer.stderr
+    answer = dfc(*mocked, "--database", "postgresql://localhost/shop", cwd=project)
+    assert (answer.returncode, answer.stderr) == (
+        1,
+        "dfc: with --database the answers belong to `dfc worker --http-mock`\n",
+    )
+
+
 def test_a_pending_cancel_is_shown_as_df_status_says_it(dfc: Run, database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         for label in ("kept", "stopped"):
