@@ -74,7 +74,7 @@ def test_a_step_whose_connection_vanishes_is_done_again(
         [instance] = submit(connection, chain(("held", HELD)))
         [old] = until(lambda: connection.execute(WAITING).fetchall(), "the step to wait")
         assert packets.vanish("dfc step") == 1
-        until(lambda: len(connection.execute(WAITING).fetchall()) == 2, "the step to be done again", 15)
+        until(lambda: len(connection.execute(WAITING).fetchall()) == 2, "the step to be done again")
         locker.rollback()
         assert ended(connection, instance)["status"] == "completed"
         assert worker.log.count("registered worker=") == 1
@@ -106,7 +106,7 @@ def test_what_a_vanished_machine_holds_is_given_up(place: tuple[str, str], conne
         worker.process.kill()
         with WorkerProcess(place[1], lease_seconds=600.0) as other:
             other.registered()
-            until(lambda: connection.execute(mine, [pids]).fetchone() == (0,), "the server to notice", 15)
+            until(lambda: connection.execute(mine, [pids]).fetchone() == (0,), "the server to notice")
             locker.rollback()
             for instance in ids:
                 assert ended(connection, instance)["status"] == "completed"

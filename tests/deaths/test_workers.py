@@ -45,7 +45,7 @@ def test_an_idle_worker_misses_another_one_without_a_poll(database: str) -> None
         with WorkerProcess(database, prelude=LOUD, lease_seconds=600.0, poll_seconds=600.0) as second:
             until(lambda: "dozes" in second.log, "the second worker to have nothing to do")
             first.process.kill()
-            until(lambda: set(connection.execute(WAITING).fetchall()) - {old}, "the other worker", 10)
+            until(lambda: set(connection.execute(WAITING).fetchall()) - {old}, "the other worker")
             locker.rollback()
             assert ended(connection, instance)["status"] == "completed"
         assert connection.execute("SELECT who, count(*) FROM effects GROUP BY who").fetchall() == [
