@@ -143,9 +143,13 @@ def ended(
 
 
 class WorkerProcess:
-    """`run_worker` in a process of its own, with its log. `prelude` runs there before anything else."""
+    """`run_worker` in a process of its own, with its log. `prelude` runs there before anything else.
 
-    def __init__(self, database: str, *, prelude: str = "", **settings: object) -> None:
+    `anew`: with an interpreter of its own, too, where the environment counts at the start of a process
+    (LD_PRELOAD, sitecustomize): a fork of the preloaded one is not concerned by it.
+    """
+
+    def __init__(self, database: str, *, prelude: str = "", anew: bool = False, **settings: object) -> None:
         given = "".join(f", {name}={value!r}" for name, value in settings.items())
         program = (
             f"{prelude}\nimport sys; from dfc.executor.worker import WorkerSettings;"
@@ -155,7 +159,7 @@ class WorkerProcess:
         read, write = os.pipe()
         with open(os.devnull, "r+b") as null, os.fdopen(write, "wb") as stderr:  # noqa: PTH123
             streams = (null.fileno(), null.fileno(), stderr.fileno())
-            if prelude:
+            if prelude or anew:
                 self.process: Process | subprocess.Popen[bytes] = subprocess.Popen(
                     [sys.executable, "-c", program], stdin=streams[0], stdout=streams[1], stderr=streams[2]
                 )

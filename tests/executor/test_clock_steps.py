@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -270,9 +270,11 @@ def test_the_clock_of_a_worker_makes_no_difference(
 ) -> None:
     for name, setting in {**PRELOADED, "FAKETIME": f"{hours * 3600:+d}"}.items():
         monkeypatch.setenv(name, setting)
-    with WorkerProcess(database, lease_seconds=2.0) as worker:
+    with WorkerProcess(database, anew=True, lease_seconds=2.0) as worker:
         monkeypatch.undo()
         worker.registered()
+        said_at = datetime.fromisoformat(worker.log[: len("2026-01-01 00:00:00")])
+        assert abs(said_at - datetime.now() - timedelta(hours=hours)) < timedelta(minutes=10)
         waiting = waits_for_lengths(session, "6 seconds", 10, "minute")
         at = value(session, "SELECT now() + interval '6 seconds'")
         until_then = moments(session, "6 seconds")
