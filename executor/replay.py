@@ -111,7 +111,15 @@ def replay(document: Mapping[str, Any]) -> list[Changed]:
     recording = read_document(document)
     fold = Fold(recording)
     for entry in recording.entries:
-        changed = fold.take(entry)
+        try:
+            changed = fold.take(entry)
+        except UnreadableJournal:
+            raise
+        except Exception as error:
+            raise UnreadableJournal(
+                f"entry {entry.number} cannot be folded ({type(error).__name__}: {error}): export it anew; if"
+                " nobody has edited it, this is a mistake of dfc"
+            ) from error
         if changed is not None:
             return [changed]  # what comes behind it follows from it
     return []
@@ -159,6 +167,10 @@ def read_document(document: Mapping[str, Any]) -> Recording:
 
 def _entries(written: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
     for number, entry in enumerate(written, 1):
+        if entry["kind"] == "event" and "event" not in entry:
+            raise UnreadableJournal(f"entry {number} has no event")
+        if not all(isinstance(action, dict) for action in entry.get("actions", ())):
+            raise UnreadableJournal(f"entry {number} has actions that are none")
         events = (
             entry["records"] if entry["kind"] == "begin" else [entry["event"]] if "event" in entry else []
         )
@@ -197,4 +209,4 @@ def _shown(action: Mapping[str, Any] | None) -> str:
         return "nothing"
     where = [f"`{action['path']}`"] if action.get("path") else []
     parts = [f"{key}={value}" for key, value in action.items() if key not in ("@", "path")]
-    return " ".join([*([action["@"]] if "@" in action else []), *where, *parts])
+    return " ".join([*([str(action["@"])] if "@" in action else []), *where, *parts])
