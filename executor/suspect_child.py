@@ -30,6 +30,7 @@ from dfc.executor.limited import limited
 from dfc.executor.plans import Plans, fail
 from dfc.executor.recording import PostgresJournals, Recorder
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
+from dfc.executor.runners.http_mock import mock_as_written
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.session import ConnectionLost, ServerError
 from dfc.executor.store import ClaimedInstance, PostgresStore
@@ -100,7 +101,8 @@ async def _main() -> str:
         policy = OutboundPolicy(
             allow_hosts=tuple(given["allow_hosts"]), allow_loopback=given["allow_loopback"]
         )
-        http = HttpSender(store, policy)
+        mock = None if given["http_mock"] is None else mock_as_written(given["http_mock"])
+        http = HttpSender(store, policy, mock=mock)
         sql = PostgresSql(steps, ElsewhereStore(control))
         claimed = _claimed(given)
         recorder = None
