@@ -262,7 +262,7 @@ def _loses(times: int) -> dict[str, Any]:
     return {
         "code": KILLS,
         "sqlstate": KILLS,
-        "message": f"the database has ended, or was lost, while this workflow ran alone, {times} times in a row",
+        "message": f"the database was lost while this workflow ran alone, {times} times in a row",
         "detail": "Nothing else of this worker ran then. What its steps have committed stays; its undo steps"
         " have not run.",
         "hint": "Look into PostgreSQL's log for what has ended it, and at the machine's memory."

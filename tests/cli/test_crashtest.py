@@ -201,8 +201,8 @@ BEGIN
 END $$;
 SELECT df.define('child', df.sql('CALL bump(0)', autocommit => true));
 SELECT df.start('SELECT 1' ~> df.call('child'), 'called');
-SELECT df.start(df.step('fails', 'CALL bump(1000)', autocommit => true, on_error => 'continue', max_attempts => 1)
-                ~> 'SELECT 2', 'failing');
+SELECT df.start(df.step('fails', 'CALL bump(1000)', autocommit => true, max_attempts => 1,
+                        on_error => 'continue') ~> 'SELECT 2', 'failing');
 SELECT df.start(df.step('retried', 'CALL bump(4)', autocommit => true, max_attempts => 5, backoff => 0.01)
                 ~> 'SELECT 2', 'retrying');
 """
