@@ -35,8 +35,8 @@ class Scratch:
             self.folder = Path(tempfile.mkdtemp(prefix="dfc-crashtest-"))
         except OSError as error:
             raise CliError(
-                f"no folder for the scratch database: {error.strerror or error}: set TMPDIR to one that can be"
-                " written to"
+                f"no folder for the scratch database ({error.strerror or error}):"
+                " set TMPDIR to one that can be written to"
             ) from None
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
