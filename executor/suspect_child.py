@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 
-from dfc.executor.admission import admit
+from dfc.executor.admission import introduce
 from dfc.executor.claim import Claim
 from dfc.executor.compilation import CompilerProcess
 from dfc.executor.connections import StepConnections
@@ -93,7 +93,8 @@ async def _main() -> str:
     steps: StepConnections | None = None
     http: HttpSender | None = None
     try:
-        role, database = await admit(await control.open())
+        # The worker was admitted; what has come since (a newer compiler) ends it no more than its other work.
+        role, database = await introduce(await control.open())
         store = PostgresStore(control)
         steps = StepConnections(
             given["database"], role=role, database=database, connections_max=given["connections_max"]

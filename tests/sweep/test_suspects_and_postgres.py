@@ -26,7 +26,7 @@ MOCK = HttpMock(name="m", answers=(MockAnswer(url="https://api.example.com/*", b
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def mortal() -> Iterator[Server]:
     made = Server("18")
     made.start()
     try:
@@ -59,8 +59,8 @@ def ended(url: str, instance: str) -> tuple[str, str, str]:
     return until(look, f"instance {instance} to end", 120)
 
 
-def test_a_statement_that_ends_postgres_fails_in_the_end_and_the_others_go_on(server: Server) -> None:
-    url = server.url()
+def test_a_statement_that_ends_postgres_fails_in_the_end_and_the_others_go_on(mortal: Server) -> None:
+    url = mortal.url()
     install(url)
     poison = start(url, "df.sql($$COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'$$)")
     other = start(url, "'SELECT pg_sleep(1)' ~> df.http('https://api.example.com/x', 'GET')")
@@ -78,3 +78,23 @@ def test_a_mock_is_the_same_in_another_process(tmp_path: Path) -> None:
     file.write_text(json.dumps([{"url": "a*", "headers": {"X": "y"}, "body": "ä", "times": 2}, {"url": "b"}]))
     for mock in (read_mock(file), read_mock(file).noting(tmp_path / "ledger")):
         assert mock_as_written(json.loads(json.dumps(written_mock(mock)))) == mock
+
+
+def test_a_suspect_runs_where_its_worker_may_though_a_newer_one_has_come(database: str) -> None:
+    soon = "from dfc.executor import limits; limits.SUSPECT_AFTER_DEATHS = 1"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE gate AS SELECT false AS open")
+        instance = start(database, "'SELECT 1' ~> df.wait_for('SELECT open FROM gate', every => 0.1)")
+        with WorkerProcess(database, lease_seconds=60.0) as first:
+            until(
+                lambda: connection.execute("SELECT FROM df.checkpoints").fetchone() is not None,
+                "a checkpoint",
+            )
+            with WorkerProcess(database, prelude=soon, lease_seconds=60.0) as second:
+                second.registered()
+                connection.execute("UPDATE df.meta SET compiler_version = compiler_version + 1")
+                first.process.kill()
+                until(lambda: "suspect instance=" in second.log, "the take-over")
+                connection.execute("UPDATE gate SET open = true")
+                assert ended(database, instance)[0] == "completed", second.log
+                assert "suspect died" not in second.log
