@@ -20,8 +20,10 @@ from dfc.executor.runners.http_mock import (
 from tests.executor.support import WorkerProcess, until
 from tests.postgres import Server
 
-SOON = "from dfc.executor import limits; limits.SUSPECT_AFTER_DEATHS = 1; limits.SUSPECT_LOSSES_MAX = 2"
-SOON += "\nfrom dfc.executor.runners.http_mock import HttpMock, MockAnswer"
+SOON = (
+    "from dfc.executor import limits; limits.SUSPECT_AFTER_DEATHS = 1; limits.SUSPECT_LOSSES_MAX = 2\n"
+    "from dfc.executor.runners.http_mock import HttpMock, MockAnswer"
+)
 MOCK = HttpMock(name="m", answers=(MockAnswer(url="https://api.example.com/*", body=b"[7]"),))
 
 
