@@ -82,18 +82,15 @@ def written_mock(mock: HttpMock) -> dict[str, Any]:
 
 def mock_as_written(written: Mapping[str, Any]) -> HttpMock:
     """What `written_mock` wrote."""
-    answers = tuple(
-        MockAnswer(
-            **{
-                **answer,
-                "headers": tuple((name, value) for name, value in answer["headers"]),
-                "body": base64.b64decode(answer["body"]),
-            }
-        )
-        for answer in written["answers"]
-    )
+    answers: list[MockAnswer] = []
+    for answer in written["answers"]:
+        fields: dict[str, Any] = dict(answer)
+        fields["headers"] = tuple([(str(name), str(value)) for name, value in answer["headers"]])
+        fields["body"] = base64.b64decode(answer["body"])
+        answers.append(MockAnswer(**fields))
     ledger = written["ledger"]
-    return HttpMock(name=written["name"], answers=answers, ledger=None if ledger is None else Path(ledger))
+    found = None if ledger is None else Path(ledger)
+    return HttpMock(name=written["name"], answers=tuple(answers), ledger=found)
 
 
 @dataclass(frozen=True, slots=True)
