@@ -12,6 +12,12 @@ class Refused(Exception):
     """This worker must not run here; the message is one line that says what to do."""
 
 
+async def introduce(session: Session) -> tuple[str, str]:
+    """Role and database of the session, for who is part of a worker that has been admitted."""
+    [who] = await session.exchange(Message(query("session")))
+    return who.text(0, 1) or "", who.text(0, 2) or ""
+
+
 async def admit(session: Session) -> tuple[str, str]:
     """Role and database of the session. Raises Refused where a worker must not run."""
     try:

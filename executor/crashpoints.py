@@ -70,6 +70,7 @@ class Point:
 
     `number` tells those of one path apart: the attempt, the round. `held` is the path under which the record
     of a step is written, so that its transaction can be held at its commit; None where it is no step.
+    `failing`: what is held there is the record of an attempt that has failed, and is made again.
     """
 
     what: str
@@ -77,6 +78,7 @@ class Point:
     number: int = 0
     nature: Nature = "record"
     held: str | None = None
+    failing: bool = False
 
 
 class Crashpoints(Protocol):
@@ -91,16 +93,29 @@ CLAIMED: Final = Point(what="claim", path="")
 PARKED: Final = Point(what="parking", path="")
 
 
-def point_of(action: Action, events: Sequence[Event]) -> Point | None:
-    """What an action that was answered by these events has committed; None where that is nothing."""
+def nature_of(action: Action) -> Nature | None:
+    """How the effect of a step and its record belong together; None where it is none that could be apart."""
+    match action:
+        case RunSql(body=body):
+            return "outside" if body.form is Form.AUTOCOMMIT else "transaction"
+        case SendHttp():
+            return "request"
+        case _:
+            return None
+
+
+def point_of(action: Action, events: Sequence[Event], failed: Nature | None = None) -> Point | None:
+    """What an action that was answered by these events has committed; None where that is nothing.
+
+    `failed` is the nature of the step whose failure it records.
+    """
     what = _WORDS.get(type(action))
     if what is None or (events and all(_leaves_nothing(action, event) for event in events)):
         return None
     match action:
-        case RunSql(path=path, body=body, rider=rider):
-            nature: Nature = "outside" if body.form is Form.AUTOCOMMIT else "transaction"
+        case RunSql(path=path, rider=rider):
             held = item(rider.path, rider.item) if isinstance(rider, EndItem) else path
-            return Point(what=what, path=path, nature=nature, held=held)
+            return Point(what=what, path=path, nature=nature_of(action) or "record", held=held)
         case RunItems(path=path):
             return Point(what=what, path=path, nature="transaction", held=path)
         case RunAtomic(path=path):
@@ -110,6 +125,10 @@ def point_of(action: Action, events: Sequence[Event]) -> Point | None:
         case SendHttp(path=path, rider=rider):
             held = item(rider.path, rider.item) if isinstance(rider, EndItem) else path
             return Point(what=what, path=path, nature="request", held=held)
+        case RecordFailure(path=path) if failed in ("outside", "request"):
+            return Point(what=what, path=path, nature=failed, held=path)
+        case RecordAttempt(path=path, attempts=number) if failed in ("outside", "request"):
+            return Point(what=what, path=path, number=number, nature=failed, held=path, failing=True)
         case Position(path=path, round=number) | RecordAttempt(path=path, attempts=number):
             return Point(what=what, path=path, number=number)
         case EndItem(path=path, item=number):

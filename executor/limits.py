@@ -81,6 +81,9 @@ SUSPECT_AFTER_DEATHS: Final = 4
 SUSPECT_DEATHS_MAX: Final = 3
 """What has ended that process so often, in a row and without a checkpoint in between, has failed (DF591)."""
 
+SUSPECT_LOSSES_MAX: Final = 10
+"""In whose turn the database was lost so often, in a row and without a checkpoint, has failed (DF591)."""
+
 JOURNAL_BYTES_MAX: Final = 16 * 1024 * 1024
 """The recorded journal of one instance; nothing more is recorded then, and the journal says so."""
 

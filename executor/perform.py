@@ -39,7 +39,7 @@ from dfc.executor.actions import (
 )
 from dfc.executor.claim import Claim
 from dfc.executor.core.asking import statements_of
-from dfc.executor.crashpoints import Crashpoints, Point, point_of
+from dfc.executor.crashpoints import Crashpoints, Nature, Point, nature_of, point_of
 from dfc.executor.decide import begin_atomic, pending, step
 from dfc.executor.failures import AlreadyRecorded, Beaten, FenceLost, StepFailed, Transient, Unreachable
 from dfc.executor.journal import (
@@ -148,6 +148,8 @@ class Performer:
         self._elsewhere = elsewhere
         self._pause = pause
         self._crashpoints = crashpoints
+        # Of steps that somebody wants to know about: how their effects and their records belong together.
+        self._natures: dict[str, Nature] = {}
 
     async def perform(self, action: Work, step_id: str) -> Came:
         """Do one thing. Raises FenceLost."""
@@ -161,7 +163,12 @@ class Performer:
             self._crashpoints.passed(self._claim.instance, point)
 
     def _made(self, action: Action, events: Sequence[Event]) -> None:
-        if self._crashpoints is not None and (point := point_of(action, events)) is not None:
+        if self._crashpoints is None:
+            return
+        if isinstance(action, RunSql | SendHttp) and (nature := nature_of(action)) is not None:
+            self._natures[action.path] = nature
+        failed = self._natures.get(action.path) if isinstance(action, RecordFailure | RecordAttempt) else None
+        if (point := point_of(action, events, failed)) is not None:
             self.passed(point)
 
     async def _perform(self, action: Work, step_id: str) -> Came:

@@ -104,7 +104,8 @@ class _Hiding:
 
     def event(self, event: Mapping[str, Any]) -> dict[str, Any]:
         path = event.get("path", "")
-        if paths.node_of(path) in self._kept and paths.split(path)[1] in ("request", "read"):
+        computed = paths.node_of(path) in self._kept and paths.split(path)[1] in ("request", "read")
+        if computed and "error" not in event:
             return dict(event)
         return cast(dict[str, Any], self._hidden(event))
 
@@ -132,9 +133,11 @@ class _Hiding:
 
     def error(self, error: Mapping[str, Any]) -> dict[str, Any]:
         found = dict(error)
-        for key in ("message", "detail", "hint", "rendered"):
+        for key in ("message", "detail", "hint", "rendered", "reason"):
             if isinstance(found.get(key), str):
                 found[key] = text(found[key])
+        if isinstance(found.get("undo"), list):
+            found["undo"] = [self.error(undone) for undone in found["undo"]]
         if "cause" in found and found["cause"] is not None:
             found["cause"] = (
                 self._hidden(found["cause"]) if "@" in found["cause"] else self.error(found["cause"])

@@ -114,7 +114,15 @@ def replay(document: Mapping[str, Any]) -> Changed | None:
     recording = read_document(document)
     fold = Fold(recording)
     for entry in recording.entries:
-        changed = fold.take(entry)
+        try:
+            changed = fold.take(entry)
+        except UnreadableJournal:
+            raise
+        except Exception as error:
+            raise UnreadableJournal(
+                f"entry {entry.number} cannot be folded ({type(error).__name__}: {error}): export it anew; if"
+                " nobody has edited it, this is a mistake of dfc"
+            ) from error
         if changed is not None:
             return changed
     return None
@@ -169,10 +177,14 @@ def _entries(written: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
                 events = entry["records"]
             case "forget":
                 forget = tuple(entry["records"]), tuple(entry["maps"])
+            case "event" if "event" not in entry:
+                raise UnreadableJournal(f"entry {number} has no event")
             case "event":
                 events = (entry["event"],)
             case _:
                 pass
+        if not all(isinstance(action, dict) for action in entry.get("actions", ())):
+            raise UnreadableJournal(f"entry {number} has actions that are none")
         yield Entry(
             number=int(entry.get("number", number)),
             kind=entry["kind"],
@@ -208,4 +220,4 @@ def _shown(action: Mapping[str, Any] | None) -> str:
         return "nothing"
     where = [f"`{action['path']}`"] if action.get("path") else []
     parts = [f"{key}={value}" for key, value in action.items() if key not in ("@", "path")]
-    return " ".join([*([action["@"]] if "@" in action else []), *where, *parts])
+    return " ".join([*([str(action["@"])] if "@" in action else []), *where, *parts])

@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 
-from dfc.executor.admission import admit
+from dfc.executor.admission import introduce
 from dfc.executor.claim import Claim
 from dfc.executor.compilation import CompilerProcess
 from dfc.executor.connections import StepConnections
@@ -30,6 +30,7 @@ from dfc.executor.limited import limited
 from dfc.executor.plans import Plans, fail_unforeseen
 from dfc.executor.recording import PostgresJournals, Recorder
 from dfc.executor.runners.http import HttpSender, OutboundPolicy
+from dfc.executor.runners.http_mock import mock_as_written
 from dfc.executor.runners.sql import PostgresSql
 from dfc.executor.session import ConnectionLost, ServerError
 from dfc.executor.store import ClaimedInstance, PostgresStore
@@ -90,7 +91,8 @@ async def _main() -> str:
     steps: StepConnections | None = None
     http: HttpSender | None = None
     try:
-        role, database = await admit(await control.open())
+        # The worker was admitted; what has come since (a newer compiler) ends it no more than its other work.
+        role, database = await introduce(await control.open())
         store = PostgresStore(control)
         steps = StepConnections(
             given["database"], role=role, database=database, connections_max=given["connections_max"]
@@ -98,7 +100,8 @@ async def _main() -> str:
         policy = OutboundPolicy(
             allow_hosts=tuple(given["allow_hosts"]), allow_loopback=given["allow_loopback"]
         )
-        http = HttpSender(store, policy)
+        mock = None if given["http_mock"] is None else mock_as_written(given["http_mock"])
+        http = HttpSender(store, policy, mock=mock)
         sql = PostgresSql(steps, ElsewhereStore(control))
         claimed = _claimed(given)
         recorder = None

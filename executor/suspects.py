@@ -22,6 +22,7 @@ from dfc.executor.compiler_child import ending
 from dfc.executor.drive import Outcome
 from dfc.executor.failures import FenceLost, Transient
 from dfc.executor.plans import fail
+from dfc.executor.runners.http_mock import HttpMock, written_mock
 from dfc.executor.store import ClaimedInstance, PostgresStore
 
 KILLS: Final = "DF591"
@@ -43,19 +44,37 @@ class AloneSettings:
     connections_max: int
     allow_hosts: tuple[str, ...]
     allow_loopback: bool
+    http_mock: HttpMock | None = None
+
+
+@dataclass(slots=True)
+class Lost:
+    """How often in a row the database went away in the turn of a suspect, and its last checkpoint then."""
+
+    times: int = 0
+    checkpoint: int | None = None
 
 
 class Alone:
-    """In the place of a `Driver`, for one suspect. `turn`: the lock that all suspects of the worker share."""
+    """In the place of a `Driver`, for one suspect. `turn`: the lock that all suspects of the worker share.
+
+    `lost` is what the worker's process remembers, by instance, when the database is back.
+    """
 
     def __init__(
-        self, claimed: ClaimedInstance, store: PostgresStore, settings: AloneSettings, turn: asyncio.Lock
+        self,
+        claimed: ClaimedInstance,
+        store: PostgresStore,
+        settings: AloneSettings,
+        turn: asyncio.Lock,
+        lost: dict[str, Lost],
     ) -> None:
         self._claimed = claimed
         self._claim = claimed.claim
         self._store = store
         self._settings = settings
         self._turn = turn
+        self._lost = lost
         self._released = False
         self._news: list[dict[str, Any]] = []
         self._process: asyncio.subprocess.Process | None = None
@@ -65,6 +84,9 @@ class Alone:
         """As `Driver.run`: to the end of the instance, to its loss, its release, or until it is parked."""
         self._task = asyncio.current_task()
         try:
+            if (lost := self._lost.get(self._claim.instance)) is not None:
+                # The others first.
+                await self._store.wait(retry.delay(self._claim.instance, "", lost.times))
             async with self._turn:
                 return await self._run()
         except asyncio.CancelledError:
@@ -77,6 +99,22 @@ class Alone:
     async def _run(self) -> Outcome:
         _log.warning("suspect instance=%s deaths=%s", self._claim.instance, self._claimed.deaths)
         deaths, before = 0, await self._last_checkpoint()
+        lost = self._lost.setdefault(self._claim.instance, Lost(checkpoint=before))
+        if lost.checkpoint != before:
+            lost.times, lost.checkpoint = 0, before
+        if lost.times >= limits.SUSPECT_LOSSES_MAX:
+            await fail(self._store, self._claim, _loses(lost.times))
+            self._forget()
+            return Outcome.ENDED
+        lost.times += 1  # When nothing is said any more, the database has gone, and this task with it.
+        outcome = await self._in_turn(deaths, before)
+        self._forget()
+        return outcome
+
+    def _forget(self) -> None:
+        self._lost.pop(self._claim.instance, None)
+
+    async def _in_turn(self, deaths: int, before: int | None) -> Outcome:
         while not self._released:
             answer = await self._once()
             with contextlib.suppress(ValueError):
@@ -198,6 +236,7 @@ def _given(claimed: ClaimedInstance, settings: AloneSettings) -> dict[str, Any]:
         "connections_max": settings.connections_max,
         "allow_hosts": settings.allow_hosts,
         "allow_loopback": settings.allow_loopback,
+        "http_mock": None if settings.http_mock is None else written_mock(settings.http_mock),
         "expression": claimed.expression,
         "expression_hash": base64.b64encode(claimed.expression_hash).decode(),
         "plan_hash": claimed.plan_hash,
@@ -216,6 +255,18 @@ def _given(claimed: ClaimedInstance, settings: AloneSettings) -> dict[str, Any]:
             "retrying": claim.retrying,
             "recorded": claim.recorded,
         },
+    }
+
+
+def _loses(times: int) -> dict[str, Any]:
+    return {
+        "code": KILLS,
+        "sqlstate": KILLS,
+        "message": f"the database was lost while this workflow ran alone, {times} times in a row",
+        "detail": "Nothing else of this worker ran then. What its steps have committed stays; its undo steps"
+        " have not run.",
+        "hint": "Look into PostgreSQL's log for what has ended it, and at the machine's memory."
+        " When the cause is gone: SELECT df.retry_instance(id), which goes on from here.",
     }
 
 

@@ -40,7 +40,7 @@ from dfc.executor.schedules import Schedules
 from dfc.executor.session import ConnectionLost, Message, ServerError
 from dfc.executor.store import FORMATS, ClaimedInstance, PostgresStore, Told
 from dfc.executor.store_elsewhere import ElsewhereStore
-from dfc.executor.suspects import Alone, AloneSettings
+from dfc.executor.suspects import Alone, AloneSettings, Lost
 from dfc.executor.sweep import sweep_for_ever
 from dfc.executor.watch import watch_for_ever
 
@@ -106,6 +106,8 @@ class Worker:
         self._crashpoints = crashpoints
         self._stopping = asyncio.Event()
         self._known: OrderedDict[str, Plan] = OrderedDict()
+        # Of suspects: it outlives the database, so it is known here when that has ended over one.
+        self._lost_over: dict[str, Lost] = {}
         self.ready = asyncio.Event()
         self.worker_id: int | None = None
 
@@ -119,7 +121,9 @@ class Worker:
         failures = 0
         try:
             while not self._stopping.is_set():
-                life = _Life(self._settings, compiler, self._known, self._stopping, self._crashpoints)
+                life = _Life(
+                    self._settings, compiler, self._known, self._stopping, self._crashpoints, self._lost_over
+                )
                 try:
                     self.worker_id = await life.begin()
                     self.ready.set()
@@ -155,6 +159,7 @@ class _Life:
         known: OrderedDict[str, Plan],
         stopping: asyncio.Event,
         crashpoints: Crashpoints | None,
+        lost_over: dict[str, Lost],
     ) -> None:
         self._settings = settings
         self._crashpoints = crashpoints
@@ -180,6 +185,7 @@ class _Life:
         self._http: HttpSender | None = None
         self._sweeping: list[asyncio.Task[None]] = []
         self._turn_of_suspects = asyncio.Lock()
+        self._lost_over = lost_over
 
     # Beginning and end
 
@@ -456,8 +462,9 @@ class _Life:
                 connections_max=settings.connections_max,
                 allow_hosts=settings.allow_hosts,
                 allow_loopback=settings.allow_loopback,
+                http_mock=settings.http_mock,
             )
-            return Alone(active.claimed, self._store, given, self._turn_of_suspects)
+            return Alone(active.claimed, self._store, given, self._turn_of_suspects, self._lost_over)
         plan = await self._plans.plan_of(active.claimed, lambda: active.cancel_reason)
         if plan is None:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -149,6 +150,60 @@ def test_without_values_in_a_decision() -> None:
     found["live"] = [{"@": "decided", "number": 1, "path": "l/decision", "value": value}]
     decided = json.loads(without_values(found)["live"][0]["value"])
     assert decided["round"] == 2 and decided["value"]["cell"].startswith("#")
+
+
+def test_without_values_in_how_it_has_ended() -> None:
+    found = document("cancelled")
+    found["error"] = {
+        "message": "Cancelled: anna has asked",
+        "reason": "anna has asked",
+        "undo": [{"step": "u", "sqlstate": "P0001", "message": "anna", "cause": {"detail": "anna"}}],
+    }
+    error = without_values(found)["error"]
+    assert "anna" not in json.dumps(error)
+    assert error["undo"][0]["sqlstate"] == "P0001"
+
+
+def test_without_values_in_what_cannot_be_computed() -> None:
+    found = document("waits")
+    kept = [entry["event"]["path"] for entry in found["entries"] if "/request" in str(entry.get("event"))]
+    failure = {"@": "step_error", "step": "s", "message": "'anna' is not a duration", "sqlstate": "DF166"}
+    found["live"] = [{"@": "failed", "number": 1, "path": kept[0], "error": failure}]
+    assert "anna" not in json.dumps(without_values(found)["live"])
+
+
+def _without_event(entry: dict[str, Any]) -> None:
+    del entry["event"]
+
+
+def _without_actions(entry: dict[str, Any]) -> None:
+    entry["actions"] = ["run"]
+
+
+def _without_number(entry: dict[str, Any]) -> None:
+    entry["event"]["number"] = "1"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_without_event, "entry 2 has no event"),
+        (_without_actions, "entry 2 has actions that are none"),
+        (_without_number, "entry 2 cannot be folded"),
+    ],
+)
+def test_a_journal_that_was_edited_is_refused(change: Callable[[dict[str, Any]], None], said: str) -> None:
+    found = document("chain_and_join")
+    change(found["entries"][1])
+    with pytest.raises(UnreadableJournal, match=said):
+        replay(found)
+
+
+def test_an_action_that_was_edited_is_shown() -> None:
+    found = document("chain_and_join")
+    found["entries"][1]["actions"] = [{"@": 7, "path": ["x"]}]
+    [changed] = replay(found)
+    assert "expected 7 `['x']`" in str(changed)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,7 +14,8 @@ from dfc.executor.migrate import system_identifier
 def command(database: str | None) -> int:
     """Declare this database the original: workers run what is in it, from where the copy was made.
 
-    A restored dump or a template copy runs nothing by itself, because the original may still be at work.
+    A restored dump or a template copy runs nothing by itself, because the original may still be at work. A
+    copy of a whole server's files has the identity of its original, and is not noticed.
     """
     with connection(database) as conn:
         conn.execute(query("adopt"), {"cluster": system_identifier(conn)})

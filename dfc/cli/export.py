@@ -49,7 +49,10 @@ def command(id: str, output: Path | None, no_values: bool, database: str | None)
     if output is None:
         click.echo(text, nl=False)
     else:
-        output.write_text(text, encoding="utf-8")
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise CliError(f"cannot write `{output}`: {error.strerror}") from None
     return 0
 
 

@@ -11,12 +11,13 @@ It is written before the answer is given: a worker that dies over the answer has
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -71,6 +72,25 @@ class HttpMock:
     def noting(self, ledger: Path) -> HttpMock:
         """The same with a ledger."""
         return replace(self, ledger=ledger)
+
+
+def written_mock(mock: HttpMock) -> dict[str, Any]:
+    """A mock as JSON, for another process of the same program."""
+    answers = [{**asdict(answer), "body": base64.b64encode(answer.body).decode()} for answer in mock.answers]
+    return {"name": mock.name, "answers": answers, "ledger": mock.ledger and str(mock.ledger)}
+
+
+def mock_as_written(written: Mapping[str, Any]) -> HttpMock:
+    """What `written_mock` wrote."""
+    answers: list[MockAnswer] = []
+    for answer in written["answers"]:
+        fields: dict[str, Any] = dict(answer)
+        fields["headers"] = tuple([(str(name), str(value)) for name, value in answer["headers"]])
+        fields["body"] = base64.b64decode(answer["body"])
+        answers.append(MockAnswer(**fields))
+    ledger = written["ledger"]
+    found = None if ledger is None else Path(ledger)
+    return HttpMock(name=written["name"], answers=tuple(answers), ledger=found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,38 @@ def test_an_executor_that_records_apart_is_noticed(tmp_path: Path, scratch: Scra
     assert found.differences[0].extra_count == 1
 
 
+HIDDEN = """
+CREATE TABLE counter (n int);
+INSERT INTO counter VALUES (0);
+CREATE PROCEDURE bump(fails_below int) LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE counter SET n = n + 1;
+  COMMIT;
+  IF (SELECT n FROM counter) < fails_below THEN RAISE EXCEPTION 'not yet' USING ERRCODE = '40001'; END IF;
+END $$;
+SELECT df.define('child', df.sql('CALL bump(0)', autocommit => true));
+SELECT df.start('SELECT 1' ~> df.call('child'), 'called');
+SELECT df.start(df.step('fails', 'CALL bump(1000)', autocommit => true, max_attempts => 1,
+                        on_error => 'continue') ~> 'SELECT 2', 'failing');
+SELECT df.start(df.step('retried', 'CALL bump(4)', autocommit => true, max_attempts => 5, backoff => 0.01)
+                ~> 'SELECT 2', 'retrying');
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "step"), [("called", "sql_1 (called)"), ("failing", "fails"), ("retrying", "retried")]
+)
+@pytest.mark.long
+def test_what_is_not_safe_is_found_where_it_is_called_or_fails(
+    tmp_path: Path, scratch: Scratch, name: str, step: str
+) -> None:
+    [trial] = crashtest(replace(asked(tmp_path, HIDDEN), only=name), scratch)
+    assert all(each.fired for each in trial.tried)
+    assert verdicts(trial)[step] == "NOT safe to repeat"
+    # A worker that dies between two commits of who calls may die over what is called, too.
+    assert "inside" in {each.kill.where for each in trial.tried if not each.same}
+
+
 SLOW = """
 CREATE TABLE began AS SELECT NULL::timestamptz AS at;
 CREATE TABLE seen (what text);

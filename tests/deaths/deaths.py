@@ -91,4 +91,8 @@ DEATHS: Final[dict[str, tuple[str, ...]]] = {
     "a workflow kills every worker that takes it": (
         "tests/sweep/test_suspects.py::test_one_that_kills_its_worker_is_set_aside_and_the_others_go_on",
     ),
+    "a statement ends PostgreSQL each time (its backend runs out of memory, an extension crashes)": (
+        "tests/sweep/test_suspects_and_postgres.py::"
+        "test_a_statement_that_ends_postgres_fails_in_the_end_and_the_others_go_on",
+    ),
 }

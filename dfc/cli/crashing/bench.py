@@ -130,7 +130,13 @@ class Bench:
     ) -> bool:
         """A worker that is killed while the transaction that records the step is held at its commit."""
         held = False
-        connection.execute(query("crashtest_hold"), {"path": passed.point.held})
+        gate = {
+            "path": passed.point.held,
+            "failing": passed.point.failing,
+            "instance": self.instance,
+            "called": passed.called,
+        }
+        connection.execute(query("crashtest_hold"), gate)
         try:
             with self._worker(database, files, None) as (_, process):
                 deadline = time.monotonic() + seconds_max

@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final
@@ -154,6 +155,13 @@ def spawn(body: Body, orders: Orders) -> ForkServerProcess:
 def spawn_janitor(folder: Path) -> ForkServerProcess:
     """Start the process that removes a scratch folder when this one has gone without doing so."""
     _context.set_forkserver_preload([__name__])
-    process = _context.Process(target=_clean_up, args=(folder,), name="dfc-crashtest-janitor")
-    process.start()
+    # A daemon: a command that is interrupted right here does not wait for what waits for its end.
+    process = _context.Process(target=_clean_up, args=(folder,), name="dfc-crashtest-janitor", daemon=True)
+    # Ctrl-C is for the command alone, also while the server of the processes begins, which takes a second.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return process

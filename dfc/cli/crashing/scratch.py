@@ -18,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 
 from dfc.cli.crashing.processes import SERVER, spawn_janitor
 from dfc.cli.database import Connection
+from dfc.cli.errors import CliError
 from dfc.cli.queries import query
 from dfc.executor.embedded import EmbeddedServer
 from dfc.executor.migrate import install, system_identifier
@@ -30,12 +31,22 @@ class Scratch:
     """A server of its own, which nobody else uses and which is gone afterwards; a context manager."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="dfc-crashtest-"))
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="dfc-crashtest-"))
+        except OSError as error:
+            raise CliError(
+                f"no folder for the scratch database ({error.strerror or error}):"
+                " set TMPDIR to one that can be written to"
+            ) from None
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
-        self._server = EmbeddedServer(self.folder / SERVER)
-        self._janitor = spawn_janitor(self.folder)
         self._cluster = ""
+        try:
+            self._server = EmbeddedServer(self.folder / SERVER)
+            self._janitor = spawn_janitor(self.folder)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def __enter__(self) -> Self:
         try:
