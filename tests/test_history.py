@@ -202,7 +202,7 @@ def test_a_journal_that_was_edited_is_refused(change: Callable[[dict[str, Any]],
 def test_an_action_that_was_edited_is_shown() -> None:
     found = document("chain_and_join")
     found["entries"][1]["actions"] = [{"@": 7, "path": ["x"]}]
-    [changed] = replay(found)
+    changed = replay(found)
     assert "expected 7 `['x']`" in str(changed)
 
 

@@ -146,7 +146,7 @@ def test_a_hundred_thousand_that_wait_for_their_time_cost_nothing(session: Conne
     me = register(session)
     session.execute(
         'INSERT INTO df.instances (expression, due_at) SELECT \'/*dfc:1:18*/{"sql":"SELECT 1"}\','
-        " now() + interval '1 day' * g FROM generate_series(1, 20000) g"
+        " now() + interval '1 day' * g FROM generate_series(1, 5000) g"
     )
     session.execute("ANALYZE df.instances")
     claimed(session, me)
