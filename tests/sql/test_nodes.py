@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -286,6 +288,28 @@ def test_many_nodes(session: Connection) -> None:
         checkpoint(session, token, instance, f"s{number}")
     rows = session.execute("SELECT status, count(*) FROM df.nodes GROUP BY status ORDER BY status").fetchall()
     assert rows == [("completed", 5), ("pending", 2_994), ("running", 1)]
+
+
+def test_many_blocks_take_no_longer_than_they_are_many(session: Connection) -> None:
+    def seconds(copies: int) -> float:
+        text = json.dumps(to_json(STRUCTURED))
+        for node in re.findall(r'"id": "(\w+)"', text):
+            text = text.replace(f'"{node}"', f'"{node}_#"')
+        plan = json.loads(text)
+        nodes = json.dumps(plan["nodes"])
+        plan["nodes"] = [
+            node for number in range(copies) for node in json.loads(nodes.replace("_#", f"_{number}"))
+        ]
+        look = "SELECT count(*) FROM df._plan_nodes('nobody', %s, 'running')"
+        best = float("inf")
+        for _ in range(2):
+            began = time.perf_counter()
+            row = session.execute(look, [json.dumps(plan)]).fetchone()
+            best = min(best, time.perf_counter() - began)
+            assert row == (15 * copies,)
+        return best
+
+    assert seconds(40) < 20 * seconds(1)
 
 
 def begun(session: Connection, plan: Plan) -> tuple[str, bytes, Callable[..., str]]:
