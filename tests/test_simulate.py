@@ -9,13 +9,14 @@ import pytest
 
 from dfc.compiler.plan import Block, Plan
 from dfc.compiler.plan_verify import verify
+from tests.depth import depth
 from tests.simulate.mutants import SHELL, Mutant
 from tests.simulate.mutants_core import CORE
 from tests.simulate.mutants_waits import WAITS
 from tests.simulate.places import nodes_in
 from tests.simulate.run import Failure, Report, Run, random_case, simulate
 
-RUNS = 400
+RUNS = depth(1000)
 MUTANT_RUNS = 1500
 
 

@@ -140,6 +140,7 @@ DECLARE
     number integer;
     rooms integer[];
     moment timestamptz;
+    before bigint;
     near record;
     filled boolean;
     lately text;
@@ -170,6 +171,7 @@ BEGIN
         END IF;
         moment := clock_timestamp();
     END IF;
+    before := pg_stat_get_xact_tuples_returned('df.instances_pending'::regclass);
     groups := df._groups(submitters, queues);
     number := coalesce(cardinality(groups.of_queues), 0);
     IF number > 1 THEN
@@ -193,7 +195,7 @@ BEGIN
         EXIT WHEN cardinality(seen) = cardinality(chosen) OR cardinality(chosen) >= quota;
         rooms := NULL;
     END LOOP;
-    IF df._look_was_long(moment) THEN
+    IF df._look_was_long(moment, pg_stat_get_xact_tuples_returned('df.instances_pending'::regclass) - before) THEN
         -- Others of a lower priority may stand before what was chosen.
         filled := cardinality(chosen) >= quota;
         PERFORM set_config('df.look_behind', CASE WHEN filled THEN 'on' ELSE 'off' END, false);

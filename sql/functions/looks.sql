@@ -21,9 +21,10 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Whether a look at all that began at `moment` took so long that the next ones are to begin at a place. Locks: none.
-CREATE OR REPLACE FUNCTION df._look_was_long(moment timestamptz) RETURNS boolean
-LANGUAGE sql VOLATILE AS $$ SELECT clock_timestamp() - moment > interval '5 ms' $$;
+-- Whether a look at all that began at `moment`, and for which an index gave so many entries, took so long that the next
+-- ones are to begin at a place. A look at little that took long was kept waiting by the machine. Locks: none.
+CREATE OR REPLACE FUNCTION df._look_was_long(moment timestamptz, entries bigint) RETURNS boolean
+LANGUAGE sql VOLATILE AS $$ SELECT entries > 1000 AND clock_timestamp() - moment > interval '5 ms' $$;
 
 -- The next ones begin at this place: after one at all (`before` is null) until they have taken a twentieth of the time;
 -- otherwise that time stays as it is. Locks: none.
@@ -48,10 +49,11 @@ SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     moment constant timestamptz := clock_timestamp();
     place constant bigint := df._look_from('requests', '', moment);
+    before constant bigint := pg_stat_get_xact_tuples_returned('df.requests_pkey'::regclass);
     first bigint;
 BEGIN
     SELECT r.id INTO first FROM df.requests r WHERE r.id >= coalesce(place, 0) ORDER BY r.id LIMIT 1;
-    IF place IS NOT NULL OR df._look_was_long(moment) THEN
+    IF place IS NOT NULL OR df._look_was_long(moment, pg_stat_get_xact_tuples_returned('df.requests_pkey'::regclass) - before) THEN
         PERFORM df._look_on_from('requests', '', moment, place::text, coalesce(
             first, greatest(place, (SELECT s.last_value FROM df.requests_id_seq s) - 100))::text);
     END IF;
@@ -65,10 +67,11 @@ SET enable_seqscan = off AS $$
 DECLARE
     moment constant timestamptz := clock_timestamp();
     place constant bigint := df._look_from('keys', '', moment);
+    before constant bigint := pg_stat_get_xact_tuples_returned('df.freed_keys_pkey'::regclass);
     first bigint;
 BEGIN
     SELECT f.id INTO first FROM df.freed_keys f WHERE f.id >= coalesce(place, 0) ORDER BY f.id LIMIT 1;
-    IF place IS NOT NULL OR df._look_was_long(moment) THEN
+    IF place IS NOT NULL OR df._look_was_long(moment, pg_stat_get_xact_tuples_returned('df.freed_keys_pkey'::regclass) - before) THEN
         PERFORM df._look_on_from('keys', '', moment, place::text, coalesce(
             first, greatest(place, (SELECT s.last_value FROM df.freed_keys_id_seq s) - 100))::text);
     END IF;
@@ -82,11 +85,12 @@ SET enable_seqscan = off AS $$
 DECLARE
     began constant timestamptz := clock_timestamp();
     place constant timestamptz := df._look_from('wakes', '', began);
+    before constant bigint := pg_stat_get_xact_tuples_returned('df.fences_wake'::regclass);
     first timestamptz;
 BEGIN
     SELECT f.wake_at INTO first FROM df.fences f
     WHERE f.wake_at >= coalesce(place, '-infinity') AND f.wake_at <= moment ORDER BY f.wake_at LIMIT 1;
-    IF place IS NOT NULL OR df._look_was_long(began) THEN
+    IF place IS NOT NULL OR df._look_was_long(began, pg_stat_get_xact_tuples_returned('df.fences_wake'::regclass) - before) THEN
         PERFORM df._look_on_from('wakes', '', began, place::text, greatest(place, least(first, moment - interval '1 s'))::text);
     END IF;
     RETURN coalesce(first, moment);

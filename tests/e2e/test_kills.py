@@ -16,6 +16,7 @@ from tests.e2e.harness import Hooks, WorkerProcess, connected, wait_until
 from tests.postgres import DURABLE, Server
 
 RUNS = 60
+PAUSED_RUNS = 100
 SERVER_KILLS = 3
 SECONDS_MAX = 150
 # Few slots, so that the work lasts for all the kills.
@@ -126,12 +127,12 @@ def test_paused_workers_come_back_too_late(database: str, hooks: Hooks) -> None:
     """A worker that is stopped for longer than its lease, and goes on when others have its instances."""
     with connected(database) as connection:
         harness.prepare(connection)
-        harness.start(connection, RUNS, hooks)
+        harness.start(connection, PAUSED_RUNS, hooks)
         moments = harness.chance()
         options = ("--slots", "4", "--connections", "4", "--lease", "0.5", "--allow-host", hooks.host)
         pauses = 0
         with WorkerProcess(database, options) as one, WorkerProcess(database, options) as other:
-            while harness.ended(connection) < RUNS:
+            while harness.ended(connection) < PAUSED_RUNS:
                 victim = moments.choice((one, other))
                 _wait_for_checkpoint(connection, _checkpoints(connection) + 1 + moments.randrange(0, 20))
                 os.kill(victim.pid, signal.SIGSTOP)
@@ -145,8 +146,8 @@ def test_paused_workers_come_back_too_late(database: str, hooks: Hooks) -> None:
                 finally:
                     os.kill(victim.pid, signal.SIGCONT)
                 wait_until(lambda: len(_workers(connection)) == 2 or _over(connection), 60, "its return")
-        assert harness.statuses(connection) == {"completed": RUNS}
-        assert harness.faults(connection, RUNS) == []
+        assert harness.statuses(connection) == {"completed": PAUSED_RUNS}
+        assert harness.faults(connection, PAUSED_RUNS) == []
         assert hooks.faults(connection) == []
         assert pauses >= 3
 

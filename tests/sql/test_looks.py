@@ -107,12 +107,23 @@ def test_a_long_look_leaves_a_place(database: str, worker: Connection) -> None:
         holder.execute("SELECT 1")
         worker.execute(fill.encode())
         assert len(claim(worker, me, most=3000)) == 3000
-        assert taken(worker, me) == []
+        with worker.transaction():
+            assert taken(worker, me) == []
+            assert value(worker, ENTRIES) >= 3000
         near(worker, str(value(worker, "SELECT df._first_id(clock_timestamp())")))
         one = start(worker)
         before = fetched(worker)
         assert taken(worker, me) == [one]
         assert fetched(worker) - before < 1000
+
+
+def test_a_look_at_little_is_never_long(worker: Connection) -> None:
+    assert value(worker, "SELECT df._look_was_long(clock_timestamp() - interval '9 s', 1000)") is False
+    assert value(worker, "SELECT df._look_was_long(clock_timestamp(), 9999)") is False
+    assert value(worker, "SELECT df._look_was_long(clock_timestamp() - interval '9 s', 1001)") is True
+
+
+ENTRIES = "SELECT pg_stat_get_xact_tuples_returned('df.instances_pending'::regclass)"
 
 
 def fetched(connection: Connection) -> int:
