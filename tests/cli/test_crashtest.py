@@ -181,6 +181,7 @@ def apart(orders: Orders) -> None:
     work(orders)
 
 
+@pytest.mark.long
 def test_an_executor_that_records_apart_is_noticed(tmp_path: Path, scratch: Scratch) -> None:
     text = "CREATE TABLE t (n int); SELECT df.start(df.step('put', 'INSERT INTO t VALUES (1)'), 'x');"
     [trial] = crashtest(asked(tmp_path, text, body=apart), scratch)
