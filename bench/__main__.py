@@ -1,7 +1,8 @@
 """`python -m bench [figure ...]`: measures, and prints a table with the command that gives each figure again.
 
 Everything runs against a fresh embedded PostgreSQL with fsync on, in one run, so that the figures can be
-compared: the raw commit rate of the same server stands beside the workflows. About eight minutes in all.
+compared: the raw commit rate of the same server stands beside the workflows. Most take some seconds;
+`loop`, `timers`, `recovery`, `chaos`, `steady` and `open` take minutes.
 """
 
 from __future__ import annotations

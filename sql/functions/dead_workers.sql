@@ -8,8 +8,9 @@ CREATE OR REPLACE FUNCTION df._dead_workers(me bigint) RETURNS bigint[]
 LANGUAGE sql VOLATILE AS $$
     SELECT coalesce(array_agg(w.id), '{}') FROM df.workers w
     LEFT JOIN df.workers m ON m.id = me
-    LEFT JOIN unnest(m.seen_workers, m.seen_beats, m.seen_since) AS s(id, beats, since) ON s.id = w.id
+    CROSS JOIN LATERAL (SELECT array_position(m.seen_workers, w.id) AS place) AS p
     WHERE w.id <> me
-      AND (coalesce(s.beats = w.beats AND (m.beats - s.since) * m.lease_seconds >= 3 * w.lease_seconds, false)
+      AND (coalesce(m.seen_beats[p.place] = w.beats
+                    AND (m.beats - m.seen_since[p.place]) * m.lease_seconds >= 3 * w.lease_seconds, false)
            OR pg_try_advisory_xact_lock(1684431665, w.id::integer))
 $$;

@@ -21,7 +21,8 @@ BEGIN
                               stage = interval '0', behind = 'z', passed_at = '-infinity';
     RETURN 'Finished instances are kept '
            || CASE WHEN kept IS NULL THEN 'for ever' ELSE 'for ' || set_retention.keep_finished END
-           || CASE WHEN archive THEN ', then archived' WHEN kept IS NULL THEN '' ELSE ', then deleted' END;
+           || CASE WHEN kept IS NULL AND archive THEN '; what a definition keeps for a time is then archived'
+                   WHEN kept IS NULL THEN '' WHEN archive THEN ', then archived' ELSE ', then deleted' END;
 END $$;
 
 -- A time to keep something as a number of seconds: a month has 30 days. Raises 22023. Locks: none.

@@ -122,6 +122,7 @@ def test_nightly_makes_up_for_missed_nights_once(
     assert value(session, "SELECT count(*) FROM incidents") == 0
 
 
+@pytest.mark.long
 def test_invoices_are_reminded_and_decided_once_each(
     examples: Path, session: psycopg.Connection[tuple[Any, ...]]
 ) -> None:
@@ -143,6 +144,7 @@ def test_invoices_are_reminded_and_decided_once_each(
     assert [int(row[0]) - 1 for row in counted] == [int(row[4]) for row in found]
 
 
+@pytest.mark.long
 def test_a_web_hook_that_is_delivered_again_changes_nothing(
     examples: Path, session: psycopg.Connection[tuple[Any, ...]]
 ) -> None:

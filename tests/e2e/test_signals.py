@@ -77,7 +77,7 @@ def _started(session: Connection) -> str:
 
 
 @pytest.mark.parametrize(
-    ("instances", "signals", "fewest"), [(6, 300, 8), pytest.param(20, 6000, 60, marks=pytest.mark.long)]
+    ("instances", "signals", "fewest"), [(6, 150, 4), pytest.param(20, 6000, 60, marks=pytest.mark.long)]
 )
 def test_each_signal_is_taken_once(
     database: str, session: Connection, instances: int, signals: int, fewest: int

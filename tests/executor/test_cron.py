@@ -120,7 +120,7 @@ def test_a_year(zone: str) -> None:
         assert [t for t in found if t <= END] == wanted, (text, zone)
 
 
-@settings(max_examples=depth(60, 12), deadline=None)
+@settings(max_examples=depth(60, 15), deadline=None)
 @given(
     minute=st.sampled_from(["0", "30", "*/15", "5,35", "*"]),
     hour=st.sampled_from(["0", "1", "2", "3", "1-3", "*", "*/2", "2/1", "1,2"]),

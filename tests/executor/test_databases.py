@@ -332,7 +332,7 @@ def test_what_fails_says_why(
         assert says in row["error"]["message"]
 
 
-@pytest.mark.parametrize("step", ["SELECT 1", "VACUUM"])
+@pytest.mark.parametrize("step", ["SELECT 1", pytest.param("VACUUM", marks=pytest.mark.long)])
 def test_a_database_that_has_gone_since_the_step_before_fails_the_step(
     pair: Pair, home: Connection, step: str
 ) -> None:

@@ -12,7 +12,7 @@ from tests.sql.worker import value
 
 Connection = psycopg.Connection[Any]
 COUNTS = """SELECT relname, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE schemaname = 'df'"""
-SHORT = 200
+SHORT = 600
 ROUNDS = 200
 
 

@@ -85,6 +85,9 @@ def test_all_that_belongs_to_an_instance_goes(session: Connection) -> None:
     assert rows(session) == {}
     assert value(session, "SELECT df.status(%s)", first) is None
     assert value(session, "SELECT df.set_retention(NULL)") == "Finished instances are kept for ever"
+    said = "Finished instances are kept for ever; what a definition keeps for a time is then archived"
+    assert value(session, "SELECT df.set_retention(NULL, true)") == said
+    value(session, "SELECT df.set_retention(NULL)")
 
 
 def test_what_has_not_ended_and_what_is_younger_stays(session: Connection) -> None:

@@ -156,7 +156,7 @@ def test_cancelling_cancels_the_query(database: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("batch_size", [1, 10])
+@pytest.mark.parametrize("batch_size", [pytest.param(1, marks=pytest.mark.long), 10])
 def test_memory_is_bounded_however_many_rows_there_are(database: str, form: Form, batch_size: int) -> None:
     """Rows of 100 kB, 150 MB of them, and then many small ones, at 4 MB of work_mem."""
     wide = "SELECT n, repeat(md5(n::text), 3200) AS t FROM generate_series(1, 1500) AS n"
