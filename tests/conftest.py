@@ -24,11 +24,6 @@ settings.register_profile(
 settings.load_profile("dfc")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """What `-n auto` is: one more than there are processors, since many tests wait for other processes."""
-    return len(os.sched_getaffinity(0)) + 1
-
-
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A running PostgreSQL of version POSTGRES_VERSION (18, 16, 15; default 18), without fsync."""

@@ -43,7 +43,7 @@ def serving(connection: Connection, *queues: str) -> int:
 
 
 def read_by(connection: Connection, worker: int, most: int = 10) -> tuple[list[str], int, int]:
-    """What a claim that looks at all gives, and how many rows of df.instances it reads: by scans, by indexes."""
+    """What a claim that looks at all gives, and how many rows of instances it reads: by scans, by indexes."""
     query = "SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'instances'"
     with connection.transaction():
         connection.execute("SELECT set_config('df.look_pending', '', false)")
