@@ -14,8 +14,10 @@ import json
 import logging
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from dfc.executor import limits, retry
 from dfc.executor.compiler_child import ending
@@ -32,6 +34,7 @@ UNREACHABLE: Final = "unreachable"
 TOKENS_MAX: Final = 64
 """How many tokens further the process may have come before it died."""
 
+_T = TypeVar("_T")
 _log = logging.getLogger("dfc.worker")
 
 
@@ -121,7 +124,7 @@ class Alone:
                 return Outcome(answer)
             await self._settle()
             if answer == UNREACHABLE:
-                await self._store.wait(retry.delay(self._claim.instance, "", 1))
+                await self._pause()
                 continue
             last = await self._last_checkpoint()
             deaths, before = (deaths + 1 if last == before else 1), last
@@ -168,7 +171,7 @@ class Alone:
         for _ in range(TOKENS_MAX):
             fresh = self._claim.next_token()
             try:
-                await self._patiently_settle(fresh)
+                await self._insist(partial(self._store.settle, self._claim, fresh))
                 moved += 1
             except FenceLost:
                 moved = 0
@@ -177,19 +180,19 @@ class Alone:
                 return
         raise FenceLost("the fence of a suspect is gone")
 
-    async def _patiently_settle(self, fresh: bytes) -> None:
-        while True:
-            try:
-                return await self._store.settle(self._claim, fresh)
-            except Transient:
-                await self._store.wait(retry.delay(self._claim.instance, "", 1))
-
     async def _last_checkpoint(self) -> int | None:
+        return await self._insist(partial(self._store.last_checkpoint, self._claim.instance))
+
+    async def _insist(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+        """The store's answer, however long it takes to get one. Raises FenceLost."""
         while True:
             try:
-                return await self._store.last_checkpoint(self._claim.instance)
+                return await ask()
             except Transient:
-                await self._store.wait(retry.delay(self._claim.instance, "", 1))
+                await self._pause()
+
+    async def _pause(self) -> None:
+        await self._store.wait(retry.delay(self._claim.instance, "", 1))
 
     def _tell(self, news: dict[str, Any]) -> None:
         self._news.append(news)
