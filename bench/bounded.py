@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, LiteralString
 
-from bench.measure import Connection, Figure, Setup, connect, until
+from bench.measure import Connection, Figure, Setup, connect, memory, number, until
 
 MAP: LiteralString = """SELECT df.start(df.map(
   df.sql(format('SELECT g FROM generate_series(1, %%s) AS g', %(count)s::text)),
@@ -167,22 +165,3 @@ def _run(
 
     until(over, seconds_max, LOOK_SECONDS)
     return time.perf_counter() - began, (before, most), rows
-
-
-def number(connection: Connection, query: LiteralString, *values: object) -> int:
-    """The whole number that a query gives."""
-    row = connection.execute(query, values).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def memory(process: subprocess.Popen[str]) -> int:
-    """Resident memory in KiB of a process, without its children."""
-    status = Path(f"/proc/{process.pid}/status")
-    if status.exists():  # to start `ps` costs as much as four rounds of a loop
-        lines = status.read_text(encoding="ascii", errors="replace").splitlines()
-        return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS:")), 0)
-    listed = subprocess.run(
-        ["ps", "-o", "rss=", "-p", str(process.pid)], capture_output=True, text=True, check=False
-    )
-    return int(listed.stdout.strip() or 0)

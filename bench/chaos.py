@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final, LiteralString
 
-from bench.bounded import number
-from bench.measure import Connection, Figure, Setup, connect, until
+from bench.measure import Connection, Figure, Setup, connect, number, until
 from dfc.executor.migrate import install
 from tests.e2e.harness import Hooks, chance
 from tests.postgres import DURABLE, Server

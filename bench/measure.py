@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -143,3 +143,22 @@ def quantile(values: Sequence[float], share: float) -> float:
     """The value below which this share of the values lies."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def number(connection: Connection, query: LiteralString, *values: object) -> int:
+    """The whole number that a query gives."""
+    row = connection.execute(query, values).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def memory(process: subprocess.Popen[str]) -> int:
+    """Resident memory in KiB of a process, without its children."""
+    status = Path(f"/proc/{process.pid}/status")
+    if status.exists():  # to start `ps` costs as much as four rounds of a loop
+        lines = status.read_text(encoding="ascii", errors="replace").splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS:")), 0)
+    listed = subprocess.run(
+        ["ps", "-o", "rss=", "-p", str(process.pid)], capture_output=True, text=True, check=False
+    )
+    return int(listed.stdout.strip() or 0)

@@ -11,8 +11,7 @@ import time
 from collections.abc import Generator, Iterator
 from typing import Final, LiteralString
 
-from bench.bounded import number
-from bench.measure import Connection, Figure, Setup, connect
+from bench.measure import Connection, Figure, Setup, connect, number
 
 WORKFLOW: LiteralString = "SELECT df.start('INSERT INTO steady VALUES (1)')"
 DEAD: LiteralString = """SELECT coalesce(sum(n_dead_tup), 0) FROM pg_stat_user_tables

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import LiteralString
 
-from bench.bounded import memory, number
-from bench.measure import Connection, Figure, Setup, connect, quantile, until
+from bench.measure import Connection, Figure, Setup, connect, memory, number, quantile, until
 
 SLEEPERS: LiteralString = (
     "SELECT df.start(df.sleep('1 day'), 'sleeper') FROM generate_series(1, %(count)s::int)"

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from dfc.executor import migrate
-from tests.executor.support import WorkerProcess, chain, count_of, ended, submit, until
+from tests.executor.support import WorkerProcess, chain, count_of, effects, ended, submit, until
 from tests.postgres import DURABLE, Server
 
 pytestmark = [
@@ -75,8 +75,6 @@ def test_steps_wait_for_room(server: Server) -> None:
             for instance in ids:
                 row = ended(connection, instance, 60)
                 assert row["status"] == "completed", row
-            found = connection.execute(
-                "SELECT who, count(*) FROM effects GROUP BY who ORDER BY who"
-            ).fetchall()
+            found = effects(connection)
             assert found == [(f"s{n}", RUNS) for n in range(STEPS)]
         assert worker.process.poll() is None

@@ -10,7 +10,7 @@ import pytest
 
 from dfc.executor import migrate
 from tests.deaths.replica import KEPT, Replica, either, stream
-from tests.executor.support import WorkerProcess, chain, count_of, ended, submit, until
+from tests.executor.support import WorkerProcess, chain, count_of, effects, ended, submit, until
 from tests.postgres import Server
 
 RUNS = 40
@@ -41,6 +41,13 @@ def count(connection: psycopg.Connection[tuple[object, ...]], what: str) -> int:
     return row[0]
 
 
+def each_once(connection: psycopg.Connection[tuple[object, ...]], ids: list[str]) -> None:
+    """Wait for the end of all, and count their effects."""
+    for instance in ids:
+        assert ended(connection, instance)["status"] == "completed"
+    assert effects(connection) == [(f"s{n}", RUNS) for n in range(STEPS)]
+
+
 @pytest.mark.long
 def test_nothing_is_lost_when_a_synchronous_replica_is_promoted() -> None:
     """The worker finds the new server by itself, and does not take it for a copy."""
@@ -57,12 +64,7 @@ def test_nothing_is_lost_when_a_synchronous_replica_is_promoted() -> None:
         replica.promote()
         with psycopg.connect(either(primary, replica), autocommit=True) as connection:
             assert count(connection, "effects") < RUNS * STEPS, "nothing was left to be done"
-            for instance in ids:
-                assert ended(connection, instance)["status"] == "completed"
-            found = connection.execute(
-                "SELECT who, count(*) FROM effects GROUP BY who ORDER BY who"
-            ).fetchall()
-            assert found == [(f"s{n}", RUNS) for n in range(STEPS)]
+            each_once(connection, ids)
             assert count(connection, "df.fences") == 0
         assert worker.log.count("registered worker=") == 2
         assert worker.process.poll() is None, worker.log
@@ -91,12 +93,7 @@ def test_an_asynchronous_replica_knows_less_and_is_whole() -> None:
         with psycopg.connect(either(primary, replica), autocommit=True) as connection:
             before = count(connection, "effects")
             assert before < RUNS * STEPS
-            for instance in ids:
-                assert ended(connection, instance)["status"] == "completed"
-            found = connection.execute(
-                "SELECT who, count(*) FROM effects GROUP BY who ORDER BY who"
-            ).fetchall()
-            assert found == [(f"s{n}", RUNS) for n in range(STEPS)]
+            each_once(connection, ids)
             # A start that only the dead server has seen is gone.
             look = "SELECT count(*) FROM df.instances WHERE id = %s"
             assert connection.execute(look, [lost]).fetchone() == (0,)

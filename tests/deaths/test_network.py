@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.deaths.network import Network
-from tests.executor.support import WorkerProcess, chain, count_of, ended, rows_of, submit, until
+from tests.executor.support import WorkerProcess, chain, count_of, effects, ended, rows_of, submit, until
 
 Connection = psycopg.Connection[tuple[object, ...]]
 HELD = "WITH open AS (SELECT * FROM gate FOR UPDATE) INSERT INTO effects SELECT 'held' FROM open"
@@ -30,10 +30,6 @@ def connection(database: str) -> Iterator[Connection]:
             " CREATE TABLE gate AS SELECT 1 AS n"
         )
         yield opened
-
-
-def effects(connection: Connection) -> list[tuple[object, ...]]:
-    return connection.execute("SELECT who, count(*) FROM effects GROUP BY who ORDER BY who").fetchall()
 
 
 def waiting(connection: Connection) -> set[object]:

@@ -16,7 +16,7 @@ import pytest
 
 from dfc.compiler.plan import Form, Plan, Policy, SqlNode
 from dfc.executor import migrate
-from tests.executor.support import WorkerProcess, chain, count_of, ended, submit, until
+from tests.executor.support import WorkerProcess, chain, count_of, effects, ended, submit, until
 from tests.postgres import FAST, Server
 
 Connection = psycopg.Connection[Any]
@@ -34,10 +34,6 @@ def once(name: str, sql: str) -> Plan:
     [step] = chain((name, count_of(sql))).nodes
     assert isinstance(step, SqlNode)
     return Plan(nodes=(replace(step, policy=Policy(max_attempts=1)),), result=name)
-
-
-def effects(connection: Connection) -> list[tuple[Any, ...]]:
-    return connection.execute("SELECT who, count(*) FROM effects GROUP BY who ORDER BY who").fetchall()
 
 
 @pytest.mark.long

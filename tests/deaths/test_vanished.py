@@ -12,7 +12,7 @@ import pytest
 from dfc.executor import migrate
 from dfc.executor.connections import conninfo_for
 from tests.deaths.packets import Packets, address
-from tests.executor.support import WorkerProcess, chain, count_of, ended, rows_of, submit, until
+from tests.executor.support import WorkerProcess, chain, count_of, effects, ended, rows_of, submit, until
 from tests.postgres import FAST, Server
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -54,10 +54,6 @@ def connection(place: tuple[str, str]) -> Iterator[Connection]:
         )
         yield opened
         opened.execute("DROP TABLE effects, gate")
-
-
-def effects(connection: Connection) -> list[tuple[object, ...]]:
-    return connection.execute("SELECT who, count(*) FROM effects GROUP BY who ORDER BY who").fetchall()
 
 
 def test_a_step_whose_connection_vanishes_is_done_again(

@@ -142,6 +142,11 @@ def ended(
     return until(look, f"instance {instance} to end", seconds)
 
 
+def effects(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+    """Who has written into the table `effects`, and how often."""
+    return connection.execute("SELECT who, count(*) FROM effects GROUP BY who ORDER BY who").fetchall()
+
+
 class WorkerProcess:
     """`run_worker` in a process of its own, with its log. `prelude` runs there before anything else.
 

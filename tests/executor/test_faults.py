@@ -17,7 +17,17 @@ from dfc.executor.actions import RunSql
 from dfc.executor.connections import StepConnections
 from dfc.executor.failures import Unreachable
 from dfc.executor.runners.sql import PostgresSql
-from tests.executor.support import WorkerProcess, bench, chain, count_of, ended, rows_of, submit, until
+from tests.executor.support import (
+    WorkerProcess,
+    bench,
+    chain,
+    count_of,
+    effects,
+    ended,
+    rows_of,
+    submit,
+    until,
+)
 from tests.postgres import Server
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -152,7 +162,7 @@ def test_a_session_of_the_worker_is_terminated(
                 [application],
             )
             assert {ended(connection, one)["status"] for one in ids} == {"completed"}
-        found = connection.execute("SELECT who, count(*) FROM effects GROUP BY who ORDER BY who").fetchall()
+        found = effects(connection)
         assert found == [("s0", 30), ("s1", 30), ("s2", 30)]
         assert worker.process.poll() is None
 

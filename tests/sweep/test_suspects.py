@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.executor.support import WorkerProcess, chain, count_of, ended, submit, until
+from tests.executor.support import WorkerProcess, chain, count_of, effects, ended, submit, until
 
 KILLER = """
 import importlib.util, os, sys
@@ -50,9 +50,7 @@ def test_one_that_kills_its_worker_is_set_aside_and_the_others_go_on(
             assert "signal 6" in row["error"]["message"] and "retry_instance" in row["error"]["hint"]
             for instance in others:
                 assert ended(connection, instance, 120)["status"] == "completed"
-            found = connection.execute(
-                "SELECT who, count(*) FROM effects GROUP BY who ORDER BY who"
-            ).fetchall()
+            found = effects(connection)
             assert found == [("s0", 2), ("s1", 2), ("s2", 2)]
             assert worker.log.count("suspect died") == 3
             assert "dropped" not in worker.log
