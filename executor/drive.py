@@ -107,6 +107,7 @@ class Driver:
         self._changed: asyncio.Future[None] | None = None
         self._events: deque[Event] = deque()
         self._feeding = False
+        self._giving_up = False
 
     @property
     def state(self) -> State | None:
@@ -240,12 +241,18 @@ class Driver:
 
     async def _rest(self) -> None:
         """Return when there is something to do for this task: nothing runs, or the end has come."""
-        while self._lanes or (self._outcome is None and self._finish is None and not self._backlog):
-            if not self._lanes and (self._replayed is not None or await self._parked()):
-                return
+        while self._lanes or self._idle():
+            if not self._lanes:
+                if self._replayed is not None or await self._parked():
+                    return
+                if not self._lanes and not self._idle():
+                    return  # while it was not given up something has come, and found nobody to be woken
             self._changed = asyncio.get_running_loop().create_future()
             await self._changed
             self._changed = None
+
+    def _idle(self) -> bool:
+        return self._outcome is None and self._finish is None and not self._backlog
 
     async def _parked(self) -> bool:
         """Give the instance up if it is paused, or only waits, and for long. True: look again."""
@@ -274,21 +281,31 @@ class Driver:
         return await self._give_up(parking)
 
     async def _give_up(self, parking: Parking) -> bool:
+        """Whether it has been given up.
+
+        What comes meanwhile waits for that: who goes on, and takes news away, while the instance is being
+        given up until there is some, leaves it to wait for ever.
+        """
         token = self._claim.token
+        self._giving_up = True
         try:
             await self._store.park(self._claim, parking)
         except FenceLost:
-            # News has come meanwhile, and who asked has lost an answer: the token has moved under this.
+            # A look at the clock has lost an answer, and the token has moved under this.
             if not await self._claim.moved(token):
                 raise
-            return False
         except Transient:
             await self._performer.settled()
+        else:
+            self._performer.passed(PARKED)
+            self._outcome = self._outcome or Outcome.PARKED
+            return True
+        finally:
+            self._giving_up = False
+        self._feed((), lane=False)
+        if self._idle() and not self._lanes:
             await self._pause(min(1.0, self._park_seconds))
-            return False
-        self._performer.passed(PARKED)
-        self._outcome = self._outcome or Outcome.PARKED
-        return True
+        return False
 
     async def _abandon(self) -> None:
         """Something was raised here: stop the lanes before it goes further."""
@@ -308,7 +325,7 @@ class Driver:
     def _feed(self, events: Sequence[Event], *, lane: bool) -> None:
         """Tell the core, and accept what it wants. `lane`: the caller goes on with what is ready."""
         self._events.extend(events)
-        if self._feeding or self._state is None:
+        if self._feeding or self._giving_up or self._state is None:
             return
         self._feeding = True
         try:
@@ -396,7 +413,7 @@ class Driver:
 
     def _spread(self, beginning: int) -> None:
         """Make lanes for what is ready beyond what `beginning` lanes are about to take."""
-        while self._outcome is None and len(self._backlog) > beginning:
+        while self._outcome is None and not self._giving_up and len(self._backlog) > beginning:
             if len(self._lanes) + 1 >= self._lanes_max:
                 break
             path, action = self._backlog.take()

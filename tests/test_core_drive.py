@@ -15,7 +15,7 @@ from dfc.executor.claim import Claim
 from dfc.executor.drive import Driver, Outcome
 from dfc.executor.failures import FenceLost, StepFailed, Transient
 from dfc.executor.journal import Completed, Failed, Recorded, Retrying, StepError
-from dfc.executor.ports import Answer
+from dfc.executor.ports import Answer, Parking
 
 CLAIM = Claim(
     instance="i",
@@ -92,6 +92,13 @@ class Memory:
         if "wait" in self.held:
             await self.held["wait"].wait()
         del self.running["wait"]
+
+    async def park(self, claim: Claim, parking: Parking) -> None:
+        self.running["park"] = asyncio.current_task()
+        await self._tell()
+        await self.held["park"].wait()
+        del self.running["park"]
+        raise self.raising["park"].pop(0)
 
     async def send(self, claim: Claim, action: SendHttp) -> Answer:
         raise AssertionError
@@ -243,6 +250,20 @@ async def test_release_ends_waits_at_once(memory: Memory) -> None:
     driver.release()
     assert await running is Outcome.RELEASED
     assert running.cancelling() == 0
+
+
+@scenario
+async def test_cancel_that_comes_while_parking_is_refused_ends_it(memory: Memory) -> None:
+    memory.raising = {"s0": [Transient("deadlock", "40P01")], "park": [Transient("too many", "53300")]}
+    memory.held = {"park": asyncio.Event()}
+    driver = memory.driver(chain(1), park_seconds=0.0)
+    running = asyncio.create_task(driver.run())
+    await memory.until("park")
+    driver.cancel("no longer wanted")
+    memory.held["park"].set()
+    async with asyncio.timeout(10):
+        assert await running is Outcome.ENDED
+    assert memory.ended is not None and memory.ended.status == "cancelled"
 
 
 @scenario

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from dfc.compiler.plan import Block, Plan
 from dfc.compiler.plan_verify import verify
 from tests.depth import depth
+from tests.simulate.cases import read_case
 from tests.simulate.mutants import SHELL, Mutant
 from tests.simulate.mutants_core import CORE
 from tests.simulate.mutants_waits import WAITS
@@ -18,6 +20,8 @@ from tests.simulate.run import Failure, Report, Run, random_case, simulate
 
 RUNS = depth(1000)
 MUTANT_RUNS = 1500
+FAILED_BEFORE = Path(__file__).parent / "simulate" / "failed_before"
+"""Cases that the simulator has found, each named for the mistake that it showed."""
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +70,12 @@ def test_what_is_seldom_happened(batch: Report, kind: str) -> None:
 def test_every_end_was_reached(batch: Report) -> None:
     assert all(batch.ends[end] >= 20 for end in ("completed", "failed", "cancelled"))
     assert batch.ends["compensated"] >= 5
+
+
+@pytest.mark.parametrize("case", sorted(FAILED_BEFORE.glob("*.json")), ids=lambda case: case.stem)
+def test_what_has_failed_before_holds(case: Path) -> None:
+    made, seed = read_case(case.read_text(encoding="utf-8"))
+    Run(seed, case=made).execute()
 
 
 def test_seed_decides_everything() -> None:

@@ -22,6 +22,7 @@ from dfc.executor import paths, retry
 from dfc.executor.core.tree import (
     ACTIVATIONS,
     INTERRUPTIBLE,
+    LISTENERS,
     CorruptJournal,
     Given,
     Job,
@@ -148,9 +149,6 @@ def attempted(state: State, event: Attempted) -> None:
     job = state.jobs.get(event.path)
     if job is None:
         raise CorruptJournal(f"an attempt of `{event.path}` has ended that nobody asked for")
-    if job.state is JobState.STOPPING:
-        stopped(state, event.path)
-        return
     if job.kind not in ACTIVATIONS:
         raise CorruptJournal(f"`{event.path}` is no activation that could be attempted")
     error = job.error = event.error
@@ -176,7 +174,8 @@ def _seconds_to_wait(state: State, job: Job, event: Attempted) -> float | None:
             job.error = _ambiguous(job.task)
             return None
         job.losses += 1
-        if job.losses >= retry.LOST_ATTEMPTS_MAX:
+        # What only asks for news runs nothing that could take a connection down.
+        if job.losses >= retry.LOST_ATTEMPTS_MAX and job.kind not in LISTENERS:
             hint = f"The connection was lost in {job.losses} attempts: the step itself may be the cause."
             job.error = replace(event.error, hint=event.error.hint or hint)
             return None
@@ -204,9 +203,6 @@ def noted(state: State, event: Retrying) -> None:
     job = state.jobs.get(event.path)
     if job is None or job.state is not JobState.NOTING:
         raise CorruptJournal(f"no failed attempt of `{event.path}` was to be recorded")
-    if job.task.scope.reason is not None:
-        give_up(state, job)
-        return
     job.seconds = event.seconds
     move_job(state, job, JobState.RETRYING)
 

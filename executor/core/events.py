@@ -44,11 +44,11 @@ def take(state: State, event: Event) -> None:
         case Deferred():
             _deferred(state, event)
         case Attempted():
-            activations.attempted(state, event)
+            _attempted(state, event)
         case Due():
             _due(state, event)
         case Stopped():
-            _stopped(state, event)
+            _stopped(state, event.path)
         case Called():
             waits.called(state)
         case NothingYet():
@@ -66,7 +66,7 @@ def take(state: State, event: Event) -> None:
         case Begun():
             activations.begun(state, event)
         case Retrying():
-            activations.noted(state, event)
+            _noted(state, event)
         case Timed():
             _timed(state, event)
         case Positioned():
@@ -99,12 +99,28 @@ def _record(state: State, event: Completed | Failed) -> None:
     activations.recorded(state, event)
 
 
-def _stopped(state: State, event: Stopped) -> None:
-    job = state.jobs.get(event.path)
+def _stopped(state: State, path: str) -> None:
+    job = state.jobs.get(path)
     if job is not None and (job.kind in LISTENERS or job.kind is Kind.STOP_CALL):
         waits.stopped(state, job)
     else:
-        activations.stopped(state, event.path)
+        activations.stopped(state, path)
+
+
+def _attempted(state: State, event: Attempted) -> None:
+    job = state.jobs.get(event.path)
+    if job is not None and job.state is JobState.STOPPING:
+        _stopped(state, event.path)
+    else:
+        activations.attempted(state, event)
+
+
+def _noted(state: State, event: Retrying) -> None:
+    job = state.jobs.get(event.path)
+    if job is not None and job.state is JobState.NOTING and job.task.scope.reason is not None:
+        _stopped(state, event.path)
+    else:
+        activations.noted(state, event)
 
 
 def _due(state: State, event: Due) -> None:
@@ -151,6 +167,7 @@ def _decided(state: State, event: Decided) -> None:
     if task is None or task.state is not TaskState.OPEN:
         if (job := state.jobs.get(event.path)) is not None:
             drop_job(state, job)
+            loops.forget_late(job.task, event.path)
         return
     match task.node:
         case LoopNode():
@@ -167,6 +184,8 @@ def _timed(state: State, event: Timed) -> None:
     job = state.jobs.get(event.path)
     if job is None:
         return
+    if job.task.state is not TaskState.OPEN:
+        loops.forget_late(job.task, event.path)
     if job.kind is Kind.LIMIT:
         limits.timed(state, job, event)
     else:

@@ -253,9 +253,8 @@ def _poll_later(state: State, task: Task, work: Rounds) -> None:
     path = paths.position(task.path)
     job = add_job(state, task, Kind.POSITION, path)
     job.seconds = node.every.seconds
-    job.detail = Position(
-        path=path, round=work.round, carry={}, forget=tuple(body.records), seconds=job.seconds
-    )
+    forget = _over(work, body)
+    job.detail = Position(path=path, round=work.round, carry={}, forget=forget, seconds=job.seconds)
 
 
 def _end_polls(state: State, task: Task, work: Rounds) -> None:
@@ -312,6 +311,24 @@ def _fold(state: State, task: Task, work: Rounds) -> None:
     job.detail = Position(path=path, round=work.round, carry=carry, forget=forget)
     work.forgettable = [path for path in dict.fromkeys(work.forgettable) if path in kept]
     work.over = 0
+
+
+def _over(work: Rounds, body: Scope) -> tuple[str, ...]:
+    """What there is to forget where nothing of a round is carried on."""
+    forget = (*work.forgettable, *body.records)
+    work.forgettable = []
+    return forget
+
+
+def forget_late(task: Task, path: str) -> None:
+    """Something is recorded of a task whose round, attempt or item may be over: a later one forgets it."""
+    frame = frame_of(task.scope)
+    while frame.ended and (owner := frame.owner) is not None:
+        if isinstance(owner.work, Rounds) and owner.state is TaskState.OPEN:
+            owner.work.forgettable.append(path)
+            return
+        frame = frame_of(owner.scope)
+    frame.records.append(path)
 
 
 def _leave(state: State, task: Task, work: Rounds) -> None:
@@ -457,7 +474,7 @@ def close_retry(state: State, task: Task, scope: Scope) -> None:
         path=path,
         round=work.round,
         carry={},
-        forget=tuple(scope.records),
+        forget=_over(work, scope),
         seconds=seconds,
         error=error,
     )
@@ -478,6 +495,7 @@ def positioned(state: State, job: Job, event: Positioned) -> None:
     """A failed attempt of a retry, or a poll without success, is recorded: wait."""
     if job.task.scope.reason is not None:
         drop_job(state, job)
+        _end(state, job.task, rounds_of(job.task))
         settle(state, job.task, TaskState.STOPPED)
         return
     job.seconds = event.seconds

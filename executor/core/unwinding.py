@@ -38,6 +38,7 @@ from dfc.executor.core.tree import (
     Undo,
     add_job,
     drop_job,
+    frame_of,
     open_scope,
     outcome_of,
     settle,
@@ -84,6 +85,9 @@ def _stop(state: State, job: Job) -> None:
         if activations.stop(state, job):
             state.interrupts.append(Interrupt(path=job.path))
     elif job.state is JobState.RETRYING:
+        if job.kind is Kind.POSITION:
+            # What is stopped between two rounds has no round that would say so at its end.
+            frame_of(job.task.scope).records.append(job.path)
         state.interrupts.append(Interrupt(path=job.path))
         drop_job(state, job)
 

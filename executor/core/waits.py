@@ -362,6 +362,15 @@ def nothing_yet(state: State, job: Job) -> None:
 
 def silence(state: State, task: Task) -> None:
     """A task has settled: it listens no more, and its timer does not count."""
+    _leave(state, task)
+    timer = task.jobs.get(paths.timer(task.path))
+    if timer is not None and timer.state is JobState.RETRYING:
+        state.interrupts.append(Interrupt(path=timer.path))
+        drop_job(state, timer)
+
+
+def _leave(state: State, task: Task) -> None:
+    """A task listens no more: whoever listens to the same may ask."""
     key = _key(task)
     listeners = state.listeners.get(key)
     if listeners is not None and listeners.pop(task.path, None) is not None:
@@ -369,10 +378,6 @@ def silence(state: State, task: Task) -> None:
             _ask_first(state, key)
         else:
             del state.listeners[key]
-    timer = task.jobs.get(paths.timer(task.path))
-    if timer is not None and timer.state is JobState.RETRYING:
-        state.interrupts.append(Interrupt(path=timer.path))
-        drop_job(state, timer)
 
 
 def hush(state: State, job: Job) -> None:
@@ -387,6 +392,7 @@ def stopped(state: State, job: Job) -> None:
     """What listened has ended without a record."""
     if job.kind is Kind.CALL:
         drop_job(state, job)
+        _leave(state, job.task)  # the task goes on until its child has ended
         _stop_call(state, job.task)
     elif job.kind is Kind.STOP_CALL:
         drop_job(state, job)

@@ -60,12 +60,15 @@ from dfc.executor.retry import RECORDED_SECONDS
 from tests.simulate.fates import Fates
 from tests.simulate.history import Entry, Kind
 from tests.simulate.places import Places, nodes_in, where
-from tests.simulate.rows import AttemptRow, Instance, ItemRow, PositionRow, SignalRow, TimerRow
+from tests.simulate.rows import AttemptRow, Instance, ItemRow, LateRow, PositionRow, SignalRow, TimerRow
 from tests.simulate.shapes import Broken, assembled, items_of, paths_in, result_of
 from tests.simulate.values import text_of
 
 BEAT_SECONDS = 0.3
 """How often a worker says that it lives."""
+
+LATE_ROUNDS = 3
+"""What was written too late for its round has been forgotten when so many more are over."""
 
 
 @dataclass(slots=True)
@@ -310,7 +313,7 @@ class Database:
         if instance.ended and kind != "started":
             instance.after_end.append(path)
         if kind in ("timed", "decided") and instance.is_over(path):
-            instance.late.add(path)
+            instance.late[path] = LateRow(instance.token)
         entry = Entry(
             at=self.journal,
             kind=kind,
@@ -534,9 +537,15 @@ class Database:
         if any(isinstance(inner, CompensateNode) for inner in nodes_in(node.body)):
             return
         carried = {part for shape in action.carry.values() for part in paths_in(shape)}
-        for left in instance.paths() - carried - instance.late:
+        for left in instance.paths() - carried:
             if not left.startswith(f"{path}[") or int(left[len(path) + 1 :].split("]")[0]) >= action.round:
                 continue
+            late = instance.late.get(left)
+            if late is not None:
+                # Whoever takes over does not know of it; who had asked for it learns of it.
+                late.left.add(action.round)
+                if late.token != instance.token or len(late.left) < LATE_ROUNDS:
+                    continue
             raise Broken(f"{instance.id}: `{path}` stands at {action.round}, and `{left}` is still there")
 
     # Items

@@ -74,6 +74,14 @@ class SignalRow:
 
 
 @dataclass(slots=True)
+class LateRow:
+    """A row written when its round or item was over: who had asked for it, and which rounds have left it."""
+
+    token: bytes | None
+    left: set[int] = field(default_factory=set[int])
+
+
+@dataclass(slots=True)
 class Instance:
     """A row of df.instances with its fence, its request, and all that lasts of it."""
 
@@ -109,8 +117,8 @@ class Instance:
 
     # What only the simulator sees
     history: History = field(default_factory=History)
-    late: set[str] = field(default_factory=set[str])
-    """Rows that were written when their round was over: they had been under way."""
+    late: dict[str, LateRow] = field(default_factory=dict[str, LateRow])
+    """Rows that were written when their round or item was over: they had been under way."""
     executions: dict[str, int] = field(default_factory=dict[str, int])
     sent: dict[int, str] = field(default_factory=dict[int, str])
     """The names of all signals that were sent to it, by number."""
@@ -148,9 +156,12 @@ class Instance:
         return Value(json=json.dumps([_shown(row) for row in rows]))
 
     def is_over(self, path: str) -> bool:
-        """Whether a path is in a round before the one where its loop stands."""
+        """Whether a path is in a round before the one where its loop stands, or in an item that has ended."""
         frame = ""
         for id, number in where(path).frames:
+            items = self.items.get(frame + id, [])
+            if f"{frame}{id}" in self.records or (0 < number <= len(items) and items[number - 1].ended):
+                return True
             row = self.positions.get(f"{frame}{id}/round")
             if row is not None and number < row.round:
                 return True

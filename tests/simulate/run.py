@@ -23,7 +23,7 @@ from tests.simulate.rows import Instance
 from tests.simulate.shapes import Broken
 from tests.simulate.worker import Driving, Worker, World
 
-STEPS_MAX = 80_000
+STEPS_MAX = 300_000
 LEASE_SECONDS = 1.0
 HOLD_SECONDS_MAX = 60.0
 CLOCK_SECONDS_MAX = 60.0
