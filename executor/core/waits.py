@@ -392,7 +392,9 @@ def stopped(state: State, job: Job) -> None:
     """What listened has ended without a record."""
     if job.kind is Kind.CALL:
         drop_job(state, job)
-        _leave(state, job.task)  # the task goes on until its child has ended
+        # Its attempts may be recorded. The task goes on until its child has ended.
+        frame_of(job.task.scope).records.append(job.path)
+        _leave(state, job.task)
         _stop_call(state, job.task)
     elif job.kind is Kind.STOP_CALL:
         drop_job(state, job)
