@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from dfc.cli import durability
 from dfc.cli.compiling import compile_path, pick
 from dfc.cli.copying import client_copy
 from dfc.cli.errors import CliError
@@ -61,7 +62,8 @@ def document(workflow: Workflow) -> str:
     """The JSON document of a workflow, readable."""
     said: dict[str, object] = {} if workflow.submit == START else {"submit": workflow.submit}
     options: dict[str, object] = {"options": dict(workflow.options)} if workflow.options else {}
-    found = {"label": workflow.label, **said, **options, **submission(workflow)}
+    report = durability.document(workflow)
+    found = {"label": workflow.label, **said, **options, **submission(workflow), "durability": report}
     return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
 
 
