@@ -225,7 +225,7 @@ _VOLATILE_NAMES: Final = """
     pg_total_relation_size pg_try_advisory_lock pg_try_advisory_lock_shared pg_try_advisory_xact_lock
     pg_try_advisory_xact_lock_shared pg_wal_summary_contents pg_xact_commit_timestamp
     pg_xact_commit_timestamp_origin pg_xact_status random random_normal set_config setseed timeofday
-    txid_status uuidv4 uuidv7
+    txid_status uuidv4 uuidv7 plpgsql_validator pg_read_file_old
 """
 VOLATILE: Final = frozenset(_VOLATILE_NAMES.split())
 """They look at what changes, take locks that nobody keeps, or write what a rollback takes back."""

@@ -29,7 +29,7 @@ _TOKEN: Final = re.compile(
 )
 
 _WORDS_BEFORE_A_CALL: Final = """
-    all and any between by call case cross distinct do else elsif escape except exists filter first for from
+    all and any between by call case cross distinct do else elsif escape except filter first for from
     full group having if ilike in inner intersect is isnull join lateral left like limit natural next not
     notnull offset on only or order outer perform return returning right select set similar some symmetric
     then to union until using values variadic verbose when where while zone

@@ -145,7 +145,9 @@ class _Report:
                     yield self._query(node, f"{node.id}/request", node.request, runs)
                 yield _http(node, runs)
             case AtomicNode():
-                yield _structure(node, How.ATOMIC, runs, why=self._where(node.policy))
+                where = self._where(node.policy)
+                how = How.MARKER if where else How.ATOMIC
+                yield _structure(node, how, runs, why=where and f"{WORDS[how]}, {where}")
             case MapNode():
                 yield self._map(node, runs)
             case BreakNode():
@@ -359,7 +361,10 @@ def _is_repeatable(body: SqlBody) -> bool | None:
 
 
 def to_json(report: Durability) -> dict[str, object]:
-    """The report for programs; `deaths` has an entry for each `how` in it."""
+    """The report for programs; `deaths` has an entry for each `how` in it.
+
+    `times` is null where nothing of the user's happens; what is empty or cannot be told is left out.
+    """
     counts = report.counts()
     used = dict.fromkeys(row.how for row in report.rows)
     return {
@@ -371,13 +376,11 @@ def to_json(report: Durability) -> dict[str, object]:
 
 
 def _row_json(row: Row) -> dict[str, object]:
+    more = {"often": row.often, "harmless": row.harmless, "untold": row.untold, "remarks": row.remarks}
     return {
         "path": row.path,
         "times": None if row.times is None else row.times.name.lower(),
         "how": row.how.value,
         "why": row.why,
-        "often": list(row.often),
-        "harmless": row.harmless,
-        "untold": list(row.untold),
-        "remarks": list(row.remarks),
+        **{name: list(said) if isinstance(said, tuple) else said for name, said in more.items() if said},
     }

@@ -37,6 +37,7 @@ OUTSIDE: Final[Mapping[str, str]] = {
             "pg_terminate_backend",
             "pg_reload_conf",
             "pg_rotate_logfile",
+            "pg_rotate_logfile_old",
             "pg_log_backend_memory_contexts",
             "pg_promote",
             "pg_backup_start",
@@ -84,8 +85,6 @@ OUTSIDE: Final[Mapping[str, str]] = {
 """Functions that do something which stays, whatever becomes of the transaction; and why."""
 
 COMMANDS: Final[Mapping[str, str]] = {
-    "create subscription": _SLOTS,
-    "alter subscription": _SLOTS,
     "checkpoint": "what is written to disk stays there",
 }
 """Commands, other than COPY, of which the same is true."""
@@ -121,7 +120,7 @@ _READ: Final = frozenset(
 )
 """Kinds of statements whose calls are made when they run."""
 
-_CONSTRUCTS: Final = NOT_VOLATILE | VOLATILE
+_KNOWN: Final = NOT_VOLATILE | VOLATILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,9 +185,12 @@ def _why_outside(call: Call, items: Sequence[Word]) -> str | None:
     why = OUTSIDE.get(call.name)
     if why is None or not (_is_own(call) or why in (_ELSEWHERE, _FILES, _STATISTICS)):
         return None
-    if call.name == "pg_logical_emit_message" and call.first == "true":
-        return None
-    return why
+    return None if _joins_transaction(call) else why
+
+
+def _joins_transaction(call: Call) -> bool:
+    """Whether what stays otherwise is told to belong to the transaction."""
+    return call.name == "pg_logical_emit_message" and call.first == "true"
 
 
 def _starts_apart(items: Sequence[Word]) -> bool:
@@ -208,7 +210,7 @@ def _is_known(call: Call) -> bool:
     """Whether it is certain that a function has no effect outside of the transaction."""
     if call.schema in ("df", "information_schema"):
         return True
-    return _is_own(call) and call.name in _CONSTRUCTS
+    return _is_own(call) and (call.name in _KNOWN or _joins_transaction(call))
 
 
 def _copied(items: Sequence[Word]) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,8 @@ from dfc.compiler.plan_json import from_json
 NOT_COMPILED: Final = "cannot be told: variables decide what it does, and it is compiled when it starts"
 UNSEEN: Final = (
     "Not looked into: triggers, views, operators, foreign tables. What they do to this database belongs to"
-    " the transaction; what they do elsewhere happens again when the step does."
+    " the transaction; what they do elsewhere happens again when the step does. Nor is whether a table is"
+    " unlogged: a crash of PostgreSQL empties it, and the records of the steps that filled it stay."
 )
 
 
@@ -40,7 +41,7 @@ def show(workflow: Workflow, head: str) -> None:
     _line(f"{head}{report.summary()}")
     _line("")
     present.table(
-        ["step", "happens", "how", "and that"],
+        ["step", "happens", "how", "when"],
         [_cells(row) for row in report.rows if row.how is not How.DERIVED],
     )
     _show_remarks(report)
