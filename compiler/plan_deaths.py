@@ -159,7 +159,7 @@ committed, and is the same but where a remark says otherwise."""
 WORDS: Final[dict[How, str]] = {
     How.TRANSACTION: "one transaction with its record",
     How.ATOMIC: "one transaction with its record and the other steps in it",
-    How.MARKER: "one transaction with a marker there; its record follows",
+    How.MARKER: "one transaction with its marker; its record follows",
     How.MIXED: "one transaction with its record, and effects outside of it",
     How.OUTSIDE: "outside of a transaction; its record follows",
     How.REQUEST: "a request; its record follows",

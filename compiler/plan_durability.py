@@ -147,7 +147,7 @@ class _Report:
             case AtomicNode():
                 where = self._where(node.policy)
                 how = How.MARKER if where else How.ATOMIC
-                yield _structure(node, how, runs, why=where and f"{WORDS[how]}, {where}")
+                yield _structure(node, how, runs, why=where and f"{where}: {WORDS[how]}")
             case MapNode():
                 yield self._map(node, runs)
             case BreakNode():
@@ -201,7 +201,7 @@ class _Report:
             is_outside = body.form is Form.AUTOCOMMIT
             return _announced(node, node.id, runs, _again(policy) if is_outside else (_NEEDLESS,))
         if body.form is Form.AUTOCOMMIT:
-            why = f"{WORDS[How.OUTSIDE]}{where and f', {where}'}"
+            why = f"{where and f'{where}: '}{WORDS[How.OUTSIDE]}"
             return Row(
                 path=node.id,
                 node=node.id,
@@ -233,7 +233,7 @@ def _in_transaction(
     """A statement that commits together with its record, or with what is recorded from."""
     why = WORDS[how] if of is None else f"in the one transaction of `{of}`"
     if where:
-        why += f", {where}"
+        why = f"{where}: {why}"
     if not effects.outside:
         return Row(
             path=path,
