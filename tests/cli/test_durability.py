@@ -22,7 +22,8 @@ from dfc.executor.runners.http_mock import read_mock
 from tests.cli.conftest import Run
 from tests.cli.test_crashtest import EVERYTHING
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXAMPLES = ROOT / "examples"
 LIMITS = Limits(wait_seconds_max=60, kills_max=60, jobs=4, rows_shown_max=5)
 
 KINDS = """
@@ -43,6 +44,14 @@ SELECT df.start(df.step('announced', 'CALL bump()', autocommit => true, delivery
              delivery => 'at_most_once'), 'once');
 """
 """A step of each kind whose effect and record can be apart."""
+
+WAITS = """
+CREATE TABLE seen (what text);
+SELECT df.start(
+  df.step('started', 'SELECT df.start(df.sleep(0.5) ~> ''INSERT INTO seen VALUES (1)'')')
+  ~> df.step('other', df.wait_for_instance('$started'))
+  ~> df.step('after', 'INSERT INTO seen VALUES (''after'')'), 'waits');
+"""
 
 ANSWERS = [{"url": "*", "json": {"id": 9}}]
 
@@ -144,6 +153,24 @@ def test_of_examples_a_kill_shows_what_is_said(example: str, tmp_path: Path, scr
     rows = rows_of(wanted)
     for trial in crashtest(wanted, scratch):
         agree(trial, rows[trial.name])
+
+
+@pytest.mark.long
+def test_another_instance_is_waited_for(tmp_path: Path, scratch: Scratch) -> None:
+    file = tmp_path / "waits.dfsql"
+    file.write_text(WAITS)
+    wanted = asked(file, tmp_path)
+    [trial] = crashtest(wanted, scratch)
+    assert trial.safe, as_json(trial)["differences"]
+    assert "other" in {step.name for step in steps_of(trial)}
+    agree(trial, rows_of(wanted)["waits"])
+
+
+def test_the_page_shows_what_the_command_prints(dfc: Run) -> None:
+    page = (ROOT / "docs" / "reference" / "durability.md").read_text(encoding="utf-8")
+    shown = page.partition("```text\n$ dfc explain --durability ")[2].partition("...\n```")[0]
+    path, _, text = shown.partition("\n")
+    assert dfc("explain", "--durability", str(ROOT / path)).stdout.startswith(text)
 
 
 def test_the_command(dfc: Run, tmp_path: Path) -> None:

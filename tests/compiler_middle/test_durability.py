@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from pathlib import Path
 
 import psycopg
@@ -40,6 +41,7 @@ from tests.test_golden import GOLDEN, GoldenFile
 
 CASES = GOLDEN / "durability"
 INPUT = "workflow.dfsql"
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def reports(folder: Path) -> list[tuple[Plan, Durability]]:
@@ -97,6 +99,18 @@ def test_the_summary_counts_a_step_of_several_parts_once() -> None:
     [(_, report)] = reports(CASES / "elsewhere")
     assert report.summary() == "8 steps: 6 exactly once, 2 at least once"
     assert Durability(rows=()).summary() == "0 steps"
+
+
+def test_the_page_has_a_row_for_each_kind_which_names_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "reference" / "durability.md").read_text(encoding="utf-8")
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if "`test_" in line]
+    assert [(row[0], row[3], row[4]) for row in rows] == [
+        (WORDS[how], DEATHS[how].during, DEATHS[how].seen) for how in How
+    ]
+    for row in rows:
+        names = re.findall(r"`(test_\w+)`", row[5])
+        assert names and all(f"def {name}(" in tests for name in names), row
 
 
 def statement(sql: str, kind: str = "select") -> SqlBody:
