@@ -40,14 +40,14 @@ _BEFORE_A_CALL: Final = frozenset(_WORDS_BEFORE_A_CALL.split())
 _WORDS_NO_FUNCTION: Final = """
     all analyze and any array as between by case cast check coalesce columns conflict constraint copy cube
     current_time current_timestamp default distinct do else end except exclude exists explain extract
-    filter foreign from generated greatest group grouping having if ilike in insert intersect into is join
-    json_array json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize
-    json_table json_value key lateral least like limit localtime localtimestamp materialized merge_action
-    nested normalize not nullif offset on only operator or order over overlaps overlay partition passing
-    position precision primary range recursive references returning rollup row rows select sets some
-    storage substring symmetric table then to treat trim union unique update using values when where
-    window with within without xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces
-    xmlparse xmlpi xmlroot xmlserialize xmltable
+    filter force_not_null force_null force_quote foreign from generated greatest group grouping having if
+    ilike in insert intersect into is join json json_array json_arrayagg json_exists json_object
+    json_objectagg json_query json_scalar json_serialize json_table json_value key lateral least like
+    limit localtime localtimestamp materialized merge_action nested normalize not nullif offset on only
+    operator or order over overlaps overlay partition passing position precision primary range recursive
+    references returning rollup row rows select sets some storage substring symmetric table then to treat
+    trim union unique update using values when where window with within without xmlattributes xmlconcat
+    xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable
 """
 _NO_FUNCTION: Final = frozenset(_WORDS_NO_FUNCTION.split())
 """In front of a parenthesis these are no functions that could be somebody's."""
