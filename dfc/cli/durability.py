@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dfc.cli import present
 from dfc.cli.sources import Workflow
-from dfc.compiler.plan_deaths import DEATHS, How
-from dfc.compiler.plan_durability import Durability, Row, durability, to_json
-from dfc.compiler.plan_json import from_json
 
 NOT_COMPILED: Final = "cannot be told: variables decide what it does, and it is compiled when it starts"
 UNSEEN: Final = (
@@ -17,89 +14,74 @@ UNSEEN: Final = (
     " the transaction; what they do elsewhere happens again when the step does. Nor is whether a table is"
     " unlogged: a crash of PostgreSQL empties it, and the records of the steps that filled it stay."
 )
+PATHS_SHOWN_MAX: Final = 4
+
+Row = Mapping[str, Any]
 
 
-def report_of(workflow: Workflow) -> Durability | None:
-    """The report of a workflow of a file; None where variables decide what it does."""
-    if workflow.plan is None:
-        return None
-    return durability(from_json(workflow.plan), workflow.options.get("database"))
-
-
-def document(workflow: Workflow) -> dict[str, Any]:
+def document(workflow: Workflow) -> Mapping[str, Any]:
     """The report as JSON."""
-    report = report_of(workflow)
-    return {"summary": NOT_COMPILED} if report is None else to_json(report)
+    return {"summary": NOT_COMPILED} if workflow.durability is None else workflow.durability
+
+
+def as_json(workflows: Sequence[Workflow]) -> str:
+    """The reports of all of them as one document."""
+    return present.document([{"workflow": each.label, **document(each)} for each in workflows])
 
 
 def show(workflow: Workflow, head: str) -> None:
-    """Print the report."""
-    report = report_of(workflow)
-    if report is None:
-        _line(f"{head}{NOT_COMPILED}")
+    """Print the report, its first line behind `head`."""
+    report = document(workflow)
+    _line(f"{head}{report['summary']}")
+    if workflow.durability is None:
         return
-    _line(f"{head}{report.summary()}")
+    rows: Sequence[Row] = report["steps"]
     _line("")
-    present.table(
-        ["step", "happens", "how", "when"],
-        [_cells(row) for row in report.rows if row.how is not How.DERIVED],
-    )
-    _show_remarks(report)
-    _show_deaths(report)
+    shown = [_cells(row) for row in rows if row["how"] != "derived"]
+    present.table(["step", "happens", "how", "when"], shown)
+    _show_remarks(rows)
+    _show_deaths(rows, report["deaths"])
+    _line(f"\n{UNSEEN}")
 
 
 def _cells(row: Row) -> list[str]:
-    happens = "" if row.times is None else row.times.value + (" *" if row.untold else "")
-    return [row.path, happens, row.why, ", ".join(row.often)]
+    happens = (row["times"] or "").replace("_", " ") + (" *" if "untold" in row else "")
+    return [row["path"], happens, row["why"], ", ".join(row.get("often", ()))]
 
 
-def _show_remarks(report: Durability) -> None:
+def _show_remarks(rows: Sequence[Row]) -> None:
+    """What else there is to say, each once, with the steps of which it is true."""
     said: dict[str, list[str]] = {}
-    for row in report.rows:
-        for remark in row.remarks:
-            said.setdefault(remark, []).append(f"`{row.path}`")
-        if row.untold:
-            names = ", ".join(row.untold)
-            remark = (
-                f"* it cannot be told what {names} may do outside of the transaction: that would happen again"
-            )
-            said.setdefault(remark, []).append(f"`{row.path}`")
+    for row in rows:
+        for remark in row.get("remarks", ()):
+            said.setdefault(remark, []).append(f"`{row['path']}`")
+        if "untold" in row:
+            what = f"what {', '.join(row['untold'])} may do outside of the transaction"
+            remark = f"* it cannot be told {what}: that would happen again"
+            said.setdefault(remark, []).append(f"`{row['path']}`")
     if said:
         _line("")
     for remark, paths in said.items():
         _line(f"{', '.join(paths)}: {remark}")
 
 
-def _show_deaths(report: Durability) -> None:
-    rows: dict[str, Row] = {}
-    for row in report.rows:
-        rows.setdefault(row.how.value, row)
+def _show_deaths(rows: Sequence[Row], deaths: Mapping[str, Mapping[str, str]]) -> None:
+    """What a death does, once for all steps of a kind."""
     _line("\nwhen the process dies")
-    named: dict[str, list[str]] = {}
-    for row in report.rows:
-        named.setdefault(row.how.value, []).append(row.path)
-    for how, row in rows.items():
-        death = DEATHS[row.how]
-        _line(f"  {_some(named[how])}")
-        if death.before == death.during == death.behind:
-            _line(f"    {death.during}")
+    for how, death in deaths.items():
+        _line(f"  {_some([row['path'] for row in rows if row['how'] == how])}")
+        if death["before"] == death["during"]:
+            _line(f"    {death['during']}")
             continue
-        _line(f"    before: {death.before}")
-        _line(f"    during: {death.during}")
-        _line(f"    behind: {death.behind}")
-        _line(f"    what one sees: {death.seen}")
-    _line(f"\n{UNSEEN}")
+        for moment in ("before", "during", "behind"):
+            _line(f"    {moment}: {death[moment]}")
+        _line(f"    what one sees: {death['seen']}")
 
 
-def _some(paths: list[str], most: int = 4) -> str:
-    rest = f" and {len(paths) - most} more" if len(paths) > most else ""
-    return ", ".join(paths[:most]) + rest
+def _some(paths: Sequence[str]) -> str:
+    rest = len(paths) - PATHS_SHOWN_MAX
+    return ", ".join(paths[:PATHS_SHOWN_MAX]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _line(text: str) -> None:
     present.console.print(text, markup=False, soft_wrap=True)
-
-
-def as_json(workflows: Sequence[Workflow]) -> str:
-    """All of them as one document."""
-    return present.document([{"workflow": each.label, **document(each)} for each in workflows])

@@ -35,7 +35,7 @@ def command(file: str, workflow: str | None, as_plan: bool, as_report: bool, as_
         raise click.UsageError("--durability is no drawing: leave out --plan")
     if as_document and not as_report:
         raise click.UsageError("--json goes with --durability")
-    chosen = pick(compile_path(file), workflow)
+    chosen = pick(compile_path(file, durability=as_report), workflow)
     if as_report:
         _report(chosen, as_document)
         return

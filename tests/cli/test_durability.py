@@ -16,8 +16,8 @@ from dfc.cli.crashing.report import as_json, steps_of
 from dfc.cli.crashing.scratch import Scratch
 from dfc.cli.crashing.trial import Limits, Trial
 from dfc.cli.crashtest import Asked, crashtest
-from dfc.cli.durability import report_of
-from dfc.compiler.plan_durability import Row, Times
+from dfc.compiler.plan_durability import Row, Times, durability
+from dfc.compiler.plan_json import from_json
 from dfc.executor.runners.http_mock import read_mock
 from tests.cli.conftest import Run
 from tests.cli.test_crashtest import EVERYTHING
@@ -80,8 +80,7 @@ def rows_of(wanted: Asked) -> dict[str, dict[str, list[Row]]]:
     """What the report says of each workflow of a file, by node."""
     found: dict[str, dict[str, list[Row]]] = {}
     for number, workflow in enumerate(wanted.compilation.workflows, start=1):
-        report = report_of(workflow)
-        assert report is not None
+        report = durability(from_json(workflow.plan), workflow.options.get("database"))
         rows = found.setdefault(workflow.label or f"workflow {number}", {})
         for row in report.rows:
             rows.setdefault(row.node, []).append(row)
