@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _TOKEN: Final = re.compile(
     r"""
@@ -55,8 +54,7 @@ _NO_FUNCTION: Final = frozenset(_WORDS_NO_FUNCTION.split())
 _QUERIES: Final = frozenset({"select", "insert", "update", "delete", "merge", "with", "values", "table", "("})
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call: the name as PostgreSQL folds it, its schema where one is written, where it stands, and the
     first word or sign of its arguments."""
 
@@ -71,8 +69,7 @@ class Call:
         return self.name if self.schema is None else f"{self.schema}.{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A token: its kind (`word`, `quoted`, `text`, `reference`, `number`, `sign`), what it says, where."""
 
     kind: str
@@ -85,12 +82,13 @@ def words(sql: str) -> tuple[Word, ...]:
     dollar quotes is what it says, that of any other text is its literal."""
     found: list[Word] = []
     place = 0
-    while place < len(sql):
-        match = _TOKEN.match(sql, place)
-        assert match is not None
+    token, length = _TOKEN.match, len(sql)
+    while place < length and (match := token(sql, place)) is not None:
         kind, end = match.lastgroup or "", match.end()
         said = match[0]
-        if kind == "comment":
+        if kind == "word":
+            found.append(Word(kind, said.lower(), place))
+        elif kind == "comment":
             end = _behind_comment(sql, end)
         elif kind in ("dollar", "tag"):
             closing = sql.find(said, end)
@@ -100,8 +98,6 @@ def words(sql: str) -> tuple[Word, ...]:
         elif kind == "quoted":
             inner = said[said.index('"') + 1 :].removesuffix('"').replace('""', '"')
             found.append(Word(kind, inner, place))
-        elif kind == "word":
-            found.append(Word(kind, said.lower(), place))
         elif kind != "blank":
             found.append(Word("text" if kind == "escaped" else kind, said, place))
         place = end

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from sqlglot import errors, exp, parse
 from syrupy.assertion import SnapshotAssertion
 
@@ -140,6 +141,12 @@ def statement(sql: str, kind: str = "select") -> SqlBody:
 )
 def test_calls(sql: str, called: list[str]) -> None:
     assert [call.written for call in calls(words(sql))] == called
+
+
+@given(st.text(alphabet=st.sampled_from("fg1 .,()\"'$\\/*-:\n\u00e9")))
+def test_any_text_is_read(sql: str) -> None:
+    assert all(0 <= call.start < len(sql) and call.name for call in calls(words(sql)) if call.name)
+    effects_of(statement(sql))
 
 
 def test_calls_takes_time_by_length() -> None:
