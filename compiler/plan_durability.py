@@ -45,6 +45,7 @@ from dfc.compiler.plan import (
     ValueNode,
     Waiting,
 )
+from dfc.compiler.plan_calls import words
 from dfc.compiler.plan_deaths import DEATHS, WORDS, How
 from dfc.compiler.plan_effects import Effects, effects_of
 from dfc.compiler.plan_runs import often
@@ -210,6 +211,7 @@ class _Report:
                 times=Times.AT_LEAST_ONCE,
                 often=tuple(runs),
                 harmless=_is_repeatable(body),
+                remarks=_leavings(body),
             )
         how = How.MARKER if where else How.TRANSACTION
         return _in_transaction(node, node.id, how, where, effects_of(body), runs)
@@ -352,12 +354,17 @@ def _structure(node: Node, how: How, runs: Sequence[str], why: str = "") -> Row:
 def _is_repeatable(body: SqlBody) -> bool | None:
     """Whether a second run of a statement outside of a transaction changes nothing more, and does not fail.
     None: that cannot be told."""
-    if body.kind in _REPEATABLE:
+    said = {word.says for word in words(body.sql) if word.kind == "word"}
+    if body.kind in _REPEATABLE and "concurrently" not in said:
         return True
-    head = " ".join(body.sql.split()[:7]).lower()
-    if body.kind.startswith("drop ") and " if exists " in f"{head} ":
-        return True
-    return None
+    return True if body.kind.startswith("drop ") and {"if", "exists"} <= said else None
+
+
+def _leavings(body: SqlBody) -> tuple[str, ...]:
+    """What a statement leaves behind that has not come to its end."""
+    if body.kind in ("create index", "reindex"):
+        return ("a death in the middle leaves an invalid index, which has to be dropped",)
+    return ()
 
 
 def to_json(report: Durability) -> dict[str, object]:

@@ -14,6 +14,8 @@ UNSEEN: Final = (
     " the transaction; what they do elsewhere happens again when the step does. Nor is whether a table is"
     " unlogged: a crash of PostgreSQL empties it, and the records of the steps that filled it stay."
 )
+HARMLESS: Final = "a second time changes nothing more"
+UNKNOWN: Final = "write it so that a second time does no harm; `dfc crashtest` tries it"
 PATHS_SHOWN_MAX: Final = 4
 
 Row = Mapping[str, Any]
@@ -53,6 +55,8 @@ def _show_remarks(rows: Sequence[Row]) -> None:
     """What else there is to say, each once, with the steps of which it is true."""
     said: dict[str, list[str]] = {}
     for row in rows:
+        if row["times"] == "at_least_once":
+            said.setdefault(HARMLESS if row.get("harmless") else UNKNOWN, []).append(f"`{row['path']}`")
         for remark in row.get("remarks", ()):
             said.setdefault(remark, []).append(f"`{row['path']}`")
         if "untold" in row:
@@ -62,7 +66,7 @@ def _show_remarks(rows: Sequence[Row]) -> None:
     if said:
         _line("")
     for remark, paths in said.items():
-        _line(f"{', '.join(paths)}: {remark}")
+        _line(f"{_some(paths)}: {remark}")
 
 
 def _show_deaths(rows: Sequence[Row], deaths: Mapping[str, Mapping[str, str]]) -> None:
