@@ -103,8 +103,7 @@ DEATHS: Final[dict[How, Death]] = {
     ),
     How.TIMER: Death(
         before="it has not begun, and another worker begins it",
-        during="when it is over was recorded at its beginning: it is over no later for that, but where no"
-        " worker is there at that moment",
+        during="when it is over was recorded at its beginning, and time passes while no worker is there",
         behind="it is over, and does not begin again",
         seen=NOTHING_SEEN,
     ),

@@ -100,6 +100,13 @@ UNTOLD: Final = frozenset({"query_to_xml", "query_to_xml_and_xmlschema", "query_
 }
 """They run a query that they are given as a text."""
 
+_SCRIPTS: Final[Mapping[str, str]] = {
+    "do": "the block of DO",
+    "create extension": "the script of the extension",
+    "alter extension": "the script of the extension",
+}
+"""Commands that run what is not in their text, or is not read."""
+
 _READ: Final = frozenset(
     {
         "",
@@ -156,8 +163,8 @@ def effects_of(body: SqlBody) -> Effects:
             gaps = True
         elif not _is_known(call):
             untold.setdefault(f"{call.written}()")
-    if body.kind == "do":
-        untold.setdefault("the block of DO")
+    if body.kind in _SCRIPTS:
+        untold.setdefault(_SCRIPTS[body.kind])
     remarks = list(_remarks(body, items))
     if gaps:
         remarks.append("numbers that a rolled back attempt took from a sequence are skipped")

@@ -10,9 +10,10 @@ from dfc.cli.sources import Workflow
 
 NOT_COMPILED: Final = "cannot be told: variables decide what it does, and it is compiled when it starts"
 UNSEEN: Final = (
-    "Not looked into: triggers, views, operators, foreign tables. What they do to this database belongs to"
-    " the transaction; what they do elsewhere happens again when the step does. Nor is whether a table is"
-    " unlogged: a crash of PostgreSQL empties it, and the records of the steps that filled it stay."
+    "Not looked into: triggers, views, operators, defaults, foreign tables, what DDL evaluates. What these do"
+    " to this database belongs to the transaction; what they do elsewhere happens again when the step does."
+    " Nor is whether a table is unlogged: a crash of PostgreSQL empties it, and the records of the steps that"
+    " filled it stay."
 )
 HARMLESS: Final = "a second time changes nothing more"
 UNKNOWN: Final = "write it so that a second time does no harm; `dfc crashtest` tries it"
