@@ -501,7 +501,7 @@ CORE = (
     ),
     Mutant(
         name="a failed attempt is not undone",
-        seed=3951,
+        seed=5169,
         active=changed(unwinding, "_to_undo", _attempts_are_not_undone),
     ),
     Mutant(
