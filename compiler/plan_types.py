@@ -56,6 +56,7 @@ from dfc.compiler.plan_describe import (
     NOT_ANALYSED,
     UNKNOWN,
     Absent,
+    Answer,
     Array,
     Batch,
     Column,
@@ -222,6 +223,40 @@ def flow(plan: Plan, describer: Describer, made: Made | None = None) -> Flow:
     return Flow(walk.shapes, tuple(walk.problems))
 
 
+def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | None:
+    """What a describer's answer is to be called, where it is one to be told of.
+
+    What a statement beside this one makes is not unknown.
+    """
+    match answer:
+        case Refused(name=str() as name) if made.knows(name, sql):
+            why = f"`{name}` is not there yet: a statement beside it makes it"
+            return _unsaid(node, why, answer.start, answer.end)
+        case Refused():
+            help = answer.help or answer.hint or "correct the statement"
+            notes = [text for text in (answer.detail, answer.hint) if text and text != help]
+            return Problem(
+                code=code_of(answer),
+                severity="error",
+                node=node,
+                message=f"{answer.message} (SQLSTATE {answer.sqlstate})",
+                start=answer.start,
+                end=answer.end,
+                label="PostgreSQL refuses this",
+                help=help,
+                notes=tuple([(text, None) for text in notes]),
+            )
+        case Unsaid():
+            return _unsaid(node, answer.why, answer.start, answer.end)
+        case _:
+            return None
+
+
+def _unsaid(node: str, why: str, start: int | None, end: int | None) -> Problem:
+    message = f"not analysed: {why}"
+    return Problem(code=NOT_ANALYSED, severity="note", node=node, message=message, start=start, end=end)
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
     """What is to be done: look at a node, or with `closing` at what its blocks have given."""
@@ -377,47 +412,17 @@ class _Walk:
             database=step.database,
             settings=step.settings,
         )
-        match self._describer.describe(statement):
-            case Described(shape):
-                return shape
-            case Refused() as refused:
-                self._refused(node, body, refused)
-            case Unsaid() as unsaid:
-                self._unsaid(node, unsaid.why, unsaid.start, unsaid.end)
-                if not isinstance(unsaid.shape, Unknown):
-                    return unsaid.shape
-            case None:
-                pass
+        answer = self._describer.describe(statement)
+        problem = problem_of(node, body.sql, answer, self._made)
+        if problem is not None:
+            self.problems.append(problem)
+        if isinstance(answer, Described):
+            return answer.shape
+        if isinstance(answer, Unsaid) and not isinstance(answer.shape, Unknown):
+            return answer.shape
         if body.returns is Returns.ROWS:
             return Rows(None)
         return UNKNOWN if body.kind == "call" else Count()
-
-    def _refused(self, node: str, body: SqlBody, refused: Refused) -> None:
-        name = refused.name
-        if name is not None and self._made.knows(name, body.sql):
-            why = f"`{name}` is not there yet: a statement of this file makes it"
-            self._unsaid(node, why, refused.start, refused.end)
-            return
-        notes = [text for text in (refused.detail, refused.hint) if text and text != refused.help]
-        self.problems.append(
-            Problem(
-                code=code_of(refused),
-                severity="error",
-                node=node,
-                message=f"{refused.message} (SQLSTATE {refused.sqlstate})",
-                start=refused.start,
-                end=refused.end,
-                label="PostgreSQL refuses this",
-                help=refused.help or refused.hint or "correct the statement",
-                notes=tuple([(text, None) for text in notes if refused.help or text != refused.hint]),
-            )
-        )
-
-    def _unsaid(self, node: str, why: str, start: int | None, end: int | None) -> None:
-        message = f"not analysed: {why}"
-        self.problems.append(
-            Problem(code=NOT_ANALYSED, severity="note", node=node, message=message, start=start, end=end)
-        )
 
     # References
 
