@@ -223,6 +223,15 @@ def flow(plan: Plan, describer: Describer, made: Made | None = None) -> Flow:
     return Flow(walk.shapes, tuple(walk.problems))
 
 
+_HELP: Final = {
+    given.UNKNOWN_TABLE: "write the name of a table that is there, or create it in front of the workflow",
+    given.UNKNOWN_COLUMN: "write the name of a column that is there",
+    given.UNKNOWN_FUNCTION: "write the name of a function that is there, with arguments of its types",
+    given.WRONG_TYPES: "cast one side to the type of the other: `$step.col::text`",
+    given.REFUSED: "correct the statement",
+}
+
+
 def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | None:
     """What a describer's answer is to be called, where it is one to be told of.
 
@@ -233,7 +242,7 @@ def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | Non
             why = f"`{name}` is not there yet: a statement beside it makes it"
             return _unsaid(node, why, answer.start, answer.end)
         case Refused():
-            help = answer.help or answer.hint or "correct the statement"
+            help = answer.help or answer.hint or _HELP[code_of(answer)]
             notes = [text for text in (answer.detail, answer.hint) if text and text != help]
             return Problem(
                 code=code_of(answer),

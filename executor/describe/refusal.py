@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Final, Protocol
 
-from dfc.compiler.plan import SqlBody
+from dfc.compiler.plan import WITH_EXPRESSIONS, SqlBody
 from dfc.compiler.plan_describe import Refused, Unsaid
 from dfc.executor.bind import Bound
 from dfc.executor.quoting import array_literal
@@ -28,6 +28,8 @@ _OF_THE_STATE: Final = ("42501", "28", "53", "54", "55P03", "55006", "57", "58",
 
 _OF_TYPES: Final = ("42883", "42725", "42804", "42846", "42P18", "42P08", "42809", "42P22", "42P38", "22")
 """Refusals that may come from types that are only guessed."""
+
+_OF_NAMES: Final = (UNKNOWN_RELATION, UNKNOWN_SCHEMA, UNKNOWN_COLUMN)
 
 _NAME: Final = r'(?:[uU]&)?"(?:[^"]|"")+"|[^\W\d][\w$]*'
 _PATH: Final = re.compile(rf"(?:{_NAME})(?:\s*\.\s*(?:{_NAME}))*")
@@ -95,11 +97,17 @@ def refusal(
 ) -> Refused | Unsaid:
     """A refusal by its place in the step's own statement."""
     start, copied = _place(fields, bound)
+    if (
+        body.parameters
+        and body.kind not in WITH_EXPRESSIONS
+        and not (copied and fields.sqlstate in _OF_NAMES)
+    ):
+        return Unsaid(why="it depends on a value", start=start, end=start)
     if _is_one(fields.sqlstate, _OF_THE_STATE):
         return Unsaid(why=f"{fields.message} (SQLSTATE {fields.sqlstate})", start=start, end=start)
     parts = [] if start is None else _names_at(body.sql, start)
     if unsure and _is_one(fields.sqlstate, _OF_TYPES) and not _is_certain(fields, parts, copied, catalog):
-        return Unsaid(why=f"the type of `{unsure[0]}` is not known before it runs", start=start, end=start)
+        return Unsaid(why=f"the type of `{unsure[0]}` is not known before it runs")
     lost = _without_df(fields, parts, catalog)
     if lost is not None:
         return lost
