@@ -82,6 +82,7 @@ from dfc.compiler.plan_describe import (
 PASSES_MAX: Final = 4
 """How often a plan is gone through until what its loops carry on is known; then it counts as unknown."""
 
+NOTES_MAX: Final = 5
 _SIMILARITY_MIN: Final = 0.6
 
 _RESPONSE: Final = Json(
@@ -424,7 +425,7 @@ class _Walk:
         answer = self._describer.describe(statement)
         problem = problem_of(node, body.sql, answer, self._made)
         if problem is not None:
-            self.problems.append(problem)
+            self.problems.append(self._with_types(problem, body))
         if isinstance(answer, Described):
             return answer.shape
         if isinstance(answer, Unsaid) and not isinstance(answer.shape, Unknown):
@@ -432,6 +433,19 @@ class _Walk:
         if body.returns is Returns.ROWS:
             return Rows(None)
         return UNKNOWN if body.kind == "call" else Count()
+
+    def _with_types(self, problem: Problem, body: SqlBody) -> Problem:
+        """Where types do not fit: those of the references, which come from other steps."""
+        if problem.code != given.WRONG_TYPES:
+            return problem
+        notes: dict[tuple[str, str | None], None] = dict.fromkeys(problem.notes)
+        for parameter in body.parameters:
+            type = type_of(parameter, self._source(parameter))
+            if type is not None and parameter.use is Use.VALUE:
+                written = body.sql[parameter.start : parameter.end]
+                giver = parameter.source if parameter.source in self.shapes else None
+                notes[(f"`{written}` is of type `{type}`", giver)] = None
+        return replace(problem, notes=tuple(notes)[:NOTES_MAX])
 
     # References
 

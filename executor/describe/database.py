@@ -30,7 +30,8 @@ from dfc.compiler.plan_describe import (
 )
 from dfc.executor.bind import Bound, Mode, bind
 from dfc.executor.describe.made_up import ANY, MadeUp, make_up, types_needed
-from dfc.executor.describe.refusal import Catalog, refusal
+from dfc.executor.describe.refusal import Catalog, of_ddl, refusal
+from dfc.executor.describe.utility import is_tried, missing_relation
 from dfc.executor.failures import StepFailed
 from dfc.executor.queries import query
 from dfc.executor.quoting import array_literal
@@ -61,10 +62,12 @@ class _Refusal(Exception):
 class DatabaseDescriber:
     """A describer over one connection of its own; a context manager.
 
-    `elsewhere`: what is said of a statement for another database.
+    `scratch`: the database is nobody's. What PostgreSQL cannot describe, because it makes or changes objects,
+    is run there, and rolled back.
     """
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, *, scratch: bool = False) -> None:
+        self._scratch = scratch
         self._connection = psycopg.connect(
             conninfo, autocommit=True, connect_timeout=10, application_name="dfc validate"
         )
@@ -101,7 +104,7 @@ class DatabaseDescriber:
             self._checked(result)
         except _Refusal as refused:
             body = SqlBody(sql=text, kind="", form=Form.EXECUTE, returns=Returns.COUNT)
-            return refusal(refused.fields, body, bind("", body, {}, {}), (), self._catalog)
+            return of_ddl(refusal(refused.fields, body, bind("", body, {}, {}), (), self._catalog))
         return None
 
     def forget(self) -> None:
@@ -158,12 +161,29 @@ class DatabaseDescriber:
         except _Refusal as refused:
             return refusal(refused.fields, body, bound, made.unsure, self._catalog)
         if found.nfields == 0:
+            refused = self._tried(body, bound)
+            if refused is not None:
+                return refused
             return Described(Count() if body.returns == "count" else Rows(()))
         names = column_keys([(found.fname(at) or b"").decode() for at in range(found.nfields)])
         oids = [found.ftype(at) for at in range(found.nfields)]
         self._learn_names(oids)
         columns = [Column(name, self._formatted.get(oid)) for name, oid in zip(names, oids, strict=True)]
         return Described(Rows(tuple(columns)))
+
+    def _tried(self, body: SqlBody, bound: Bound) -> Answer:
+        """What is wrong with a utility statement, which PostgreSQL does not look into before it runs."""
+        missing = missing_relation(body, self._catalog)
+        if missing is None and self._scratch and is_tried(body):
+            try:
+                self._checked(self._pgconn.exec_(_BEGIN.encode()))
+                self._checked(self._pgconn.exec_(bound.text.encode()))
+            except _Refusal as refused:
+                return of_ddl(refusal(refused.fields, body, bound, (), self._catalog))
+            finally:
+                if self._pgconn.status == pq.ConnStatus.OK:
+                    self._pgconn.exec_(b"ROLLBACK")
+        return missing
 
     def _prepared(self, bound: Bound, settings: Sequence[tuple[str, str]]) -> PGresult:
         """The description of a statement. Raises _Refusal; the transaction is rolled back."""
