@@ -16,8 +16,9 @@ from dfc.compiler.diagnostics import Diagnostic
 from dfc.compiler.plan import Form, Plan, Returns, SqlBody
 from dfc.compiler.plan_describe import Answer, Describer, Statement
 from dfc.compiler.plan_json import from_json
-from dfc.compiler.plan_types import Made, flow, problem_of, statements_of
+from dfc.compiler.plan_made import Made
 from dfc.compiler.plan_types import Problem as Found
+from dfc.compiler.plan_types import flow, problem_of, statements_of
 from dfc.compiler.render import to_json
 from dfc.compiler.silence import without_silenced
 from dfc.compiler.source import Source
@@ -104,7 +105,7 @@ def _problems(compilation: Compiled, depth: Depth) -> Iterator[Diagnostic]:
     around = [text for text in texts if not (depth.scratch and is_ddl(text))]
     failed = list(depth.absent)
     for statement, plan in zip(compilation.statements, plans, strict=True):
-        made = Made([*around, *inside, *failed])
+        made = Made([*around, *failed], inside)
         if isinstance(statement, Server):
             problem = _asked(statement, depth, made)
             if depth.scratch and problem is not None and is_ddl(statement.text):
