@@ -96,9 +96,9 @@ class Catalog:
         """The names of the types that are visible."""
         return [row[0] for row in self._rows("describe_type_list")]
 
-    def makers(self, name: str, words: Iterable[str]) -> list[str]:
-        """The functions among these words in whose text a name stands: they may make what is called so."""
-        return [row[0] for row in self._rows("describe_makers", name, array_literal(sorted(set(words))))]
+    def makers(self, name: str) -> list[str]:
+        """The functions whose text makes something of this name."""
+        return [row[0] for row in self._rows("describe_makers", name)]
 
 
 def refusal(
@@ -130,7 +130,7 @@ def refusal(
     end = None if start is None else _end_of_token(body, start)
     if wrong is not None:
         start, end = wrong[1], wrong[2]
-    makers = catalog.makers(wrong[0], _words(body.sql)) if wrong is not None else []
+    makers = [] if wrong is None else catalog.makers(wrong[0])
     if makers:
         return Unsaid(why=f"`{wrong[0] if wrong else ''}` may be made by `{makers[0]}`", start=start, end=end)
     return Refused(
