@@ -420,7 +420,7 @@ class _Walk:
         found = field_of(either(likely), parameter.column) if likely else Found(None)
         if isinstance(found, Found):
             return
-        giver = parameter.source if "[" not in parameter.source and "!" not in parameter.source else None
+        one = not parameter.otherwise and not parameter.source.endswith(("[]", "!"))
         written = f"${parameter.name}.{parameter.column}"
         if found.certain:
             message = f"`{parameter.name}` returns no column `{parameter.column}`"
@@ -436,7 +436,7 @@ class _Walk:
                 message=message,
                 label="no such column" if found.certain else "not always there",
                 help=_instead(parameter, found, written),
-                notes=() if giver is None else ((_columns_are(found.names), giver),),
+                notes=((_columns_are(found.names), parameter.source),) if one else (),
             )
         )
 

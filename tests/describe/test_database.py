@@ -97,7 +97,7 @@ ACROSS = [
     ("'SELECT * FROM users' |=> 'b' ~> 'SELECT $b.emial'", "DF406", "$b.emial"),
     ("'SELECT * FROM users' |=> 'b' ~> 'SELECT x.emial FROM $b.* AS x'", "DF402", "emial"),
     (
-        "('SELECT id FROM users' | 'SELECT id, email FROM users') |=> 'b' ~> 'SELECT $b.mail'",
+        "('TABLE rich' | 'SELECT id, email FROM users') |=> 'b' ~> 'SELECT $b.mail'",
         "DF406",
         "$b.mail",
     ),
