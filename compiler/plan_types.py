@@ -190,6 +190,8 @@ def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | Non
         case Refused(name=str() as name) if made.knows(name, sql):
             why = f"`{name}` is not there yet: a statement beside it makes it"
             return _unsaid(node, why, answer.start, answer.end)
+        case Refused(sqlstate="42883" | "42704") if made.is_open:
+            return _unsaid(node, f"{answer.message}: an extension may have it", answer.start, answer.end)
         case Refused() if code_of(answer) != given.UNKNOWN_TABLE and made.changes(sql):
             return _unsaid(node, "another step changes a table that it uses", answer.start, answer.end)
         case Refused():
