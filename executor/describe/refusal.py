@@ -33,6 +33,7 @@ _OF_TYPES: Final = ("42883", "42725", "42804", "42846", "42P18", "42P08", "42809
 
 _NAMING: Final = (*_UNKNOWN, UNKNOWN_SCHEMA)
 _HARMLESS: Final = ("42501", "42P07", "42710", "42723", "42P06")
+_OF_THE_SERVER: Final = ("role", "extension", "language", "access method", "tablespace")
 _OF_NAMES: Final = (UNKNOWN_RELATION, UNKNOWN_SCHEMA, UNKNOWN_COLUMN)
 
 _NAME: Final = r'(?:[uU]&)?"(?:[^"]|"")+"|[^\W\d][\w$]*'
@@ -112,7 +113,8 @@ def refusal(
         and not (copied and fields.sqlstate in _OF_NAMES)
     ):
         return Unsaid(why="it depends on a value", start=start, end=start)
-    if _is_one(fields.sqlstate, _OF_THE_STATE):
+    lacks_xml = fields.sqlstate == "0A000" and "XML" in fields.message  # how the server was built
+    if lacks_xml or _is_one(fields.sqlstate, _OF_THE_STATE):
         return Unsaid(why=f"{fields.message} (SQLSTATE {fields.sqlstate})", start=start, end=start)
     if start is None and fields.sqlstate in _NAMING:
         # Most utility statements are refused without a place; the message has the name.
@@ -153,8 +155,8 @@ def of_ddl(answer: Refused | Unsaid) -> Refused | Unsaid:
     """
     if isinstance(answer, Unsaid):
         return answer
-    is_role = answer.sqlstate == UNKNOWN_OBJECT and answer.message.startswith(("role", "extension"))
-    if answer.sqlstate in _HARMLESS or is_role or not answer.sqlstate.startswith("42"):
+    lacks = answer.sqlstate == UNKNOWN_OBJECT and answer.message.startswith(_OF_THE_SERVER)
+    if answer.sqlstate in _HARMLESS or lacks or not answer.sqlstate.startswith("42"):
         return Unsaid(
             why=f"{answer.message} (SQLSTATE {answer.sqlstate})", start=answer.start, end=answer.end
         )
