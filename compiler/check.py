@@ -25,6 +25,8 @@ from dfc.compiler.rules.df202_parallel_conflict import parallel_conflict
 from dfc.compiler.rules.df203_near_name_in_literal import near_name_in_literal
 from dfc.compiler.rules.df204_reference_in_constant import reference_in_constant
 from dfc.compiler.rules.df205_size_of_a_map import size_of_a_map
+from dfc.compiler.rules.df206_items_meet import items_meet
+from dfc.compiler.rules.df207_unknown_effects import unknown_effects
 from dfc.compiler.rules.df208_every_row import every_row
 from dfc.compiler.rules.df209_unordered_claim import unordered_claim
 from dfc.compiler.rules.df210_loop_never_waits import loop_never_waits
@@ -62,6 +64,8 @@ RULES: tuple[Rule, ...] = (
     near_name_in_literal,
     reference_in_constant,
     size_of_a_map,
+    items_meet,
+    unknown_effects,
     every_row,
     unordered_claim,
     spliced_value,

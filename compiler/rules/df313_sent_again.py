@@ -21,7 +21,7 @@ def sent_again(facts: Facts) -> Iterator[Diagnostic]:
         if delivery is None or delivery.value != Delivery.AT_MOST_ONCE.value:
             yield note(
                 "DF313",
-                f"a death of the worker sends this {found.tree.method.upper()} again, with the same Idempotency-Key",
+                f"a death sends this {found.tree.method.upper()} again, with the same Idempotency-Key",
                 found.tree.span,
                 help="let the receiver look at the key, or give the step `delivery => 'at_most_once'`",
             )

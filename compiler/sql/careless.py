@@ -12,6 +12,8 @@ from dfc.grammar.lexer import Kind
 
 _CHANGES: Final = re.compile(r"\b(?:update|delete)\b", re.IGNORECASE)
 _LIMITS: Final = re.compile(r"\b(?:limit|fetch)\b", re.IGNORECASE)
+_SETS: Final = re.compile(r"\bset\b", re.IGNORECASE)
+_BEHIND_SET: Final = frozenset({"from", "where", "returning", "when"})
 _SKIPS: Final = re.compile(r"\bskip\s+locked\b", re.IGNORECASE)
 _LEVELS_MAX: Final = 20
 """How deep in brackets what chooses rows is looked for, so that time stays linear."""
@@ -105,6 +107,22 @@ def _queries(items: list[Token]) -> Iterator[_Query]:
             case _:
                 pass
     yield from opened
+
+
+def set_clauses(sql: str) -> list[tuple[int, int]]:
+    """Where the SET clauses of a statement stand: what is in them says nothing about which rows are meant."""
+    if _SETS.search(sql) is None:
+        return []
+    items = tokens(sql, split_comments(sql)[0])
+    found: list[tuple[int, int]] = []
+    start: Token | None = None
+    for token in items:
+        if start is None:
+            start = token if token.word == "set" and token.kind is Kind.IDENT else None
+        elif token.depth < start.depth or (token.depth == start.depth and token.word in _BEHIND_SET):
+            found.append((start.start, token.start))
+            start = None
+    return [*found, (start.start, len(sql))] if start is not None else found
 
 
 def skips_locked(sql: str) -> bool:

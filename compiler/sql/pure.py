@@ -104,7 +104,8 @@ _FROM: Final = re.compile(r"\bfrom\b", re.IGNORECASE)
 
 
 @cache
-def _harmless() -> frozenset[str]:
+def harmless() -> frozenset[str]:
+    """Functions without effects, and the words of the syntax that look like functions."""
     return frozenset(_NAMES.split()) | frozenset(_SYNTAX.split())
 
 
@@ -134,6 +135,6 @@ def _is_harmless(items: list[Token], index: int) -> bool:
     if following != "(" or token.kind not in (Kind.IDENT, Kind.QUOTED_IDENT):
         return True
     if index > 1 and items[index - 1].word == ".":
-        return items[index - 2].word == "pg_catalog" and token.word in _harmless()
+        return items[index - 2].word == "pg_catalog" and token.word in harmless()
     # A list of columns behind an alias is no call.
-    return token.word in _harmless() or (index > 0 and items[index - 1].word == "as")
+    return token.word in harmless() or (index > 0 and items[index - 1].word == "as")
