@@ -76,6 +76,10 @@ class Facts:
         """Where `start` to `end` of a unit's text stands in the source."""
         return self.text(unit).locate(start, end)
 
+    def locate_name(self, unit: int, start: int, end: int) -> Span:
+        """Where a name in a unit's statement stands; the statement as a whole where that is not known."""
+        return self.locate(unit, start, end) if end else self.locate(unit, 0, len(self.text(unit).value))
+
     def with_question_mark(self, unit: int, reference: Reference) -> str:
         """What to write where the reference may have no value; `df.if_rows` takes a name and nothing else."""
         written = f"{self.text(unit).value[reference.start : reference.end]}?"

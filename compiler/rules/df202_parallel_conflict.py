@@ -189,6 +189,4 @@ def _does(access: Access) -> str:
 
 
 def _place(facts: Facts, access: Access) -> Span:
-    start, end = access.use.start, access.use.end
-    whole = (0, len(facts.analyses[access.unit].sql))
-    return facts.locate(access.unit, *((start, end) if end else whole))
+    return facts.locate_name(access.unit, access.use.start, access.use.end)

@@ -40,7 +40,7 @@ def unknown_effects(facts: Facts) -> Iterator[Diagnostic]:
         yield note(
             "DF207",
             f"what `{call.name}` reads and writes is not known, and other branches run beside it",
-            facts.locate(unit, call.start, call.end),
+            facts.locate_name(unit, call.start, call.end),
             help="see for yourself that the branches do not meet in a table",
         )
 

@@ -11,6 +11,8 @@ from dfc.compiler.sql.tokens import Token, closing, split_comments, tokens
 from dfc.grammar.lexer import Kind
 
 _CHANGES: Final = re.compile(r"\b(?:update|delete)\b", re.IGNORECASE)
+_RESTRICTED: Final = re.compile(r"(?:update|delete\s+from)\s[^('\"$/;-]*\bwhere\b", re.IGNORECASE)
+"""The usual ones, which are told without tokens, as these take most of the time."""
 _LIMITS: Final = re.compile(r"\b(?:limit|fetch)\b", re.IGNORECASE)
 _SETS: Final = re.compile(r"\bset\b", re.IGNORECASE)
 _BEHIND_SET: Final = frozenset({"from", "where", "returning", "when"})
@@ -45,7 +47,7 @@ class _Main(NamedTuple):
 
 def changes_of_all_rows(sql: str) -> list[Change]:
     """The UPDATEs and DELETEs without WHERE, also those in a WITH clause."""
-    if _CHANGES.search(sql) is None:
+    if len(_CHANGES.findall(sql)) == (_RESTRICTED.match(sql) is not None):
         return []
     items = tokens(sql, split_comments(sql)[0])
     found: list[Change] = []

@@ -33,7 +33,9 @@ class Relations:
 
     def behind(self, use: Use) -> Iterator[Use]:
         """A use, by the plain name of its table; of a view also what happens to the tables behind it."""
-        yield replace(use, table=plain(use.table))
+        yield replace(use, table=plain(use.table)) if use.table.startswith(_PUBLIC) else use
+        if plain(use.table) not in self.views:
+            return
         known: set[str] = set()
         names = [plain(use.table)]
         for _ in range(VIEW_LEVELS_MAX):
