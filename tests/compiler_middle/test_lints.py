@@ -1,4 +1,4 @@
-"""Lints: which of them speak, that none ever refuses a workflow, that each can be silenced, and their time."""
+"""Lints: which of them speak, that none refuses a workflow, that each can be silenced, and their time."""
 
 from __future__ import annotations
 
@@ -39,11 +39,12 @@ def test_no_example_has_a_warning(path: Path) -> None:
     assert [problem for problem in problems if problem.severity is not Severity.NOTE] == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "golden/err").iterdir()), ids=lambda path: path.name)
+CASES = sorted(case for case in (ROOT / "golden/err").iterdir() if code_of(case) in LINTS)
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.name)
 def test_each_can_be_silenced(path: Path) -> None:
-    code = path.name.partition("_")[0].upper()
-    if code not in LINTS:
-        pytest.skip("no lint")
+    code = code_of(path)
     text = (path / "workflow.dfsql").read_text()
     statements = compile_file(Source("test", text)).statements
     spans = [each.statement.span if isinstance(each, CompiledStatement) else each.span for each in statements]
@@ -164,19 +165,17 @@ def test_statements_that_run_twice(statement: str, reported: bool) -> None:
 @pytest.mark.parametrize(
     "made",
     [
-        lambda n: f"'UPDATE t SET a = {n} WHERE id = {n}'",
-        lambda n: f"'UPDATE t SET a{n} = {n} WHERE b > {n}'",
-        lambda n: f"'SELECT f{n}(a) FROM t{n}'",
-        lambda n: f"df.map('SELECT a FROM t', 'UPDATE u SET a = {n} WHERE b')",
-        lambda n: f"(@> ('SELECT a FROM t' ~> df.wait_for_signal('s{n}') ~> df.break()))",
+        "'UPDATE t SET a = # WHERE id = #'",
+        "'UPDATE t SET a# = # WHERE b > #'",
+        "'SELECT f#(a) FROM t#'",
+        "df.map('SELECT a FROM t', 'UPDATE u SET a = # WHERE b')",
+        "(@> ('SELECT a FROM t' ~> df.wait_for_signal('s#') ~> df.break()))",
     ],
 )
 @pytest.mark.parametrize("joint", [" ~> ", " & "])
-def test_time_is_linear(made: object, joint: str) -> None:
-    assert callable(made)
-
+def test_time_is_linear(made: str, joint: str) -> None:
     def seconds(times: int, first: int) -> float:
-        items = [str(made(first + number)) for number in range(times)]
+        items = [made.replace("#", str(first + number)) for number in range(times)]
         text = f"df.seq({', '.join(items)});" if joint == " ~> " else f"df.join({', '.join(items)});"
         start = process_time()
         found(text)
