@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from dfc.compiler.plan_builtins import VOLATILE
 from dfc.compiler.sql.pure import harmless
 from dfc.compiler.sql.tokens import fold
 
@@ -21,13 +22,7 @@ CONJUNCTS_MAX = 100
 """How many conditions of one WHERE are looked at."""
 
 
-_VOLATILE: Final = frozenset(
-    {
-        *("clock_timestamp", "currval", "gen_random_uuid", "lastval", "nextval", "random", "random_normal"),
-        *("set_config", "setval", "setseed", "timeofday", "uuidv4", "uuidv7"),
-    }
-)
-"""Functions of PostgreSQL that are volatile and touch no table; those that begin with `pg_` beside."""
+_SEQUENCES: Final = frozenset({"nextval", "setval"})
 
 
 class Effect(StrEnum):
@@ -114,7 +109,7 @@ def calls(tree: exp.Expr, original: Callable[[int], int]) -> tuple[Called, ...]:
     for node in tree.find_all(exp.Anonymous):
         name = fold(node.name)
         schema = _schema(node)
-        own = name.startswith("pg_") or name in harmless() or name in _VOLATILE
+        own = name.startswith("pg_") or name in harmless() or name in VOLATILE | _SEQUENCES
         if schema != "df" and not (own and schema in ("", "pg_catalog")):
             start, end = _place(node.meta, original)
             found.append(Called(name=f"{schema}.{name}" if schema else name, start=start, end=end))

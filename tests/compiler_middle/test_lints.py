@@ -39,6 +39,11 @@ def test_no_example_has_a_warning(path: Path) -> None:
     assert [problem for problem in problems if problem.severity is not Severity.NOTE] == []
 
 
+def code_of(case: Path) -> str:
+    """The code that a case of golden/err is about."""
+    return case.name.partition("_")[0].upper()
+
+
 CASES = sorted(case for case in (ROOT / "golden/err").iterdir() if code_of(case) in LINTS)
 
 
