@@ -30,6 +30,21 @@ from dfc.compiler.sql.references import Reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a workflow's file says beside it: the statements that go to the server.
+
+    `variables` are those that the file sets. `limited`: whoever starts the workflow limits its time.
+    """
+
+    scripts: tuple[str, ...] = ()
+    variables: frozenset[str] = frozenset()
+    limited: bool = False
+
+
+NO_SURROUNDINGS = Surroundings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """A workflow after name resolution.
 
@@ -44,6 +59,7 @@ class Facts:
     policies: Policing = NO_POLICING
     mixed: tuple[Mixed, ...] = ()
     params: Mapping[str, str] | None = None
+    beside: Surroundings = NO_SURROUNDINGS
 
     def text(self, unit: int) -> Text:
         """The text that the references of a unit stand in."""
@@ -59,6 +75,10 @@ class Facts:
     def locate(self, unit: int, start: int, end: int) -> Span:
         """Where `start` to `end` of a unit's text stands in the source."""
         return self.text(unit).locate(start, end)
+
+    def locate_name(self, unit: int, start: int, end: int) -> Span:
+        """Where a name in a unit's statement stands; the statement as a whole where that is not known."""
+        return self.locate(unit, start, end) if end else self.locate(unit, 0, len(self.text(unit).value))
 
     def with_question_mark(self, unit: int, reference: Reference) -> str:
         """What to write where the reference may have no value; `df.if_rows` takes a name and nothing else."""
