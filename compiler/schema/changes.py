@@ -219,7 +219,7 @@ class Changes:
         source = Scope(scope)
         self._sources.add([node.get("sourceRelation", {})], source)
         both = Scope(scope, [target, *source.names])
-        self._expressions.boolean(node.get("joinCondition"), both, "JOIN/ON")
+        self._expressions.of(node.get("joinCondition"), both)
         for each in node.get("mergeWhenClauses", ()):
             clause = unwrapped(each)[1]
             here = {

@@ -122,7 +122,7 @@ class SchemaDescriber:
                 number += 1
                 name = f"{column.name}_{number}"
             taken.add(name)
-            type = Typed("text") if column.type.name == "unknown" else column.type
+            type = Typed("text") if column.type.name == "unknown" else types.sent(column.type, self._catalog)
             found.append(ResultColumn(name, types.shown(type, self._catalog)))
         return found
 

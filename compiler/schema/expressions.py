@@ -70,6 +70,11 @@ class Expressions:
             "A_Indirection": self._indirection,
             "CollateClause": self._collate,
             "SQLValueFunction": self._value_function,
+            "JsonFuncExpr": self._json_function,
+            "JsonIsPredicate": lambda node, scope: BOOL,
+            "JsonObjectConstructor": lambda node, scope: Typed(None if "output" in node else "json"),
+            "JsonArrayConstructor": lambda node, scope: Typed(None if "output" in node else "json"),
+            "MergeSupportFunc": lambda node, scope: Typed("text"),
             "GroupingFunc": lambda node, scope: Typed("int4"),
             "List": self._list,
             "NamedArgExpr": lambda node, scope: self.of(node.get("arg"), scope),
@@ -271,9 +276,11 @@ class Expressions:
                 if "RowExpr" not in (unwrapped(test)[0], unwrapped(when.get("expr"))[0]):
                     self.binary(node, "=", (test, wanted), (when.get("expr"), value))
             results.append(when.get("result", {}))
-        if "defresult" in node:
-            # PostgreSQL begins with it.
-            results.insert(0, node["defresult"])
+        if "defresult" not in node:
+            given = [self.of(each, scope) for each in results]
+            return self.common([*results, None], [*given, LITERAL], "CASE")
+        # PostgreSQL begins with it.
+        results.insert(0, node["defresult"])
         return self.common(results, [self.of(each, scope) for each in results], "CASE")
 
     def _alternatives(self, node: Node, scope: Scope) -> Typed:
@@ -296,8 +303,8 @@ class Expressions:
             return NOT_KNOWN
         for node, each in zip(nodes, given, strict=True):
             self.literal(node, each, found)
-        same = {each for each in given if each.name != "unknown"}
-        return next(iter(same)) if len(same) == 1 else Typed(found)
+        # Literals have no modifier, so that the whole has none.
+        return given[0] if all(each == given[0] and each.name == found for each in given) else Typed(found)
 
     def _apart(self, given: Sequence[Typed]) -> tuple[int, int]:
         """The first two that do not fit."""
@@ -355,7 +362,14 @@ class Expressions:
         return self.of(node.get("arg"), scope)
 
     def _value_function(self, node: Node, scope: Scope) -> Typed:
-        return Typed(_VALUE_FUNCTIONS.get(node.get("op", ""), "name"))
+        digits = node.get("typmod", 0) if node.get("op", "").endswith("_N") else -1
+        return Typed(_VALUE_FUNCTIONS.get(node.get("op", ""), "name"), f"({digits})" if digits >= 0 else "")
+
+    def _json_function(self, node: Node, scope: Scope) -> Typed:
+        self.of(node.get("context_item", {}).get("raw_expr"), scope)
+        if "output" in node:
+            return NOT_KNOWN
+        return Typed({"JSON_VALUE_OP": "text", "JSON_QUERY_OP": "jsonb"}.get(node.get("op", ""), "bool"))
 
     def _list(self, node: Node, scope: Scope) -> Typed:
         for each in node.get("items", ()):

@@ -125,6 +125,11 @@ class Sources:
             call, definitions = (*each["List"]["items"], {})[:2]
             kind, fields = unwrapped(call)
             items: Sequence[Node] = unwrapped(definitions)[1].get("items", ()) or node.get("coldeflist", ())
+            if kind == "FuncCall" and _is_unnest(fields):
+                for one in fields.get("args", ()):
+                    base = self._expressions.overloads.base(self._expressions.of(one, scope).name)
+                    columns.append(Column("unnest", Typed(None if base is None else types.element(base))))
+                continue
             found = self._expressions.call(fields, scope) if kind == "FuncCall" else None
             name = names_of(fields.get("funcname"))[-1] if kind == "FuncCall" else ""
             if kind != "FuncCall":
@@ -224,6 +229,12 @@ class Sources:
         if found[0] == found[1]:
             return Column(name, found[0])
         return Column(name, Typed(self._expressions.common_name(found)))
+
+
+def _is_unnest(call: Node) -> bool:
+    """`unnest` with several arrays, which is no function: the grammar of FROM knows it."""
+    names = names_of(call.get("funcname"))
+    return names[-1:] == ["unnest"] and len(call.get("args", ())) > 1
 
 
 def _both(left: Names, right: Names) -> Output:

@@ -20,6 +20,8 @@ _SERIALS: Final = {
     "smallserial": "int2",
     "serial2": "int2",
 }
+_WITHOUT_MODIFIER: Final = {"bpchar": "bpchar", "bit": '"bit"'}
+"""Without one they are no standard types, which have a length of 1 then."""
 _CACHED_NAMES_MAX: Final = 4_096
 
 
@@ -37,8 +39,8 @@ def shown(type: Typed, catalog: Catalog) -> str | None:
     if known is None:
         schema, _, rest = name.partition(".")
         text = quoted(rest) if schema in catalog.search_path else f"{quoted(schema)}.{quoted(rest)}"
-    elif name == "bpchar" and not type.modifier:
-        text = "bpchar"
+    elif name in _WITHOUT_MODIFIER and not type.modifier:
+        text = _WITHOUT_MODIFIER[name]
     else:
         text = known.shown
     if type.modifier:
@@ -120,6 +122,19 @@ def of_text(written: str | None, catalog: Catalog) -> Typed:
         return NOT_KNOWN
     found = of_node(node, catalog)
     return NOT_KNOWN if isinstance(found, str) else found
+
+
+def sent(type: Typed, catalog: Catalog) -> Typed:
+    """A type as results have it: of domains what they are made of."""
+    if type.name is None:
+        return type
+    own = catalog.types.get(type.name)
+    for _ in range(32):
+        if own is None or own.kind != "domain" or type.name is None:
+            return type
+        type = own.base
+        own = catalog.types.get(type.name or "")
+    return NOT_KNOWN
 
 
 def element(type_name: str) -> str | None:
