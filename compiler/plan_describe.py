@@ -1,4 +1,4 @@
-"""What a statement gives, as far as it is known before it runs; and who can say so. Between flow and describers.
+"""What a statement gives, as far as it is known before it runs, and who can say so.
 
 The flow (`plan_types`) goes through a plan and asks a describer about each statement. A describer knows a
 schema: the written text alone, DDL, or a database. What nobody can say is no error.
@@ -6,7 +6,7 @@ schema: the written text alone, DDL, or a database. What nobody can say is no er
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -38,8 +38,9 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """A JSON value. `fields`: it is an object with exactly these (`boolean`, `numeric`, `text`, `jsonb`, None).
+    """A JSON value. `fields`: it is an object with exactly these fields, None: not known.
 
+    Types of fields are `boolean`, `numeric`, `text` and `jsonb`.
     `type` is what the whole of it is as a parameter, None where that depends on the value.
     """
 
@@ -137,7 +138,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsaid:
-    """Nothing can be said of the statement, for this reason: a note. `shape` is what is known all the same."""
+    """Nothing can be said of the statement, for this reason: a note.
+
+    `shape` is what is known all the same.
+    """
 
     why: str
     shape: Shape = UNKNOWN
@@ -241,8 +245,32 @@ def _field(shape: Shape, name: str) -> Found | Absent:
                 if column.name == name:
                     return Found(column.type)
             return Absent(tuple([column.name for column in columns]))
+        case Items():
+            # What a map gives is an array, or for more items than fit an object with these fields.
+            return Found("numeric") if name in ("count", "failed") else Absent(())
         case _:
             return Absent(())
+
+
+def either(shapes: Iterable[Shape]) -> Shape:
+    """One of these shapes, each named once."""
+    found = tuple(dict.fromkeys(each for shape in shapes for each in alternatives(shape)))
+    return found[0] if len(found) == 1 else Either(found)
+
+
+def column_keys(columns: Sequence[str]) -> tuple[str, ...]:
+    """Names that are unique: a repeated one gets `_2`, `_3`, as results are shown (df._result_json)."""
+    keys: list[str] = []
+    taken: set[str] = set()
+    written = set(columns)
+    for column in columns:
+        key, suffix = column, 1
+        while key in taken or (suffix > 1 and key in written):
+            suffix += 1
+            key = f"{column}_{suffix}"
+        keys.append(key)
+        taken.add(key)
+    return tuple(keys)
 
 
 def _common(types: Sequence[str | None]) -> str | None:
