@@ -71,9 +71,7 @@ class Builtins:
 def builtins() -> Builtins:
     """Read once, when it is asked for."""
     data: dict[str, Any] = json.loads((Path(__file__).parent / "builtins.json").read_text(encoding="utf-8"))
-    names = {
-        name: name if entry[4] is None else f"{entry[4]}[]" for name, entry in data["types"].items()
-    }
+    names = {name: name if entry[4] is None else f"{entry[4]}[]" for name, entry in data["types"].items()}
     types = {
         names[name]: Type(shown, category, preferred, kind)
         for name, (shown, category, preferred, kind, _) in data["types"].items()

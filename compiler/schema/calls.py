@@ -11,7 +11,7 @@ from dfc.compiler.schema.builtins import Signature, builtins
 from dfc.compiler.schema.catalog import NOT_KNOWN, SYSTEM_SCHEMAS, Catalog, Typed
 from dfc.compiler.schema.literals import fault
 from dfc.compiler.schema.overloads import Outcome, Overloads
-from dfc.compiler.schema.scope import Refusal, Scope, Written, near
+from dfc.compiler.schema.scope import Refusal, Scope, Written, did_you_mean, near
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
 _NEAR: Final = 0.75
@@ -92,7 +92,7 @@ class Calls:
         self, node: Node, name: str, candidates: Sequence[Signature], given: Sequence[Typed], scope: Scope
     ) -> None:
         """There are functions of this name, and none takes these arguments."""
-        if len(given) == 1 and (self._is_cast(name) or self._is_column(name, scope)):
+        if len(given) == 1 and (self._is_cast(name) or self._is_column(given[0], name, scope)):
             return
         if self._catalog.unsure.operators or builtins().knows(name) and name in builtins().older:
             return
@@ -114,8 +114,10 @@ class Calls:
     def _is_cast(self, name: str) -> bool:
         return name in builtins().types or self._catalog.type(None, name) is not None
 
-    def _is_column(self, name: str, scope: Scope) -> bool:
-        return scope.unsure() or name in scope.column_names()
+    def _is_column(self, given: Typed, name: str, scope: Scope) -> bool:
+        """`name(row)` is `row.name`."""
+        row = given.name is None or given.name == "record" or self._overloads.category(given.name)[0] == "C"
+        return row and (scope.unsure() or name in scope.column_names())
 
     def _absent(
         self,
@@ -132,9 +134,17 @@ class Calls:
             return
         if schema is not None and (schema in SYSTEM_SCHEMAS or schema in catalog.unsure.schemas):
             return
+        if schema is not None and schema not in catalog.schemas:
+            raise self._written.refusal(
+                f'schema "{schema}" does not exist',
+                "3F000",
+                self._written.part(node),
+                help=did_you_mean(schema, sorted(catalog.schemas), "schemas"),
+                name=schema,
+            )
         if schema is None and (name.startswith("pg_") or builtins().knows(name)):
             return
-        if len(arguments) == 1 and (self._is_cast(name) or self._is_column(name, scope)):
+        if len(arguments) == 1 and (self._is_cast(name) or self._is_column(given[0], name, scope)):
             return
         known = list(catalog.functions)
         meant = near(name, known) or self._near_builtin(name)

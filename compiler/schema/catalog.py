@@ -157,11 +157,20 @@ class Catalog:
         elsewhere = self._places.get(name)
         if elsewhere:
             return self.relations[next(iter(elsewhere)), name] if len(elsewhere) == 1 else UNCLEAR
-        unsure = self.unsure.everything or self.unsure.relations or not self.unsure.schemas.isdisjoint((*path, "public"))
+        unsure = (
+            self.unsure.everything
+            or self.unsure.relations
+            or not self.unsure.schemas.isdisjoint((*path, "public"))
+        )
         return UNCLEAR if unsure else None
 
     def _absent(self, schema: str) -> Unclear | None:
-        if self.unsure.everything or schema in SYSTEM_SCHEMAS or schema.startswith("pg_") or schema in self.unsure.schemas:
+        if (
+            self.unsure.everything
+            or schema in SYSTEM_SCHEMAS
+            or schema.startswith("pg_")
+            or schema in self.unsure.schemas
+        ):
             return UNCLEAR
         return UNCLEAR if self.unsure.relations and schema not in self.schemas - {"public"} else None
 

@@ -260,7 +260,9 @@ class Changes:
         images = dict(zip(_IMAGES, _IMAGES, strict=True))
         for each in clause.get("options", ()):
             option = unwrapped(each)[1]
-            images[option.get("option", "").removeprefix("RETURNING_OPTION_").lower()] = option.get("value", "")
+            images[option.get("option", "").removeprefix("RETURNING_OPTION_").lower()] = option.get(
+                "value", ""
+            )
         row = target.items[0].row
         extra = [Item(name, target.output, row=row) for name in images.values()]
         names = [Names([*each.items], each.output) for each in scope.names]

@@ -97,8 +97,10 @@ class Columns:
 
     def _composite(self, name: str, scope: Scope) -> bool:
         """`a.b` is no field of a column `a` without parentheses; but an unknown one may be anything."""
-        return False if not scope.unsure() else any(
-            names.columns(name) for each in scope.around() for names in each.names
+        return (
+            False
+            if not scope.unsure()
+            else any(names.columns(name) for each in scope.around() for names in each.names)
         )
 
     def star(self, node: Node, scope: Scope) -> tuple[list[Column], bool]:

@@ -196,7 +196,12 @@ class _Definitions:
             found = self._catalog.type(parts[-2] if len(parts) > 1 else None, parts[-1])
             if isinstance(found, UserType):
                 moved = UserType(
-                    schema or found.schema, name or found.name, found.kind, found.labels, found.base, found.columns
+                    schema or found.schema,
+                    name or found.name,
+                    found.kind,
+                    found.labels,
+                    found.base,
+                    found.columns,
                 )
                 self._catalog.types[f"{moved.schema}.{moved.name}"] = moved
 

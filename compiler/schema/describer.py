@@ -15,7 +15,6 @@ from dfc.compiler.plan_describe import (
     Answer,
     Count,
     Described,
-    Refused,
     Rows,
     Shape,
     Statement,
@@ -87,7 +86,7 @@ class SchemaDescriber:
         items = tokens(filled.text, split_comments(filled.text)[0])
         tree = tree_of(filled.text, items)
         if tree is None:
-            return Unsaid("the statement is too long or nests too deeply")
+            return Unsaid(why="the statement is too long or nests too deeply")
         if isinstance(tree, Fault):
             return None
         written = Written(filled.text, items, filled.origin)
@@ -99,7 +98,7 @@ class SchemaDescriber:
         except Refusal as refusal:
             return refusal.refused
         except RecursionError:
-            return Unsaid("the statement nests too deeply")
+            return Unsaid(why="the statement nests too deeply")
         shape = self._shape(body, output)
         return None if shape is UNKNOWN else Described(shape)
 
@@ -182,7 +181,10 @@ def _swapped(
     for start, end, text in swaps:
         if start < done:
             continue
-        for part, origin, origin_end, copied in ((sql[done:start], done, start, True), (text, start, end, False)):
+        for part, origin, origin_end, copied in (
+            (sql[done:start], done, start, True),
+            (text, start, end, False),
+        ):
             if part:
                 parts.append(part)
                 runs.append(_Run(length, length + len(part), origin, origin_end, copied))
@@ -206,5 +208,3 @@ def _path(settings: tuple[tuple[str, str], ...]) -> tuple[str, ...] | None:
                 ]
             )
     return None
-
-

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from dfc.compiler.schema import types
 from dfc.compiler.schema.builtins import Signature
 from dfc.compiler.schema.calls import Calls
-from dfc.compiler.schema.catalog import LITERAL, NOT_KNOWN, Catalog, Typed
+from dfc.compiler.schema.catalog import LITERAL, NOT_KNOWN, Catalog, Typed, UserType
 from dfc.compiler.schema.columns import Columns
 from dfc.compiler.schema.literals import fault
-from dfc.compiler.schema.overloads import ASSIGNMENT, Outcome, Overloads
-from dfc.compiler.schema.scope import Output, Scope, Written
+from dfc.compiler.schema.overloads import ASSIGNMENT, EXPLICIT, Outcome, Overloads
+from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Output, Scope, Written, did_you_mean
 from dfc.compiler.sql.trees import Node, first_place, names_of, unwrapped
 
 BOOL: Final = Typed("bool")
@@ -72,8 +72,6 @@ class Expressions:
             "SQLValueFunction": self._value_function,
             "JsonFuncExpr": self._json_function,
             "JsonIsPredicate": lambda node, scope: BOOL,
-            "JsonObjectConstructor": lambda node, scope: Typed(None if "output" in node else "json"),
-            "JsonArrayConstructor": lambda node, scope: Typed(None if "output" in node else "json"),
             "MergeSupportFunc": lambda node, scope: Typed("text"),
             "GroupingFunc": lambda node, scope: Typed("int4"),
             "List": self._list,
@@ -127,7 +125,8 @@ class Expressions:
             return Typed("int4")
         if "fval" in node:
             text = node["fval"].get("fval", "")
-            whole = text.isdigit() and len(text) < 20 and int(text) < _INT8_MAX
+            digits = text.removeprefix("-")
+            whole = digits.isdigit() and len(digits) < 20 and -_INT8_MAX <= int(text) < _INT8_MAX
             return Typed("int8" if whole else "numeric")
         if "boolval" in node:
             return BOOL
@@ -137,13 +136,19 @@ class Expressions:
 
     def _parameter(self, node: Node, scope: Scope) -> Typed:
         number = node.get("number", 0)
-        return self._parameters[number - 1] if 0 < number <= len(self._parameters) else NOT_KNOWN
+        known = 0 < number <= len(self._parameters)
+        return self._parameters[number - 1] if known else NOT_KNOWN
 
     def type_named(self, node: Node) -> Typed:
         """The type that a cast names."""
         found = types.of_node(node, self._catalog)
         if isinstance(found, str):
-            last = len(names_of(node.get("names"))) - 1
+            names = names_of(node.get("names"))
+            last = len(names) - 1
+            if last and names[0] not in self._catalog.schemas:
+                raise self._written.refusal(
+                    f'schema "{names[0]}" does not exist', "3F000", self._written.part(node), name=names[0]
+                )
             raise self._written.refusal(
                 f'type "{found}" does not exist', "42704", self._written.part(node, last), name=found
             )
@@ -153,13 +158,23 @@ class Expressions:
         given = self.of(node.get("arg"), scope)
         wanted = self.type_named(node.get("typeName", {}))
         self.literal(node.get("arg"), given, wanted.name)
+        is_array = unwrapped(node.get("arg"))[0] == "A_ArrayExpr"
+        if not is_array and not self.overloads.coercible(given.name, wanted.name, EXPLICIT):
+            a, b = types.shown(given, self._catalog), types.shown(Typed(wanted.name), self._catalog)
+            raise self._written.refusal(f"cannot cast type {a} to {b}", "42846", self._written.part(node))
         return wanted
 
     def _operation(self, node: Node, scope: Scope) -> Typed:
         kind = node.get("kind", "")
         name = names_of(node.get("name"))
         left_node, right_node = node.get("lexpr"), node.get("rexpr")
-        if kind in ("AEXPR_IN", "AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN", "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM"):
+        if kind in (
+            "AEXPR_IN",
+            "AEXPR_BETWEEN",
+            "AEXPR_NOT_BETWEEN",
+            "AEXPR_BETWEEN_SYM",
+            "AEXPR_NOT_BETWEEN_SYM",
+        ):
             self._several(node, kind, name, scope)
             return BOOL
         left = self.of(left_node, scope) if left_node else Typed("")
@@ -353,10 +368,24 @@ class Expressions:
                 own = None if here.name is None else self._catalog.named(self.overloads.base(here.name) or "")
                 name = fields.get("sval", "")
                 found = [one for one in (own.columns or ()) if one.name == name] if own is not None else []
+                if own is not None and own.kind == "composite" and own.columns is not None and not found:
+                    self._no_field(node, name, own)
                 here = found[0].type if found else NOT_KNOWN
             else:
                 here = NOT_KNOWN
         return here
+
+    def _no_field(self, node: Node, name: str, own: UserType) -> None:
+        if name in SYSTEM_COLUMNS or self._catalog.function(None, name) or self._catalog.unsure.functions:
+            return
+        place = first_place(node.get("arg"))
+        raise self._written.refusal(
+            f'column "{name}" not found in data type {types.quoted(own.name)}',
+            "42703",
+            None if place is None else self._written.behind({"location": place}, name),
+            help=did_you_mean(name, [column.name for column in own.columns or ()], "columns"),
+            name=name,
+        )
 
     def _collate(self, node: Node, scope: Scope) -> Typed:
         return self.of(node.get("arg"), scope)

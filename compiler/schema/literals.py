@@ -19,9 +19,19 @@ _NUMBER: Final = re.compile(
 _BOOLEANS: Final = ("true", "false", "yes", "no", "on", "off", "1", "0")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{32}")
 _WORDS: Final = re.compile(r"[A-Za-z]+")
-_MOMENTS: Final = ("now", "today", "tomorrow", "yesterday", "epoch", "infinity", "allballs", "noon", "midnight")
+_MOMENTS: Final = (
+    "now",
+    "today",
+    "tomorrow",
+    "yesterday",
+    "epoch",
+    "infinity",
+    "allballs",
+    "noon",
+    "midnight",
+)
 _RANGES: Final = {"int2": 15, "int4": 31, "int8": 63}
-_WITH_DIGITS: Final = frozenset({"date", "timestamp", "timestamptz", "time", "timetz"})
+_WITH_DIGITS: Final = frozenset({"date", "timestamp", "timestamptz", "time", "timetz", "interval"})
 _JSON_LENGTH_MAX: Final = 100_000
 
 
@@ -30,6 +40,9 @@ def fault(text: str, type_name: str, catalog: Catalog) -> tuple[str, str] | None
     base = catalog.base(type_name)
     if base is None:
         return None
+    if base.endswith("[]"):
+        wrong = not text.strip().startswith(("{", "["))
+        return (f'malformed array literal: "{text}"', "22P02") if wrong else None
     own = catalog.types.get(base)
     if own is not None:
         wrong = own.kind == "enum" and text not in own.labels and not catalog.unsure.everything
@@ -73,7 +86,11 @@ def _refused_as(text: str, base: str) -> str | None:
             ok = _UUID.fullmatch(re.sub(r"[{}-]", "", text)) is not None
         case "date" | "timestamp" | "timestamptz" | "time" | "timetz":
             ok = any(letter.isdigit() for letter in text) or any(word in lower for word in _MOMENTS)
-            base = {"timestamptz": "timestamp with time zone", "timetz": "time with time zone"}.get(base, base)
+            base = {"timestamptz": "timestamp with time zone", "timetz": "time with time zone"}.get(
+                base, base
+            )
+        case "interval":
+            ok = any(letter.isdigit() for letter in text) or "infinity" in lower
         case _:
             return None
     return None if ok else base

@@ -17,9 +17,7 @@ from dfc.compiler.schema.types import element
 Name = str | None
 """A type's name; None: not known."""
 
-SIMPLE: Final = frozenset(
-    {"anyelement", "anyarray", "anynonarray", "anyenum", "anyrange", "anymultirange"}
-)
+SIMPLE: Final = frozenset({"anyelement", "anyarray", "anynonarray", "anyenum", "anyrange", "anymultirange"})
 COMPATIBLE: Final = frozenset(
     {
         "anycompatible",
@@ -88,7 +86,9 @@ class Overloads:
     def _special(self, source: str, target: str, context: int) -> bool:
         """Rows, and what goes through the text of a value."""
         rows = self.category(source)[0] == "C" or source == "record"
-        if rows and (target == "record" or self.category(target)[0] in "CU" or self.category(target)[0] == "P"):
+        if rows and (
+            target == "record" or self.category(target)[0] in "CU" or self.category(target)[0] == "P"
+        ):
             return True
         if context >= ASSIGNMENT and self.category(target)[0] == "S":
             return True
@@ -211,7 +211,8 @@ class Overloads:
             left,
             [
                 [
-                    given[i] != "unknown" and (c.arguments[i] == given[i] or self._preferred(given[i], c.arguments[i]))
+                    given[i] != "unknown"
+                    and (c.arguments[i] == given[i] or self._preferred(given[i], c.arguments[i]))
                     for i in pairs
                 ]
                 for c in left

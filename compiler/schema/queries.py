@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from dfc.compiler.schema import types
 from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Column, Typed
 from dfc.compiler.schema.expressions import Expressions
 from dfc.compiler.schema.overloads import Outcome
@@ -80,7 +81,7 @@ class Queries:
         else:
             output = self._plain(node, scope)
         for part in ("limitCount", "limitOffset"):
-            self.expressions.of(node.get(part), scope)
+            self.expressions.literal(node.get(part), self.expressions.of(node.get(part), scope), "int8")
         return output
 
     def _plain(self, node: Node, scope: Scope) -> Output:
@@ -115,11 +116,11 @@ class Queries:
                 found.columns += columns
                 found.open = found.open or is_open
                 continue
-            type = self.expressions.of(value, scope)
+            found_type = self.expressions.of(value, scope)
             if kind == "A_Indirection" and "A_Star" in (fields.get("indirection") or ({},))[-1]:
                 found.open = True
                 continue
-            found.columns.append(Column(target.get("name") or name_of(value), type))
+            found.columns.append(Column(target.get("name") or name_of(value), found_type))
         return found
 
     def _sort(self, node: Node, output: Output, scope: Scope) -> None:
@@ -147,7 +148,7 @@ class Queries:
     def values(self, node: Node, scope: Scope) -> Output:
         """VALUES: columns named `column1`, ..., of the types that the rows have in common."""
         rows: list[Sequence[Node]] = [each["List"].get("items", ()) for each in node["valuesLists"]]
-        types = [[self.expressions.of(each, scope) for each in row] for row in rows]
+        given = [[self.expressions.of(each, scope) for each in row] for row in rows]
         width = len(rows[0])
         for row in rows:
             if len(row) != width:
@@ -157,7 +158,7 @@ class Queries:
         columns: list[Column] = []
         for place in range(width):
             found = self.expressions.common(
-                [row[place] for row in rows], [row[place] for row in types], "VALUES"
+                [row[place] for row in rows], [row[place] for row in given], "VALUES"
             )
             columns.append(Column(f"column{place + 1}", found))
         return Output(columns)
@@ -186,21 +187,29 @@ class Queries:
                 )
         columns: list[Column] = []
         for place, column in enumerate(first.columns):
-            given = [output.columns[place].type for _, output in sides]
-            columns.append(replace(column, type=self._joined(given)))
+            given = [(output.columns[place].type, _value(side, place, output)) for side, output in sides]
+            columns.append(replace(column, type=self._joined(given, what)))
         return Output(columns)
 
     def _targets_at(self, node: Node) -> tuple[int, int] | None:
         places = [place for each in node.get("targetList", ()) if (place := first_place(each)) is not None]
         return self.written.part({"location": places[0]}) if places else None
 
-    def _joined(self, given: Sequence[Typed]) -> Typed:
-        """Two by two, as PostgreSQL does; what does not fit is left to it."""
-        found = self.expressions.overloads.common([each.name for each in given])
-        if isinstance(found, Outcome) or found is None:
-            return NOT_KNOWN
-        same = set(given)
-        return next(iter(same)) if len(same) == 1 and found != "text" else Typed(found)
+    def _joined(self, given: Sequence[tuple[Typed, Node | None]], what: str) -> Typed:
+        """The type of a column, two by two, as PostgreSQL does."""
+        here = given[0][0]
+        for there, node in given[1:]:
+            found = self.expressions.overloads.common([here.name, there.name])
+            if found is Outcome.NONE:
+                a, b = types.shown(here, self.catalog), types.shown(there, self.catalog)
+                raise self.written.refusal(
+                    f"{what} types {a} and {b} cannot be matched", "42804", self.expressions.span(node)
+                )
+            if isinstance(found, Outcome) or found is None:
+                return NOT_KNOWN
+            self.expressions.literal(node, there, found)
+            here = here if here == there and here.name == found else Typed(found)
+        return here
 
     def _sort_set(self, node: Node, output: Output, scope: Scope) -> None:
         """ORDER BY of a set operation knows the names of its results alone."""
@@ -212,6 +221,14 @@ class Queries:
             if not any(column.name == name for column in output.columns):
                 names = [column.name for column in output.columns]
                 raise self.expressions.columns.unknown(here["ColumnRef"], 0, name, name, names)
+
+
+def _value(node: Node, place: int, output: Output) -> Node | None:
+    """The expression of a result, where each has one of its own."""
+    targets: Sequence[Node] = node.get("targetList", ())
+    if len(targets) != len(output.columns):
+        return None
+    return unwrapped(targets[place])[1].get("val")
 
 
 def _lone_name(node: Node) -> str | None:
@@ -322,5 +339,3 @@ def _of_sublink(fields: Node) -> tuple[str, int]:
             return (named, 2) if named else _figured(target.get("val"))
         case _:
             return "", 0
-
-

@@ -9,9 +9,7 @@ from dfc.compiler.schema.builtins import Signature
 from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Function, Typed
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
-_IN: Final = frozenset(
-    {"FUNC_PARAM_IN", "FUNC_PARAM_INOUT", "FUNC_PARAM_VARIADIC", "FUNC_PARAM_DEFAULT"}
-)
+_IN: Final = frozenset({"FUNC_PARAM_IN", "FUNC_PARAM_INOUT", "FUNC_PARAM_VARIADIC", "FUNC_PARAM_DEFAULT"})
 _OUT: Final = frozenset({"FUNC_PARAM_OUT", "FUNC_PARAM_INOUT", "FUNC_PARAM_TABLE"})
 
 

@@ -35,7 +35,9 @@ class Refusal(Exception):
 class Written:
     """The text that was parsed: where its nodes stand. `origin` leads from its offsets to the author's."""
 
-    def __init__(self, sql: str, items: Sequence[Token], origin: Callable[[int, int], tuple[int, int]]) -> None:
+    def __init__(
+        self, sql: str, items: Sequence[Token], origin: Callable[[int, int], tuple[int, int]]
+    ) -> None:
         self.sql = sql
         self._items = items
         self._origin = origin

@@ -122,9 +122,12 @@ class Sources:
         name = ""
         functions = node.get("functions", ())
         for each in functions:
-            call, definitions = (*each["List"]["items"], {})[:2]
+            parts: Sequence[Node] = each["List"]["items"]
+            call = parts[0]
             kind, fields = unwrapped(call)
-            items: Sequence[Node] = unwrapped(definitions)[1].get("items", ()) or node.get("coldeflist", ())
+            items: Sequence[Node] = node.get("coldeflist", ())
+            if len(parts) > 1 and parts[1]:
+                items = unwrapped(parts[1])[1].get("items", ())
             if kind == "FuncCall" and _is_unnest(fields):
                 for one in fields.get("args", ()):
                     base = self._expressions.overloads.base(self._expressions.of(one, scope).name)
@@ -134,16 +137,16 @@ class Sources:
             name = names_of(fields.get("funcname"))[-1] if kind == "FuncCall" else ""
             if kind != "FuncCall":
                 self._expressions.of(call, scope)
-            output = _defined(items, self._catalog) if items else self._returned(found, name, alias, functions)
+            output = (
+                _defined(items, self._catalog) if items else self._returned(found, name, alias, functions)
+            )
             columns += output.columns
             is_open = is_open or output.open
         if node.get("ordinality") and not is_open:
             columns.append(Column("ordinality", Typed("int8")))
         return _named(alias, Output(columns, is_open), name, system=False)
 
-    def _returned(
-        self, found: Any, name: str, alias: Node | None, functions: Sequence[Any]
-    ) -> Output:
+    def _returned(self, found: Any, name: str, alias: Node | None, functions: Sequence[Any]) -> Output:
         """The columns that a function gives in FROM."""
         if found is None:
             return Output([], open=True)
@@ -238,9 +241,7 @@ def _is_unnest(call: Node) -> bool:
 
 
 def _both(left: Names, right: Names) -> Output:
-    return Output(
-        [*left.output.columns, *right.output.columns], left.output.open or right.output.open
-    )
+    return Output([*left.output.columns, *right.output.columns], left.output.open or right.output.open)
 
 
 def _defined(items: Sequence[Node], catalog: Catalog) -> Output:

@@ -144,7 +144,9 @@ class Tables:
             if child is not parent:
                 parent.children.append(child)
 
-    def _change(self, table: Relation, name: str, type: Typed | None = None, written: str | None = None) -> None:
+    def _change(
+        self, table: Relation, name: str, type: Typed | None = None, written: str | None = None
+    ) -> None:
         for each in self._family(table):
             if each.columns is not None:
                 each.columns = [

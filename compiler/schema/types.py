@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from dfc.compiler.schema.builtins import MULTIRANGES, RANGES, builtins
 from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Typed, Unclear, UserType
+from dfc.compiler.sql.native import Fault
 from dfc.compiler.sql.tokens import split_comments, tokens
 from dfc.compiler.sql.trees import Node, names_of, tree_of, unwrapped
 
@@ -75,7 +76,7 @@ def of_node(node: Node, catalog: Catalog) -> Typed | str:
             return Typed(f"{name[1:]}[]")
         if name.startswith(("pg_", "_pg_")):
             return NOT_KNOWN
-    elif schema is not None and isinstance(catalog.relation(schema, name), Unclear):
+    elif isinstance(catalog.relation(schema, name), Unclear):
         return NOT_KNOWN
     return NOT_KNOWN if catalog.unsure.types or catalog.unsure.everything else ".".join(names)
 
@@ -107,7 +108,9 @@ def _modifier(name: str, modifiers: Any) -> str:
 def _parsed(written: str) -> Node | None:
     sql = f"SELECT NULL::{written}"
     tree = tree_of(sql, tokens(sql, split_comments(sql)[0]))
-    kind, select = unwrapped(tree) if isinstance(tree, dict) else ("", {})
+    if tree is None or isinstance(tree, Fault):
+        return None
+    kind, select = unwrapped(tree)
     targets = select.get("targetList", ())
     if kind != "SelectStmt" or len(targets) != 1 or len(select) > 3:
         return None

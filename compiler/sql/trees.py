@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, cast
 
@@ -17,8 +17,8 @@ from dfc.compiler.sql.tokens import Token
 
 Node = Mapping[str, Any]
 
-TREE_DEPTH_MAX = 4_000
-"""Up to here no tree can overflow a C stack of 1 MB when it is written as JSON; it takes some 200 bytes each."""
+TREE_DEPTH_MAX = 8_000
+"""Up to here no tree can overflow a C stack of 8 MB when it is written as JSON; it takes some 200 bytes each."""
 TREE_TOKENS_MAX = 150_000
 
 
@@ -81,12 +81,14 @@ def first_place(node: Any) -> int | None:
     todo: list[Any] = [node]
     while todo:
         here = todo.pop()
-        if isinstance(here, Mapping):
-            if isinstance(location := here.get("location"), int) and location >= 0:
+        if isinstance(here, dict):
+            fields = cast("dict[str, Any]", here)
+            location = fields.get("location")
+            if isinstance(location, int) and location >= 0:
                 places.append(location)
-            todo += here.values()
-        elif isinstance(here, Sequence) and not isinstance(here, str):
-            todo += here
+            todo += fields.values()
+        elif isinstance(here, list):
+            todo += cast("list[Any]", here)
     return min(places) if places else None
 
 

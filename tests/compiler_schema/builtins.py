@@ -7,7 +7,7 @@ names of older ones too (what is no unknown name). `python -m tests.compiler_sch
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, LiteralString
@@ -60,7 +60,7 @@ def grouped(rows: Sequence[tuple[Any, ...]]) -> dict[str, list[list[Any]]]:
 
 
 @contextmanager
-def connected(version: str) -> Iterator[psycopg.Connection]:
+def connected(version: str) -> Generator[psycopg.Connection]:
     """A connection to a server of this version that is gone afterwards."""
     server = Server(version, FAST)
     server.start()

@@ -20,8 +20,41 @@ VALUES = (
     "current_date", "(SELECT 1)", "interval '1 h'", "ROW(1, 2)", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'",
     "'127.0.0.1'", "E'\\n'", "B'101'", "1::smallint", "2::float8", "'sad'::app.mood", "'x'::varchar", "'0x1F'",
 )  # fmt: skip
-TYPES = ("int", "text", "boolean", "date", "jsonb", "numeric(5,1)", "timestamptz", "app.mood", "bigint[]", "txet", "uuid")
-OPERATORS = ("+", "-", "||", "=", "<", "->", "->>", "@>", "&&", "~", "LIKE", "AND", "OR", "%", "*", "/", "<<", "#>>", "?", "^")
+TYPES = (
+    "int",
+    "text",
+    "boolean",
+    "date",
+    "jsonb",
+    "numeric(5,1)",
+    "timestamptz",
+    "app.mood",
+    "bigint[]",
+    "txet",
+    "uuid",
+)
+OPERATORS = (
+    "+",
+    "-",
+    "||",
+    "=",
+    "<",
+    "->",
+    "->>",
+    "@>",
+    "&&",
+    "~",
+    "LIKE",
+    "AND",
+    "OR",
+    "%",
+    "*",
+    "/",
+    "<<",
+    "#>>",
+    "?",
+    "^",
+)
 
 
 def mutants(sql: str, seed: int, count: int) -> Iterator[str]:
@@ -53,7 +86,12 @@ def _misspell(sql: str, items: Sequence[Token], chance: random.Random) -> str | 
         return None
     word = sql[token.start : token.end]
     place = chance.randrange(len(word))
-    ways = (word[:place] + word[place + 1 :], word + "x", word[:place] + word[place:] [::-1], word[:place] + "z" + word[place:])
+    ways = (
+        word[:place] + word[place + 1 :],
+        word + "x",
+        word[:place] + word[place:][::-1],
+        word[:place] + "z" + word[place:],
+    )
     return _cut(sql, token, chance.choice(ways) or "zz")
 
 
@@ -125,7 +163,21 @@ def _wrap(sql: str, items: Sequence[Token], chance: random.Random) -> str | None
     token = _pick(items, chance, Kind.IDENT, Kind.STRING, Kind.NUMBER)
     if token is None:
         return None
-    name = chance.choice(("lower", "sum", "abs", "length", "round", "array_agg", "jsonb_typeof", "date_trunc", "unnest", "to_char", "add"))
+    name = chance.choice(
+        (
+            "lower",
+            "sum",
+            "abs",
+            "length",
+            "round",
+            "array_agg",
+            "jsonb_typeof",
+            "date_trunc",
+            "unnest",
+            "to_char",
+            "add",
+        )
+    )
     return _cut(sql, token, f"{name}({sql[token.start : token.end]})")
 
 
