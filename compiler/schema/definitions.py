@@ -20,7 +20,7 @@ from dfc.compiler.schema.catalog import (
 from dfc.compiler.schema.routines import add_aggregate, add_function, drop_function
 from dfc.compiler.schema.scope import Output, Refusal, Written
 from dfc.compiler.schema.statements import Statements
-from dfc.compiler.schema.tables import Tables
+from dfc.compiler.schema.tables import SEQUENCE, Tables
 from dfc.compiler.sql.tokens import Token, fold
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
@@ -143,12 +143,7 @@ class _Definitions:
 
     def _sequence(self, node: Node) -> str | None:
         schema, name = self._tables.place(node.get("sequence", {}))
-        columns = [
-            Column("last_value", Typed("int8")),
-            Column("log_cnt", Typed("int8")),
-            Column("is_called", Typed("bool")),
-        ]
-        self._catalog.add(Relation(schema, name, columns, "sequence"))
+        self._catalog.add(Relation(schema, name, list(SEQUENCE), "sequence"))
         return None
 
     def _alter_table(self, node: Node) -> str | None:

@@ -135,7 +135,7 @@ class Expressions:
         return LITERAL
 
     def _parameter(self, node: Node, scope: Scope) -> Typed:
-        number = node.get("number", 0)
+        number: int = node.get("number", 0)
         known = 0 < number <= len(self._parameters)
         return self._parameters[number - 1] if known else NOT_KNOWN
 
@@ -340,8 +340,8 @@ class Expressions:
     def _array(self, node: Node, scope: Scope) -> Typed:
         items: Sequence[Node] = node.get("elements", ())
         given = [self.of(each, scope) for each in items]
-        if not items or any(unwrapped(each)[0] == "A_ArrayExpr" for each in items):
-            return next((each for each in given if each.name is not None), NOT_KNOWN)
+        if not items:
+            return NOT_KNOWN
         found = self.common(items, given, "ARRAY").name
         if found is None:
             return NOT_KNOWN
@@ -354,14 +354,17 @@ class Expressions:
 
     def _indirection(self, node: Node, scope: Scope) -> Typed:
         here = self.of(node.get("arg"), scope)
-        for each in node.get("indirection", ()):
+        parts: Sequence[Node] = node.get("indirection", ())
+        sliced = any(unwrapped(each)[1].get("is_slice") for each in parts)
+        for each in parts:
             kind, fields = unwrapped(each)
             if kind == "A_Indices":
                 self.of(fields.get("lidx"), scope)
                 self.of(fields.get("uidx"), scope)
                 base = self.overloads.base(here.name)
                 inner = None if base is None else types.element(base)
-                if fields.get("is_slice"):
+                if sliced:
+                    # One slice among them makes them all slices.
                     continue
                 here = Typed("jsonb") if base == "jsonb" else Typed(inner)
             elif kind == "String":

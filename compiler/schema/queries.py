@@ -336,6 +336,6 @@ def _of_sublink(fields: Node) -> tuple[str, int]:
                 return ("column1", 2) if "valuesLists" in select else ("", 0)
             target = unwrapped(targets[0])[1]
             named = target.get("name")
-            return (named, 2) if named else _figured(target.get("val"))
+            return named or name_of(target.get("val", {})), 2
         case _:
             return "", 0

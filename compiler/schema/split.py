@@ -11,7 +11,7 @@ from dfc.compiler.sql.tokens import Token, tokens
 from dfc.grammar.lexer import FAULTS, Kind, Lexeme, scan
 
 _PSQL: Final = re.compile(r"^\\(\w*+)[^\n]*+", re.MULTILINE)
-_COPY: Final = re.compile(r"^copy\b[^;\n]*+(?<!\w)stdin\b[^;\n]*+;[^\n]*+\n", re.MULTILINE | re.IGNORECASE)
+_COPY: Final = re.compile(r"^copy\b[^;\n]*?(?<!\w)stdin\b[^;\n]*+;[^\n]*+\n", re.MULTILINE | re.IGNORECASE)
 _DATA_END: Final = "\n\\."
 _INCLUDES: Final = frozenset({"i", "ir", "include", "include_relative", "gexec"})
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from dfc.compiler.schema import types
 from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Column, Relation, Typed, UserType
-from dfc.compiler.sql.trees import Node, unwrapped
+from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
-_CHILDREN_MAX = 100_000
+_CHILDREN_MAX: Final = 100_000
+_NAME_BYTES_MAX: Final = 63
+SEQUENCE: Final = (
+    Column("last_value", Typed("int8")),
+    Column("log_cnt", Typed("int8")),
+    Column("is_called", Typed("bool")),
+)
+"""The columns of a sequence."""
 
 
 class Tables:
@@ -51,6 +59,7 @@ class Tables:
             kind, fields = unwrapped(each)
             if kind == "ColumnDef":
                 own = [self._column(fields)]
+                self._sequence(table, fields)
             elif kind == "TableLikeClause":
                 like = self._found(fields.get("relation", {}))
                 own = None if like is None else [replace(column, written="") for column in like.columns or []]
@@ -61,6 +70,25 @@ class Tables:
         table.columns = columns
         self._catalog.add(table)
         return None
+
+    def _sequence(self, table: Relation, column: Node) -> None:
+        """The sequence of a column that counts by itself."""
+        identity: Node | None = None
+        for each in column.get("constraints", ()):
+            constraint = unwrapped(each)[1]
+            if constraint.get("contype") == "CONSTR_IDENTITY":
+                identity = constraint
+        if identity is not None or types.is_serial(column.get("typeName", {})) is not None:
+            self._counted(table, column.get("colname", ""), identity or {})
+
+    def _counted(self, table: Relation, column: str, constraint: Node) -> None:
+        place = table.schema, _made_name(table.name, column)
+        for each in constraint.get("options", ()):
+            option = unwrapped(each)[1]
+            if option.get("defname") == "sequence_name":
+                names = names_of(unwrapped(option.get("arg"))[1].get("items"))
+                place = (names[-2] if len(names) > 1 else table.schema), names[-1]
+        self._catalog.add(Relation(*place, list(SEQUENCE), "sequence"))
 
     def _of_type(self, node: Node) -> list[Column] | None:
         found = types.of_node(node, self._catalog)
@@ -126,6 +154,8 @@ class Tables:
                 type = types.of_column(definition, self._catalog)
                 self._change(table, name, type=type)
             case "AT_AddIdentity" | "AT_SetIdentity":
+                if command.get("subtype") == "AT_AddIdentity":
+                    self._counted(table, name, definition)
                 always = definition.get("generated_when") == "a" if kind == "Constraint" else None
                 self._change(table, name, written="a" if always else "")
             case "AT_DropIdentity" | "AT_DropExpression":
@@ -208,3 +238,14 @@ class Tables:
             if schema == name:
                 self._catalog.remove(relation)
         self._catalog.schemas.discard(name)
+
+
+def _made_name(table: str, column: str) -> str:
+    """The name of a sequence that PostgreSQL makes (makeObjectName)."""
+    left = _NAME_BYTES_MAX - len("__seq")
+    while len(table) + len(column) > left:
+        if len(table) > len(column):
+            table = table[:-1]
+        else:
+            column = column[:-1]
+    return f"{table}_{column}_seq"
