@@ -52,9 +52,14 @@ class Calls:
             self._absent(node, schema, name, arguments, given, scope)
             return None
         named = any(unwrapped(each)[0] == "NamedArgExpr" for each in arguments)
-        if node.get("func_variadic") or node.get("agg_within_group") or named or self._unsure(schema):
+        if node.get("func_variadic") or node.get("agg_within_group") or named:
             return None
         found = self._overloads.function(candidates, [each.name for each in given])
+        if len(given) == 1 and self._is_column(given[0], name, scope):
+            return None
+        unsure = self._unsure(schema)
+        if unsure and (found is Outcome.NONE or any(each.name is None for each in given)):
+            return None
         if found is Outcome.NONE:
             self._refused(node, name, candidates, given, scope)
             return None

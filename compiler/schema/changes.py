@@ -131,7 +131,7 @@ class Changes:
         if wanted is None or given.name is None:
             return
         self._expressions.literal(value, given, wanted)
-        if not self._expressions.overloads.coercible(given.name, wanted, ASSIGNMENT):
+        if self._expressions.overloads.refuses(given.name, wanted, ASSIGNMENT):
             a, b = types.shown(column.type, self._catalog), types.shown(given, self._catalog)
             raise self._written.refusal(
                 f'column "{column.name}" is of type {a} but expression is of type {b}',

@@ -17,7 +17,7 @@ from dfc.compiler.schema.catalog import (
     Typed,
     UserType,
 )
-from dfc.compiler.schema.routines import add_aggregate, add_function, drop_function
+from dfc.compiler.schema.routines import add_aggregate, add_constructors, add_function, drop_function
 from dfc.compiler.schema.scope import Output, Refusal, Written
 from dfc.compiler.schema.statements import Statements
 from dfc.compiler.schema.tables import SEQUENCE, Tables
@@ -263,9 +263,23 @@ class _Definitions:
         return None
 
     def _range(self, node: Node) -> str | None:
-        self._type(node.get("typeName"), "other")
-        # Its constructors, its multirange and theirs, whatever their names are.
-        self._catalog.unsure.functions = self._catalog.unsure.types = True
+        own = self._type(node.get("typeName"), "other")
+        options = {
+            fields.get("defname"): fields.get("arg") for _, fields in map(unwrapped, node.get("params", ()))
+        }
+        subtype = types.of_node(unwrapped(options.get("subtype"))[1], self._catalog)
+        inner = None if isinstance(subtype, str) else subtype.name
+        several = names_of(unwrapped(options.get("multirange_type_name"))[1].get("names"))
+        if several:
+            name = several[-1]
+        elif "range" in own.name:
+            head, _, tail = own.name.rpartition("range")
+            name = f"{head}multirange{tail}"
+        else:
+            name = f"{own.name}_multirange"
+        multirange = UserType(own.schema, name, "other")
+        self._catalog.types[f"{own.schema}.{name}"] = multirange
+        add_constructors(self._catalog, own, multirange, inner)
         return None
 
     def _define(self, node: Node) -> str | None:

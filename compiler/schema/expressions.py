@@ -99,7 +99,7 @@ class Expressions:
             return
         found = self.of(node, scope)
         self.literal(node, found, "bool")
-        if found.name is not None and not self.overloads.coercible(found.name, "bool", ASSIGNMENT):
+        if found.name is not None and self.overloads.refuses(found.name, "bool", ASSIGNMENT):
             shown = types.shown(found, self._catalog)
             raise self._written.refusal(
                 f"argument of {where} must be type boolean, not type {shown}", "42804", self.span(node)
@@ -159,7 +159,7 @@ class Expressions:
         wanted = self.type_named(node.get("typeName", {}))
         self.literal(node.get("arg"), given, wanted.name)
         is_array = unwrapped(node.get("arg"))[0] == "A_ArrayExpr"
-        if not is_array and not self.overloads.coercible(given.name, wanted.name, EXPLICIT):
+        if not is_array and self.overloads.refuses(given.name, wanted.name, EXPLICIT):
             a, b = types.shown(given, self._catalog), types.shown(Typed(wanted.name), self._catalog)
             raise self._written.refusal(f"cannot cast type {a} to {b}", "42846", self._written.part(node))
         return wanted
@@ -176,6 +176,10 @@ class Expressions:
             "AEXPR_NOT_BETWEEN_SYM",
         ):
             self._several(node, kind, name, scope)
+            return BOOL
+        if unwrapped(left_node)[0] == "RowExpr" and unwrapped(right_node)[0] == "SubLink":
+            self.of(left_node, scope)
+            self._queries.query(unwrapped(right_node)[1].get("subselect", {}), scope)
             return BOOL
         left = self.of(left_node, scope) if left_node else Typed("")
         right = self.of(right_node, scope)

@@ -79,12 +79,16 @@ class Overloads:
         mine, others = element(source), element(wanted)
         if mine is not None and others is not None:
             return self.coercible(mine, others, context)
-        if self._special(source, wanted, context):
-            return True
-        return self._catalog.unsure.operators
+        return self._special(source, wanted, context)
+
+    def refuses(self, source: Name, target: Name, context: int) -> bool:
+        """Whether a value cannot become one of this type, for certain: no cast is there that nobody has read."""
+        return not self._catalog.unsure.operators and not self.coercible(source, target, context)
 
     def _special(self, source: str, target: str, context: int) -> bool:
-        """Rows, and what goes through the text of a value."""
+        """Rows, types of the schema that may have casts, and what goes through the text of a value."""
+        if self._maybe_range(source) or self._maybe_range(target):
+            return True
         rows = self.category(source)[0] == "C" or source == "record"
         if rows and (
             target == "record" or self.category(target)[0] in "CU" or self.category(target)[0] == "P"
@@ -122,8 +126,6 @@ class Overloads:
         prefix = left == ""
         given: list[Name] = [right] if prefix else [left, right]
         candidates = [each for each in known if len(each.arguments) == len(given)]
-        if self._catalog.unsure.operators:
-            return Outcome.OPEN
         if None not in given and not prefix:
             same = [right if left == "unknown" else left, left if right == "unknown" else right]
             for wanted in (same, [self.base(each) for each in same]):
@@ -132,7 +134,8 @@ class Overloads:
                     return exact[0]
         if self._both_rows(given):
             return Outcome.OPEN
-        return self._best(candidates, given)
+        found = self._best(candidates, given)
+        return Outcome.OPEN if found is Outcome.NONE and self._catalog.unsure.operators else found
 
     def _both_rows(self, given: Sequence[Name]) -> bool:
         return any(each is not None and (each == "record" or self.category(each)[0] == "C") for each in given)
@@ -169,7 +172,9 @@ class Overloads:
                 return left[0]
         returns = {each.returns for each in left}
         if len(returns) == 1 and not returns & POLYMORPHIC:
-            return left[0]
+            # Whichever it is, this comes out; what its arguments are is not known.
+            one = left[0]
+            return Signature(one.kind, one.set, 0, False, one.returns, (None,) * len(given))
         return Outcome.OPEN
 
     def _consistent(self, candidate: Signature, given: Sequence[Name]) -> bool:

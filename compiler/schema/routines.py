@@ -6,7 +6,7 @@ from typing import Final
 
 from dfc.compiler.schema import types
 from dfc.compiler.schema.builtins import Signature
-from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Function, Typed
+from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Function, Typed, UserType
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
 _IN: Final = frozenset({"FUNC_PARAM_IN", "FUNC_PARAM_INOUT", "FUNC_PARAM_VARIADIC", "FUNC_PARAM_DEFAULT"})
@@ -62,6 +62,15 @@ def add_aggregate(node: Node, catalog: Catalog) -> None:
     if node.get("oldstyle"):
         signature = Signature("a", False, 99, True, None, (None,))
     _add(catalog, Function(schema, name, signature))
+
+
+def add_constructors(catalog: Catalog, range: UserType, multirange: UserType, inner: str | None) -> None:
+    """The functions that make a range, and several of them."""
+    one, several = f"{range.schema}.{range.name}", f"{multirange.schema}.{multirange.name}"
+    signature = Signature("f", False, 1, False, one, (inner, inner, "text"))
+    _add(catalog, Function(range.schema, range.name, signature))
+    signature = Signature("f", False, 1, True, several, (f"{one}[]",))
+    _add(catalog, Function(multirange.schema, multirange.name, signature))
 
 
 def drop_function(target: Node, catalog: Catalog) -> None:

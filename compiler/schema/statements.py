@@ -35,7 +35,8 @@ class Statements:
     def analyse(self, kind: str, node: Node) -> Output | None:
         """The columns of a query's result; None for other statements."""
         if kind in _QUERIES:
-            return self._queries.query({kind: node}, None)
+            found = self._queries.query({kind: node}, None)
+            return Output([]) if "intoClause" in node else found
         match kind:
             case "CreateTableAsStmt" | "ExplainStmt" | "DeclareCursorStmt" | "ViewStmt":
                 inner = unwrapped(node.get("query"))

@@ -21,6 +21,23 @@ _SERIALS: Final = {
     "smallserial": "int2",
     "serial2": "int2",
 }
+_YEAR, _MONTH, _DAY, _HOUR, _MINUTE, _SECOND = 1 << 2, 1 << 1, 1 << 3, 1 << 10, 1 << 11, 1 << 12
+_INTERVALS: Final = {
+    _YEAR: " year",
+    _MONTH: " month",
+    _DAY: " day",
+    _HOUR: " hour",
+    _MINUTE: " minute",
+    _SECOND: " second",
+    _YEAR | _MONTH: " year to month",
+    _DAY | _HOUR: " day to hour",
+    _DAY | _HOUR | _MINUTE: " day to minute",
+    _DAY | _HOUR | _MINUTE | _SECOND: " day to second",
+    _HOUR | _MINUTE: " hour to minute",
+    _HOUR | _MINUTE | _SECOND: " hour to second",
+    _MINUTE | _SECOND: " minute to second",
+}
+"""What the modifier of an interval says, by its bits."""
 _WITHOUT_MODIFIER: Final = {"bpchar": "bpchar", "bit": '"bit"'}
 """Without one they are no standard types, which have a length of 1 then."""
 _CACHED_NAMES_MAX: Final = 4_096
@@ -90,7 +107,7 @@ def of_column(node: Node, catalog: Catalog) -> Typed:
 
 
 def _modifier(name: str, modifiers: Any) -> str:
-    if not modifiers or name == "interval":
+    if not modifiers:
         return ""
     written: list[str] = []
     for each in modifiers:
@@ -99,6 +116,9 @@ def _modifier(name: str, modifiers: Any) -> str:
         if value is None:
             return ""
         written.append(str(value))
+    if name == "interval":
+        digits = f"({written[1]})" if len(written) > 1 else ""
+        return _INTERVALS.get(int(written[0]), "") + digits
     if name == "numeric" and len(written) == 1:
         written.append("0")
     return "(" + ",".join(written) + ")"

@@ -43,9 +43,9 @@ def test_a_dump_of_pg_dump_says_the_same(server: Server, oracle: Oracle, known: 
     for key, relation in known.relations.items():
         assert _plain(dumped.relations[key]) == _plain(relation), key
     assert dumped.types == known.types
-    assert {
-        name: [each.signature for each in found] for name, found in dumped.functions.items()
-    } == {name: [each.signature for each in found] for name, found in known.functions.items()}
+    assert {name: [each.signature for each in found] for name, found in dumped.functions.items()} == {
+        name: [each.signature for each in found] for name, found in known.functions.items()
+    }
     assert not dumped.unsure.everything
     assert dumped.search_path == ("public",)
 
