@@ -6,13 +6,10 @@ before, so the plan is gone through until nothing changes.
 
 from __future__ import annotations
 
-import json
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Final, cast
+from typing import Final
 
 from dfc.compiler import plan_describe as given
 from dfc.compiler.plan import (
@@ -36,8 +33,6 @@ from dfc.compiler.plan import (
     Plan,
     RetryNode,
     Returns,
-    ScheduleNode,
-    SignalNode,
     SleepNode,
     SqlBody,
     SqlNode,
@@ -59,7 +54,6 @@ from dfc.compiler.plan_describe import (
     Answer,
     Array,
     Batch,
-    Column,
     Count,
     Described,
     Describer,
@@ -78,38 +72,14 @@ from dfc.compiler.plan_describe import (
     field_of,
     type_of,
 )
+from dfc.compiler.plan_gives import ANY_JSON, RESPONSE, constant, json_type, waited
+from dfc.compiler.plan_made import Made
 
 PASSES_MAX: Final = 4
 """How often a plan is gone through until what its loops carry on is known; then it counts as unknown."""
 
+NOTES_MAX: Final = 5
 _SIMILARITY_MIN: Final = 0.6
-
-_RESPONSE: Final = Json(
-    fields=(
-        Column("status", "numeric"),
-        Column("body", None),
-        Column("encoding", "text"),
-        Column("headers", "jsonb"),
-        Column("ok", "boolean"),
-        Column("duration_ms", "numeric"),
-    ),
-    type="jsonb",
-)
-_SLEPT: Final = Json(fields=(Column("slept", "boolean"), Column("seconds", "numeric")), type="jsonb")
-_WAITED: Final = Json(fields=(Column("waited", "boolean"), Column("at", "text")), type="jsonb")
-_SCHEDULED: Final = Json(fields=(Column("scheduled", "boolean"), Column("at", "text")), type="jsonb")
-_SIGNAL: Final = Json(
-    fields=(Column("signal_name", "text"), Column("timed_out", "boolean"), Column("data", None)), type="jsonb"
-)
-_ANY_JSON: Final = Json()
-
-_NUMBERS: Final = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision", "oid"})
-_TEXTS: Final = frozenset({"text", "character varying", "character", "name", "uuid", "date"})
-
-_MAKES: Final = re.compile(
-    r"\s*(create|alter|do|call|import|execute|select\b.*?\binto)\b", re.IGNORECASE | re.DOTALL
-)
-_WORDS: Final = re.compile(r'"(?:[^"]|"")+"|[^\W\d][\w$]*')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,27 +107,6 @@ class Flow:
 
     shapes: Mapping[str, Shape]
     problems: tuple[Problem, ...]
-
-
-class Made:
-    """The names in statements that make objects: what they name is there by the time it is needed.
-
-    Which names a statement makes is not asked: a word in it is enough to say nothing against it.
-    """
-
-    def __init__(self, statements: Iterable[str] = ()) -> None:
-        self._counts: Counter[str] = Counter()
-        for text in statements:
-            if _MAKES.match(text):
-                self._counts.update(_words(text))
-
-    def __contains__(self, name: str) -> bool:
-        return self._counts[_last_part(name)] > 0
-
-    def knows(self, name: str, asking: str) -> bool:
-        """Whether a statement other than the one that asks has the last part of a name."""
-        own = 1 if _MAKES.match(asking) and _last_part(name) in _words(asking) else 0
-        return self._counts[_last_part(name)] > own
 
 
 def statements_of(plan: Plan) -> list[str]:
@@ -210,7 +159,7 @@ def flow(plan: Plan, describer: Describer, made: Made | None = None) -> Flow:
 
     `made` are the objects that statements around the plan make; those of the plan itself, when it is None.
     """
-    made = Made(statements_of(plan)) if made is None else made
+    made = Made(steps=statements_of(plan)) if made is None else made
     before: dict[str, Shape] = {}
     for _ in range(PASSES_MAX):
         walk = _Walk(describer, made, before)
@@ -223,6 +172,15 @@ def flow(plan: Plan, describer: Describer, made: Made | None = None) -> Flow:
     return Flow(walk.shapes, tuple(walk.problems))
 
 
+_HELP: Final = {
+    given.UNKNOWN_TABLE: "write the name of a table that is there, or create it in front of the workflow",
+    given.UNKNOWN_COLUMN: "write the name of a column that is there",
+    given.UNKNOWN_FUNCTION: "write the name of a function that is there, with arguments of its types",
+    given.WRONG_TYPES: "cast one side to the type of the other: `$step.col::text`",
+    given.REFUSED: "correct the statement",
+}
+
+
 def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | None:
     """What a describer's answer is to be called, where it is one to be told of.
 
@@ -232,8 +190,10 @@ def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | Non
         case Refused(name=str() as name) if made.knows(name, sql):
             why = f"`{name}` is not there yet: a statement beside it makes it"
             return _unsaid(node, why, answer.start, answer.end)
+        case Refused() if code_of(answer) != given.UNKNOWN_TABLE and made.changes(sql):
+            return _unsaid(node, "another step changes a table that it uses", answer.start, answer.end)
         case Refused():
-            help = answer.help or answer.hint or "correct the statement"
+            help = answer.help or answer.hint or _HELP[code_of(answer)]
             notes = [text for text in (answer.detail, answer.hint) if text and text != help]
             return Problem(
                 code=code_of(answer),
@@ -275,7 +235,7 @@ class _Walk:
         self._made = made
         self._before = before
         self._breaks: dict[str, list[Shape]] = {}
-        self.shapes: dict[str, Shape] = {INPUT: _ANY_JSON}
+        self.shapes: dict[str, Shape] = {INPUT: ANY_JSON}
         self.problems: list[Problem] = []
         self.carried: set[str] = set()
 
@@ -318,18 +278,18 @@ class _Walk:
             case JoinNode():
                 return Array(tuple([self.shapes.get(id, UNKNOWN) for id in node.after]))
             case ConstantNode(value=text):
-                return _constant(text)
+                return constant(text)
             case BreakNode():
                 self._asked(node, step)
-                value = _ANY_JSON if isinstance(node.value, SqlBody) else _constant(node.value)
+                value = ANY_JSON if isinstance(node.value, SqlBody) else constant(node.value)
                 self._breaks.setdefault(node.loop, []).append(value)
                 return given.NULL
             case HttpNode():
                 self._asked(node, step)
-                return Array((_RESPONSE,)) if node.many else _RESPONSE
+                return Array((RESPONSE,)) if node.many else RESPONSE
             case _:
                 self._asked(node, step)
-                return _waited(node)
+                return waited(node)
 
     def _asked(self, node: Node, step: _Step) -> None:
         """Look at the statement that computes what a node does."""
@@ -345,7 +305,7 @@ class _Walk:
         if parameter.column is None and all(not isinstance(each, Rows) for each in alternatives(shape)):
             return shape
         type = type_of(parameter, shape)
-        return Json(type=type if parameter.column is not None else _json_type(type))
+        return Json(type=type if parameter.column is not None else json_type(type))
 
     # Nodes with parts
 
@@ -354,7 +314,7 @@ class _Walk:
             case MapNode():
                 self.shapes[item_source(node.id)] = self._item(node, step)
             case TryNode():
-                self.shapes[error_source(node.id)] = _ANY_JSON
+                self.shapes[error_source(node.id)] = ANY_JSON
             case _:
                 pass
 
@@ -415,7 +375,7 @@ class _Walk:
         answer = self._describer.describe(statement)
         problem = problem_of(node, body.sql, answer, self._made)
         if problem is not None:
-            self.problems.append(problem)
+            self.problems.append(self._with_types(problem, body))
         if isinstance(answer, Described):
             return answer.shape
         if isinstance(answer, Unsaid) and not isinstance(answer.shape, Unknown):
@@ -423,6 +383,19 @@ class _Walk:
         if body.returns is Returns.ROWS:
             return Rows(None)
         return UNKNOWN if body.kind == "call" else Count()
+
+    def _with_types(self, problem: Problem, body: SqlBody) -> Problem:
+        """Where types do not fit: those of the references, which come from other steps."""
+        if problem.code != given.WRONG_TYPES:
+            return problem
+        notes: dict[tuple[str, str | None], None] = dict.fromkeys(problem.notes)
+        for parameter in body.parameters:
+            type = type_of(parameter, self._source(parameter))
+            if type is not None and parameter.use is Use.VALUE:
+                written = body.sql[parameter.start : parameter.end]
+                giver = parameter.source if parameter.source in self.shapes else None
+                notes[(f"`{written}` is of type `{type}`", giver)] = None
+        return replace(problem, notes=tuple(notes)[:NOTES_MAX])
 
     # References
 
@@ -491,67 +464,3 @@ def _columns_are(names: Sequence[str]) -> str:
         return "the step that gives it returns no columns"
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
     return f"its columns are {', '.join(f'`{name}`' for name in names[:12])}{more}"
-
-
-def _waited(node: Node) -> Shape:
-    match node:
-        case SleepNode():
-            return _SLEPT
-        case UntilNode():
-            return _WAITED
-        case ScheduleNode():
-            return _SCHEDULED
-        case SignalNode():
-            return _SIGNAL
-        case _:
-            return _ANY_JSON
-
-
-def _constant(text: str) -> Shape:
-    """A JSON value that is known."""
-    try:
-        value: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return _ANY_JSON
-    if value is None:
-        return given.NULL
-    if not isinstance(value, dict):
-        return Json(fields=None, type=_type_of_value(value))
-    fields = cast("dict[str, object]", value)
-    columns = tuple([Column(name, _type_of_value(each)) for name, each in fields.items()])
-    return Json(fields=columns, type="jsonb")
-
-
-def _type_of_value(value: object) -> str | None:
-    match value:
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "numeric"
-        case str():
-            return "text"
-        case None:
-            return None
-        case _:
-            return "jsonb"
-
-
-def _json_type(type: str | None) -> str | None:
-    """What the JSON value of a column of a type is as a parameter."""
-    if type in _NUMBERS:
-        return "numeric"
-    if type in _TEXTS:
-        return "text"
-    return "boolean" if type == "boolean" else None
-
-
-def _words(text: str) -> set[str]:
-    return {_folded(word) for word in _WORDS.findall(text)}
-
-
-def _folded(word: str) -> str:
-    return word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
-
-
-def _last_part(name: str) -> str:
-    return name.rpartition(".")[2]

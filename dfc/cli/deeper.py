@@ -14,10 +14,11 @@ from dfc.compiler.ast import Piece
 from dfc.compiler.described import diagnostics
 from dfc.compiler.diagnostics import Diagnostic
 from dfc.compiler.plan import Form, Plan, Returns, SqlBody
-from dfc.compiler.plan_describe import Answer, Describer, Refused, Statement, Unsaid
+from dfc.compiler.plan_describe import Answer, Describer, Statement
 from dfc.compiler.plan_json import from_json
-from dfc.compiler.plan_types import Made, flow, problem_of, statements_of
+from dfc.compiler.plan_made import Made
 from dfc.compiler.plan_types import Problem as Found
+from dfc.compiler.plan_types import flow, problem_of, statements_of
 from dfc.compiler.render import to_json
 from dfc.compiler.silence import without_silenced
 from dfc.compiler.source import Source
@@ -29,8 +30,6 @@ _DDL: Final = re.compile(
     r"select\s+(pg_catalog\s*\.\s*)?set_config\s*\(\s*'search_path'",
     re.IGNORECASE,
 )
-_HARMLESS: Final = ("42501", "42P07", "42710", "42723", "42P06", "0A000", "58P01")
-"""Refusals of DDL that say nothing against it: rights, things that are there already, missing software."""
 
 
 class Database(Describer, Protocol):
@@ -106,7 +105,7 @@ def _problems(compilation: Compiled, depth: Depth) -> Iterator[Diagnostic]:
     around = [text for text in texts if not (depth.scratch and is_ddl(text))]
     failed = list(depth.absent)
     for statement, plan in zip(compilation.statements, plans, strict=True):
-        made = Made([*around, *inside, *failed])
+        made = Made([*around, *failed], inside)
         if isinstance(statement, Server):
             problem = _asked(statement, depth, made)
             if depth.scratch and problem is not None and is_ddl(statement.text):
@@ -142,25 +141,13 @@ def _asked(statement: Server, depth: Depth, made: Made) -> Found | None:
     if session is None:
         return None
     if is_session_setting(text):
-        return problem_of("", text, _lenient(session.execute(text)), made)
+        return problem_of("", text, session.execute(text), made)
     if is_ddl(text):
-        return problem_of("", text, _lenient(session.execute(text)), made) if depth.scratch else None
+        return problem_of("", text, session.execute(text), made) if depth.scratch else None
     if _QUERY.match(without_comments(text)) is None:
         return None
     body = SqlBody(sql=text, kind="", form=Form.EXECUTE, returns=Returns.ROWS)
     return problem_of("", text, session.describe(Statement(node="", body=body)), made)
-
-
-def _lenient(answer: Answer) -> Answer:
-    """A refusal of DDL, as a note where it says nothing against the statement."""
-    if not isinstance(answer, Refused):
-        return answer
-    is_role = answer.sqlstate == "42704" and answer.message.startswith(("role", "extension"))
-    if answer.sqlstate in _HARMLESS or is_role or not answer.sqlstate.startswith("42"):
-        return Unsaid(
-            why=f"{answer.message} (SQLSTATE {answer.sqlstate})", start=answer.start, end=answer.end
-        )
-    return answer
 
 
 def load(session: Database, statements: Iterable[str]) -> tuple[str, ...]:

@@ -127,7 +127,7 @@ class _Databases:
 
         name = self.scratch.make_for(ROLE, self._made())
         try:
-            with DatabaseDescriber(self._conninfo(name)) as describer:
+            with DatabaseDescriber(self._conninfo(name), scratch=True) as describer:
                 yield Depth(describer=describer, session=describer, scratch=True, absent=self._absent)
         finally:
             self.scratch.drop(name)
@@ -140,7 +140,7 @@ class _Databases:
         if self._base is None:
             base = self.scratch.make_for(ROLE)
             install(self._conninfo(base))
-            with DatabaseDescriber(self._conninfo(base)) as describer:
+            with DatabaseDescriber(self._conninfo(base), scratch=True) as describer:
                 self._absent = load(describer, self.statements)
             self._base = base
         return self._base

@@ -17,23 +17,27 @@ from psycopg.pq.abc import PGresult
 
 from dfc.compiler.plan import Form, Returns, SqlBody
 from dfc.compiler.plan_describe import (
+    UNKNOWN,
     Answer,
     Column,
     Count,
     Described,
+    Refused,
     Rows,
     Statement,
     Unsaid,
     column_keys,
 )
 from dfc.executor.bind import Bound, Mode, bind
-from dfc.executor.describe.made_up import MadeUp, make_up, types_needed
-from dfc.executor.describe.refusal import Catalog, refusal
+from dfc.executor.describe.made_up import ANY, MadeUp, make_up, types_needed
+from dfc.executor.describe.refusal import Catalog, of_ddl, refusal
+from dfc.executor.describe.utility import is_tried, missing_relation
 from dfc.executor.failures import StepFailed
 from dfc.executor.queries import query
 from dfc.executor.quoting import array_literal
 from dfc.executor.runners.statements import mode_of
 from dfc.executor.session import Fields, fields_of
+from dfc.executor.values import BOOL, JSONB, NUMERIC, TEXT
 
 LOCK_SECONDS_MAX: Final = 5
 STATEMENT_SECONDS_MAX: Final = 30
@@ -43,6 +47,8 @@ _BEGIN: Final = (
     f" SET LOCAL statement_timeout = '{STATEMENT_SECONDS_MAX}s'"
 )
 _ALWAYS: Final = ("boolean", "bigint", "text", "numeric", "jsonb")
+_GUESSES: Final = (TEXT, NUMERIC, JSONB, BOOL)
+"""What a value of JSON may be."""
 _FAILED: Final = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 
 
@@ -56,10 +62,12 @@ class _Refusal(Exception):
 class DatabaseDescriber:
     """A describer over one connection of its own; a context manager.
 
-    `elsewhere`: what is said of a statement for another database.
+    `scratch`: the database is nobody's. What PostgreSQL cannot describe, because it makes or changes objects,
+    is run there, and rolled back.
     """
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, *, scratch: bool = False) -> None:
+        self._scratch = scratch
         self._connection = psycopg.connect(
             conninfo, autocommit=True, connect_timeout=10, application_name="dfc validate"
         )
@@ -96,7 +104,7 @@ class DatabaseDescriber:
             self._checked(result)
         except _Refusal as refused:
             body = SqlBody(sql=text, kind="", form=Form.EXECUTE, returns=Returns.COUNT)
-            return refusal(refused.fields, body, bind("", body, {}, {}), (), self._catalog)
+            return of_ddl(refusal(refused.fields, body, bind("", body, {}, {}), (), self._catalog))
         return None
 
     def forget(self) -> None:
@@ -111,14 +119,28 @@ class DatabaseDescriber:
             return Unsaid(why=f"the step runs in the database `{statement.database}`")
         body = statement.body
         self._learn_types(types_needed(body, statement.sources))
-        made = make_up(body, statement.sources, self._oids.get)
+        answer = self._answer(statement, ANY)
+        if isinstance(answer, Refused) or not self._is_unsure(statement):
+            return answer
+        # What PostgreSQL makes of a parameter without a type is a guess; only what holds for all is known.
+        guesses = [answer, *(self._answer(statement, oid) for oid in _GUESSES)]
+        found = [each for each in guesses if isinstance(each, Described)]
+        return _common(found) if found else answer
+
+    def _is_unsure(self, statement: Statement) -> bool:
+        made = make_up(statement.body, statement.sources, self._oids.get)
+        return made is not None and bool(made.unsure)
+
+    def _answer(self, statement: Statement, unknown: int) -> Answer:
+        body = statement.body
+        made = make_up(body, statement.sources, self._oids.get, unknown)
         if made is None:
             return Unsaid(why="the columns of a row set in it are not known")
         try:
             bound = self._bound(statement.node, made)
-        except StepFailed as failed:
+        except StepFailed:
             # A name, or a value where only a constant can stand, which only the run knows.
-            return Unsaid(why="it depends on a value") if made.unsure or body.parameters else _said(failed)
+            return Unsaid(why="it depends on a value")
         key = (bound.text, bound.types, statement.settings, made.unsure)
         if key not in self._known:
             self._known[key] = (self._described(body, made, bound, statement.settings),)
@@ -139,12 +161,29 @@ class DatabaseDescriber:
         except _Refusal as refused:
             return refusal(refused.fields, body, bound, made.unsure, self._catalog)
         if found.nfields == 0:
+            refused = self._tried(body, bound)
+            if refused is not None:
+                return refused
             return Described(Count() if body.returns == "count" else Rows(()))
         names = column_keys([(found.fname(at) or b"").decode() for at in range(found.nfields)])
         oids = [found.ftype(at) for at in range(found.nfields)]
         self._learn_names(oids)
         columns = [Column(name, self._formatted.get(oid)) for name, oid in zip(names, oids, strict=True)]
         return Described(Rows(tuple(columns)))
+
+    def _tried(self, body: SqlBody, bound: Bound) -> Answer:
+        """What is wrong with a utility statement, which PostgreSQL does not look into before it runs."""
+        missing = missing_relation(body, self._catalog)
+        if missing is None and self._scratch and is_tried(body):
+            try:
+                self._checked(self._pgconn.exec_(_BEGIN.encode()))
+                self._checked(self._pgconn.exec_(bound.text.encode()))
+            except _Refusal as refused:
+                return of_ddl(refusal(refused.fields, body, bound, (), self._catalog))
+            finally:
+                if self._pgconn.status == pq.ConnStatus.OK:
+                    self._pgconn.exec_(b"ROLLBACK")
+        return missing
 
     def _prepared(self, bound: Bound, settings: Sequence[tuple[str, str]]) -> PGresult:
         """The description of a statement. Raises _Refusal; the transaction is rolled back."""
@@ -206,5 +245,17 @@ class DatabaseDescriber:
                 self._names[int(oid)] = name
 
 
-def _said(failed: StepFailed) -> Unsaid:
-    return Unsaid(why=failed.error.message)
+def _common(found: Sequence[Described]) -> Described:
+    """What descriptions agree on."""
+    shapes = [each.shape for each in found]
+    first = shapes[0]
+    if all(shape == first for shape in shapes):
+        return found[0]
+    columns = [shape.columns for shape in shapes if isinstance(shape, Rows) and shape.columns is not None]
+    if len(columns) < len(shapes):
+        return Described(UNKNOWN)
+    common: list[Column] = []
+    for same in zip(*columns, strict=False):
+        agreed = all(each == same[0] for each in same)
+        common.append(same[0] if agreed else Column(same[0].name))
+    return Described(Rows(tuple(common)))

@@ -41,8 +41,13 @@ def types_needed(body: SqlBody, shapes: Mapping[str, Shape]) -> set[str]:
     return needed
 
 
-def make_up(body: SqlBody, shapes: Mapping[str, Shape], type_oid: TypeOf) -> MadeUp | None:
-    """The statement with made-up sources; None where a row set has columns that nobody knows."""
+def make_up(
+    body: SqlBody, shapes: Mapping[str, Shape], type_oid: TypeOf, unknown: int = ANY
+) -> MadeUp | None:
+    """The statement with made-up sources; None where a row set has columns that nobody knows.
+
+    `unknown` stands for the type of what is not known.
+    """
     sources: dict[str, Result] = {}
     parameters: list[Parameter] = []
     unsure: list[str] = []
@@ -50,7 +55,7 @@ def make_up(body: SqlBody, shapes: Mapping[str, Shape], type_oid: TypeOf) -> Mad
         shape = shapes.get(parameter.key, UNKNOWN)
         # References of the same meaning share a parameter when they are bound, and have to share a source.
         source = f"{parameter.use.value} {parameter.column} {parameter.key}"
-        made = _made(parameter, shape, type_oid)
+        made = _made(parameter, shape, type_oid, unknown)
         if made is None:
             return None
         result, known = made
@@ -75,7 +80,7 @@ def make_up(body: SqlBody, shapes: Mapping[str, Shape], type_oid: TypeOf) -> Mad
     )
 
 
-def _made(parameter: Parameter, shape: Shape, type_oid: TypeOf) -> tuple[Result, bool] | None:
+def _made(parameter: Parameter, shape: Shape, type_oid: TypeOf, unknown: int) -> tuple[Result, bool] | None:
     """A result for a reference, and whether its types are known."""
     match parameter.use:
         case Use.ERROR:
@@ -86,18 +91,18 @@ def _made(parameter: Parameter, shape: Shape, type_oid: TypeOf) -> tuple[Result,
             return Value(json="[]"), True
         case Use.ROWS:
             columns = rows_of(shape)
-            return None if columns is None else _rows(columns, type_oid)
+            return None if columns is None else _rows(columns, type_oid, unknown)
         case Use.VALUE:
             if parameter.type is not None:
-                return _rows((Column("value", "text"),), type_oid)
-            return _rows((Column("value", type_of(parameter, shape)),), type_oid)
+                return _rows((Column("value", "text"),), type_oid, unknown)
+            return _rows((Column("value", type_of(parameter, shape)),), type_oid, unknown)
 
 
-def _rows(columns: tuple[Column, ...], type_oid: TypeOf) -> tuple[Rows, bool]:
+def _rows(columns: tuple[Column, ...], type_oid: TypeOf, unknown: int) -> tuple[Rows, bool]:
     oids = [None if column.type is None else type_oid(column.type) for column in columns]
     rows = Rows(
         columns=tuple([column.name for column in columns]),
-        types=tuple([ANY if oid is None else oid for oid in oids]),
+        types=tuple([unknown if oid is None else oid for oid in oids]),
         cells=(),
         row_count=0,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Final, Protocol
 
-from dfc.compiler.plan import SqlBody
+from dfc.compiler.plan import WITH_EXPRESSIONS, SqlBody
 from dfc.compiler.plan_describe import Refused, Unsaid
 from dfc.executor.bind import Bound
 from dfc.executor.quoting import array_literal
@@ -23,11 +23,17 @@ NAMES_SHOWN_MAX: Final = 8
 SIGNATURES_SHOWN_MAX: Final = 3
 SIMILARITY_MIN: Final = 0.6
 
+_UNKNOWN: Final = (UNKNOWN_RELATION, UNKNOWN_COLUMN, UNKNOWN_FUNCTION, UNKNOWN_OBJECT)
+
 _OF_THE_STATE: Final = ("42501", "28", "53", "54", "55P03", "55006", "57", "58", "F0", "XX", "25", "40", "0B")
 """Refusals that depend on rights, or on how the server is just now. With two characters a whole class."""
 
 _OF_TYPES: Final = ("42883", "42725", "42804", "42846", "42P18", "42P08", "42809", "42P22", "42P38", "22")
 """Refusals that may come from types that are only guessed."""
+
+_NAMING: Final = (*_UNKNOWN, UNKNOWN_SCHEMA)
+_HARMLESS: Final = ("42501", "42P07", "42710", "42723", "42P06")
+_OF_NAMES: Final = (UNKNOWN_RELATION, UNKNOWN_SCHEMA, UNKNOWN_COLUMN)
 
 _NAME: Final = r'(?:[uU]&)?"(?:[^"]|"")+"|[^\W\d][\w$]*'
 _PATH: Final = re.compile(rf"(?:{_NAME})(?:\s*\.\s*(?:{_NAME}))*")
@@ -35,6 +41,7 @@ _PART: Final = re.compile(_NAME)
 _TOKEN: Final = re.compile(
     r"""\$\w+(?:\.(?:\w+|\*))?\??|(?:[eEnNbBxX]|[uU]&)?'(?:[^']|'')*'|\w+(?:\.\d+)?|"(?:[^"]|"")*"|[-+*/<>=~!@#%^&|`?]+|\S"""
 )
+_HINTED: Final = re.compile(r'"([^"]+)"')
 _WORD: Final = re.compile(rf"{_NAME}")
 
 
@@ -69,6 +76,10 @@ class Catalog:
         """The names of the relations of a schema, or of those that are visible."""
         return [row[0] for row in self._rows("describe_relations", schema or "")]
 
+    def is_relation(self, name: str) -> bool:
+        """Whether a name, as it stands in a statement, is that of a relation."""
+        return bool(self._rows("describe_relation", name))
+
     def columns(self, words: Iterable[str]) -> list[str]:
         """The names of the columns of all relations whose name is one of these words."""
         return [row[0] for row in self._rows("describe_columns", array_literal(sorted(set(words))))]
@@ -95,14 +106,25 @@ def refusal(
 ) -> Refused | Unsaid:
     """A refusal by its place in the step's own statement."""
     start, copied = _place(fields, bound)
+    if (
+        body.parameters
+        and body.kind not in WITH_EXPRESSIONS
+        and not (copied and fields.sqlstate in _OF_NAMES)
+    ):
+        return Unsaid(why="it depends on a value", start=start, end=start)
     if _is_one(fields.sqlstate, _OF_THE_STATE):
         return Unsaid(why=f"{fields.message} (SQLSTATE {fields.sqlstate})", start=start, end=start)
-    parts = [] if start is None else _names_at(body.sql, start)
+    if start is None and fields.sqlstate in _NAMING:
+        # Most utility statements are refused without a place; the message has the name.
+        start = _named_in(fields.message, body.sql)
+    parts = [] if start is None else names_at(body.sql, start)
     if unsure and _is_one(fields.sqlstate, _OF_TYPES) and not _is_certain(fields, parts, copied, catalog):
-        return Unsaid(why=f"the type of `{unsure[0]}` is not known before it runs", start=start, end=start)
+        return Unsaid(why=f"the type of `{unsure[0]}` is not known before it runs")
     lost = _without_df(fields, parts, catalog)
     if lost is not None:
         return lost
+    if fields.sqlstate == UNKNOWN_OBJECT and body.kind == "show" and "." in body.sql:
+        return Unsaid(why="a setting of that name may be made in the session")
     named = _Named(fields, body, parts, catalog)
     wrong = named.wrong()
     end = None if start is None else _end_of_token(body, start)
@@ -123,6 +145,22 @@ def refusal(
     )
 
 
+def of_ddl(answer: Refused | Unsaid) -> Refused | Unsaid:
+    """A refusal of a statement that makes or changes objects, run in a scratch database.
+
+    It says nothing against the statement where it is about roles and rights, software that is not there, or
+    an object that is there already.
+    """
+    if isinstance(answer, Unsaid):
+        return answer
+    is_role = answer.sqlstate == UNKNOWN_OBJECT and answer.message.startswith(("role", "extension"))
+    if answer.sqlstate in _HARMLESS or is_role or not answer.sqlstate.startswith("42"):
+        return Unsaid(
+            why=f"{answer.message} (SQLSTATE {answer.sqlstate})", start=answer.start, end=answer.end
+        )
+    return answer
+
+
 def _is_one(sqlstate: str, of: Sequence[str]) -> bool:
     return sqlstate in of or sqlstate[:2] in of
 
@@ -139,16 +177,31 @@ def _place(fields: Fields, bound: Bound) -> tuple[int | None, bool]:
     return max(0, last - 1), True  # at the end of the input
 
 
-def _names_at(sql: str, start: int) -> list[tuple[str, int, int]]:
+def _named_in(message: str, sql: str) -> int | None:
+    """Where in a statement the name begins that a message has in quotes, or in front of brackets."""
+    quoted = re.search(r'"([^"]+)"|([\w$.]+)\(', message)
+    if quoted is None:
+        return None
+    name = re.escape(quoted[1] or quoted[2])
+    found = re.search(rf'(?<![\w$"])"?{name}(?![\w$])', sql, re.IGNORECASE)
+    return None if found is None else found.start()
+
+
+def _folded(word: str) -> str:
+    return word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
+
+
+def near_relation(name: str, schema: str | None, catalog: Catalog) -> str:
+    """Help for a relation that does not exist; empty where none is near."""
+    return _near(name, catalog.relations(schema), name)
+
+
+def names_at(sql: str, start: int) -> list[tuple[str, int, int]]:
     """The parts of the dotted name at an offset, folded, with their places."""
     path = _PATH.match(sql, start)
     if path is None:
         return []
     return [(_folded(part[0]), part.start(), part.end()) for part in _PART.finditer(sql, start, path.end())]
-
-
-def _folded(word: str) -> str:
-    return word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
 
 
 def _words(sql: str) -> list[str]:
@@ -249,8 +302,10 @@ class _Named:
         return self._parts[-2][0] if len(self._parts) > 1 else None
 
     def _column(self, name: str) -> str:
-        words = set(_words(self._body.sql))
-        columns = self._catalog.columns(words)
+        hinted = _HINTED.findall(self._fields.hint or "")
+        if hinted:
+            return f"did you mean `{hinted[0]}`?"
+        columns = self._catalog.columns(_words(self._body.sql))
         near = get_close_matches(name, columns, n=1, cutoff=SIMILARITY_MIN)
         if near and near[0] != name:
             return f"did you mean `{near[0]}`?"
