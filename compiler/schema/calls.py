@@ -99,7 +99,7 @@ class Calls:
         """There are functions of this name, and none takes these arguments."""
         if len(given) == 1 and (self._is_cast(name) or self._is_column(given[0], name, scope)):
             return
-        if self._catalog.unsure.operators or builtins().knows(name) and name in builtins().older:
+        if self._catalog.unsure.operators or name in builtins().older:
             return
         shown = [types.shown(each, self._catalog) for each in given]
         if None in shown:

@@ -97,7 +97,7 @@ class Function:
 
 @dataclass(slots=True)
 class Unsure:
-    """Of what there may be more than was read. `schemas`: anything may be in these; `everything`: anywhere."""
+    """Of what there may be more than was read; `schemas`: anything in these, `everything`: anywhere."""
 
     everything: bool = False
     relations: bool = False

@@ -1,4 +1,4 @@
-"""INSERT, UPDATE, DELETE, MERGE: targets that are not there, values that do not fit, and what RETURNING gives."""
+"""INSERT, UPDATE, DELETE, MERGE: targets that are not there, values that do not fit, RETURNING."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ class _Definitions:
         return None
 
     def _functions(self, target: Node, name: str | None = None, schema: str | None = None) -> None:
-        """A function with another name or in another schema; the old one is not looked for by its arguments."""
+        """A function with another name or in another schema; nobody looks which one of its name."""
         parts = names_of(unwrapped(target)[1].get("objname"))
         if not parts:
             return

@@ -266,9 +266,9 @@ class Expressions:
             test = node.get("testexpr")
             left = self.of(test, scope)
             name = names_of(node.get("operName")) or ["="]
-            if len(name) == 1 and not output.open and len(output.columns) == 1:
-                if one.name != "unknown" and unwrapped(test)[0] != "RowExpr":
-                    self.binary(node, name[0], (test, left), (None, one))
+            lone = len(name) == 1 and not output.open and len(output.columns) == 1
+            if lone and one.name != "unknown" and unwrapped(test)[0] != "RowExpr":
+                self.binary(node, name[0], (test, left), (None, one))
             return BOOL
         if kind == "EXPR_SUBLINK":
             if not output.open and len(output.columns) > 1:

@@ -1,7 +1,7 @@
-"""Which function or operator a call means, by PostgreSQL's rules (parse_func.c, parse_oper.c, parse_coerce.c).
+"""Which function or operator a call means, by PostgreSQL's rules (parse_func.c, parse_oper.c, ...).
 
-Types that are not known fit everything, and where they or a literal leave a choice, the answer is "not known":
-only what no candidate fits is refused.
+Types that are not known fit everything, and where they or a literal leave a choice, the answer is "not
+known": only what no candidate fits is refused.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Overloads:
         return self._special(source, wanted, context)
 
     def refuses(self, source: Name, target: Name, context: int) -> bool:
-        """Whether a value cannot become one of this type, for certain: no cast is there that nobody has read."""
+        """Whether a value cannot become one of this type, for certain: there is no cast to be read."""
         return not self._catalog.unsure.operators and not self.coercible(source, target, context)
 
     def _special(self, source: str, target: str, context: int) -> bool:
@@ -178,7 +178,7 @@ class Overloads:
         return Outcome.OPEN
 
     def _consistent(self, candidate: Signature, given: Sequence[Name]) -> bool:
-        """Whether what stands for `anyelement` and its like is the same everywhere (check_generic_type_...)."""
+        """Whether what stands for `anyelement` and its like is the same everywhere."""
         elements: set[str] = set()
         for a, b in zip(given, candidate.arguments, strict=True):
             if a is None or b not in SIMPLE or a == "unknown":

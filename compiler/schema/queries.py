@@ -64,7 +64,7 @@ class Queries:
         return renamed(_settled(self._once(fields.get("larg", {}), scope)), aliases)
 
     def _once(self, node: Node, scope: Scope) -> Output:
-        """A part of a set operation. The first of a recursive query is asked for twice, and looked at once."""
+        """A part of a set operation. The first of a recursive query is asked for twice."""
         found = self._parts.get(id(node))
         if found is None:
             found = self._parts[id(node)] = self.select(node, Scope(scope))

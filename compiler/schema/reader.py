@@ -82,7 +82,6 @@ _IRRELEVANT_OBJECTS: Final = frozenset(
         "rule",
         "transform",
         "owned",
-        "index",
     }
 )
 
@@ -115,7 +114,7 @@ class Read:
 
 
 def read_schema(sources: Iterable[SchemaSource]) -> Read:
-    """The schema that these texts make, one after the other, in an empty database. Never raises for bad text."""
+    """The schema that these texts make, one after the other, in an empty database. Raises nothing."""
     catalog = Catalog()
     skipped: list[Skipped] = []
     for source in sources:

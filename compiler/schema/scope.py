@@ -119,7 +119,7 @@ class Item:
 
 @dataclass(slots=True)
 class Names:
-    """An entry of FROM: what can be qualified, and the columns that need no name in front, in order of `*`."""
+    """An entry of FROM: what can be qualified, and the columns that need not be, in order of `*`."""
 
     items: list[Item]
     output: Output
@@ -136,7 +136,7 @@ class Names:
 
 @dataclass(slots=True)
 class Scope:
-    """A query's names, and those around it. `tables`: the queries of WITH, by name; None: columns not known."""
+    """A query's names, and those around it. `tables`: the queries of WITH, by name."""
 
     parent: Scope | None = None
     names: list[Names] = field(default_factory=list[Names])

@@ -190,9 +190,7 @@ class Sources:
             mine = [column.name for column in left.output.columns]
             shared = [name for name in mine if right.columns(name)]
         is_open = left.output.open or right.output.open
-        merged: list[Column] = []
-        for name in shared:
-            merged.append(self._merged(node, name, left, right))
+        merged = [self._merged(node, name, left, right) for name in shared]
         if node.get("isNatural") and is_open:
             # What both have is not known, so neither is what is there twice.
             output = Output([], open=True)

@@ -66,7 +66,7 @@ def _blank(text: str) -> str:
 
 
 def pieces(text: str) -> Iterator[Piece]:
-    """The statements of a script. In the body of a routine (`BEGIN ATOMIC ... END`) semicolons end nothing."""
+    """The statements of a script. In the body of a routine (`BEGIN ATOMIC`) semicolons end nothing."""
     code: list[Lexeme] = []
     comments: list[Lexeme] = []
     depth = 0

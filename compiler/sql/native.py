@@ -1,10 +1,10 @@
 """PostgreSQL's own parser (libpg_query of PostgreSQL 18, from the wheel of postgast), by ctypes.
 
 For what is legal only the raw parser is called, through `pg_query_split_with_parser`: it answers with the
-number of statements or the first error, and, unlike fingerprint, JSON and protobuf, walks no tree. So no depth
-or length of a text overflows the C stack; the parser's own stack ends at 10,000 symbols with the error `memory
-exhausted`, in the server too. `tree` walks one: `trees` sees to it that it is not deep. The package itself is
-not imported: its protobuf classes would cost 90 ms.
+number of statements or the first error, and, unlike fingerprint, JSON and protobuf, walks no tree. So no
+depth or length of a text overflows the C stack; the parser's own stack ends at 10,000 symbols with the error
+`memory exhausted`, in the server too. `tree` walks one: `trees` sees to it that it is not deep. The package
+itself is not imported: its protobuf classes would cost 90 ms.
 """
 
 from __future__ import annotations

@@ -18,12 +18,12 @@ from dfc.compiler.sql.tokens import Token
 Node = Mapping[str, Any]
 
 TREE_DEPTH_MAX = 8_000
-"""Up to here no tree can overflow a C stack of 8 MB when it is written as JSON; it takes some 200 bytes each."""
+"""Up to here no tree can overflow a C stack of 8 MB when it is written as JSON: some 200 bytes each."""
 TREE_TOKENS_MAX = 150_000
 
 
 def tree_of(sql: str, items: list[Token]) -> Node | native.Fault | None:
-    """The one statement of `sql`, wrapped in its kind; None where there is none, or none that is safe to read.
+    """The one statement of `sql`, wrapped in its kind; None where none is there, or safe to read.
 
     `items` are the tokens of `sql`. The time is linear in the length.
     """

@@ -1,4 +1,4 @@
-"""The describer beside PostgreSQL: no false alarm, the same columns, and what is caught of broken statements."""
+"""The describer beside PostgreSQL: no false alarm, the same columns, what is caught of broken statements."""
 
 from __future__ import annotations
 

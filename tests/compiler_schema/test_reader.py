@@ -11,8 +11,8 @@ import pytest
 from dfc.compiler.plan_describe import Refused
 from dfc.compiler.schema import Catalog, SchemaSource, read_schema
 from dfc.compiler.schema.catalog import Column, Relation
-from tests.compiler_schema.support import Oracle, catalog, described
 from tests.compiler_schema.conftest import DATABASE
+from tests.compiler_schema.support import Oracle, catalog, described
 from tests.postgres import Server, programs
 
 
