@@ -80,7 +80,9 @@ class SchemaDescriber:
         if statement.database is not None:
             return None
         code, comments = split_comments(body.sql)
-        if any(each.kind is Kind.PARAM for each in code):
+        named = any(parameter.identifier for parameter in body.parameters)
+        if named or any(each.kind is Kind.PARAM for each in code):
+            # Which object a value names is not known before it runs.
             return None
         filled = self._filled(body, statement.sources, comments)
         items = tokens(filled.text, split_comments(filled.text)[0])
@@ -141,9 +143,7 @@ class SchemaDescriber:
             if place >= 0 and parameter.start < inside[place][1]:
                 continue
             shape = sources.get(parameter.key, UNKNOWN)
-            if parameter.identifier:
-                text = " _df_name "
-            elif parameter.use is Use.ROWS:
+            if parameter.use is Use.ROWS:
                 name = f"{_ROWS}{len(rows)}"
                 rows[name] = self._rows(shape)
                 alias = "" if parameter.aliased else f"AS {types.quoted(parameter.name)} "

@@ -33,6 +33,12 @@ IMPLICIT: Final = 0
 ASSIGNMENT: Final = 1
 EXPLICIT: Final = 2
 CANDIDATES_MAX: Final = 500
+_TEXTS: Final = (Signature("f", False, 0, False, "text", ("text", "text")),)
+_OWN: Final = {
+    **dict.fromkeys(("~>", "|=>", "&", "|", "?>", "!>"), _TEXTS),
+    "@>": (Signature("f", False, 0, False, "text", ("text",)),),
+}
+"""The operators that dfc brings: a step may start workflows."""
 
 
 class Outcome(Enum):
@@ -122,7 +128,7 @@ class Overloads:
 
     def operator(self, name: str, left: Name, right: Name) -> Signature | Outcome:
         """The operator between two values; `left` is `` for one in front of a value."""
-        known = builtins().operators.get(name, ())
+        known = (*builtins().operators.get(name, ()), *_OWN.get(name, ()))
         prefix = left == ""
         given: list[Name] = [right] if prefix else [left, right]
         candidates = [each for each in known if len(each.arguments) == len(given)]
