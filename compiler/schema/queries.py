@@ -9,6 +9,7 @@ from typing import Final
 from dfc.compiler.schema import types
 from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Column, Typed
 from dfc.compiler.schema.expressions import Expressions
+from dfc.compiler.schema.grouping import Grouping
 from dfc.compiler.schema.overloads import Outcome
 from dfc.compiler.schema.scope import Output, Scope, Written
 from dfc.compiler.schema.sources import Sources, renamed
@@ -33,6 +34,7 @@ class Queries:
         self.written = written
         self.expressions = Expressions(catalog, written, parameters, self)
         self.sources = Sources(catalog, written, self.expressions, self, rows, path)
+        self.grouping = Grouping(catalog, written)
         self.kinds: dict[str, Handler] = {"SelectStmt": self.select}
         self._parts: dict[int, Output] = {}
 
@@ -102,6 +104,7 @@ class Queries:
                 self._sort(part, output, scope)
             for part in window.get("orderClause", ()):
                 self._sort(unwrapped(part)[1].get("node", {}), output, scope)
+        self.grouping.check(node, scope)
         return output
 
     def targets(self, nodes: Sequence[Node], scope: Scope) -> Output:
