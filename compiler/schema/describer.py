@@ -33,6 +33,7 @@ from dfc.compiler.sql.tokens import fold, split_comments, tokens
 from dfc.compiler.sql.trees import tree_of, unwrapped
 from dfc.grammar.lexer import Kind, Lexeme
 
+NOT_FORESEEN: Final = "the statement has a form that is not known here"
 _ROWS: Final = "_df_rows_"
 
 
@@ -101,6 +102,9 @@ class SchemaDescriber:
             return refusal.refused
         except RecursionError:
             return Unsaid(why="the statement nests too deeply")
+        except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError):
+            # A tree that nobody here has thought of. The statement may be legal, so that it passes.
+            return Unsaid(why=NOT_FORESEEN)
         shape = self._shape(body, output)
         return None if shape is UNKNOWN else Described(shape)
 
@@ -116,12 +120,14 @@ class SchemaDescriber:
     def _named(self, columns: list[Column]) -> list[ResultColumn]:
         """The columns under the names that the stored result gives them."""
         taken: set[str] = set()
+        numbers: dict[str, int] = {}
         found: list[ResultColumn] = []
         for column in columns:
-            name, number = column.name, 1
+            name, number = column.name, numbers.get(column.name, 1)
             while name in taken:
                 number += 1
                 name = f"{column.name}_{number}"
+            numbers[column.name] = number
             taken.add(name)
             type = Typed("text") if column.type.name == "unknown" else types.sent(column.type, self._catalog)
             found.append(ResultColumn(name, types.shown(type, self._catalog)))

@@ -1,7 +1,7 @@
 """GROUP BY: columns that are neither grouped nor aggregated, and aggregates where none may stand.
 
-Only what is plain is judged: columns in GROUP BY, no expressions; and a table of which a grouped column may be
-the key is left alone.
+Only what is plain is judged: columns in GROUP BY, no expressions; and a table of which a grouped column may
+be the key is left alone.
 """
 
 from __future__ import annotations
@@ -78,14 +78,17 @@ class Grouping:
             fields = cast("dict[str, Any]", here)
             if "ColumnRef" in fields:
                 yield fields["ColumnRef"]
-            elif "SubLink" in fields or "GroupingFunc" in fields:
-                continue
-            elif "FuncCall" in fields and (
-                self._is_aggregate(fields["FuncCall"]) or "agg_within_group" in fields["FuncCall"]
+            elif (
+                "SubLink" in fields
+                or "GroupingFunc" in fields
+                or (
+                    "FuncCall" in fields
+                    and (self._is_aggregate(fields["FuncCall"]) or "agg_within_group" in fields["FuncCall"])
+                )
             ):
                 continue
             else:
-                todo += reversed(list(fields.values()))
+                todo += reversed(cast("list[Any]", list(fields.values())))
 
     def _allowed(self, groups: Sequence[Node], node: Node, scope: Scope) -> set[_Column] | None:
         """The columns that are grouped; None where these are not all."""

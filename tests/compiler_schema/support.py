@@ -9,9 +9,10 @@ from pathlib import Path
 import psycopg
 from psycopg import pq
 
-from dfc.compiler.plan_describe import Answer, Described, Refused, Rows, Statement
+from dfc.compiler.plan_describe import Answer, Described, Refused, Rows, Statement, Unsaid
 from dfc.compiler.plan_statement import Form, Returns, SqlBody
 from dfc.compiler.schema import Catalog, SchemaDescriber, SchemaSource, read_schema
+from dfc.compiler.schema.describer import NOT_FORESEEN
 from dfc.compiler.schema.split import pieces
 
 FOLDER = Path(__file__).parent
@@ -39,7 +40,9 @@ def body(sql: str) -> SqlBody:
 
 def described(known: Catalog, sql: str) -> Answer:
     """What the describer says of a text."""
-    return SchemaDescriber(known).describe(Statement(node="step", body=body(sql)))
+    answer = SchemaDescriber(known).describe(Statement(node="step", body=body(sql)))
+    assert not isinstance(answer, Unsaid) or answer.why != NOT_FORESEEN, sql
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
