@@ -10,6 +10,7 @@ from typing import Final
 _MAKES: Final = re.compile(
     r"\s*(create|alter|do|call|import|execute|select\b.*?\binto)\b", re.IGNORECASE | re.DOTALL
 )
+_OPEN: Final = re.compile(r"\s*(create\s+extension|import\s+foreign)\b", re.IGNORECASE)
 _CHANGES: Final = re.compile(
     r"""\s*(?:drop\s+(?:table|view|materialized\s+view)(?:\s+if\s+exists)?|create\s+or\s+replace\s+view
     |alter\s+table(?:\s+if\s+exists)?(?:\s+only)?)\s+([^\s;(]+)""",
@@ -23,14 +24,16 @@ class Made:
 
     Which names a statement makes is not asked: a word in it is enough to say nothing against it. `steps` are
     the statements of workflows: a table that one of them drops or alters may have other columns by then.
+    `is_open`: an extension is among what is made, and nobody knows its functions and types.
     """
 
     def __init__(self, around: Iterable[str] = (), steps: Iterable[str] = ()) -> None:
         steps = list(steps)
+        self._makers = frozenset(text for text in (*around, *steps) if _MAKES.match(text))
         self._words: Counter[str] = Counter()
-        for text in (*around, *steps):
-            if _MAKES.match(text):
-                self._words.update(_words(text))
+        for text in self._makers:
+            self._words.update(_words(text))
+        self.is_open = any(_OPEN.match(text) for text in self._makers)
         self._changed: Counter[str] = Counter()
         for text in steps:
             self._changed.update(_changed(text))
@@ -38,7 +41,7 @@ class Made:
     def knows(self, name: str, asking: str) -> bool:
         """Whether a statement other than the one that asks has the last part of a name."""
         last = name.rpartition(".")[2]
-        own = 1 if _MAKES.match(asking) and last in _words(asking) else 0
+        own = asking in self._makers and last in _words(asking)
         return self._words[last] > own
 
     def changes(self, asking: str) -> bool:

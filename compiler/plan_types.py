@@ -190,6 +190,8 @@ def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | Non
         case Refused(name=str() as name) if made.knows(name, sql):
             why = f"`{name}` is not there yet: a statement beside it makes it"
             return _unsaid(node, why, answer.start, answer.end)
+        case Refused(sqlstate="42883" | "42704") if made.is_open:
+            return _unsaid(node, f"{answer.message}: an extension may have it", answer.start, answer.end)
         case Refused() if code_of(answer) != given.UNKNOWN_TABLE and made.changes(sql):
             return _unsaid(node, "another step changes a table that it uses", answer.start, answer.end)
         case Refused():
@@ -420,7 +422,7 @@ class _Walk:
         found = field_of(either(likely), parameter.column) if likely else Found(None)
         if isinstance(found, Found):
             return
-        giver = parameter.source if "[" not in parameter.source and "!" not in parameter.source else None
+        one = not parameter.otherwise and not parameter.source.endswith(("[]", "!"))
         written = f"${parameter.name}.{parameter.column}"
         if found.certain:
             message = f"`{parameter.name}` returns no column `{parameter.column}`"
@@ -436,7 +438,7 @@ class _Walk:
                 message=message,
                 label="no such column" if found.certain else "not always there",
                 help=_instead(parameter, found, written),
-                notes=() if giver is None else ((_columns_are(found.names), giver),),
+                notes=((_columns_are(found.names), parameter.source),) if one else (),
             )
         )
 

@@ -80,15 +80,17 @@ def deepened(compilation: Compiled, depth: Depth) -> Compiled:
         return compilation
     source = Source(compilation.name, compilation.text)
     spans = [Span(*each.span) for each in compilation.statements]
-    known = {(each.code, tuple(each.json.get("span") or ())) for each in compilation.problems}
     heard = without_silenced(compilation.text, spans, found)
-    new = [
-        each
-        for each in (_problem(compilation.name, to_json(one, source)) for one in heard)
-        if (each.code, tuple(each.json["span"])) not in known
-    ]
-    problems = sorted([*compilation.problems, *new], key=lambda each: tuple(each.json.get("span") or (0, 0)))
+    new = [_problem(compilation.name, to_json(one, source)) for one in heard]
+    # Who knows more has the last word.
+    better = {_place_of(each) for each in new}
+    kept = [each for each in compilation.problems if _place_of(each) not in better]
+    problems = sorted([*kept, *new], key=lambda each: tuple(each.json.get("span") or (0, 0)))
     return replace(compilation, problems=tuple(problems))
+
+
+def _place_of(problem: Problem) -> tuple[object, ...]:
+    return (problem.code, *(problem.json.get("span") or ()))
 
 
 def _problem(name: str, json: Mapping[str, Any]) -> Problem:

@@ -33,6 +33,7 @@ _OF_TYPES: Final = ("42883", "42725", "42804", "42846", "42P18", "42P08", "42809
 
 _NAMING: Final = (*_UNKNOWN, UNKNOWN_SCHEMA)
 _HARMLESS: Final = ("42501", "42P07", "42710", "42723", "42P06")
+_OF_THE_SERVER: Final = ("role", "extension", "language", "access method", "tablespace")
 _OF_NAMES: Final = (UNKNOWN_RELATION, UNKNOWN_SCHEMA, UNKNOWN_COLUMN)
 
 _NAME: Final = r'(?:[uU]&)?"(?:[^"]|"")+"|[^\W\d][\w$]*'
@@ -96,9 +97,9 @@ class Catalog:
         """The names of the types that are visible."""
         return [row[0] for row in self._rows("describe_type_list")]
 
-    def makers(self, name: str, words: Iterable[str]) -> list[str]:
-        """The functions among these words in whose text a name stands: they may make what is called so."""
-        return [row[0] for row in self._rows("describe_makers", name, array_literal(sorted(set(words))))]
+    def makers(self, name: str) -> list[str]:
+        """The functions whose text makes something of this name."""
+        return [row[0] for row in self._rows("describe_makers", name)]
 
 
 def refusal(
@@ -112,7 +113,8 @@ def refusal(
         and not (copied and fields.sqlstate in _OF_NAMES)
     ):
         return Unsaid(why="it depends on a value", start=start, end=start)
-    if _is_one(fields.sqlstate, _OF_THE_STATE):
+    lacks_xml = fields.sqlstate == "0A000" and "XML" in fields.message  # how the server was built
+    if lacks_xml or _is_one(fields.sqlstate, _OF_THE_STATE):
         return Unsaid(why=f"{fields.message} (SQLSTATE {fields.sqlstate})", start=start, end=start)
     if start is None and fields.sqlstate in _NAMING:
         # Most utility statements are refused without a place; the message has the name.
@@ -130,7 +132,7 @@ def refusal(
     end = None if start is None else _end_of_token(body, start)
     if wrong is not None:
         start, end = wrong[1], wrong[2]
-    makers = catalog.makers(wrong[0], _words(body.sql)) if wrong is not None else []
+    makers = [] if wrong is None else catalog.makers(wrong[0])
     if makers:
         return Unsaid(why=f"`{wrong[0] if wrong else ''}` may be made by `{makers[0]}`", start=start, end=end)
     return Refused(
@@ -153,8 +155,8 @@ def of_ddl(answer: Refused | Unsaid) -> Refused | Unsaid:
     """
     if isinstance(answer, Unsaid):
         return answer
-    is_role = answer.sqlstate == UNKNOWN_OBJECT and answer.message.startswith(("role", "extension"))
-    if answer.sqlstate in _HARMLESS or is_role or not answer.sqlstate.startswith("42"):
+    lacks = answer.sqlstate == UNKNOWN_OBJECT and answer.message.startswith(_OF_THE_SERVER)
+    if answer.sqlstate in _HARMLESS or lacks or not answer.sqlstate.startswith("42"):
         return Unsaid(
             why=f"{answer.message} (SQLSTATE {answer.sqlstate})", start=answer.start, end=answer.end
         )
