@@ -11,7 +11,7 @@ from dfc.compiler.schema.builtins import Signature, builtins
 from dfc.compiler.schema.catalog import NOT_KNOWN, SYSTEM_SCHEMAS, Catalog, Typed
 from dfc.compiler.schema.literals import fault
 from dfc.compiler.schema.overloads import Outcome, Overloads
-from dfc.compiler.schema.scope import Refusal, Scope, Written, did_you_mean, near
+from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Refusal, Scope, Written, did_you_mean, near
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
 _NEAR: Final = 0.75
@@ -122,7 +122,7 @@ class Calls:
     def _is_column(self, given: Typed, name: str, scope: Scope) -> bool:
         """`name(row)` is `row.name`."""
         row = given.name is None or given.name == "record" or self._overloads.category(given.name)[0] == "C"
-        return row and (scope.unsure() or name in scope.column_names())
+        return row and (scope.unsure() or name in SYSTEM_COLUMNS or name in scope.column_names())
 
     def _absent(
         self,

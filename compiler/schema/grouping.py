@@ -88,7 +88,7 @@ class Grouping:
             ):
                 continue
             else:
-                todo += reversed(cast("list[Any]", list(fields.values())))
+                todo += reversed(list(fields.values()))
 
     def _allowed(self, groups: Sequence[Node], node: Node, scope: Scope) -> set[_Column] | None:
         """The columns that are grouped; None where these are not all."""
@@ -97,7 +97,7 @@ class Grouping:
         for each in groups:
             kind, fields = unwrapped(each)
             if kind == "A_Const" and "ival" in fields:
-                place = fields["ival"].get("ival", 0) - 1
+                place: int = fields["ival"].get("ival", 0) - 1
                 if not 0 <= place < len(targets):
                     return None
                 kind, fields = unwrapped(unwrapped(targets[place])[1].get("val"))

@@ -87,6 +87,20 @@ class Oracle:
             )
         )
 
+    def relations(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
+        """All relations of the schema with their columns and types, as the server's catalog has them."""
+        found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        rows = self._connection.execute(
+            """SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+            WHERE n.nspname IN ('app', 'public') AND c.relkind NOT IN ('i', 'I', 'c')
+            ORDER BY 1, 2, a.attnum"""
+        )
+        for schema, name, column, type in rows:
+            found.setdefault((schema, name), []).append((column, type))
+        return found
+
     def _type(self, oid: int, modifier: int) -> str:
         if (oid, modifier) not in self._types:
             row = self._connection.execute("SELECT format_type(%s, %s)", (oid, modifier)).fetchone()

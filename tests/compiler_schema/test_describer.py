@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -24,6 +26,7 @@ from dfc.compiler.plan_describe import (
 )
 from dfc.compiler.schema import Catalog, SchemaDescriber
 from dfc.compiler.source import Source
+from tests.compiler_schema.deep import SHAPES
 from tests.compiler_schema.support import catalog, described
 
 
@@ -209,6 +212,18 @@ def test_bad_and_big_texts_take_linear_time(sql: str, known: Catalog) -> None:
     answer = described(known, sql)
     assert time.process_time() - begin < 10
     assert answer is None or isinstance(answer, Described | Refused | Unsaid)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_deepest_trees_that_are_read_need_a_quarter_of_a_usual_stack(shape: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.compiler_schema.deep", shape, str(2 * 1024 * 1024)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout == "alive\n", done.stderr[-500:]
 
 
 def test_a_table_with_many_columns_is_no_trouble() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from dfc.compiler.plan_describe import Refused
-from dfc.compiler.schema import Catalog, SchemaSource, read_schema
+from dfc.compiler.schema import Catalog, SchemaSource, read_schema, types
 from dfc.compiler.schema.catalog import Column, Relation
 from tests.compiler_schema.conftest import DATABASE
 from tests.compiler_schema.support import Oracle, catalog, described
@@ -48,6 +48,15 @@ def test_a_dump_of_pg_dump_says_the_same(server: Server, oracle: Oracle, known: 
     }
     assert not dumped.unsure.everything
     assert dumped.search_path == ("public",)
+
+
+def test_the_catalog_is_that_of_the_server(oracle: Oracle, known: Catalog) -> None:
+    expected = oracle.relations()
+    assert known.relations.keys() == expected.keys()
+    for key, columns in expected.items():
+        relation = known.relations[key]
+        assert relation.columns is not None
+        assert [(each.name, types.shown(each.type, known)) for each in relation.columns] == columns, key
 
 
 def _plain(relation: Relation) -> list[Column] | None:
