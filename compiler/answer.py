@@ -96,6 +96,7 @@ def _statement(statement: CompiledStatement | ServerStatement) -> Answer:
         **_plan(compiled.plan),
         "drawing": plan_text(compiled.plan) if compiled.plan is not None else None,
         "provenance": _provenance(compiled),
+        **({} if compiled.draft is None else {"draft": plan_to_json(compiled.draft)}),
     }
 
 

@@ -67,11 +67,15 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """One workflow: its plan, or the problems that keep it from having one. Spans refer to `source`."""
+    """One workflow: its plan, or the problems that keep it from having one. Spans refer to `source`.
+
+    `draft`: the plan that it would have, had its steps the columns that are referred to (DF406).
+    """
 
     source: Source
     problems: tuple[Diagnostic, ...]
     plan: Plan | None = None
+    draft: Plan | None = None
     provenance: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
 
 
@@ -227,7 +231,7 @@ def compile_workflow(
         problems += diagnostics(flow(plan, Written()).problems, origins)
         problems.sort(key=lambda problem: problem.span.start)
         if has_errors(problems):
-            return Compiled(source=source, problems=tuple(problems))
+            return Compiled(source=source, problems=tuple(problems), draft=plan, provenance=origins)
     return Compiled(source=source, problems=tuple(problems), plan=plan, provenance=origins)
 
 
