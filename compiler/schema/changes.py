@@ -97,6 +97,7 @@ class Changes:
         self._count(node, len(output.columns), columns, targets if lone else ())
         for place, (column, given) in enumerate(zip(columns, output.columns, strict=False)):
             value = unwrapped(targets[place])[1].get("val") if lone else None
+            self._writable(node, column, value)
             self._assign(column, value, given.type)
 
     def _row(self, node: Node, items: Sequence[Node], columns: list[Column] | None, scope: Scope) -> None:
@@ -107,7 +108,19 @@ class Changes:
                 continue
             given = self._expressions.of(each, Scope(scope))
             if columns is not None and place < len(columns):
+                self._writable(node, columns[place], each)
                 self._assign(columns[place], each, given)
+
+    def _writable(self, node: Node, column: Column, value: Node | None) -> None:
+        """Generated columns, and identities that are always generated, take nothing but DEFAULT."""
+        overridden = node.get("override", "OVERRIDING_NOT_SET") != "OVERRIDING_NOT_SET"
+        if column.written == "s" or (column.written == "a" and not overridden):
+            raise self._written.refusal(
+                f'cannot insert a non-DEFAULT value into column "{column.name}"',
+                "428C9",
+                self._expressions.span(value),
+                help="leave the column out",
+            )
 
     def _count(self, node: Node, count: int, columns: list[Column], items: Sequence[Node]) -> None:
         named: Sequence[Node] = node.get("cols", ())
@@ -181,6 +194,11 @@ class Changes:
                         self._written.part(fields),
                     )  # fmt: skip
                 seen.add(column.name)
+                if column.written and kind != "SetToDefault":
+                    raise self._written.refusal(
+                        f'column "{column.name}" can only be updated to DEFAULT', "428C9",
+                        self._written.part(fields), help="leave the column out",
+                    )  # fmt: skip
                 self._assign(column, value, given)
 
     def _multiple(self, source: Node, scope: Scope) -> None:

@@ -68,6 +68,8 @@ from tests.compiler_schema.support import catalog, described
         ("SELECT id[[::]]date FROM orders", "DF404", "::", ""),
         ("INSERT INTO orders (id) VALUES (1, [[2]])", "DF405", "2", ""),
         ("INSERT INTO orders (id, [[total]]) VALUES (1)", "DF405", "total", ""),
+        ("INSERT INTO orders (total_with_tax) VALUES ([[2]])", "DF405", "2", "leave the column out"),
+        ("UPDATE orders SET [[total_with_tax]] = 2", "DF405", "total_with_tax", "leave the column out"),
         ("INSERT INTO orders (id, [[id]]) VALUES (1, 2)", "DF405", "id", ""),
         ("SELECT [[line]] FROM items i, items j", "DF405", "line", ""),
         ("SELECT id::[[intt]] FROM orders", "DF405", "intt", ""),
