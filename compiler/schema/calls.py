@@ -161,7 +161,7 @@ class Calls:
             f"function {full}({', '.join(shown)}) does not exist",
             "42883",
             self._place(node),
-            help=f"write `{types.quoted(meant)}`" if meant else "define it, or correct its name",
+            help=f"did you mean `{types.quoted(meant)}`?" if meant else "define it, or correct its name",
             name=full,
         )
 

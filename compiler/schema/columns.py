@@ -91,7 +91,7 @@ class Columns:
             f'missing FROM-clause entry for table "{table}"',
             "42P01",
             self._written.part(node, 0 if schema is None else 1),
-            help=f"write `{types.quoted(meant)}`" if meant else "name the table in FROM",
+            help=f"did you mean `{types.quoted(meant)}`?" if meant else "name the table in FROM",
             name=table,
         )
 

@@ -191,6 +191,6 @@ def did_you_mean(name: str, names: Sequence[str], what: str) -> str:
     """The help for an unknown name."""
     meant = near(name, names)
     if meant is not None:
-        return f"write `{meant}`"
+        return f"did you mean `{meant}`?"
     listed = ", ".join(f"`{each}`" for each in names[:8])
     return f"the {what} are {listed}" if listed else ""

@@ -99,12 +99,12 @@ class Sources:
             others = [each for of, each in known if of == schema]
             elsewhere = [f"{of}.{each}" for of, each in known if each == name]
             if elsewhere:
-                return f"write `{elsewhere[0]}`"
+                return f"did you mean `{elsewhere[0]}`?"
             return did_you_mean(name, others, "tables")
         written = {each: each if of in self._path else f"{of}.{each}" for of, each in known}
         help = did_you_mean(name, list(written), "tables")
-        meant = help.removeprefix("write `").removesuffix("`")
-        return f"write `{written[meant]}`" if meant in written else help
+        meant = help.removeprefix("did you mean `").removesuffix("`?")
+        return f"did you mean `{written[meant]}`?" if meant in written else help
 
     def _subselect(self, node: Node, scope: Scope) -> Names:
         around = scope if node.get("lateral") else Scope(scope.parent, [], scope.tables)
