@@ -125,6 +125,12 @@ class Catalog:
     unsure: Unsure = field(default_factory=Unsure)
     search_path: tuple[str, ...] = DEFAULT_PATH
     _places: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    _type_places: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+
+    def add_type(self, type: UserType) -> None:
+        """A type, in place of one of the same name."""
+        self.types[f"{type.schema}.{type.name}"] = type
+        self._type_places.setdefault(type.name, set()).add(type.schema)
 
     def add(self, relation: Relation) -> None:
         """A relation, in place of one of the same name."""
@@ -183,7 +189,8 @@ class Catalog:
                 (one for each in self.search_path if (one := self.types.get(f"{each}.{name}"))), None
             )
             if found is None:
-                others = [one for one in self.types.values() if one.name == name]
+                places = self._type_places.get(name, ())
+                others = [one for each in places if (one := self.types.get(f"{each}.{name}")) is not None]
                 found = others[0] if len(others) == 1 else None
                 if len(others) > 1:
                     return UNCLEAR

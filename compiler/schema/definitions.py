@@ -198,7 +198,7 @@ class _Definitions:
                     found.base,
                     found.columns,
                 )
-                self._catalog.types[f"{moved.schema}.{moved.name}"] = moved
+                self._catalog.add_type(moved)
 
     def _drop(self, node: Node) -> str | None:
         what = node.get("removeType", "")
@@ -231,7 +231,7 @@ class _Definitions:
         schema = names[-2] if len(names) > 1 else self._tables.current()
         self._catalog.schemas.add(schema)
         found = UserType(schema, names[-1] if names else "", kind)
-        self._catalog.types[f"{found.schema}.{found.name}"] = found
+        self._catalog.add_type(found)
         return found
 
     def _enum(self, node: Node) -> str | None:
@@ -254,7 +254,7 @@ class _Definitions:
             for _, fields in map(unwrapped, node.get("coldeflist", ()))
         ]
         schema, name = self._tables.place(relation)
-        self._catalog.types[f"{schema}.{name}"] = UserType(schema, name, "composite", columns=columns)
+        self._catalog.add_type(UserType(schema, name, "composite", columns=columns))
         return None
 
     def _domain(self, node: Node) -> str | None:
@@ -278,7 +278,7 @@ class _Definitions:
         else:
             name = f"{own.name}_multirange"
         multirange = UserType(own.schema, name, "other")
-        self._catalog.types[f"{own.schema}.{name}"] = multirange
+        self._catalog.add_type(multirange)
         add_constructors(self._catalog, own, multirange, inner)
         return None
 
