@@ -317,7 +317,7 @@ def test_lone_references() -> None:
     assert codes(chain(step("x", "SELECT 1 AS a"), bind("y", "$x.a"), "SELECT $y.b")) == []
     assert codes(chain(step("x", "SELECT 1"), bind("y", "$x.a"), "SELECT 1 FROM $y.*")) == ["DF108"]
     assert codes(ref("$x")) == ["DF104"]
-    node = first(ValueNode, chain(step("x", "SELECT 1"), "$x.c?"))
+    node = first(ValueNode, chain(step("x", "SELECT 1 AS c"), "$x.c?"))
     assert node.parameter == Parameter(
         name="x", source="x", use=Use.VALUE, start=0, end=5, column="c", optional=True
     )
