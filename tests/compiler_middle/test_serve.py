@@ -80,8 +80,11 @@ def test_problems_have_places() -> None:
         "label": "unknown name",
         "notes": [],
         "help": "name a step before this one: `|=> 'a'`",
+        "fix": None,
     }
     assert second["line"] == 2
+    start = answer["diagnostics"][1]["span"][0]
+    assert second["fix"] == {"safe": True, "edits": [{"span": [start, start + 5], "text": "SELECT"}]}
     assert "--> f:1:9" in answer["rendered"]
 
 
