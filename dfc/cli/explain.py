@@ -1,10 +1,14 @@
-"""`dfc explain`: the workflows of a file as drawings."""
+"""`dfc explain`: the workflows of a file as drawings; the page of a code."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
 from dfc.cli.compiling import compile_path, pick
+from dfc.cli.errors import CliError
+from dfc.cli.reports import pages
 from dfc.cli.sources import Workflow
 from dfc.compiler.drawing import drawing
 from dfc.compiler.wire import read
@@ -17,15 +21,27 @@ from dfc.compiler.wire import read
     "--plan", "as_plan", is_flag=True, help="Draw the graph that is run, with the ids of its nodes."
 )
 def command(file: str, workflow: str | None, as_plan: bool) -> None:
-    """Draw each workflow of FILE, as df.explain does.
+    """Draw each workflow of FILE, as df.explain does; or print what a code means: `dfc explain DF203`.
 
     `-` is standard input.
     """
+    if pages.is_code(file) and not Path(file).exists():
+        click.echo(_page(file))
+        return
     chosen = pick(compile_path(file), workflow)
     for index, each in enumerate(chosen):
         if len(chosen) > 1 or each.label:
             click.echo(("\n" if index else "") + (each.label or f"workflow {index + 1}") + ":")
         click.echo(_planned(each) if as_plan else _drawn(each))
+
+
+def _page(code: str) -> str:
+    found = pages.page(code)
+    if found is not None:
+        return found.text.rstrip("\n")
+    near = " or ".join(f"`{each}`" for each in pages.near_codes(code))
+    hint = f": did you mean {near}?" if near else ""
+    raise CliError(f"there is no code `{code.upper()}`{hint}")
 
 
 def _drawn(workflow: Workflow) -> str:

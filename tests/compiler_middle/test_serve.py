@@ -64,7 +64,7 @@ def test_both_requests_in_order() -> None:
 
 
 def test_problems_have_places() -> None:
-    [answer] = answers({"id": "x", "do": "compile_file", "name": "f", "text": "'SELECT $a';\n'SELEC'"})
+    [answer] = answers({"id": "x", "do": "compile_file", "name": "f", "text": "'SELECT $a';\n'SELEC 1'"})
     assert answer["id"] == "x"
     assert [statement["plan"] for statement in answer["statements"]] == [None, None]
     first, second = answer["diagnostics"]
