@@ -34,7 +34,16 @@ def near(word: str, known: Iterable[str], cutoff: float = 0.6) -> Near | None:
 
 
 def _likeness(word: str, other: str) -> float:
-    return SequenceMatcher(None, other, word).ratio()
+    """In the measure of difflib, to which two letters in the wrong order look like two mistakes."""
+    return 0.9 if _is_swapped(word, other) else SequenceMatcher(None, other, word).ratio()
+
+
+def _is_swapped(word: str, other: str) -> bool:
+    differ = [i for i, (one, two) in enumerate(zip(word, other, strict=False)) if one != two]
+    if len(word) != len(other) or len(differ) != 2 or differ[1] != differ[0] + 1:
+        return False
+    first, second = differ
+    return word[first] == other[second] and word[second] == other[first]
 
 
 def _digits(word: str) -> str:

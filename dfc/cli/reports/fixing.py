@@ -73,6 +73,11 @@ def _round(
     return compilation, made[::-1]
 
 
+def is_fixable(problem: Problem) -> bool:
+    """Whether a problem has a fix that is safe."""
+    return bool(_edits(problem))
+
+
 def _edits(problem: Problem) -> list[dict[str, Any]]:
     """The edits of a problem's fix; none of one that is not safe."""
     found = problem.json.get("fix")

@@ -12,7 +12,7 @@ import click
 from dfc.cli.errors import CliError
 from dfc.cli.reports import github
 from dfc.cli.reports.examined import CompileFile, Examined, examined, name_of, unreadable
-from dfc.cli.reports.fixing import Fixed, fix, write
+from dfc.cli.reports.fixing import Fixed, fix, is_fixable, write
 from dfc.cli.sources import Problem, Unreadable, read
 
 FORMS: Final = ("human", "json", "sarif", "github")
@@ -110,6 +110,8 @@ class Report:
         parts += [_count(counts[key], key) for key in ("error", "warning", "note") if key in counts]
         if self.fix:
             parts.append(f"{self.changes} fixed")
+        elif fixable := sum(is_fixable(each) for each in self.problems()):
+            parts.append(f"{fixable} of them to be fixed with --fix")
         return ", ".join(parts) + ("" if counts else ", no problems")
 
 
