@@ -26,7 +26,7 @@ def command(paths: tuple[str, ...], form: str, fix: bool, diff: bool, notes: boo
         raise click.UsageError("--fix writes files: give it neither `-` nor --diff")
     files = find(paths)
     report = Report(form=form, notes=notes, fix=fix, diff=diff)
-    with compiler() as compile_file:
+    with compiler(files) as compile_file:
         for file in files:
             report.look(file, compile_file)
     report.finish()
