@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,21 @@ def test_the_valid_statements_of_a_file_stay() -> None:
     result = fixed(text)
     assert [change.code for change in result.changes] == ["DF201", "DF156"]
     assert result.compilation.text.splitlines()[1:] == ["df.sleep('1 s');", "CREATE TABLE t (a int);"]
+
+
+def test_where_not_all_edits_hold_those_that_do_are_made() -> None:
+    """A compiler that finds a hundred problems more where one of the edits has been made."""
+
+    def compile_file(name: str, text: str) -> Compiled:
+        found = compile_here(name, text)
+        extra = text.count("df.sleep('13 s')")
+        return replace(found, problems=(*found.problems, *[problem] * (100 * extra)))
+
+    (problem,) = compile_here("x", "'SELECT $nope'").problems
+    text = "".join(f"df.sleeep('{number} s');\n" for number in range(20))
+    result = fix("x", text, compile_file)
+    assert [change.line for change in result.changes] == [line for line in range(1, 21) if line != 14]
+    assert result.compilation.text.count("df.sleep(") == 19
 
 
 def check(text: str) -> None:

@@ -199,3 +199,14 @@ def test_hooks_for_pre_commit(dfc: Run, tmp_path: Path, hook: dict[str, str]) ->
 
 def test_there_are_the_hooks_that_the_docs_name() -> None:
     assert [hook["id"] for hook in HOOKS] == ["dfc-validate", "dfc-fmt"]
+
+
+def test_explain_prints_the_page_of_a_code(dfc: Run, tmp_path: Path) -> None:
+    page = (ROOT / "docs/errors/DF203.md").read_text(encoding="utf-8")
+    for written in ("DF203", "df203"):
+        answer = dfc("explain", written)
+        assert (answer.returncode, answer.stdout.rstrip("\n")) == (0, page.rstrip("\n"))
+    unknown = dfc("explain", "DF2033")
+    assert unknown.returncode == 1 and "did you mean `DF203`" in unknown.stderr
+    (tmp_path / "DF203").write_text("SELECT df.start('SELECT 1');")
+    assert dfc("explain", "DF203").stdout == "SQL: SELECT 1\n", "a file that is there is meant"

@@ -18,8 +18,8 @@ from dfc.cli.reports.examined import CompileFile
 from dfc.cli.sources import Compiled, Problem, Workflow
 from dfc.compiler.source import Source
 
-SINGLE_EDITS_MAX: Final = 50
-"""Fixes of a file that are tried one by one when all together do not hold."""
+COMPILATIONS_MAX: Final = 50
+"""How often a file is compiled in one round, in search of the edits that hold where all together do not."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -59,17 +59,21 @@ def fix(name: str, text: str, compile_file: CompileFile) -> Fixed:
 def _round(
     compilation: Compiled, chosen: Sequence[Problem], compile_file: CompileFile
 ) -> tuple[Compiled, list[Change]]:
-    """All fixes at once; where that does not hold, each that does alone."""
-    after = compile_file(compilation.name, _applied(compilation.text, chosen))
-    if _holds(compilation, after, len(chosen)):
-        return after, [_change(compilation, each) for each in chosen]
+    """All fixes at once; where that does not hold, those of each half that do."""
     made: list[Change] = []
-    # From the last to the first, so that the places of those that are still to come stay right.
-    for each in sorted(chosen, key=_start, reverse=True)[:SINGLE_EDITS_MAX]:
-        after = compile_file(compilation.name, _applied(compilation.text, [each]))
-        if len(chosen) > 1 and _holds(compilation, after, 1):
-            made.append(_change(compilation, each))
+    left = [list(chosen)]
+    for _ in range(COMPILATIONS_MAX):
+        if not left:
+            break
+        group = left.pop()
+        after = compile_file(compilation.name, _applied(compilation.text, group))
+        if _holds(compilation, after):
+            made += [_change(compilation, each) for each in reversed(group)]
             compilation = after
+        elif len(group) > 1:
+            # The later half comes first, so that the places of the other one stay right.
+            middle = len(group) // 2
+            left += [group[:middle], group[middle:]]
     return compilation, made[::-1]
 
 
@@ -114,11 +118,9 @@ def _applied(text: str, problems: Sequence[Problem]) -> str:
     return "".join([*pieces, text[position:]])
 
 
-def _holds(before: Compiled, after: Compiled, fixed: int) -> bool:
-    """Whether so many problems are gone, no error has come, and what was valid has stayed."""
-    fewer = sum(bool(_edits(each)) for each in after.problems) < sum(
-        bool(_edits(each)) for each in before.problems
-    )
+def _holds(before: Compiled, after: Compiled) -> bool:
+    """Whether something is mended, no error has come, and what was valid has stayed."""
+    fewer = sum(map(is_fixable, after.problems)) < sum(map(is_fixable, before.problems))
     return fewer and _errors(after) <= _errors(before) and _is_within(_meaning(before), _meaning(after))
 
 
