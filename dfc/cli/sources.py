@@ -39,7 +39,8 @@ class Workflow:
 
     `provenance`: node id to the span of its string and the pieces of its SQL, see docs/internals.md. `submit`
     is what its statement does with it: `start`, `define` or `schedule`; of the last two `label` is the name.
-    `options` are the other arguments, by name, as the texts that SQL reads.
+    `options` are the other arguments, by name, as the texts that SQL reads. `durability` is the report on it
+    (docs/reference/durability.md), None where there is no plan, or nobody has asked for it.
     """
 
     span: tuple[int, int]
@@ -51,6 +52,7 @@ class Workflow:
     hash: str | None
     drawing: str | None
     provenance: Mapping[str, Any]
+    durability: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +288,7 @@ def _statement(json: Mapping[str, Any]) -> Statement:
         hash=json["hash"],
         drawing=json["drawing"],
         provenance=json["provenance"],
+        durability=json.get("durability"),
     )
 
 
