@@ -1,13 +1,16 @@
-"""`dfc explain`: the workflows of a file as drawings."""
+"""`dfc explain`: the workflows of a file as drawings; the page of a code."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from dfc.cli import durability
 from dfc.cli.compiling import compile_path, pick
+from dfc.cli.errors import CliError
+from dfc.cli.reports import pages
 from dfc.cli.sources import Workflow
 from dfc.compiler.drawing import drawing
 from dfc.compiler.wire import read
@@ -27,7 +30,7 @@ from dfc.compiler.wire import read
 )
 @click.option("--json", "as_document", is_flag=True, help="With --durability: print the report as JSON.")
 def command(file: str, workflow: str | None, as_plan: bool, as_report: bool, as_document: bool) -> None:
-    """Draw each workflow of FILE, as df.explain does.
+    """Draw each workflow of FILE, as df.explain does; or print what a code means: `dfc explain DF203`.
 
     `-` is standard input.
     """
@@ -35,6 +38,9 @@ def command(file: str, workflow: str | None, as_plan: bool, as_report: bool, as_
         raise click.UsageError("--durability is no drawing: leave out --plan")
     if as_document and not as_report:
         raise click.UsageError("--json goes with --durability")
+    if pages.is_code(file) and not Path(file).exists():
+        click.echo(_page(file))
+        return
     chosen = pick(compile_path(file, durability=as_report), workflow)
     if as_report:
         _report(chosen, as_document)
@@ -43,6 +49,15 @@ def command(file: str, workflow: str | None, as_plan: bool, as_report: bool, as_
         if len(chosen) > 1 or each.label:
             click.echo(("\n" if index else "") + (each.label or f"workflow {index + 1}") + ":")
         click.echo(_planned(each) if as_plan else _drawn(each))
+
+
+def _page(code: str) -> str:
+    found = pages.page(code)
+    if found is not None:
+        return found.text.rstrip("\n")
+    near = " or ".join(f"`{each}`" for each in pages.near_codes(code))
+    hint = f": did you mean {near}?" if near else ""
+    raise CliError(f"there is no code `{code.upper()}`{hint}")
 
 
 def _report(chosen: Sequence[Workflow], as_document: bool) -> None:
