@@ -1,0 +1,169 @@
+"""What holds for every layout: it says the same, keeps the comments, and is its own layout."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from dfc.compiler.diagnostics import has_errors
+from dfc.compiler.driver import CompiledStatement, compile_file
+from dfc.compiler.layout.document import WIDTH
+from dfc.compiler.layout.file import format_file
+from dfc.compiler.parse import parse_file
+from dfc.compiler.plan_json import canonical
+from dfc.compiler.printer import print_expression
+from dfc.compiler.source import Source
+from dfc.grammar.lexer import Kind, scan
+from tests.compiler.front.trees import trees
+
+ROOT = Path(__file__).parents[3]
+FILES = sorted(
+    [*ROOT.glob("golden/ok/*/workflow.dfsql"), *ROOT.glob("golden/dialect/*/workflow.dfsql")]
+    + [*ROOT.glob("examples/*.dfsql")]
+)
+
+
+def laid_out(text: str) -> str:
+    """The layout of a text, whose laws are checked."""
+    result = format_file(Source("test", text))
+    assert result.text is not None, result.problems
+    assert not result.kept
+    again = format_file(Source("test", result.text))
+    assert again.text == result.text
+    assert comments(result.text) == comments(text)
+    return result.text
+
+
+def comments(text: str) -> list[str]:
+    found = (text[each.start : each.end] for each in scan(text) if each.kind is Kind.COMMENT)
+    return [each.rstrip(" \t\f\v") if each.startswith("--") else each for each in found]
+
+
+def meanings(text: str) -> list[object]:
+    """What the workflows of a text mean, without places; what goes to the server as it stands."""
+    found: list[object] = []
+    for statement in parse_file(Source("test", text)).statements:
+        body = getattr(statement, "body", None)
+        found.append(getattr(statement, "text", None) if body is None else (body, statement.__class__))
+    return found
+
+
+def plans(text: str) -> list[str]:
+    compiled = compile_file(Source("test", text))
+    workflows = [each for each in compiled.statements if isinstance(each, CompiledStatement)]
+    return [canonical(each.compiled.plan) if each.compiled.plan else str(each.wire) for each in workflows]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_files(file: Path) -> None:
+    text = file.read_bytes().decode()
+    if has_errors(parse_file(Source("test", text)).problems):
+        assert format_file(Source("test", text)).text is None
+        return
+    laid = laid_out(text)
+    assert plans(laid) == plans(text)
+    assert meanings(laid) == meanings(text)
+
+
+GAPS = st.sampled_from(
+    [" ", "\n", "\n\n\n", " -- one\n", "/* two */", " /* /* nested */ */ ", "\n/* of\n lines */\n", "--\n"]
+    + ["\n-- own (\n", "\r\n", "\t", "\n\n-- below\n\n", "/**/-- both\n", "\n/* line */ ", "/* end */\n"]
+)
+
+
+@st.composite
+def scattered(draw: st.DrawFn, texts: st.SearchStrategy[str], often: bool) -> str:
+    """A text with other white space, and comments, between its tokens."""
+    text = draw(texts)
+    gaps = GAPS if often else st.one_of(*[st.just(" ")] * 12, GAPS)
+    return "".join(piece + draw(gaps) for piece in pieces(text))
+
+
+def pieces(text: str) -> Iterator[str]:
+    for lexeme in scan(text):
+        if lexeme.kind is not Kind.COMMENT:
+            yield text[lexeme.start : lexeme.end]
+
+
+printed = trees.map(print_expression)
+
+
+def check(text: str) -> None:
+    before = meanings(text)
+    assert before
+    assert meanings(laid_out(text)) == before
+
+
+@given(scattered(printed, often=False), st.booleans())
+def test_trees(text: str, called: bool) -> None:
+    check(f"SELECT df.start({text}, 'label');" if called else text)
+
+
+@given(scattered(printed, often=True), st.booleans())
+def test_comments_everywhere(text: str, called: bool) -> None:
+    check(f"SELECT -- x\n df.start({text}, 'label') -- end\n ; /* behind */ -- too\n" if called else text)
+
+
+OPERATORS = st.sampled_from(["~>", "~>", "&", "|", "|=>", "?>", "|=> 'name' ~>", "OPERATOR(df.~>)"])
+
+
+@st.composite
+def rows(draw: st.DrawFn, inner: st.SearchStrategy[str]) -> str:
+    """Operators in a row, parentheses here and there."""
+    operand = st.tuples(st.sampled_from(["", "", "", "@> ", "@> @> "]), inner).map("".join)
+    text = draw(operand)
+    for _ in range(draw(st.integers(1, 6))):
+        operator = draw(OPERATORS)
+        text = f"{text} {operator} {draw(operand)}"
+        if operator == "?>" and draw(st.booleans()):
+            text = f"{text} !> {draw(operand)}"
+    if draw(st.booleans()):
+        text = f"{text} |=> 'last'"
+    return f"({text})" if draw(st.booleans()) else text
+
+
+mixtures = st.recursive(
+    st.sampled_from(["'SELECT 1'", "$$ SELECT\n 2 $$", "('SELECT ' || '3')", "(('SELECT 4'))", "df.sleep(- - 5)"]),
+    lambda inner: rows(inner)
+    | rows(inner).map(lambda row: f"({row})")
+    | rows(inner).map(lambda row: f"DF.STEP ( name := 'n', body => ({row}), max_attempts := 3)")
+    | st.lists(rows(inner), min_size=2, max_size=4).map(lambda each: f"df.join({', '.join(each)})"),
+    max_leaves=12,
+)
+
+
+@given(scattered(rows(mixtures), often=False))
+@example("'SELECT 1' ~> 'SELECT 2' & 'SELECT 3' |=> 'a'")
+def test_mixtures(text: str) -> None:
+    if has_errors(parse_file(Source("test", text)).problems):
+        assert format_file(Source("test", text)).text is None
+        return
+    check(text)
+    laid = format_file(Source("test", text)).text
+    assert laid is not None
+    assert all(statement.mixed == () for statement in parse_file(Source("test", laid)).statements)  # type: ignore
+
+
+@given(st.lists(scattered(printed, often=False) | st.just("CREATE  TABLE x  (a int)"), min_size=1, max_size=4), GAPS, GAPS)
+def test_files_of_several(texts: list[str], before: str, behind: str) -> None:
+    check(before + "".join(f"{text};{behind}" for text in texts))
+
+
+@given(st.text("'$()[]@>~|=&?!-+,.:; \n\rdfstep/*x1", max_size=40))
+def test_any_text(text: str) -> None:
+    result = format_file(Source("test", text))
+    if result.text is not None:
+        laid_out(text)
+
+
+def test_lines_are_no_longer_than_they_have_to_be() -> None:
+    for file in FILES:
+        text = format_file(Source("test", file.read_bytes().decode())).text
+        for line in (text or "").splitlines():
+            ours = re.match(r"\s*(df\.|~>|\|=>|&|\?>|!>|SELECT df\.)", line)
+            assert ours is None or len(line) <= WIDTH or line.count("'") == 2 or "$sql$" in line, line
