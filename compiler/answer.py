@@ -41,8 +41,10 @@ def respond(line: bytes) -> Answer:
                 return {"id": request.get("id"), **answer_wire(wire, variables)}
             case {"do": "compile_file", "name": str(name), "text": str(text)}:
                 return {"id": request.get("id"), **answer_file(Source(name, text))}
+            case {"do": "format_file", "name": str(name), "text": str(text)}:
+                return {"id": request.get("id"), **answer_format(Source(name, text), request.get("sql") is True)}
             case _:
-                raise RequestError("the request is none of `compile_wire` and `compile_file`")
+                raise RequestError("the request is none of `compile_wire`, `compile_file` and `format_file`")
     except Exception as problem:
         if not isinstance(problem, RequestError):
             traceback.print_exc(file=sys.stderr)
@@ -60,6 +62,15 @@ def answer_file(source: Source) -> Answer:
     compiled = compile_file(source)
     statements = [_statement(statement) for statement in compiled.statements]
     return {"statements": statements, **_problems(compiled.problems, source)}
+
+
+def answer_format(source: Source, sql: bool = False) -> Answer:
+    """`format_file`: the text in its layout, None where it has errors."""
+    # Workers compile, and never lay out.
+    from dfc.compiler.layout.file import format_file
+
+    formatted = format_file(source)
+    return {"formatted": formatted.text, "kept": formatted.kept, **_problems(formatted.problems, source)}
 
 
 def _request(line: bytes) -> Mapping[str, object]:

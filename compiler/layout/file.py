@@ -15,10 +15,11 @@ from dfc.compiler.layout.document import Block, Document, Space, Text, printed
 from dfc.compiler.layout.parentheses import leaves_of, with_parentheses
 from dfc.compiler.layout.pieces import Laid, document, laid_token
 from dfc.compiler.layout.rules import Layout
-from dfc.compiler.layout.stream import Item, Token, comment_item, items_of, line_breaks, tokens_of
+from dfc.compiler.layout.stream import Item, Token, behind_commas, comment_item, items_of, line_breaks, tokens_of
 from dfc.compiler.parse import fold, parse_file
 from dfc.compiler.source import Source
 from dfc.compiler.statements import NESTING_LEVELS_MAX, Form, Statement, split
+from dfc.compiler.wire import write
 from dfc.grammar.lexer import Kind, Lexeme, scan
 
 SqlLayout = Callable[[str], "tuple[str, ...] | None"]
@@ -65,7 +66,7 @@ def _laid_out(
 ) -> str | None:
     """The statement in its layout; None, so that it stays as it is, should that not say the same."""
     call = statement.form is Form.CALL
-    items = items_of(text, statement.lexemes)
+    items = behind_commas(items_of(text, statement.lexemes))
     head, rest = (items[:1], items[1:]) if call else ([], items)
     while call and rest[0].comment:
         head, rest = [*head, rest[0]], rest[1:]
@@ -99,14 +100,14 @@ def _same(written: str, meaning: Workflow) -> bool:
 
 def _essence(workflow: Workflow) -> tuple[object, ...]:
     """What a workflow means, without places."""
+    later = workflow.on_failure
     return (
-        workflow.body,
+        # As text, because trees nest deeper than a comparison goes.
+        write(workflow.body, workflow.params),
         workflow.label,
         workflow.kind,
         dict(workflow.options),
-        workflow.params,
-        workflow.on_failure,
-        workflow.faulty,
+        None if later is None else write(later),
     )
 
 

@@ -156,10 +156,11 @@ def _edited(items: Sequence[Item], edits: _Edits) -> list[Item]:
             opens = item.type == "LPAR"
             if not opens:
                 found += [CLOSING] * edits.closes[number]
-            breaks = max(breaks, item.breaks)
-            if opens and edits.opens[number]:
-                found += [replace(OPENING, breaks=breaks), *[OPENING] * (edits.opens[number] - 1)]
-                breaks = 0
+            if opens:
+                breaks = max(breaks, item.breaks)
+                if edits.opens[number]:
+                    found += [replace(OPENING, breaks=breaks), *[OPENING] * (edits.opens[number] - 1)]
+                    breaks = 0
             continue
         kept = replace(item, breaks=max(breaks, item.breaks)) if breaks else item
         breaks = 0

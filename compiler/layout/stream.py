@@ -100,7 +100,7 @@ _CLOSERS = frozenset({"RPAR", "RSQB"})
 def tokens_of(items: Sequence[Item]) -> list[Token]:
     """The tokens with the comments that belong to them. The last item is a token."""
     found: list[Token] = []
-    for gap, item in _gaps(_behind_commas(items)):
+    for gap, item in _gaps(items):
         leading, trailing, ends = _owned(gap, item)
         if trailing and found:
             found[-1] = replace(found[-1], trailing=trailing, ends=ends)
@@ -128,12 +128,15 @@ def _gaps(items: Sequence[Item]) -> Iterator[tuple[list[Item], Item]]:
             gap = []
 
 
-def _behind_commas(items: Sequence[Item]) -> list[Item]:
+def behind_commas(items: Sequence[Item]) -> list[Item]:
     """Comments between an argument and its comma stand behind the comma, but for one within a line."""
     found: list[Item] = []
     for gap, item in _gaps(items):
         if item.type != "COMMA" or not any(each.breaks for each in (*gap, item)):
             found += [*gap, item]
+            continue
+        if not gap:
+            found.append(replace(item, breaks=0))
             continue
         found.append(replace(item, breaks=0))
         found += gap

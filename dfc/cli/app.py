@@ -24,6 +24,7 @@ COMMANDS = {
     "run": "Run a workflow file on an embedded database, and show how it goes.",
     "compile": "Print the plan of a workflow file.",
     "validate": "Check workflow files and folders.",
+    "fmt": "Give workflow files their canonical layout.",
     "explain": "Draw the graph of a workflow file as text.",
     "crashtest": "Kill the worker of a workflow file at every boundary, and compare.",
     "up": "Keep the embedded database and a worker running.",

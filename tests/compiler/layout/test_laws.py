@@ -163,7 +163,7 @@ def test_any_text(text: str) -> None:
 
 def test_lines_are_no_longer_than_they_have_to_be() -> None:
     for file in FILES:
-        text = format_file(Source("test", file.read_bytes().decode())).text
-        for line in (text or "").splitlines():
-            ours = re.match(r"\s*(df\.|~>|\|=>|&|\?>|!>|SELECT df\.)", line)
-            assert ours is None or len(line) <= WIDTH or line.count("'") == 2 or "$sql$" in line, line
+        before = file.read_bytes().decode()
+        after = format_file(Source("test", before)).text or ""
+        for line in set(after.splitlines()) - set(before.splitlines()):
+            assert len(line) <= WIDTH or re.fullmatch(r"\s*(\S+ )?('.*'|\$.*\$),?", line), line
