@@ -46,7 +46,7 @@ class Layout:
             "type": self._type,
             "modifiers": self._modifiers,
             "bounds": self._tight,
-            "name": self._tight,
+            "name": self._name,
         }
 
     def build(self, rule: str, parts: list[_Part]) -> _Part:
@@ -69,6 +69,10 @@ class Layout:
 
     def _tight(self, parts: list[_Part]) -> Laid:
         return glued([self._laid(part) for part in parts], "")
+
+    def _name(self, parts: list[_Part]) -> Laid:
+        words = [self._laid(part) for part in parts]
+        return replace(glued(words, ""), text="".join([word.text for word in words]))
 
     def _sign(self, parts: list[_Part]) -> Laid:
         value = self._laid(parts[1])
@@ -121,7 +125,7 @@ class Layout:
         name, opening, end = self._laid(parts[0]), self._laid(parts[1]), self._laid(parts[-1])
         given = parts[2].items if isinstance(parts[2], Arguments) else ()
         head = glued([name, opening], "")
-        function = (name.flat or "").removeprefix("df.")
+        function = name.text.removeprefix("df.")
         arguments = expressions_of(function, given)
         return laid_call(function, head, arguments, self._token(parts[-1]), end)
 
