@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from dfc.compiler.layout.document import WIDTH, Document, Either, Indent, Newline, Space
+from dfc.compiler.layout.document import WIDTH, Document, Either, Indent, Newline, Space, joined
 from dfc.compiler.layout.pieces import NOTHING, Laid, closing, document, glued
 from dfc.compiler.layout.stream import Token
 from dfc.compiler.signatures import STEPS, SUBMISSIONS, Want
 
 _HEAD_MAX = 70
 _BEHIND_CALL_MAX = 50
+_LONG = 80
+"""What is longer hardly fits on a line of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ def laid_call(function: str, head: Laid, arguments: Sequence[Argument], token: T
     inside = glued([argument.whole for argument in arguments], " ") if arguments else NOTHING
     flat = glued([head, inside, end], "").flat
     part = _hugged(function, head, arguments, end) or _block(function, head, arguments, token, end)
-    return Laid(flat=flat, part=part, kind="call", blank=head.blank)
+    return Laid(flat=flat, part=part, kind="call", blank=head.blank, led=head.led)
 
 
 def _hugged(function: str, head: Laid, arguments: Sequence[Argument], end: Laid) -> Document | None:
@@ -67,15 +69,15 @@ def _hugged(function: str, head: Laid, arguments: Sequence[Argument], end: Laid)
         return None
     at = big[0]
     inner = arguments[at].laid
-    before = glued([head, *(argument.whole for argument in arguments[:at])], " ").flat
+    before = joined([head.text, *(argument.whole.flat for argument in arguments[:at])], " ")
     behind = glued([arguments[at].comma, *(argument.whole for argument in arguments[at + 1 :])], " ").flat
-    if before is None or behind is None or len(before) > _HEAD_MAX or inner.blank:
+    if before is None or behind is None or len(before) > _HEAD_MAX or inner.led:
         return None
     last = at + 1 == len(arguments)
     if inner.kind == "string":
         fits = inner.flat is None and inner.last is not None and inner.last + len(behind) < WIDTH
     else:
-        long = inner.flat is None or last
+        long = inner.flat is None or last or len(inner.flat) > _LONG
         fits = inner.kind == "call" and long and len(behind) <= _BEHIND_CALL_MAX
     if not fits:
         return None
@@ -120,6 +122,5 @@ def _beside(function: str, head: Laid, arguments: Sequence[Argument]) -> int:
         count = 1
     if count == len(arguments):
         return 0
-    parts = [argument.whole for argument in arguments[:count]]
-    flat = glued([head, *parts], " ").flat
+    flat = joined([head.text, *(argument.whole.flat for argument in arguments[:count])], " ")
     return count if flat is not None and len(flat) <= _HEAD_MAX else 0

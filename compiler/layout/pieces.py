@@ -27,8 +27,9 @@ _LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), or
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Laid:
-    """A part. `text` is what a single token says, `name` the name of an argument, `blank` whether a blank line
-    stands above it in the source, `last` the width of its last line where that is sure.
+    """A part. `text` is what a single token or name says, `name` the name of an argument, `blank` whether a blank
+    line stands above it in the source, `led` whether comments do, `last` the width of its last line where that is
+    sure, of a text of several lines.
     """
 
     flat: str | None
@@ -37,6 +38,7 @@ class Laid:
     text: str = ""
     name: str = ""
     blank: bool = False
+    led: bool = False
     is_name: bool = False
     last: int | None = None
 
@@ -59,7 +61,7 @@ def glued(parts: Sequence[Laid], between: str) -> Laid:
         if index and between:
             pieces.append(Space())
         pieces.append(document(part))
-    return Laid(flat=flat, part=tuple(pieces), blank=parts[0].blank, last=parts[-1].last)
+    return Laid(flat=flat, part=tuple(pieces), blank=parts[0].blank, led=parts[0].led, last=parts[-1].last)
 
 
 def laid_token(token: Token, block: Block | None = None) -> Laid:
@@ -79,6 +81,7 @@ def laid_token(token: Token, block: Block | None = None) -> Laid:
         kind="string" if token.type == "STRING" else "",
         text=shown,
         blank=token.blank,
+        led=starts_line(token.leading),
         is_name=value is not None and is_identifier(value),
         last=_last_line(token, shown, block),
     )

@@ -112,7 +112,7 @@ class Layout:
             Newline(),
             last,
         )
-        return Laid(flat=flat, part=part, kind="group", blank=opening.blank)
+        return Laid(flat=flat, part=part, kind="group", blank=opening.blank, led=opening.led)
 
     def _arguments(self, parts: list[_Part]) -> Arguments:
         items: list[Argument] = []
@@ -124,13 +124,13 @@ class Layout:
     def _call(self, parts: list[_Part]) -> Laid:
         name, opening, end = self._laid(parts[0]), self._laid(parts[1]), self._laid(parts[-1])
         given = parts[2].items if isinstance(parts[2], Arguments) else ()
-        head = glued([name, opening], "")
+        head = replace(glued([name, opening], ""), text=f"{name.text}(")
         function = name.text.removeprefix("df.")
         arguments = expressions_of(function, given)
         return laid_call(function, head, arguments, self._token(parts[-1]), end)
 
     def _array(self, parts: list[_Part]) -> Laid:
-        head = self._tight(parts[:2])
+        head = replace(self._tight(parts[:2]), text="ARRAY[")
         inside = self._arguments(parts[2:-1]).items if len(parts) > 3 else ()
         elements = tuple(replace(each, expression=True) for each in inside)
         return replace(
@@ -152,7 +152,7 @@ class Layout:
                 pieces.append(Indent((Newline(), *written)))
             else:
                 pieces += [Newline(operator.blank), document(operator), Space(), document(operand)]
-        return Laid(flat=flat, part=tuple(pieces), kind="row", blank=laid[0].blank)
+        return Laid(flat=flat, part=tuple(pieces), kind="row", blank=laid[0].blank, led=laid[0].led)
 
 
 def _binding(operator: Laid, operand: Laid) -> Document:
