@@ -32,6 +32,7 @@ COMMANDS = {
     "init": "Install the df schema into a database, or bring it up to date.",
     "worker": "Run the workflows of a database.",
     "start": "Start a workflow, and print its id.",
+    "diff": "Compare workflows step by step, and say which instances could go on.",
     "deploy": "Bring definitions and schedules of a database to what a file says.",
     "schedules": "List schedules, with their next ticks.",
     "list": "List workflows.",
