@@ -42,7 +42,10 @@ def respond(line: bytes) -> Answer:
             case {"do": "compile_file", "name": str(name), "text": str(text)}:
                 return {"id": request.get("id"), **answer_file(Source(name, text))}
             case {"do": "format_file", "name": str(name), "text": str(text)}:
-                return {"id": request.get("id"), **answer_format(Source(name, text), request.get("sql") is True)}
+                return {
+                    "id": request.get("id"),
+                    **answer_format(Source(name, text), request.get("sql") is True),
+                }
             case _:
                 raise RequestError("the request is none of `compile_wire`, `compile_file` and `format_file`")
     except Exception as problem:

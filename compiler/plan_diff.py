@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import SequenceMatcher
 from enum import StrEnum
+from typing import cast
 
 from dfc.compiler.plan import (
     Block,
@@ -155,8 +156,8 @@ def _plain(value: object) -> object:
             return value.sql
         case Parameter():
             return (value.name, value.column, value.use, value.optional)
-        case tuple() if any(isinstance(each, Block) for each in value):
-            return len(value)
+        case tuple() if _blocks(cast("object", value)):
+            return _blocks(cast("object", value))
         case _:
             return value
 
@@ -218,7 +219,10 @@ class _Comparison:
         if set(old.bindings) != set(new.bindings):
             names = ", ".join(old.bindings), ", ".join(new.bindings)
             details.append(Detail(change=Change.NAMES, old=names[0], new=names[1]))
-        policies: tuple[Policy | None, Policy | None] = getattr(old, "policy", None), getattr(new, "policy", None)
+        policies: tuple[Policy | None, Policy | None] = (
+            getattr(old, "policy", None),
+            getattr(new, "policy", None),
+        )
         if policies[0] != policies[1] and policies[0] is not None and policies[1] is not None:
             details += _policy(policies[0], policies[1])
         if old_id != new_id:
@@ -228,7 +232,7 @@ class _Comparison:
         return StepChange(old=old, new=new, details=tuple(details), inside=_inside(self._new, new_id))
 
     def _field(self, name: str, old: object, new: object) -> list[Detail]:
-        if name in _APART or isinstance(old, Block) and isinstance(new, Block):
+        if name in _APART or (isinstance(old, Block) and isinstance(new, Block)):
             return []
         if isinstance(old, SqlBody) and isinstance(new, SqlBody):
             if old.sql != new.sql:
@@ -331,7 +335,9 @@ def _longest_rising(numbers: Sequence[int]) -> set[int]:
 def _blocks(value: object) -> int:
     if isinstance(value, Block):
         return 1
-    return sum(isinstance(each, Block) for each in value) if isinstance(value, tuple) else 0
+    if not isinstance(value, tuple):
+        return 0
+    return sum(isinstance(each, Block) for each in cast("tuple[object, ...]", value))
 
 
 def _policy(old: Policy, new: Policy) -> list[Detail]:
@@ -354,7 +360,7 @@ def _text(value: object) -> str:
         case Parameter():
             return f"${value.name}"
         case tuple():
-            return ", ".join(_text(each) for each in value)
+            return ", ".join(_text(each) for each in cast("tuple[object, ...]", value))
         case _:
             return str(value)
 
@@ -366,4 +372,3 @@ def _shown(node: Node) -> str:
         if isinstance(value, SqlBody):
             return value.sql
     return ""
-

@@ -75,7 +75,10 @@ class FileReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatReply:
-    """A file in its canonical layout; None where it has errors. `kept` counts the statements left as they are."""
+    """A file in its canonical layout; None where it has errors.
+
+    `kept` counts the statements that were left as they are.
+    """
 
     formatted: str | None
     kept: int

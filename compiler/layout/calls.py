@@ -88,9 +88,7 @@ def _hugged(function: str, head: Laid, arguments: Sequence[Argument], end: Laid)
     return (*pieces, document(end))
 
 
-def _block(
-    function: str, head: Laid, arguments: Sequence[Argument], token: Token, end: Laid
-) -> Document:
+def _block(function: str, head: Laid, arguments: Sequence[Argument], token: Token, end: Laid) -> Document:
     """Arguments on lines of their own; constants in front of the first workflow stay beside the name."""
     beside = _beside(function, head, arguments)
     first: list[Document] = [document(head)]

@@ -56,7 +56,10 @@ class Leading:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Lines between two delimiters, each indented once more. Line breaks within one of them are none of ours."""
+    """Lines between two delimiters, each indented once more.
+
+    Line breaks within one of them are none of ours.
+    """
 
     opening: str
     lines: tuple[str, ...]

@@ -1,7 +1,7 @@
 """A file in its canonical layout.
 
-Only workflows are laid out; what goes to the server stays as it is. The result says the same: the tree of each
-statement is compared with the one before.
+Only workflows are laid out; what goes to the server stays as it is. The result says the same: the tree of
+each statement is compared with the one before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from dfc.compiler.layout.document import Block, Document, Space, Text, printed
 from dfc.compiler.layout.parentheses import leaves_of, with_parentheses
 from dfc.compiler.layout.pieces import Laid, document, laid_token
 from dfc.compiler.layout.rules import Layout
-from dfc.compiler.layout.stream import Item, Token, behind_commas, comment_item, items_of, line_breaks, tokens_of
+from dfc.compiler.layout.stream import (
+    Item,
+    Token,
+    behind_commas,
+    comment_item,
+    items_of,
+    line_breaks,
+    tokens_of,
+)
 from dfc.compiler.parse import fold, parse_file
 from dfc.compiler.source import Source
 from dfc.compiler.statements import NESTING_LEVELS_MAX, Form, Statement, split

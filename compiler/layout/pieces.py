@@ -27,9 +27,10 @@ _LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), or
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Laid:
-    """A part. `text` is what a single token or name says, `name` the name of an argument, `blank` whether a blank
-    line stands above it in the source, `led` whether comments do, `last` the width of its last line where that is
-    sure, of a text of several lines.
+    """A part. `text` is what a single token or name says, `name` the name of an argument.
+
+    `blank`: a blank line stands above it in the source; `led`: comments do. `last` is the width of its last
+    line where that is sure, of a text of several lines.
     """
 
     flat: str | None
@@ -48,6 +49,8 @@ NOTHING = Laid(flat="", part=())
 
 def document(laid: Laid) -> Document:
     """A part in whichever form fits."""
+    if laid.part == ():
+        return ()
     return laid.part if laid.flat is None else Either(laid.flat, laid.part)
 
 
@@ -107,7 +110,9 @@ def _last_line(token: Token, shown: str, block: Block | None) -> int | None:
 def _shown(token: Token) -> str:
     if token.type in _UPPER:
         return token.text.upper()
-    if token.type in ("TRUE", "FALSE") or (token.type == "IDENT" and not token.text.startswith(('"', "u&", "U&"))):
+    if token.type in ("TRUE", "FALSE") or (
+        token.type == "IDENT" and not token.text.startswith(('"', "u&", "U&"))
+    ):
         return token.text.translate(_LOWER)
     return "=>" if token.type == "ARROW" else token.text
 

@@ -1,7 +1,7 @@
 """A statement as tokens with the comments around them, and which comment belongs to which token.
 
-A comment on the line of the token before it, with nothing behind it, trails that token; any other one leads the
-next. What is printed is read back as the same: so laying out twice changes nothing.
+A comment on the line of the token before it, with nothing behind it, trails that token; any other one leads
+the next. What is printed is read back as the same: so laying out twice changes nothing.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from dfc.cli.database import Connection, connection, database_option
 from dfc.cli.errors import CliError
 from dfc.cli.moving import Move, move
 from dfc.cli.queries import query
-from dfc.cli.sources import START
 from dfc.compiler.plan import Plan
 from dfc.compiler.plan_json import PlanFormatError, from_json
 from dfc.executor.compilation import CompilerProcess
@@ -51,9 +50,9 @@ def command(
 ) -> int:
     """Compare the workflows of OLD and NEW, step by step, and say which instances could go on with NEW.
 
-    Each is a file, or `db:NAME`, a definition of the database (`db:NAME@3`: its version 3). OLD alone is a file
-    that is compared with what is defined under its names. With a database its running instances are looked at.
-    Exit code 0: the same; 1: they differ; 2: they cannot be compared.
+    Each is a file, or `db:NAME`, a definition of the database (`db:NAME@3`: its version 3). OLD alone is a
+    file that is compared with what is defined under its names. With a database the running instances are
+    looked at. Exit code 0: the same; 1: they differ; 2: they cannot be compared.
     """
     asked = ctx.get_parameter_source("database") is ParameterSource.COMMANDLINE
     connects = new is None or asked or old.startswith(_DEPLOYED) or new.startswith(_DEPLOYED)
@@ -79,12 +78,16 @@ def command(
 # The two sides
 
 
-def _both(old: str, new: str | None, conn: Connection | None) -> tuple[dict[str, Version], dict[str, Version]]:
+def _both(
+    old: str, new: str | None, conn: Connection | None
+) -> tuple[dict[str, Version], dict[str, Version]]:
     if new is None:
         after = _file(old)
         defined = [name for name, version in after.items() if version.defined]
         if not defined:
-            raise CliError(f"{old} defines nothing: name two files, or write `SELECT df.define('name', ...);`")
+            raise CliError(
+                f"{old} defines nothing: name two files, or write `SELECT df.define('name', ...);`"
+            )
         assert conn is not None
         before = {name: found for name in defined if (found := _defined(conn, name)) is not None}
         return before, {name: after[name] for name in defined}
@@ -199,7 +202,9 @@ def _instances(
     return tuple(found)
 
 
-def _obstacle(plan: str | None, recorded: Iterable[str], new: Plan, moves: dict[str, Move | None]) -> str | None:
+def _obstacle(
+    plan: str | None, recorded: Iterable[str], new: Plan, moves: dict[str, Move | None]
+) -> str | None:
     """An instance goes by the plan that it was started with, whichever that is."""
     if plan is None:
         return None

@@ -29,9 +29,9 @@ _BOM = b"\xef\xbb\xbf"
 def command(paths: tuple[str, ...], check: bool, show: bool, sql: bool) -> int:
     """Give files, and every *.dfsql in folders, their canonical layout and parentheses.
 
-    SQL in steps and statements for the server stay as they are. A file with syntax errors is left alone. `-` is
-    standard input, and then the result is on standard output. Exit code 1: errors, or with --check a file that
-    would change.
+    SQL in steps and statements for the server stay as they are. A file with syntax errors is left alone. `-`
+    is standard input, and then the result is on standard output. Exit code 1: errors, or with --check a file
+    that would change.
     """
     files = find(paths)
     outcomes: dict[str, int] = {}

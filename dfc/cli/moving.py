@@ -65,7 +65,11 @@ class Move:
             around = self._old.node(place).id
             what = self._of_node(around)
             if what is not None:
-                return f"`{around}` has run, and {what}" if around == id else f"`{id}` has run in `{around}`, and {what}"
+                return (
+                    f"`{around}` has run, and {what}"
+                    if around == id
+                    else f"`{id}` has run in `{around}`, and {what}"
+                )
         node = self._old.node(self._old.places[id])
         if ended and isinstance(node, _WHOLE):
             for each in [each for _, block in blocks_of(node) for each in every_node(block.nodes)]:

