@@ -71,8 +71,9 @@ def answer_format(source: Source, sql: bool = False) -> Answer:
     """`format_file`: the text in its layout, None where it has errors."""
     # Workers compile, and never lay out.
     from dfc.compiler.layout.file import format_file
+    from dfc.compiler.sql.laying import sql_lines
 
-    formatted = format_file(source)
+    formatted = format_file(source, sql_lines if sql else None)
     return {"formatted": formatted.text, "kept": formatted.kept, **_problems(formatted.problems, source)}
 
 

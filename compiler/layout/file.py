@@ -6,7 +6,8 @@ each statement is compared with the one before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dfc.compiler.ast import Workflow
@@ -24,15 +25,12 @@ from dfc.compiler.layout.stream import (
     line_breaks,
     tokens_of,
 )
+from dfc.compiler.layout.steps import SqlLayout, with_sql
 from dfc.compiler.parse import fold, parse_file
 from dfc.compiler.source import Source
 from dfc.compiler.statements import NESTING_LEVELS_MAX, Form, Statement, split
 from dfc.compiler.wire import write
 from dfc.grammar.lexer import Kind, Lexeme, scan
-
-SqlLayout = Callable[[str], "tuple[str, ...] | None"]
-"""The lines of a step's SQL in another layout; None where it stays as it is."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Formatted:
@@ -54,6 +52,10 @@ def format_file(source: Source, sql: SqlLayout | None = None) -> Formatted:
     if has_errors(problems):
         return Formatted(text=None, problems=problems)
     text = source.text
+    blocks: dict[int, Block] = {}
+    if sql is not None:
+        text, blocks = with_sql(text, parsed.statements, sql)
+        parsed = parse_file(Source(source.name, text)) if text != source.text else parsed
     meanings = {statement.span.start: statement for statement in parsed.statements}
     statements = list(split(text))
     line_end = _line_end(text, statements)
@@ -63,14 +65,14 @@ def format_file(source: Source, sql: SqlLayout | None = None) -> Formatted:
         meaning = meanings[statement.start]
         laid = None
         if isinstance(meaning, Workflow):
-            laid = _laid_out(text, statement, meaning, line_end, sql)
+            laid = _laid_out(text, statement, meaning, line_end, blocks)
             kept += laid is None
         writer.statement(statement, laid)
     return Formatted(text=writer.finished(), problems=problems, kept=kept)
 
 
 def _laid_out(
-    text: str, statement: Statement, meaning: Workflow, line_end: str, sql: SqlLayout | None
+    text: str, statement: Statement, meaning: Workflow, line_end: str, blocks: Mapping[int, Block]
 ) -> str | None:
     """The statement in its layout; None, so that it stays as it is, should that not say the same."""
     call = statement.form is Form.CALL
@@ -80,16 +82,15 @@ def _laid_out(
         head, rest = [*head, rest[0]], rest[1:]
     levels = NESTING_LEVELS_MAX + (1 if call else 0)
     tokens = tokens_of([*head, *with_parentheses(rest, levels)])
-    blocks: dict[int, Block] = {}
     written = printed((_document(tokens, call, blocks), Text(";")), line_end)
-    return written if _same(written, meaning) else None
+    return written if _same(written, meaning, moved=bool(blocks)) else None
 
 
-def _document(tokens: list[Token], call: bool, blocks: dict[int, Block]) -> Document:
-    begins = 1 if call else 0
-    inside = tokens[begins:]
+def _document(tokens: list[Token], call: bool, blocks: Mapping[int, Block]) -> Document:
+    inside = tokens[1 if call else 0 :]
     leaves = leaves_of([token.type for token in inside], [token.text for token in inside])
-    laid = fold(leaves, Layout(inside, blocks).build)
+    mine = {index: blocks[token.start] for index, token in enumerate(inside) if token.start in blocks}
+    laid = fold(leaves, Layout(inside, mine).build)
     assert isinstance(laid, Laid)
     if not call:
         return document(laid)
@@ -98,25 +99,26 @@ def _document(tokens: list[Token], call: bool, blocks: dict[int, Block]) -> Docu
     return (document(word), Space(), document(laid))
 
 
-def _same(written: str, meaning: Workflow) -> bool:
-    """Whether the text means what the statement did."""
+def _same(written: str, meaning: Workflow, *, moved: bool) -> bool:
+    """Whether the text means what the statement did; but for white space where SQL has been moved."""
     again = parse_file(Source("", written)).statements
     if len(again) != 1 or not isinstance(again[0], Workflow):
         return False
-    return _essence(again[0]) == _essence(meaning)
+    return _essence(again[0], moved) == _essence(meaning, moved)
 
 
-def _essence(workflow: Workflow) -> tuple[object, ...]:
+_LENGTH = re.compile(r"/\*dfc:[0-9:]+\*/")
+_WHITE = re.compile(r"(?: |\\[nrt])+")
+
+
+def _essence(workflow: Workflow, moved: bool) -> tuple[object, ...]:
     """What a workflow means, without places."""
     later = workflow.on_failure
-    return (
-        # As text, because trees nest deeper than a comparison goes.
-        write(workflow.body, workflow.params),
-        workflow.label,
-        workflow.kind,
-        dict(workflow.options),
-        None if later is None else write(later),
-    )
+    # As text, because trees nest deeper than a comparison goes.
+    texts = [write(workflow.body, workflow.params), "" if later is None else write(later)]
+    if moved:
+        texts = [_WHITE.sub(" ", _LENGTH.sub("", text)) for text in texts]
+    return (*texts, workflow.label, workflow.kind, dict(workflow.options))
 
 
 # Between statements

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -25,7 +25,7 @@ class Arguments:
 class Layout:
     """Lays out one statement, rule by rule; `blocks` are texts that have a layout of their own, by token."""
 
-    def __init__(self, tokens: Sequence[Token], blocks: dict[int, Block]) -> None:
+    def __init__(self, tokens: Sequence[Token], blocks: Mapping[int, Block]) -> None:
         self._tokens = tokens
         self._blocks = blocks
         self._rules: dict[str, Callable[[list[_Part]], _Part]] = {

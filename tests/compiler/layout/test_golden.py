@@ -12,6 +12,7 @@ import pytest
 
 from dfc.compiler.layout.file import format_file
 from dfc.compiler.source import Source
+from dfc.compiler.sql.laying import sql_lines
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "fmt"
 CASES = sorted(path.name for path in GOLDEN.iterdir())
@@ -20,7 +21,8 @@ CASES = sorted(path.name for path in GOLDEN.iterdir())
 @pytest.mark.parametrize("scenario", CASES)
 def test_layout(scenario: str, request: pytest.FixtureRequest) -> None:
     folder = GOLDEN / scenario
-    result = format_file(Source("test", (folder / "workflow.dfsql").read_bytes().decode()))
+    text = (folder / "workflow.dfsql").read_bytes().decode()
+    result = format_file(Source("test", text), sql_lines if scenario.startswith("sql_") else None)
     assert result.text is not None and not result.kept, result.problems
     if request.config.getoption("--snapshot-update"):
         (folder / "formatted.dfsql").write_bytes(result.text.encode())
