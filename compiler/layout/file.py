@@ -16,6 +16,7 @@ from dfc.compiler.layout.document import Block, Document, Space, Text, printed
 from dfc.compiler.layout.parentheses import leaves_of, with_parentheses
 from dfc.compiler.layout.pieces import Laid, document, laid_token
 from dfc.compiler.layout.rules import Layout
+from dfc.compiler.layout.steps import SqlLayout, with_sql
 from dfc.compiler.layout.stream import (
     Item,
     Token,
@@ -25,12 +26,12 @@ from dfc.compiler.layout.stream import (
     line_breaks,
     tokens_of,
 )
-from dfc.compiler.layout.steps import SqlLayout, with_sql
 from dfc.compiler.parse import fold, parse_file
 from dfc.compiler.source import Source
 from dfc.compiler.statements import NESTING_LEVELS_MAX, Form, Statement, split
 from dfc.compiler.wire import write
 from dfc.grammar.lexer import Kind, Lexeme, scan
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Formatted:

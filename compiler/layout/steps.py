@@ -14,7 +14,7 @@ SqlLayout = Callable[[str], "tuple[str, ...] | None"]
 
 
 def with_sql(text: str, statements: Sequence[Statement], sql: SqlLayout) -> tuple[str, dict[int, Block]]:
-    """The text with the SQL of its steps in their layout; of those with several lines, their lines by place."""
+    """The text with the SQL of its steps in their layout; the lines of those that have several, by place."""
     parts: list[str] = []
     blocks: dict[int, Block] = {}
     position = length = 0
@@ -75,5 +75,9 @@ def _written(before: str, lines: Sequence[str]) -> str | None:
     tags = [before[: before.index("$", 1) + 1]] if before.startswith("$") else []
     for delimiter in (*tags, "$sql$", "$dfc$"):
         if delimiter not in value:
-            return f"{delimiter} {value} {delimiter}" if len(lines) == 1 else f"{delimiter}\n{value}\n{delimiter}"
+            return (
+                f"{delimiter} {value} {delimiter}"
+                if len(lines) == 1
+                else f"{delimiter}\n{value}\n{delimiter}"
+            )
     return None

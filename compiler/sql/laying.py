@@ -1,7 +1,7 @@
-"""A step's SQL on lines: a query breaks at its clauses, a list at its commas, what is short stays on one line.
+"""A step's SQL on lines: a query breaks at its clauses, a list at its commas; what is short stays one line.
 
-White space between tokens is all that changes, so it is the same statement to PostgreSQL and to the compiler. A
-statement with comments, and one that is no query, is only moved to where its step stands.
+White space between tokens is all that changes, so it is the same statement to PostgreSQL and to the compiler.
+A statement with comments, and one that is no query, is only moved to where its step stands.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ _CLAUSES = frozenset(
     | {"values", "returning", "insert", "delete", "merge"}
 )
 _WITH_NEXT = {"group": {"by"}, "order": {"by"}, "on": {"conflict"}, "for": {"update", "share", "no", "key"}}
-_NOT_BEHIND = {"from": {"distinct", "delete"}, "values": {"default"}, "delete": {"then", "for", "on"}, "insert": {"then"}}
+_NOT_BEHIND = {
+    "from": {"distinct", "delete"},
+    "values": {"default"},
+    "delete": {"then", "for", "on"},
+    "insert": {"then"},
+}
 _JOINS = frozenset({"join", "left", "right", "full", "inner", "cross", "natural"})
 
 
@@ -48,8 +53,9 @@ class _Piece:
 
 
 def sql_lines(sql: str) -> tuple[str, ...] | None:
-    """The lines of a statement in its layout; None where it stays as it is. A line may have line breaks in it,
-    within a literal.
+    """The lines of a statement in its layout; None where it stays as it is.
+
+    A line may have line breaks in it, within a literal.
     """
     analysis = analyse(Text(value=sql))
     if analysis.problems:
@@ -220,7 +226,10 @@ def _opened(atom: Sequence[_Piece], width: int) -> Iterator[str]:
 
 
 def _atoms(pieces: Sequence[_Piece], *, of_cases: bool = False) -> Iterator[list[_Piece]]:
-    """The parts between which a line may end: behind a comma, in front of AND, OR, a join; `of_cases`: of WHEN."""
+    """The parts between which a line may end: behind a comma, in front of AND, OR, a join.
+
+    `of_cases`: also in front of WHEN and ELSE.
+    """
     atom: list[_Piece] = []
     between = False
     cases = 0

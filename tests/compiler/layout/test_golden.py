@@ -1,7 +1,7 @@
 """Golden layouts: a folder of golden/fmt is a case, workflow.dfsql the input, formatted.dfsql its layout.
 
-`pytest tests/compiler/layout/test_golden.py --snapshot-update` writes the layouts. Names that begin with `sql_`
-have the SQL of their steps laid out, too.
+`pytest tests/compiler/layout/test_golden.py --snapshot-update` writes the layouts. Cases whose names begin
+with `sql_` have the SQL of their steps laid out, too.
 """
 
 from __future__ import annotations
