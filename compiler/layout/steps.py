@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from dfc.compiler.ast import Expression, ServerStatement, Sql, Statement, Text, Workflow
+from dfc.compiler.ast import Expression, ServerStatement, Sql, Statement, Text
 from dfc.compiler.layout.document import Block
 from dfc.compiler.outline import outline
 from dfc.grammar.lexer import STRINGS, Kind, scan
@@ -38,7 +38,7 @@ def with_sql(text: str, statements: Sequence[Statement], sql: SqlLayout) -> tupl
 
 def _literals(statements: Sequence[Statement]) -> Iterator[Text]:
     for statement in statements:
-        if isinstance(statement, ServerStatement) or not isinstance(statement, Workflow):
+        if isinstance(statement, ServerStatement):
             continue
         for tree in (statement.body, statement.on_failure):
             yield from () if tree is None else _queries(tree)
