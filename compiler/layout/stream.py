@@ -94,7 +94,8 @@ def line_breaks(text: str, start: int, end: int) -> int:
     return feeds if feeds else between.count("\r")
 
 
-_CLOSERS = frozenset({"RPAR", "RSQB"})
+_CLOSERS = frozenset({"RPAR", "RSQB", "COMMA"})
+"""What stands right behind what it belongs to."""
 
 
 def tokens_of(items: Sequence[Item]) -> list[Token]:
