@@ -47,11 +47,12 @@ class Trailing:
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """A comment in front of what it is about: on a line of its own (`own`), or on the same."""
+    """A comment in front of what it is about. `own`: nothing follows on its line; `begins`: it begins a line."""
 
     text: str
     own: bool = True
     blank: bool = False
+    begins: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +195,12 @@ def printed(document: Document, line_end: str = "\n") -> str:
 
 
 def _leading(printer: _Printer, comment: Leading, indent: int) -> None:
-    if comment.own:
+    if comment.own and comment.begins:
         printer.newline(blank=comment.blank)
-        printer.write(comment.text, indent)
+    printer.write(comment.text, indent, spaces=1)
+    if comment.own:
         printer.end()
     else:
-        printer.write(comment.text, indent, spaces=1)
         printer.space()
 
 

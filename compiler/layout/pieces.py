@@ -73,7 +73,10 @@ def laid_token(token: Token, block: Block | None = None) -> Laid:
     pieces: list[Document] = []
     if starts_line(token.leading):
         pieces.append(Newline(token.blank))
-    pieces += [Leading(led.text, own=led.own, blank=led.blank) for led in token.leading]
+    begins = True
+    for led in token.leading:
+        pieces.append(Leading(led.text, led.own, led.blank, begins))
+        begins = led.own
     pieces.append(Text(shown) if block is None else block)
     last = len(token.trailing) - 1
     pieces += [Trailing(text, token.ends and index == last) for index, text in enumerate(token.trailing)]
