@@ -25,7 +25,7 @@ _BOM = b"\xef\xbb\xbf"
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file is not in its layout.")
 @click.option("--diff", "show", is_flag=True, help="Write nothing; show what would change.")
-@click.option("--sql", is_flag=True, help="The SQL of steps, too, where it surely stays the same statement.")
+@click.option("--sql", is_flag=True, help="Queries in steps, too: white space between their tokens.")
 def command(paths: tuple[str, ...], check: bool, show: bool, sql: bool) -> int:
     """Give files, and every *.dfsql in folders, their canonical layout and parentheses.
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dfc.compiler.diagnostics import has_errors
@@ -23,6 +23,7 @@ from dfc.compiler.source import Source
 from dfc.compiler.sql.laying import sql_lines
 from dfc.grammar.lexer import Kind, scan
 from tests.compiler.front.trees import trees
+from tests.depth import depth
 
 ROOT = Path(__file__).parents[3]
 PLACES = ("golden/ok/*/workflow.dfsql", "golden/dialect/*/workflow.dfsql", "examples/*.dfsql")
@@ -99,6 +100,8 @@ def tokens(sql: str) -> list[str]:
     return [sql[each.start : each.end] for each in scan(sql)]
 
 
+FEW = settings(max_examples=depth(40))
+"""Each of these texts is compiled eight times."""
 GAPS = st.sampled_from(
     [
         *(" ", "\n", "\n\n\n", "\r\n", "\t"),
@@ -131,11 +134,13 @@ def check(text: str) -> None:
     assert meanings(laid_out(text)) == before
 
 
+@FEW
 @given(scattered(printed, often=False), st.booleans())
 def test_trees(text: str, called: bool) -> None:
     check(f"SELECT df.start({text}, 'label');" if called else text)
 
 
+@FEW
 @given(scattered(printed, often=True), st.booleans())
 def test_comments_everywhere(text: str, called: bool) -> None:
     check(f"SELECT -- x\n df.start({text}, 'label') -- end\n ; /* behind */ -- too\n" if called else text)
@@ -173,6 +178,7 @@ mixtures = st.recursive(
 )
 
 
+@FEW
 @given(scattered(rows(mixtures), often=False))
 @example("'SELECT 1' ~> 'SELECT 2' & 'SELECT 3' |=> 'a'")
 def test_mixtures(text: str) -> None:
@@ -185,6 +191,7 @@ def test_mixtures(text: str) -> None:
     assert all(statement.mixed == () for statement in parse_file(Source("test", laid)).statements)  # type: ignore
 
 
+@FEW
 @given(
     st.lists(scattered(printed, often=False) | st.just("CREATE  TABLE x  (a int)"), min_size=1, max_size=4),
     GAPS,
