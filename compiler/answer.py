@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from dfc.compiler import plan_durability
 from dfc.compiler.ast import ServerStatement
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.driver import Compiled, CompiledStatement, Origin, compile_file, compile_wire
@@ -40,7 +41,8 @@ def respond(line: bytes) -> Answer:
                 variables = _variables(request.get("variables", {}))
                 return {"id": request.get("id"), **answer_wire(wire, variables)}
             case {"do": "compile_file", "name": str(name), "text": str(text)}:
-                return {"id": request.get("id"), **answer_file(Source(name, text))}
+                wanted = request.get("durability") is True
+                return {"id": request.get("id"), **answer_file(Source(name, text), durability=wanted)}
             case {"do": "format_file", "name": str(name), "text": str(text)}:
                 return {
                     "id": request.get("id"),
@@ -60,10 +62,13 @@ def answer_wire(wire: str, variables: Variables = NO_VARIABLES) -> Answer:
     return {**_plan(compiled.plan), **_problems(compiled.problems, compiled.source)}
 
 
-def answer_file(source: Source) -> Answer:
-    """`compile_file`: every statement of a file."""
+def answer_file(source: Source, *, durability: bool = False) -> Answer:
+    """`compile_file`: every statement of a file, with the report on its durability where that is wanted."""
     compiled = compile_file(source)
-    statements = [_statement(statement) for statement in compiled.statements]
+    statements: list[Answer] = []
+    for statement in compiled.statements:
+        more = _durability(statement) if durability else {}
+        statements.append({**_statement(statement), **more})
     return {"statements": statements, **_problems(compiled.problems, source)}
 
 
@@ -111,7 +116,17 @@ def _statement(statement: CompiledStatement | ServerStatement) -> Answer:
         **_plan(compiled.plan),
         "drawing": plan_text(compiled.plan) if compiled.plan is not None else None,
         "provenance": _provenance(compiled),
+        **({} if compiled.draft is None else {"draft": plan_to_json(compiled.draft)}),
     }
+
+
+def _durability(statement: CompiledStatement | ServerStatement) -> Answer:
+    if isinstance(statement, ServerStatement) or statement.compiled.plan is None:
+        return {}
+    report = plan_durability.durability(
+        statement.compiled.plan, dict(statement.statement.options).get("database")
+    )
+    return {"durability": plan_durability.to_json(report)}
 
 
 def _plan(plan: Plan | None) -> Answer:

@@ -24,6 +24,7 @@ from dfc.compiler.ast import (
     Workflow,
 )
 from dfc.compiler.check import RULES, SIZE_RULES, check
+from dfc.compiler.described import diagnostics
 from dfc.compiler.diagnostics import Diagnostic, Severity, has_errors, note
 from dfc.compiler.facts import Facts
 from dfc.compiler.grouping import Mixed
@@ -34,6 +35,7 @@ from dfc.compiler.outline import Outline, outline
 from dfc.compiler.params import Params
 from dfc.compiler.parse import parse_expression, parse_file
 from dfc.compiler.plan import Plan
+from dfc.compiler.plan_types import flow, refers_to_columns
 from dfc.compiler.policies import policing
 from dfc.compiler.printer import HOLE, print_expression
 from dfc.compiler.scope import NO_SCOPE, known_names, resolve
@@ -42,6 +44,7 @@ from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis, analyse, literals_of
 from dfc.compiler.sql.references import Reference, reference_at
+from dfc.compiler.sql.written import Written
 from dfc.compiler.templates import (
     input_statement,
     request_statement,
@@ -64,11 +67,15 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """One workflow: its plan, or the problems that keep it from having one. Spans refer to `source`."""
+    """One workflow: its plan, or the problems that keep it from having one. Spans refer to `source`.
+
+    `draft`: the plan that it would have, had its steps the columns that are referred to (DF406).
+    """
 
     source: Source
     problems: tuple[Diagnostic, ...]
     plan: Plan | None = None
+    draft: Plan | None = None
     provenance: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
 
 
@@ -219,7 +226,13 @@ def compile_workflow(
     if faulty or has_errors(problems):
         return Compiled(source=source, problems=tuple(problems))
     plan = lower(facts)
-    return Compiled(source=source, problems=tuple(problems), plan=plan, provenance=_origins(facts))
+    origins = _origins(facts)
+    if refers_to_columns(plan):
+        problems += diagnostics(flow(plan, Written()).problems, origins)
+        problems.sort(key=lambda problem: problem.span.start)
+        if has_errors(problems):
+            return Compiled(source=source, problems=tuple(problems), draft=plan, provenance=origins)
+    return Compiled(source=source, problems=tuple(problems), plan=plan, provenance=origins)
 
 
 def _analyse(flat: Outline, known: Callable[[str], bool]) -> dict[int, Analysis]:

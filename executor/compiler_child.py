@@ -86,9 +86,11 @@ class FormatReply:
     rendered: str
 
 
-def compile_file(name: str, text: str, *, seconds_max: float = COMPILE_SECONDS_MAX) -> FileReply:
+def compile_file(
+    name: str, text: str, *, durability: bool = False, seconds_max: float = COMPILE_SECONDS_MAX
+) -> FileReply:
     """Compile a file in a compiler process of its own, waiting for it. Raises CompilerUnavailable."""
-    request: Json = {"do": "compile_file", "name": name, "text": text}
+    request: Json = {"do": "compile_file", "name": name, "text": text, "durability": durability}
     try:
         return file_reply(_run_once(request, seconds_max))
     except Died as death:

@@ -47,7 +47,7 @@ class Trailing:
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """A comment in front of what it is about. `own`: nothing follows on its line; `begins`: it begins a line."""
+    """A comment in front of what it is about. It may end its line (`own`), or begin one (`begins`)."""
 
     text: str
     own: bool = True

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
+from dfc.cli import durability
 from dfc.cli.compiling import compile_path, pick
 from dfc.cli.sources import Workflow
 from dfc.compiler.drawing import drawing
@@ -16,16 +19,41 @@ from dfc.compiler.wire import read
 @click.option(
     "--plan", "as_plan", is_flag=True, help="Draw the graph that is run, with the ids of its nodes."
 )
-def command(file: str, workflow: str | None, as_plan: bool) -> None:
+@click.option(
+    "--durability",
+    "as_report",
+    is_flag=True,
+    help="Say of each step how often it happens when processes die, and what a death does there.",
+)
+@click.option("--json", "as_document", is_flag=True, help="With --durability: print the report as JSON.")
+def command(file: str, workflow: str | None, as_plan: bool, as_report: bool, as_document: bool) -> None:
     """Draw each workflow of FILE, as df.explain does.
 
     `-` is standard input.
     """
-    chosen = pick(compile_path(file), workflow)
+    if as_report and as_plan:
+        raise click.UsageError("--durability is no drawing: leave out --plan")
+    if as_document and not as_report:
+        raise click.UsageError("--json goes with --durability")
+    chosen = pick(compile_path(file, durability=as_report), workflow)
+    if as_report:
+        _report(chosen, as_document)
+        return
     for index, each in enumerate(chosen):
         if len(chosen) > 1 or each.label:
             click.echo(("\n" if index else "") + (each.label or f"workflow {index + 1}") + ":")
         click.echo(_planned(each) if as_plan else _drawn(each))
+
+
+def _report(chosen: Sequence[Workflow], as_document: bool) -> None:
+    if as_document:
+        click.echo(durability.as_json(chosen))
+        return
+    for index, each in enumerate(chosen):
+        if index:
+            click.echo()
+        named = len(chosen) > 1 or each.label
+        durability.show(each, f"{each.label or f'workflow {index + 1}'}: " if named else "")
 
 
 def _drawn(workflow: Workflow) -> str:

@@ -39,7 +39,9 @@ class Workflow:
 
     `provenance`: node id to the span of its string and the pieces of its SQL, see docs/internals.md. `submit`
     is what its statement does with it: `start`, `define` or `schedule`; of the last two `label` is the name.
-    `options` are the other arguments, by name, as the texts that SQL reads.
+    `options` are the other arguments, by name, as the texts that SQL reads. `durability` is the report on it
+    (docs/reference/durability.md), None where there is no plan, or nobody has asked for it. `draft` is the
+    plan that it would have, were it not for columns that its steps do not return (DF406).
     """
 
     span: tuple[int, int]
@@ -51,6 +53,8 @@ class Workflow:
     hash: str | None
     drawing: str | None
     provenance: Mapping[str, Any]
+    durability: Mapping[str, Any] | None = None
+    draft: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +293,8 @@ def _statement(json: Mapping[str, Any]) -> Statement:
         hash=json["hash"],
         drawing=json["drawing"],
         provenance=json["provenance"],
+        durability=json.get("durability"),
+        draft=json.get("draft"),
     )
 
 
