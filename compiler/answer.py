@@ -43,8 +43,13 @@ def respond(line: bytes) -> Answer:
             case {"do": "compile_file", "name": str(name), "text": str(text)}:
                 wanted = request.get("durability") is True
                 return {"id": request.get("id"), **answer_file(Source(name, text), durability=wanted)}
+            case {"do": "format_file", "name": str(name), "text": str(text)}:
+                return {
+                    "id": request.get("id"),
+                    **answer_format(Source(name, text), request.get("sql") is True),
+                }
             case _:
-                raise RequestError("the request is none of `compile_wire` and `compile_file`")
+                raise RequestError("the request is none of `compile_wire`, `compile_file` and `format_file`")
     except Exception as problem:
         if not isinstance(problem, RequestError):
             traceback.print_exc(file=sys.stderr)
@@ -65,6 +70,16 @@ def answer_file(source: Source, *, durability: bool = False) -> Answer:
         more = _durability(statement) if durability else {}
         statements.append({**_statement(statement), **more})
     return {"statements": statements, **_problems(compiled.problems, source)}
+
+
+def answer_format(source: Source, sql: bool = False) -> Answer:
+    """`format_file`: the text in its layout, None where it has errors."""
+    # Workers compile, and never lay out.
+    from dfc.compiler.layout.file import format_file
+    from dfc.compiler.sql.laying import sql_lines
+
+    formatted = format_file(source, sql_lines if sql else None)
+    return {"formatted": formatted.text, "kept": formatted.kept, **_problems(formatted.problems, source)}
 
 
 def _request(line: bytes) -> Mapping[str, object]:

@@ -172,13 +172,17 @@ def find(paths: Iterable[str]) -> list[str]:
 
 def read(path: str) -> str:
     """The text of a file (`-`: standard input). Raises Unreadable."""
+    return decode("<stdin>" if path == "-" else path, read_bytes(path))
+
+
+def read_bytes(path: str) -> bytes:
+    """What is in a file (`-`: standard input). Raises Unreadable."""
     name = "<stdin>" if path == "-" else path
     try:
         if path == "-":
-            data = _bytes(sys.stdin.buffer)
-        else:
-            with Path(path).open("rb") as file:
-                data = _bytes(file)
+            return _bytes(sys.stdin.buffer)
+        with Path(path).open("rb") as file:
+            return _bytes(file)
     except FileNotFoundError:
         raise Unreadable(name, UNREADABLE, f"there is no file `{name}`", _near(path)) from None
     except IsADirectoryError:
@@ -187,7 +191,6 @@ def read(path: str) -> str:
         reason = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
         message = f"cannot read `{name}`: {reason}"
         raise Unreadable(name, UNREADABLE, message, "check the path and its permissions") from None
-    return decode(name, data)
 
 
 def decode(name: str, data: bytes) -> str:
