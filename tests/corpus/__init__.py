@@ -1,7 +1,7 @@
 """Statement forms of PostgreSQL's documentation that may stand in a step, by topic.
 
-A statement is a paragraph of a `.sql` file. Each runs alone against `schema.sql`, in a transaction that is rolled
-back. Behind `--!` in front of one stands the SQLSTATE with which a server refuses it there: because it cannot
+A statement is a paragraph of a `.sql` file. Each runs alone against `schema.sql`, in a transaction that is
+rolled back. Behind `--!` stands the SQLSTATE with which a server refuses it there: because it cannot
 be in a transaction, or needs what is not there.
 """
 
