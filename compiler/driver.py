@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -49,7 +50,7 @@ from dfc.compiler.templates import (
     wait_statement,
     with_requests_texts,
 )
-from dfc.compiler.variables import NO_VARIABLES, Variables, spliced, template_texts
+from dfc.compiler.variables import NO_VARIABLES, Variables, spliced, uncertain_places
 
 SQL_DOOR = "df.start"
 
@@ -129,15 +130,16 @@ def _compiled(tree: Expression, statement: Workflow, source: Source) -> tuple[Co
 
 
 def _without_deferred(tree: Expression, compiled: Compiled) -> tuple[Compiled, bool]:
-    """Notes (DF211) in place of the errors inside texts with a `{name}`; whether no other error is left.
+    """Notes (DF211) in place of the errors that a `{name}` may mend; whether no other error is left.
 
     Only the variables of whoever starts the workflow can tell whether they are errors.
     """
-    places = [text.span for text in template_texts(tree)]
+    places = [(at, text.span) for text, parts in uncertain_places(tree) for at in parts]
+    places.sort(key=lambda place: place[0].start)
     problems: list[Diagnostic] = []
     deferred: set[Span] = set()
     for problem in compiled.problems:
-        inside = [at for at in places if at.start <= problem.span.start and problem.span.end <= at.end]
+        inside = _around(problem.span.start, places)
         if problem.severity is Severity.ERROR and inside:
             deferred.add(inside[0])
         else:
@@ -148,6 +150,13 @@ def _without_deferred(tree: Expression, compiled: Compiled) -> tuple[Compiled, b
         problems.append(note("DF211", said, place, help="set them with `SELECT df.setvar(...)` before it"))
     problems.sort(key=lambda problem: problem.span.start)
     return replace(compiled, problems=tuple(problems)), is_template
+
+
+def _around(offset: int, places: list[tuple[Span, Span]]) -> list[Span]:
+    """What belongs to the places (in order) around an offset; a request has up to four, one in another."""
+    index = bisect_right(places, offset, key=lambda place: place[0].start)
+    near = places[max(0, index - 4) : index]
+    return [whole for at, whole in near if offset < max(at.end, at.start + 1)]
 
 
 def compile_wire(text: str, variables: Variables = NO_VARIABLES) -> Compiled:

@@ -38,10 +38,9 @@ def _edit(seed: Seed, body: Body, start: int, end: int, by: str, *also: Token) -
     places = [Span(first, first + max(len(by), 1))]
     moved = len(by) - (end - start)
     for token in also:
-        there = body.place(token.start, token.end)
-        if there is not None:
-            shift = moved if token.start >= end else 0
-            places.append(Span(there.start + shift, there.end + shift))
+        there = body.text.locate(token.start, token.end)
+        shift = moved if token.start >= end else 0
+        places.append(Span(there.start + shift, there.end + shift))
     yield Mutant(text, tuple(places), Edit(body, start, end, by))
 
 

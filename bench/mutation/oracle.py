@@ -204,21 +204,15 @@ def _place(sql: str, offset: int, edit: Edit) -> Span | None:
             break
     if token is None:
         return None
-    start = token.start
-    if start < edit.start:
-        place = edit.body.place(start, start + 1)
-        return None if place is None else Span(place.start, place.start + token.end - token.start)
-    head = edit.body.place(edit.start, max(edit.end, edit.start + 1))
-    if head is None:
-        return None
-    if start < edit.start + len(edit.by):
-        first = head.start + start - edit.start
-        return Span(first, first + token.end - token.start)
-    shift = len(edit.by) - (edit.end - edit.start)
-    place = edit.body.place(start - shift, start - shift + 1)
-    if place is None:
-        return None
-    return Span(place.start + shift, place.start + shift + token.end - token.start)
+    if token.start >= edit.start + len(edit.by):
+        shift = len(edit.by) - (edit.end - edit.start)
+        place = edit.body.text.locate(token.start - shift, token.end - shift)
+        return Span(place.start + shift, place.end + shift)
+    if token.start < edit.start:
+        place = edit.body.text.locate(token.start, min(token.end, edit.start))
+        return Span(place.start, max(place.end, place.start + 1))
+    first = edit.body.text.locate(edit.start, edit.start + 1).start + token.start - edit.start
+    return Span(first, first + token.end - token.start)
 
 
 def _describe(connection: Connection, statement: _Statement, body: Body) -> Columns | None:

@@ -42,6 +42,13 @@ def _gone(seed: Seed, lexemes: list[Lexeme], index: int) -> Mutant:
     return replaced(seed.text, _span(lexeme), " ", *places)
 
 
+def _joins(seed: Seed, lexemes: list[Lexeme], index: int) -> bool:
+    """Whether the texts around a lexeme are one text without it: they stand on two lines."""
+    before, after = lexemes[index - 1], lexemes[index + 1]
+    line = "\n" in seed.text[before.end : after.start]
+    return line and before.kind in STRINGS and after.kind in STRINGS
+
+
 @way("misspelled node function")
 def function(seed: Seed) -> Iterator[Mutant]:
     for lexemes, index in _lexemes(seed):
@@ -62,7 +69,7 @@ def argument(seed: Seed) -> Iterator[Mutant]:
 @way("dropped comma")
 def comma(seed: Seed) -> Iterator[Mutant]:
     for lexemes, index in _lexemes(seed):
-        if _word(seed, lexemes, index) == ",":
+        if _word(seed, lexemes, index) == "," and not _joins(seed, lexemes, index):
             yield _gone(seed, lexemes, index)
 
 
@@ -78,9 +85,7 @@ def commas(seed: Seed) -> Iterator[Mutant]:
 def operator(seed: Seed) -> Iterator[Mutant]:
     for lexemes, index in _lexemes(seed):
         if lexemes[index].kind is Kind.OPERATOR and _word(seed, lexemes, index) in _BINARY:
-            before, after = lexemes[index - 1], lexemes[index + 1]
-            line = "\n" in seed.text[before.end : after.start]
-            if not (line and before.kind in STRINGS and after.kind in STRINGS):
+            if not _joins(seed, lexemes, index):
                 yield _gone(seed, lexemes, index)
 
 
@@ -303,7 +308,7 @@ APPENDED: tuple[tuple[str, str, str], ...] = (
     ("HTTP in a transaction", "df.atomic('SELECT 1' ~> df.http('https://example.org/'))", "df.http('https://example.org/')"),
     ("text joined to a workflow", "df.step('joined', 'SELECT 1') || 'x'", "||"),
     ("two statements", "'SELECT 1; DELETE FROM a'", "DELETE FROM a"),
-    ("transaction control", "'ROLLBACK'::text", "ROLLBACK"),
+    ("transaction control", "'ROLLBACK WORK'", "ROLLBACK WORK"),
     ("savepoint", "'SAVEPOINT here'", "SAVEPOINT here"),
     ("role", "'SET ROLE postgres'", "SET ROLE postgres"),
     ("COPY FROM STDIN", "'COPY a FROM STDIN'", "STDIN"),

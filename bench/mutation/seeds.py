@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from dfc.compiler.ast import Text
 from dfc.compiler.driver import CompiledFile, CompiledStatement, Origin, compile_file
 from dfc.compiler.plan import HttpNode, MapNode, Node, SqlBody, SqlNode, every_node
 from dfc.compiler.source import Source
@@ -26,6 +27,10 @@ class Body:
     kind: str
     node: Node
     origin: Origin
+
+    @property
+    def text(self) -> Text:
+        return Text(value=self.sql, span=self.origin.span, pieces=self.origin.sql)
 
     def place(self, start: int, end: int) -> Span | None:
         """Where `sql[start:end]` stands in the source, in one run and as it is."""
@@ -69,9 +74,14 @@ class Seed:
         found: list[Body] = []
         for node, origin in self.nodes:
             body = _body(node)
-            if body is not None and origin.sql:
+            if body is not None and origin.sql and self._is_authors(node, origin):
                 found.append(Body(body.sql, body.kind, node, origin))
         return found
+
+    def _is_authors(self, node: Node, origin: Origin) -> bool:
+        """Whether the statement is not one that the compiler writes to compute a request."""
+        written = self.text[origin.span.start : origin.span.end]
+        return not (isinstance(node, HttpNode) and written.startswith("df.http"))
 
     def chance(self, breaks: str) -> random.Random:
         """The same for the same seed and the same way to break it, in every run."""

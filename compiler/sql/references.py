@@ -175,6 +175,8 @@ def for_grammar(
         if token.kind is Kind.REFERENCE:
             place = places.get(token.start, Place.EXPRESSION)
             swaps.append((token.start, token.end, _placeholder(sql, items, index, place)))
+        elif token.kind is Kind.PARAM and not _subscripted(items, index):
+            swaps.append((token.start, token.end, _VALUE))
     swaps.sort()
     return swap(sql, swaps)
 
@@ -220,8 +222,11 @@ def _placeholder(sql: str, items: list[Token], index: int, place: Place) -> str:
         return _ROWS_BEHIND_LATERAL if behind else _ROWS
     if place is not Place.EXPRESSION:
         return _CONSTANTS[place]
-    subscripted = index + 1 < len(items) and items[index + 1].word in ("[", ".")
-    return _SUBSCRIPTED if subscripted else _VALUE
+    return _SUBSCRIPTED if _subscripted(items, index) else _VALUE
+
+
+def _subscripted(items: list[Token], index: int) -> bool:
+    return index + 1 < len(items) and items[index + 1].word in ("[", ".")
 
 
 def swap(sql: str, swaps: list[tuple[int, int, str]]) -> Rendered:
