@@ -33,7 +33,7 @@ from dfc.compiler.names import refers
 from dfc.compiler.node_ids import node_ids
 from dfc.compiler.outline import Outline, outline
 from dfc.compiler.params import Params
-from dfc.compiler.parse import parse_expression, parse_file
+from dfc.compiler.parse import PROBLEMS_MAX, parse_expression, parse_file, rest_not_shown
 from dfc.compiler.plan import Plan
 from dfc.compiler.policies import policing
 from dfc.compiler.printer import HOLE, print_expression
@@ -99,6 +99,7 @@ def compile_file(source: Source) -> CompiledFile:
     parsed = parse_file(source)
     statements: list[CompiledStatement | ServerStatement] = []
     problems = list(parsed.problems)
+    errors = 0
     for statement in parsed.statements:
         if isinstance(statement, ServerStatement):
             statements.append(statement)
@@ -113,6 +114,10 @@ def compile_file(source: Source) -> CompiledFile:
         text = wire.write(statement.body, statement.params) if ready else None
         statements.append(CompiledStatement(statement=statement, compiled=compiled, wire=text))
         problems += compiled.problems
+        errors += not ready
+        if errors >= PROBLEMS_MAX:
+            problems.append(rest_not_shown(statement.span.end))
+            break
     problems.sort(key=lambda problem: problem.span.start)
     heard = without_silenced(source.text, [statement.span for statement in parsed.statements], problems)
     return CompiledFile(source=source, statements=tuple(statements), problems=heard)

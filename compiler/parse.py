@@ -127,16 +127,18 @@ def parse_file(source: Source) -> Parsed:
     """Parse a whole file: every statement, and all problems of all of them. Raises nothing for bad input."""
     problems = list(_character_problems(source.text))
     statements: list[ast.Statement] = []
-    found = errors = 0
+    found = errors = notes = 0
     for statement in split(source.text, 1 if source.text.startswith(BOM) else 0):
         found += 1
         result, faults = _statement(source.text, statement)
-        problems += faults
         if result is not None:
             statements.append(result)
+            notes += isinstance(result, ServerStatement)
+        # That the thousandth of them is not analysed, says the first.
+        problems += [fault for fault in faults if notes <= PROBLEMS_MAX or fault.code != "DF240"]
         errors += has_errors(faults)
         if errors >= PROBLEMS_MAX:
-            problems.append(_rest_not_shown(statement))
+            problems.append(rest_not_shown(statement.end))
             break
     if not found:
         end = len(source.text)
@@ -146,8 +148,9 @@ def parse_file(source: Source) -> Parsed:
     return Parsed(statements=tuple(statements), problems=tuple(problems))
 
 
-def _rest_not_shown(statement: Statement) -> Diagnostic:
-    end = Span(statement.end, statement.end)
+def rest_not_shown(offset: int) -> Diagnostic:
+    """What is said where nobody looks any further."""
+    end = Span(offset, offset)
     message = f"{PROBLEMS_MAX} statements with errors: what follows is not looked at"
     return error("DF101", message, end, help="correct these first")
 

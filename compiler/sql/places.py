@@ -19,7 +19,7 @@ from dfc.grammar.lexer import Kind, Lexeme
 
 PLACES_MAX = 200
 """In how many places of one statement something else than an expression is looked for."""
-_PARSED_BYTES_MAX = 20_000_000
+_PARSED_BYTES_MAX = 1_000_000
 _TRIED = (Place.STRING, Place.NAME, Place.NUMBER)
 _NAMELESS = commands.QUERIES | commands.SUBROUTINES | {"explain", ""}
 WHOLE = 1 << 62
