@@ -25,6 +25,7 @@ from dfc.compiler.ast import (
     Workflow,
 )
 from dfc.compiler.check import RULES, SIZE_RULES, check
+from dfc.compiler.described import diagnostics
 from dfc.compiler.diagnostics import Diagnostic, Severity, has_errors, note
 from dfc.compiler.facts import Facts
 from dfc.compiler.grouping import Mixed
@@ -35,6 +36,7 @@ from dfc.compiler.outline import Outline, outline
 from dfc.compiler.params import Params
 from dfc.compiler.parse import PROBLEMS_MAX, parse_expression, parse_file, rest_not_shown
 from dfc.compiler.plan import Plan
+from dfc.compiler.plan_types import flow, refers_to_columns
 from dfc.compiler.policies import policing
 from dfc.compiler.printer import HOLE, print_expression
 from dfc.compiler.scope import NO_SCOPE, known_names, resolve
@@ -43,6 +45,7 @@ from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis, analyse, literals_of
 from dfc.compiler.sql.references import Reference, reference_at
+from dfc.compiler.sql.written import Written
 from dfc.compiler.templates import (
     input_statement,
     request_statement,
@@ -233,7 +236,13 @@ def compile_workflow(
     if faulty or has_errors(problems):
         return Compiled(source=source, problems=tuple(problems))
     plan = lower(facts)
-    return Compiled(source=source, problems=tuple(problems), plan=plan, provenance=_origins(facts))
+    origins = _origins(facts)
+    if refers_to_columns(plan):
+        problems += diagnostics(flow(plan, Written()).problems, origins)
+        problems.sort(key=lambda problem: problem.span.start)
+        if has_errors(problems):
+            return Compiled(source=source, problems=tuple(problems))
+    return Compiled(source=source, problems=tuple(problems), plan=plan, provenance=origins)
 
 
 def _analyse(flat: Outline, known: Callable[[str], bool]) -> dict[int, Analysis]:

@@ -279,7 +279,7 @@ class Session:
             position += message.before + 1
         for index, result in enumerate(results):
             if result.status in _FAILED:
-                raise ServerError(_fields(result), _message_of(index, expected))
+                raise ServerError(fields_of(result), _message_of(index, expected))
             if result.status in _COPIES:
                 raise ServerError(_COPYING, _message_of(index, expected))
         answers: list[Answered] = []
@@ -384,7 +384,8 @@ def _message_of(result: int, expected: list[_Expected]) -> int:
     return len(expected)
 
 
-def _fields(result: PGresult) -> Fields:
+def fields_of(result: PGresult) -> Fields:
+    """The fields of an error answer."""
     field = pq.DiagnosticField
 
     def text(code: pq.DiagnosticField) -> str | None:

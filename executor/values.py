@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Final, NamedTuple, NoReturn, cast
 
 from dfc.compiler.plan import Parameter, Use
+from dfc.compiler.plan_describe import column_keys as column_keys
 from dfc.executor.failures import StepFailed
 from dfc.executor.journal import Rows, StepError, Value
 from dfc.executor.quoting import Number, read_json, write_json
@@ -90,18 +91,6 @@ def missing(asker: Asker, parameter: Parameter, error: Value | None) -> NoReturn
         f"Write `${parameter.name}?` for NULL in this case; `${parameter.name}.error.message` is its error."
     )
     asker.fail(parameter, NO_ROWS, f"step `{parameter.source}` has failed: {message}", hint)
-
-
-def column_keys(columns: Sequence[str]) -> tuple[str, ...]:
-    """Names that are unique: a repeated one gets `_2`, `_3`, as results are shown (df._result_json)."""
-    keys: list[str] = []
-    for column in columns:
-        key, suffix = column, 1
-        while key in keys or (suffix > 1 and key in columns):
-            suffix += 1
-            key = f"{column}_{suffix}"
-        keys.append(key)
-    return tuple(keys)
 
 
 def _cell(asker: Asker, parameter: Parameter, source: Rows) -> Scalar:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from dfc.cli.batch import compiler
+from dfc.cli.depths import depth
 from dfc.cli.sources import Problem, Unreadable, find, read
 
 
@@ -17,9 +18,26 @@ from dfc.cli.sources import Problem, Unreadable, find, read
 @click.option(
     "--format", "form", type=click.Choice(["human", "json"]), default="human", help="Default: human."
 )
+@click.option(
+    "--schema",
+    "schemas",
+    multiple=True,
+    metavar="FILE",
+    help="DDL that the steps are checked against, for example of `pg_dump --schema-only`; repeatable.",
+)
+@click.option("--exact", is_flag=True, help="Ask PostgreSQL, in a scratch database with that DDL.")
+@click.option("--database", metavar="URL", help="Ask PostgreSQL, in this database; nothing is run there.")
 @click.option("--notes", is_flag=True, help="Show notes, too (json has them always).")
 @click.option("--strict", is_flag=True, help="Warnings fail, too.")
-def command(paths: tuple[str, ...], form: str, notes: bool, strict: bool) -> int:
+def command(
+    paths: tuple[str, ...],
+    form: str,
+    schemas: tuple[str, ...],
+    exact: bool,
+    database: str | None,
+    notes: bool,
+    strict: bool,
+) -> int:
     """Check files, and every *.dfsql in folders.
 
     Exit code 0: no errors; 1: errors (with --strict: or warnings). `-` is standard input.
@@ -27,10 +45,13 @@ def command(paths: tuple[str, ...], form: str, notes: bool, strict: bool) -> int
     files = find(paths)
     problems: list[Problem] = []
     workflows = 0
-    with compiler() as compile_file:
+    with (
+        compiler() as compile_file,
+        depth(compile_file, schemas, exact=exact, database=database) as deepen,
+    ):
         for file in files:
             try:
-                compilation = compile_file("<stdin>" if file == "-" else file, read(file))
+                compilation = deepen(compile_file("<stdin>" if file == "-" else file, read(file)))
             except Unreadable as error:
                 problems.append(error.problem())
                 rendered = error.rendered()

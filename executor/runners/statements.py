@@ -113,7 +113,7 @@ class Statements:
         """
         body = step.body
         form = self._form(body)
-        bound = await self.bound(session, step, _mode(body, form))
+        bound = await self.bound(session, step, mode_of(body, form))
         if body.returns is Returns.COUNT and not self._may_have_a_row(body):
             return self._counting(step, form, bound)
         described = await self._describe(session, step, bound, describing)
@@ -287,7 +287,8 @@ def _key(step: Step, bound: Bound) -> _Described:
     return bound.text, bound.types, step.claim.search_path, step.policy.settings
 
 
-def _mode(body: SqlBody, form: Form) -> Mode:
+def mode_of(body: SqlBody, form: Form) -> Mode:
+    """How the values of a statement that is sent in this form get into it."""
     if form is Form.WITH:
         return Mode.TYPED
     return Mode.CAST if body.kind in WITHOUT_PARAMETERS else Mode.LITERAL

@@ -249,7 +249,7 @@ def test_batches() -> None:
     assert uses == [Use.JSON, Use.ROWS]
     assert references(each("SELECT 1", "$item", batch=10)) == [("item", ("map_2[]",), Use.JSON)]
     assert codes(each("SELECT 1", "SELECT $item.a", batch=10)) == ["DF108"]
-    assert codes(each("SELECT 1", "SELECT $item.a, $item.row_count FROM $item.*")) == []
+    assert codes(each("SELECT 1 AS a", "SELECT $item.a, $item.row_count FROM $item.*")) == []
 
 
 def test_a_map() -> None:
@@ -284,11 +284,11 @@ def test_items_that_are_faulty_hide_nothing() -> None:
 
 def test_results_of_structures() -> None:
     several = [
-        choose("SELECT 1", "SELECT 2", "DELETE FROM t"),
-        race("SELECT 1", "SELECT 2"),
-        attempt("SELECT 1", "SELECT 2"),
-        limited("SELECT 1", "SELECT 2"),
-        loop("SELECT 1", "SELECT 2"),
+        choose("SELECT 1 AS a", "SELECT 2 AS a", "DELETE FROM t RETURNING a"),
+        race("SELECT 1 AS a", "SELECT 2 AS a"),
+        attempt("SELECT 1 AS a", "SELECT 2 AS a"),
+        limited("SELECT 1 AS a", "SELECT 2 AS a"),
+        loop("SELECT 1 AS a", "SELECT 2 AS a"),
     ]
     for tree in several:
         assert codes(chain(step("x", tree), "SELECT $x.a?, $x.row_count FROM $x.*")) == []
@@ -305,7 +305,7 @@ def test_a_name_with_results_of_several_kinds() -> None:
     both = choose("SELECT 1", bind("x", "DELETE FROM t"), bind("x", "DELETE FROM u"))
     assert references(chain(both, "SELECT $x")) == [("x", ("sql_3", "sql_2"), Use.ROW_COUNT)]
     mixed = choose("SELECT 1", bind("x", "DELETE FROM t"), bind("x", http()))
-    assert references(chain(mixed, "SELECT $x, $x.row_count, $x.a FROM $x.*"))[0][2] is Use.VALUE
+    assert references(chain(mixed, "SELECT $x, $x.row_count, $x.ok FROM $x.*"))[0][2] is Use.VALUE
 
 
 def test_lone_references() -> None:
@@ -314,7 +314,7 @@ def test_lone_references() -> None:
     assert codes(chain(step("x", "DELETE FROM t"), each("$x", "SELECT 1"))) == ["DF108"]
     assert codes(chain(step("x", "SELECT 1"), each("$x.a", "SELECT 1"))) == ["DF130"]
     assert codes(each("$input.a?", each("$item.b", "SELECT 1"))) == ["DF130", "DF130"]
-    assert codes(chain(step("x", "SELECT 1"), bind("y", "$x.a"), "SELECT $y.b")) == []
+    assert codes(chain(step("x", "SELECT 1 AS a"), bind("y", "$x.a"), "SELECT $y.b")) == []
     assert codes(chain(step("x", "SELECT 1"), bind("y", "$x.a"), "SELECT 1 FROM $y.*")) == ["DF108"]
     assert codes(ref("$x")) == ["DF104"]
     node = first(ValueNode, chain(step("x", "SELECT 1"), "$x.c?"))
@@ -430,7 +430,7 @@ def test_errors_of_steps() -> None:
     assert codes(chain(goes_on, "SELECT $a?, $a.error.message, $a.error.sqlstate?")) == []
     assert codes(chain(goes_on, "SELECT $a")) == ["DF311"]
     assert codes(chain(step("a", "SELECT 1"), "SELECT $a.error.message")) == ["DF108"]
-    assert codes(chain(step("a", "SELECT 1"), "SELECT $a.error")) == []
+    assert codes(chain(step("a", "SELECT 1 AS error"), "SELECT $a.error")) == []
     assert codes(chain(step("a", choose("SELECT 1", "SELECT 2")), "SELECT $a.error.message")) == ["DF108"]
     assert codes(chain(step("a", http(), on_error="continue"), "$a.error.message")) == []
 

@@ -30,9 +30,9 @@ SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
 class Scratch:
     """A server of its own, which nobody else uses and which is gone afterwards; a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "dfc-crashtest-") -> None:
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix="dfc-crashtest-"))
+            self.folder = Path(tempfile.mkdtemp(prefix=prefix))
         except OSError as error:
             raise CliError(
                 f"no folder for the scratch database ({error.strerror or error}):"
@@ -85,6 +85,22 @@ class Scratch:
         install(self.conninfo(name))
         with psycopg.connect(self.conninfo(name), autocommit=True) as connection:
             connection.execute(query("crashtest_install"))
+        return name
+
+    def make_for(self, role: str, source: str = "template0") -> str:
+        """A database that belongs to a role, which is made when it is missing and may do nothing else.
+
+        Nobody may be connected to the source.
+        """
+        with self._lock:
+            known = self._admin.execute(
+                "SELECT FROM pg_catalog.pg_roles WHERE rolname = %s", (role,)
+            ).fetchone()
+            if known is None:
+                self._admin.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+        name = self._create(source)
+        owner = sql.SQL("ALTER DATABASE {} OWNER TO {}")
+        self._admin.execute(owner.format(sql.Identifier(name), sql.Identifier(role)))
         return name
 
     @contextlib.contextmanager

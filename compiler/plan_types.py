@@ -1,0 +1,468 @@
+"""Types flow through a plan: what a step gives is what the references to it are made of.
+
+A describer is asked about each statement, in the order of the plan. In loops a reference may mean the round
+before, so the plan is gone through until nothing changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Final
+
+from dfc.compiler import plan_describe as given
+from dfc.compiler.plan import (
+    INPUT,
+    ArmsMode,
+    ArmsNode,
+    AtomicNode,
+    Block,
+    BreakNode,
+    CallNode,
+    CompensateNode,
+    ConstantNode,
+    HttpNode,
+    IfNode,
+    InstanceNode,
+    JoinNode,
+    LoopNode,
+    MapNode,
+    Node,
+    Parameter,
+    Plan,
+    RetryNode,
+    Returns,
+    SleepNode,
+    SqlBody,
+    SqlNode,
+    TimeoutNode,
+    TryNode,
+    UntilNode,
+    Use,
+    ValueNode,
+    blocks_of,
+    error_source,
+    every_node,
+    item_source,
+)
+from dfc.compiler.plan_describe import (
+    NO_SUCH_RESULT,
+    NOT_ANALYSED,
+    UNKNOWN,
+    Absent,
+    Answer,
+    Array,
+    Batch,
+    Count,
+    Described,
+    Describer,
+    Found,
+    Items,
+    Json,
+    Refused,
+    Rows,
+    Shape,
+    Statement,
+    Unknown,
+    Unsaid,
+    alternatives,
+    code_of,
+    either,
+    field_of,
+    type_of,
+)
+from dfc.compiler.plan_gives import ANY_JSON, RESPONSE, constant, json_type, waited
+from dfc.compiler.plan_made import Made
+
+PASSES_MAX: Final = 4
+"""How often a plan is gone through until what its loops carry on is known; then it counts as unknown."""
+
+NOTES_MAX: Final = 5
+_SIMILARITY_MIN: Final = 0.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is wrong with the statement of a node, or not known of it.
+
+    `start` and `end` are offsets in the statement (or the lone reference) of the node, None: all of it.
+    `severity` is `error`, `warning` or `note`. `notes` are sentences, with the node that they speak of.
+    """
+
+    code: str
+    severity: str
+    node: str
+    message: str
+    start: int | None = None
+    end: int | None = None
+    label: str = ""
+    help: str = ""
+    notes: tuple[tuple[str, str | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What the nodes give, by id and by the other sources of references; and the problems in order."""
+
+    shapes: Mapping[str, Shape]
+    problems: tuple[Problem, ...]
+
+
+def statements_of(plan: Plan) -> list[str]:
+    """The statements of a plan, as `Made` wants them."""
+    return [body.sql for node in every_node(plan.nodes) if (body := body_of(node)) is not None]
+
+
+def body_of(node: Node) -> SqlBody | None:
+    """The statement of a node, None where it has none."""
+    match node:
+        case SqlNode(body=body):
+            return body
+        case (
+            HttpNode(request=SqlBody() as body)
+            | BreakNode(value=SqlBody() as body)
+            | MapNode(items=SqlBody() as body)
+            | SleepNode(duration=SqlBody() as body)
+            | UntilNode(at=SqlBody() as body)
+            | CallNode(input=SqlBody() as body)
+            | InstanceNode(instance=SqlBody() as body)
+        ):
+            return body
+        case _:
+            return None
+
+
+def parameters_of(node: Node) -> tuple[Parameter, ...]:
+    """The references of a node."""
+    body = body_of(node)
+    if body is not None:
+        return body.parameters
+    match node:
+        case ValueNode(parameter=parameter) | MapNode(items=Parameter() as parameter):
+            return (parameter,)
+        case _:
+            return ()
+
+
+def refers_to_columns(plan: Plan) -> bool:
+    """Whether a reference of the plan names a column."""
+    return any(
+        parameter.column is not None and parameter.use is Use.VALUE
+        for node in every_node(plan.nodes)
+        for parameter in parameters_of(node)
+    )
+
+
+def flow(plan: Plan, describer: Describer, made: Made | None = None) -> Flow:
+    """Ask the describer about every statement of a plan.
+
+    `made` are the objects that statements around the plan make; those of the plan itself, when it is None.
+    """
+    made = Made(steps=statements_of(plan)) if made is None else made
+    before: dict[str, Shape] = {}
+    for _ in range(PASSES_MAX):
+        walk = _Walk(describer, made, before)
+        walk.blocks(plan)
+        if not walk.carried or all(walk.shapes.get(key) == before.get(key) for key in walk.carried):
+            return Flow(walk.shapes, tuple(walk.problems))
+        before = walk.shapes
+    walk = _Walk(describer, made, dict.fromkeys(before, UNKNOWN))
+    walk.blocks(plan)
+    return Flow(walk.shapes, tuple(walk.problems))
+
+
+_HELP: Final = {
+    given.UNKNOWN_TABLE: "write the name of a table that is there, or create it in front of the workflow",
+    given.UNKNOWN_COLUMN: "write the name of a column that is there",
+    given.UNKNOWN_FUNCTION: "write the name of a function that is there, with arguments of its types",
+    given.WRONG_TYPES: "cast one side to the type of the other: `$step.col::text`",
+    given.REFUSED: "correct the statement",
+}
+
+
+def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | None:
+    """What a describer's answer is to be called, where it is one to be told of.
+
+    What a statement beside this one makes is not unknown.
+    """
+    match answer:
+        case Refused(name=str() as name) if made.knows(name, sql):
+            why = f"`{name}` is not there yet: a statement beside it makes it"
+            return _unsaid(node, why, answer.start, answer.end)
+        case Refused(sqlstate="42883" | "42704") if made.is_open:
+            return _unsaid(node, f"{answer.message}: an extension may have it", answer.start, answer.end)
+        case Refused() if code_of(answer) != given.UNKNOWN_TABLE and made.changes(sql):
+            return _unsaid(node, "another step changes a table that it uses", answer.start, answer.end)
+        case Refused():
+            help = answer.help or answer.hint or _HELP[code_of(answer)]
+            notes = [text for text in (answer.detail, answer.hint) if text and text != help]
+            return Problem(
+                code=code_of(answer),
+                severity="error",
+                node=node,
+                message=f"{answer.message} (SQLSTATE {answer.sqlstate})",
+                start=answer.start,
+                end=answer.end,
+                label="PostgreSQL refuses this",
+                help=help,
+                notes=tuple([(text, None) for text in notes]),
+            )
+        case Unsaid():
+            return _unsaid(node, answer.why, answer.start, answer.end)
+        case _:
+            return None
+
+
+def _unsaid(node: str, why: str, start: int | None, end: int | None) -> Problem:
+    message = f"not analysed: {why}"
+    return Problem(code=NOT_ANALYSED, severity="note", node=node, message=message, start=start, end=end)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What is to be done: look at a node, or with `closing` at what its blocks have given."""
+
+    node: Node
+    database: str | None
+    settings: tuple[tuple[str, str], ...]
+    closing: bool = False
+
+
+class _Walk:
+    """One pass. `carried` are the sources that a reference wanted before they had been looked at."""
+
+    def __init__(self, describer: Describer, made: Made, before: Mapping[str, Shape]) -> None:
+        self._describer = describer
+        self._made = made
+        self._before = before
+        self._breaks: dict[str, list[Shape]] = {}
+        self.shapes: dict[str, Shape] = {INPUT: ANY_JSON}
+        self.problems: list[Problem] = []
+        self.carried: set[str] = set()
+
+    def blocks(self, plan: Plan) -> None:
+        """Look at every node, the parts of one before it is closed. Nesting costs no stack."""
+        todo = [_Step(node, None, ()) for node in reversed(plan.nodes)]
+        while todo:
+            step = todo.pop()
+            node = step.node
+            if step.closing:
+                self.shapes[node.id] = self._closed(node)
+                continue
+            inner = blocks_of(node)
+            if not inner:
+                self.shapes[node.id] = self._leaf(node, step)
+                continue
+            self._opened(node, step)
+            todo.append(replace(step, closing=True))
+            around = step
+            if isinstance(node, AtomicNode):
+                around = replace(step, database=node.policy.database, settings=node.policy.settings)
+            for _, block in reversed(inner):
+                todo += [replace(around, node=each) for each in reversed(block.nodes)]
+
+    # Nodes without parts
+
+    def _leaf(self, node: Node, step: _Step) -> Shape:
+        match node:
+            case SqlNode():
+                policy = node.policy
+                around = replace(
+                    step,
+                    database=policy.database or step.database,
+                    settings=(*step.settings, *policy.settings),
+                )
+                return self._described(node.id, node.body, around)
+            case ValueNode():
+                self._check(node.id, node.parameter)
+                return self._value(node.parameter)
+            case JoinNode():
+                return Array(tuple([self.shapes.get(id, UNKNOWN) for id in node.after]))
+            case ConstantNode(value=text):
+                return constant(text)
+            case BreakNode():
+                self._asked(node, step)
+                value = ANY_JSON if isinstance(node.value, SqlBody) else constant(node.value)
+                self._breaks.setdefault(node.loop, []).append(value)
+                return given.NULL
+            case HttpNode():
+                self._asked(node, step)
+                return Array((RESPONSE,)) if node.many else RESPONSE
+            case _:
+                self._asked(node, step)
+                return waited(node)
+
+    def _asked(self, node: Node, step: _Step) -> None:
+        """Look at the statement that computes what a node does."""
+        body = body_of(node)
+        if body is not None:
+            self._described(node.id, body, step)
+
+    def _value(self, parameter: Parameter) -> Shape:
+        """A lone reference: one value."""
+        shape = self._source(parameter)
+        if parameter.use is not Use.VALUE:
+            return Json(type=type_of(parameter, shape))
+        if parameter.column is None and all(not isinstance(each, Rows) for each in alternatives(shape)):
+            return shape
+        type = type_of(parameter, shape)
+        return Json(type=type if parameter.column is not None else json_type(type))
+
+    # Nodes with parts
+
+    def _opened(self, node: Node, step: _Step) -> None:
+        match node:
+            case MapNode():
+                self.shapes[item_source(node.id)] = self._item(node, step)
+            case TryNode():
+                self.shapes[error_source(node.id)] = ANY_JSON
+            case _:
+                pass
+
+    def _item(self, node: MapNode, step: _Step) -> Shape:
+        """One row of the items of a map, or a batch of them."""
+        if isinstance(node.items, SqlBody):
+            items = self._described(node.id, node.items, step)
+        else:
+            self._check(node.id, node.items)
+            items = self._source(node.items)
+            if node.items.column is not None:
+                return UNKNOWN
+        if not isinstance(items, Rows):
+            return UNKNOWN
+        return items if node.batch_size == 1 else Batch(items.columns)
+
+    def _closed(self, node: Node) -> Shape:
+        """What a node with parts gives."""
+        match node:
+            case IfNode():
+                other = given.NULL if node.otherwise is None else self._result(node.otherwise)
+                return either((self._result(node.then), other))
+            case LoopNode():
+                ends = self._breaks.pop(node.id, [])
+                if node.condition is not None or node.every is not None or not ends:
+                    ends = [self._result(node.body), *ends]
+                return either(ends)
+            case ArmsNode(mode=ArmsMode.RACE):
+                return either(map(self._result, node.arms))
+            case ArmsNode():
+                return Array(tuple(map(self._result, node.arms)))
+            case MapNode():
+                return Items(self._result(node.body))
+            case TimeoutNode(otherwise=Block() as other):
+                return either((self._result(node.body), self._result(other)))
+            case TryNode():
+                return either((self._result(node.body), self._result(node.catch)))
+            case AtomicNode() | RetryNode() | TimeoutNode() | CompensateNode():
+                return self._result(node.body)
+            case _:
+                return UNKNOWN
+
+    def _result(self, block: Block) -> Shape:
+        return self.shapes.get(block.result, UNKNOWN)
+
+    # Statements
+
+    def _described(self, node: str, body: SqlBody, step: _Step) -> Shape:
+        for parameter in body.parameters:
+            self._check(node, parameter)
+        statement = Statement(
+            node=node,
+            body=body,
+            sources={parameter.key: self._source(parameter) for parameter in body.parameters},
+            database=step.database,
+            settings=step.settings,
+        )
+        answer = self._describer.describe(statement)
+        problem = problem_of(node, body.sql, answer, self._made)
+        if problem is not None:
+            self.problems.append(self._with_types(problem, body))
+        if isinstance(answer, Described):
+            return answer.shape
+        if isinstance(answer, Unsaid) and not isinstance(answer.shape, Unknown):
+            return answer.shape
+        if body.returns is Returns.ROWS:
+            return Rows(None)
+        return UNKNOWN if body.kind == "call" else Count()
+
+    def _with_types(self, problem: Problem, body: SqlBody) -> Problem:
+        """Where types do not fit: those of the references, which come from other steps."""
+        if problem.code != given.WRONG_TYPES:
+            return problem
+        notes: dict[tuple[str, str | None], None] = dict.fromkeys(problem.notes)
+        for parameter in body.parameters:
+            type = type_of(parameter, self._source(parameter))
+            if type is not None and parameter.use is Use.VALUE:
+                written = body.sql[parameter.start : parameter.end]
+                giver = parameter.source if parameter.source in self.shapes else None
+                notes[(f"`{written}` is of type `{type}`", giver)] = None
+        return replace(problem, notes=tuple(notes)[:NOTES_MAX])
+
+    # References
+
+    def _source(self, parameter: Parameter) -> Shape:
+        """What a reference stands for: the result of one node, or of one of several."""
+        return either([self._shape(id) for id in (parameter.source, *parameter.otherwise)])
+
+    def _shape(self, id: str) -> Shape:
+        found = self.shapes.get(id)
+        if found is not None:
+            return found
+        # A step that stands behind the reference: its result is that of the round before.
+        self.carried.add(id)
+        return self._before.get(id, UNKNOWN)
+
+    def _check(self, node: str, parameter: Parameter) -> None:
+        """Whether what a reference names is there (DF406)."""
+        if parameter.column is None or parameter.use is not Use.VALUE or parameter.type is not None:
+            return
+        shape = self._source(parameter)
+        likely = [each for each in alternatives(shape) if not _is_excused(each, parameter)]
+        found = field_of(either(likely), parameter.column) if likely else Found(None)
+        if isinstance(found, Found):
+            return
+        one = not parameter.otherwise and not parameter.source.endswith(("[]", "!"))
+        written = f"${parameter.name}.{parameter.column}"
+        if found.certain:
+            message = f"`{parameter.name}` returns no column `{parameter.column}`"
+        else:
+            message = f"`{parameter.name}` does not return a column `{parameter.column}` in every case"
+        self.problems.append(
+            Problem(
+                code=NO_SUCH_RESULT,
+                severity="error" if found.certain else "warning",
+                node=node,
+                start=parameter.start,
+                end=parameter.end,
+                message=message,
+                label="no such column" if found.certain else "not always there",
+                help=_instead(parameter, found, written),
+                notes=((_columns_are(found.names), parameter.source),) if one else (),
+            )
+        )
+
+
+def _is_excused(shape: Shape, parameter: Parameter) -> bool:
+    """Whether a shape is no reason to complain: the null of a branch that was not taken, and, with a
+    question mark, JSON without the field."""
+    return shape == given.NULL or (parameter.optional and isinstance(shape, Json))
+
+
+def _instead(parameter: Parameter, found: Absent, written: str) -> str:
+    assert parameter.column is not None
+    near = get_close_matches(parameter.column, found.names, n=1, cutoff=_SIMILARITY_MIN)
+    if near and near[0] != parameter.column:
+        return f"did you mean `${parameter.name}.{near[0]}`?"
+    if not found.certain:
+        return f"let every branch return `{parameter.column}`"
+    if found.names:
+        return f"write one of {', '.join(f'`${parameter.name}.{name}`' for name in found.names[:8])}"
+    return f"let the step return `{parameter.column}` (RETURNING)"
+
+
+def _columns_are(names: Sequence[str]) -> str:
+    if not names:
+        return "the step that gives it returns no columns"
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return f"its columns are {', '.join(f'`{name}`' for name in names[:12])}{more}"

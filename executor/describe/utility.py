@@ -1,0 +1,60 @@
+"""Utility statements: PostgreSQL looks into most of them only when they run."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from dfc.compiler.plan import Form, SqlBody
+from dfc.compiler.plan_describe import Refused
+from dfc.executor.describe.refusal import UNKNOWN_RELATION, Catalog, names_at, near_relation
+
+_TRIED: Final = re.compile(r"(create|alter|drop|comment|grant|revoke|truncate|lock)\b")
+_NOT_TRIED: Final = re.compile(
+    r"(create table as|create materialized view|alter system|grant role|revoke role)\b"
+    r"|(create|alter|drop) (database|tablespace|subscription|extension|role|user|group|server|foreign|event)"
+)
+"""What runs queries, or is about more than the database."""
+
+_RELATIONS: Final = r"(?:table|view|materialized\s+view|foreign\s+table|index|sequence)"
+_OPTIONS: Final = r"(?:\s*\([^)]*\)|\s+(?:full|freeze|verbose|analyze|concurrently))*"
+_NAMED: Final = re.compile(
+    rf"""(?:truncate(?:\s+table)?(?:\s+only)?
+    |drop\s+{_RELATIONS}(?:\s+concurrently)?
+    |alter\s+{_RELATIONS}(?:\s+only)?
+    |(?:vacuum|analyze){_OPTIONS}(?:\s+only)?
+    |refresh\s+materialized\s+view(?:\s+concurrently)?
+    |create\s+(?:unique\s+)?index(?:\s+concurrently)?(?:\s+if\s+not\s+exists)?(?:\s+[\w$]+)?\s+on(?:\s+only)?
+    |lock(?:\s+table)?(?:\s+only)?
+    |reindex{_OPTIONS}\s+(?:table|index)(?:\s+concurrently)?
+    |cluster{_OPTIONS}
+    |copy)\s+(?=[\w"])(?!if\s+exists\b)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def is_tried(body: SqlBody) -> bool:
+    """Whether a statement can be run in a scratch database to see whether it would be refused."""
+    tried = _TRIED.match(body.kind) and not _NOT_TRIED.match(body.kind)
+    return bool(tried) and body.form is not Form.AUTOCOMMIT and not body.parameters
+
+
+def missing_relation(body: SqlBody, catalog: Catalog) -> Refused | None:
+    """The first relation that a utility statement names, where it does not exist."""
+    named = _NAMED.match(body.sql)
+    parts = [] if named is None else names_at(body.sql, named.end())
+    if not parts or any(parameter.start < parts[-1][2] + 1 for parameter in body.parameters):
+        return None
+    written = body.sql[parts[0][1] : parts[-1][2]]
+    if catalog.is_relation(written):
+        return None
+    schema = parts[-2][0] if len(parts) > 1 else None
+    wrong = parts[-1] if schema is None or schema in catalog.schemas() else parts[-2]
+    return Refused(
+        message=f'relation "{".".join(name for name, _, _ in parts)}" does not exist',
+        sqlstate=UNKNOWN_RELATION,
+        start=wrong[1],
+        end=wrong[2],
+        help=near_relation(wrong[0], schema, catalog) if wrong is parts[-1] else "",
+        name=wrong[0],
+    )

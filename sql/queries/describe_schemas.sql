@@ -1,0 +1,2 @@
+-- The names of all schemas. Locks: none.
+SELECT nspname FROM pg_catalog.pg_namespace
