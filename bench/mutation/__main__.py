@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 
 from bench.mutation import inner as inner
 from bench.mutation import outer as outer
+from bench.mutation.depths import Depth, exact, offline
 from bench.mutation.mutants import WAYS
 from bench.mutation.oracle import Oracle
-from bench.mutation.score import Count, Depth, Miss, Scores, offline, run
+from bench.mutation.score import Count, Miss, Scores, run
 from bench.mutation.seeds import corpus_seeds, golden_seeds
 from tests.postgres import FAST, Server
-
-DEPTHS: dict[str, Depth] = {"offline": offline}
 
 
 def main() -> int:
@@ -26,26 +26,30 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=2, help="mutants of a workflow in one way (default 2)")
     parser.add_argument("--every", type=int, default=4, help="statements of the corpus (default each 4th)")
     parser.add_argument("--misses", type=int, default=0, help="how many misses to show for each way")
+    parser.add_argument("--depth", choices=("offline", "exact"), default="exact", help="default: exact")
     options = parser.parse_args()
     server = Server("18", FAST)
     server.start()
     try:
         oracle = Oracle(server)
         seeds = [*golden_seeds(), *corpus_seeds(options.every)]
-        scores = run(seeds, DEPTHS, oracle, options.each)
+        with ExitStack() as opened:
+            depths: dict[str, Depth] = {"offline": offline}
+            if options.depth == "exact":
+                depths["--exact"] = opened.enter_context(exact())
+            scores = run(seeds, depths, oracle, options.each)
         oracle.close()
     finally:
         server.remove()
     print(
         f"{len(seeds)} workflows, {len(WAYS)} ways; {scores.same} mutants that PostgreSQL takes are left out\n"
     )
-    _table(scores)
+    _table(scores, list(depths))
     _misses(scores, options.misses)
     return 0
 
 
-def _table(scores: Scores) -> None:
-    names = list(DEPTHS)
+def _table(scores: Scores, names: list[str]) -> None:
     print(f"{'way':<46}" + "".join(f"{name + ': mutants':>20}{'caught':>9}{'exact':>9}" for name in names))
     totals = {name: Count() for name in names}
     for way in WAYS:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from bench.mutation.depths import Depth
 from bench.mutation.mutants import WAYS, Mutant, Needs, Way
 from bench.mutation.oracle import Oracle, Refusal
 from bench.mutation.seeds import Seed
-from dfc.compiler.diagnostics import Diagnostic, Severity
-from dfc.compiler.driver import compile_file
-from dfc.compiler.source import Source
+from dfc.compiler.diagnostics import Diagnostic, Severity, has_errors
 from dfc.compiler.span import Span
-
-Depth = Callable[[Seed, str], Iterable[Diagnostic]]
-"""The problems of a text that was made of this seed."""
-
-
-def offline(seed: Seed, text: str) -> Iterable[Diagnostic]:
-    """The text alone."""
-    return compile_file(Source("mutant.dfsql", text)).problems
 
 
 @dataclass(slots=True)
@@ -79,17 +70,27 @@ def run(seeds: Iterable[Seed], depths: dict[str, Depth], oracle: Oracle, each: i
             if way.needs is Needs.ORACLE and refusal is None:
                 scores.same += 1
                 continue
+            known: list[Diagnostic] = []
             for name, depth in depths.items():
+                # What the text alone shows is not looked for once more.
+                if not has_errors(known):
+                    known = list(depth(seed, mutant.text))
                 if name != "offline" or refusal is None or refusal.syntax:
-                    _look(scores, name, depth, seed, way, mutant, refusal)
+                    _look(scores, name, known, seed, way, mutant, refusal)
     return scores
 
 
 def _look(
-    scores: Scores, name: str, depth: Depth, seed: Seed, way: Way, mutant: Mutant, refusal: Refusal | None
+    scores: Scores,
+    name: str,
+    known: list[Diagnostic],
+    seed: Seed,
+    way: Way,
+    mutant: Mutant,
+    refusal: Refusal | None,
 ) -> None:
     severities = {Severity.ERROR} | ({Severity.LINT} if way.needs is Needs.LINT else set())
-    problems = [problem for problem in depth(seed, mutant.text) if problem.severity in severities]
+    problems = [problem for problem in known if problem.severity in severities]
     count = scores.counts.setdefault((way.name, name), Count())
     count.mutants += 1
     count.caught += bool(problems)
