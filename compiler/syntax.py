@@ -159,7 +159,7 @@ def unexpected(text: str, lexemes: list[Lexeme], index: int, accepted: frozenset
         case Kind.REFERENCE:
             message = f"`{_shown(text, lexeme)}` stands outside of SQL"
             help = "put the SQL that it belongs to in quotes"
-        case _ if accepted == {"LPAR"}:
+        case _ if accepted == frozenset({"LPAR"}):
             help = f"write `(` in front of `{_shown(text, lexeme)}`"
         case Kind.NUMBER if operator_missing:
             help = "write a number as an argument by its name"

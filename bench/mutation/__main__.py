@@ -42,7 +42,7 @@ def main() -> int:
     finally:
         server.remove()
     print(
-        f"{len(seeds)} workflows, {len(WAYS)} ways; {scores.same} mutants that PostgreSQL takes are left out\n"
+        f"{len(seeds)} workflows, {len(WAYS)} ways; left out: {scores.same} mutants that PostgreSQL takes\n"
     )
     _table(scores, list(depths))
     _misses(scores, options.misses)

@@ -12,15 +12,16 @@ from dfc.compiler.sql.tables import tables
 from dfc.compiler.sql.tokens import Token, split_comments, tokens
 from dfc.grammar.lexer import STRINGS, Kind
 
-_KEYWORDS = frozenset(
-    "select insert into update delete from where values set group by having order limit join left right inner on"
-    " using returning with as and or not in is null case when then else end union all distinct between like"
-    " create table index view drop alter add column primary key references default exists vacuum analyze call"
-    " begin grant to revoke truncate merge matched do explain lock comment refresh materialized recursive over"
-    " partition asc desc nulls first last for cross natural full outer lateral cast interval timestamp date time"
-    " true false array row rows only except intersect offset fetch any some unique check constraint trigger"
-    " function procedure returns language if cascade restrict type sequence schema role policy".split()
+_WORDS = (
+    "select insert into update delete from where values set group by having order limit join left right inner on",
+    "using returning with as and or not in is null case when then else end union all distinct between like",
+    "create table index view drop alter add column primary key references default exists vacuum analyze call",
+    "begin grant to revoke truncate merge matched do explain lock comment refresh materialized recursive over",
+    "partition asc desc nulls first last for cross natural full outer lateral cast interval timestamp date time",
+    "true false array row rows only except intersect offset fetch any some unique check constraint trigger",
+    "function procedure returns language if cascade restrict type sequence schema role policy",
 )
+_KEYWORDS = frozenset(" ".join(_WORDS).split())
 
 
 def _items(body: Body) -> list[Token]:
@@ -133,7 +134,7 @@ def operators(seed: Seed) -> Iterator[Mutant]:
 @way("SQL: cut off", Needs.ORACLE)
 def cut(seed: Seed) -> Iterator[Mutant]:
     for body, items, index in _code(seed):
-        if 0 < index:
+        if index > 0:
             start = items[index].start
             yield from _edit(seed, body, start, len(body.sql), "", items[index - 1])
 

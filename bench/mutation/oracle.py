@@ -6,7 +6,7 @@ in a transaction that is rolled back, with the types that those before return; D
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -159,7 +159,7 @@ def _type(oid: int) -> str:
 
 
 @contextmanager
-def _undone(connection: Connection) -> Iterator[None]:
+def _undone(connection: Connection) -> Generator[None]:
     connection.execute("SAVEPOINT mutation")
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from bench.mutation.mutants import Mutant, Needs, misspelled, replaced, way
 from bench.mutation.seeds import Seed
@@ -84,9 +85,9 @@ def commas(seed: Seed) -> Iterator[Mutant]:
 @way("dropped operator")
 def operator(seed: Seed) -> Iterator[Mutant]:
     for lexemes, index in _lexemes(seed):
-        if lexemes[index].kind is Kind.OPERATOR and _word(seed, lexemes, index) in _BINARY:
-            if not _joins(seed, lexemes, index):
-                yield _gone(seed, lexemes, index)
+        binary = lexemes[index].kind is Kind.OPERATOR and _word(seed, lexemes, index) in _BINARY
+        if binary and not _joins(seed, lexemes, index):
+            yield _gone(seed, lexemes, index)
 
 
 @way("doubled operator")
@@ -170,7 +171,7 @@ def _names(seed: Seed) -> Iterator[tuple[str, Lexeme, int]]:
 @way("duplicate step name")
 def duplicate(seed: Seed) -> Iterator[Mutant]:
     names = list(_names(seed))
-    for (first, one, number), (_, other, number_too) in zip(names, names[1:], strict=False):
+    for (first, one, number), (_, other, number_too) in pairwise(names):
         if number == number_too:
             by = f"'{first}'"
             place = Span(other.start, other.start + len(by))

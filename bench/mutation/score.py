@@ -89,7 +89,8 @@ def _look(
     mutant: Mutant,
     refusal: Refusal | None,
 ) -> None:
-    severities = {Severity.ERROR} | ({Severity.LINT} if way.needs is Needs.LINT else set())
+    lints = way.needs is Needs.LINT
+    severities = {Severity.ERROR, Severity.LINT} if lints else {Severity.ERROR}
     problems = [problem for problem in known if problem.severity in severities]
     count = scores.counts.setdefault((way.name, name), Count())
     count.mutants += 1
