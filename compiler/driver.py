@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -34,7 +35,7 @@ from dfc.compiler.names import refers
 from dfc.compiler.node_ids import node_ids
 from dfc.compiler.outline import Outline, outline
 from dfc.compiler.params import Params
-from dfc.compiler.parse import parse_expression, parse_file
+from dfc.compiler.parse import PROBLEMS_MAX, parse_expression, parse_file, rest_not_shown
 from dfc.compiler.plan import Plan
 from dfc.compiler.plan_types import flow, refers_to_columns
 from dfc.compiler.policies import policing
@@ -53,7 +54,7 @@ from dfc.compiler.templates import (
     wait_statement,
     with_requests_texts,
 )
-from dfc.compiler.variables import NO_VARIABLES, Variables, spliced, template_texts
+from dfc.compiler.variables import NO_VARIABLES, Variables, spliced, uncertain_places
 
 SQL_DOOR = "df.start"
 _SETS_VARIABLE = re.compile(r"\bdf\.setvar\s*\(\s*'([A-Za-z_][A-Za-z0-9_]*)'", re.IGNORECASE)
@@ -108,6 +109,7 @@ def compile_file(source: Source) -> CompiledFile:
     statements: list[CompiledStatement | ServerStatement] = []
     problems = list(parsed.problems)
     beside = surroundings(parsed.statements)
+    errors = 0
     for statement in parsed.statements:
         if isinstance(statement, ServerStatement):
             statements.append(statement)
@@ -122,6 +124,10 @@ def compile_file(source: Source) -> CompiledFile:
         text = wire.write(statement.body, statement.params) if ready else None
         statements.append(CompiledStatement(statement=statement, compiled=compiled, wire=text))
         problems += compiled.problems
+        errors += not ready
+        if errors >= PROBLEMS_MAX:
+            problems.append(rest_not_shown(statement.span.end))
+            break
     problems.sort(key=lambda problem: problem.span.start)
     heard = without_silenced(source.text, [statement.span for statement in parsed.statements], problems)
     return CompiledFile(source=source, statements=tuple(statements), problems=heard)
@@ -153,15 +159,16 @@ def _compiled(
 
 
 def _without_deferred(tree: Expression, compiled: Compiled) -> tuple[Compiled, bool]:
-    """Notes (DF211) in place of the errors inside texts with a `{name}`; whether no other error is left.
+    """Notes (DF211) in place of the errors that a `{name}` may mend; whether no other error is left.
 
     Only the variables of whoever starts the workflow can tell whether they are errors.
     """
-    places = [text.span for text in template_texts(tree)]
+    places = [(at, text.span) for text, parts in uncertain_places(tree) for at in parts]
+    places.sort(key=lambda place: place[0].start)
     problems: list[Diagnostic] = []
     deferred: set[Span] = set()
     for problem in compiled.problems:
-        inside = [at for at in places if at.start <= problem.span.start and problem.span.end <= at.end]
+        inside = _around(problem.span.start, places)
         if problem.severity is Severity.ERROR and inside:
             deferred.add(inside[0])
         else:
@@ -172,6 +179,13 @@ def _without_deferred(tree: Expression, compiled: Compiled) -> tuple[Compiled, b
         problems.append(note("DF211", said, place, help="set them with `SELECT df.setvar(...)` before it"))
     problems.sort(key=lambda problem: problem.span.start)
     return replace(compiled, problems=tuple(problems)), is_template
+
+
+def _around(offset: int, places: list[tuple[Span, Span]]) -> list[Span]:
+    """What belongs to the places (in order) around an offset; a request has up to four, one in another."""
+    index = bisect_right(places, offset, key=lambda place: place[0].start)
+    near = places[max(0, index - 4) : index]
+    return [whole for at, whole in near if offset < max(at.end, at.start + 1)]
 
 
 def compile_wire(text: str, variables: Variables = NO_VARIABLES) -> Compiled:

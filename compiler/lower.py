@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
@@ -437,4 +438,6 @@ def _part(part: Mapping[str, str | None]) -> Part:
 
 
 def _refers(literal: Literal, parameters: tuple[Parameter, ...]) -> bool:
-    return any(literal.start <= parameter.start < literal.end for parameter in parameters)
+    """Whether one of the parameters, which are in ascending order, stands in a literal."""
+    index = bisect_left(parameters, literal.start, key=lambda parameter: parameter.start)
+    return index < len(parameters) and parameters[index].start < literal.end

@@ -22,12 +22,13 @@ from lark.lexer import Lexer
 
 import dfc.grammar
 from dfc.compiler import ast
-from dfc.compiler.ast import Expression, ServerStatement, Submitting, Workflow
+from dfc.compiler.ast import Expression, Piece, ServerStatement, Submitting, Text, Workflow
 from dfc.compiler.build import Builder, Leaf, Part
 from dfc.compiler.diagnostics import Diagnostic, Note, error, has_errors, note
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
+from dfc.compiler.sql import illegal
 from dfc.compiler.statements import (
     NESTING_LEVELS_MAX,
     STATEMENT_TOKENS_MAX,
@@ -36,7 +37,13 @@ from dfc.compiler.statements import (
     is_constant_call,
     split,
 )
-from dfc.compiler.syntax import end_of_input, terminal_of, unclosed, unexpected
+from dfc.compiler.syntax import (
+    end_of_input,
+    is_call_without_parenthesis,
+    terminal_of,
+    unclosed,
+    unexpected,
+)
 from dfc.compiler.values import Submission, Value
 from dfc.grammar.lexer import Lexeme
 
@@ -120,16 +127,18 @@ def parse_file(source: Source) -> Parsed:
     """Parse a whole file: every statement, and all problems of all of them. Raises nothing for bad input."""
     problems = list(_character_problems(source.text))
     statements: list[ast.Statement] = []
-    found = errors = 0
+    found = errors = notes = 0
     for statement in split(source.text, 1 if source.text.startswith(BOM) else 0):
         found += 1
         result, faults = _statement(source.text, statement)
-        problems += faults
         if result is not None:
             statements.append(result)
+            notes += isinstance(result, ServerStatement)
+        # That the thousandth of them is not analysed, says the first.
+        problems += [fault for fault in faults if notes <= PROBLEMS_MAX or fault.code != "DF240"]
         errors += has_errors(faults)
         if errors >= PROBLEMS_MAX:
-            problems.append(_rest_not_shown(statement))
+            problems.append(rest_not_shown(statement.end))
             break
     if not found:
         end = len(source.text)
@@ -139,8 +148,9 @@ def parse_file(source: Source) -> Parsed:
     return Parsed(statements=tuple(statements), problems=tuple(problems))
 
 
-def _rest_not_shown(statement: Statement) -> Diagnostic:
-    end = Span(statement.end, statement.end)
+def rest_not_shown(offset: int) -> Diagnostic:
+    """What is said where nobody looks any further."""
+    end = Span(offset, offset)
     message = f"{PROBLEMS_MAX} statements with errors: what follows is not looked at"
     return error("DF101", message, end, help="correct these first")
 
@@ -205,9 +215,17 @@ def _statement(text: str, statement: Statement) -> tuple[ast.Statement | None, l
             return _call(text, statement, span)
 
 
-def _server(text: str, span: Span) -> tuple[ServerStatement, list[Diagnostic]]:
+def _server(text: str, span: Span) -> tuple[ServerStatement | None, list[Diagnostic]]:
+    wrong = illegal(Text(value=text[span.start : span.end], span=span, pieces=_as_written(span)))
+    if wrong is not None:
+        return None, [wrong]
     sent = note("DF240", "not analysed: this statement goes to the server as it stands", span)
     return ServerStatement(text=text[span.start : span.end], span=span), [sent]
+
+
+def _as_written(span: Span) -> tuple[Piece, ...]:
+    length = span.end - span.start
+    return (Piece(value_start=0, length=length, source_start=span.start, source_end=span.end),)
 
 
 def _psql_command(text: str, span: Span) -> Diagnostic:
@@ -260,7 +278,12 @@ def _call(text: str, statement: Statement, span: Span) -> tuple[ast.Statement | 
     if faults:
         return None, faults
     if not is_constant_call(text, statement.lexemes):
-        return _server(text, span)
+        served, faults = _server(text, span)
+        if served is None:
+            # Neither SQL: what is wrong with it as a workflow says more.
+            _, builder = _parsed(text, statement.lexemes[1:])
+            faults = builder.problems if has_errors(builder.problems) else faults
+        return served, faults
     value, builder = _parsed(text, statement.lexemes[1:])
     if any(problem.code == "DF165" for problem in builder.problems) or builder.functions.has_plan:
         return _server(text, span)
@@ -293,6 +316,9 @@ def _parsed(text: str, lexemes: list[Lexeme]) -> tuple[Value | None, Builder]:
     for index, lexeme in enumerate(lexemes):
         terminal = terminal_of(text, lexemes, index)
         written = text[lexeme.start : lexeme.end]
+        if is_call_without_parenthesis(text, lexemes, index):
+            builder.problems.append(unexpected(text, lexemes, index, frozenset({"LPAR"})))
+            return None, builder
         try:
             if terminal is None:
                 raise KeyError

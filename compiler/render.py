@@ -77,11 +77,11 @@ def _place(span: Span, source: Source) -> str:
 
 def _excerpt(span: Span, label: str, source: Source, width: int, paint: _Paint, colour: str) -> list[str]:
     """The line that the span begins on with carets under it; of a span over several lines also the last."""
-    number, column = source.position(span.start)
-    line = source.line(number)
+    number = source.position(span.start)[0]
+    begin, end = source.line(number)
     last = _last_line(span, source)
-    inside = len(line) - (column - 1) if last != number else span.end - span.start
-    shown, before, carets = _window(line, column - 1, max(inside, 0))
+    inside = end - span.start if last != number else span.end - span.start
+    shown, before, carets = _window(source.text, begin, end, span.start, max(inside, 0))
     gutter = " " * width
     bar = paint("|", _BLUE)
     note = _clean(label)
@@ -94,21 +94,25 @@ def _excerpt(span: Span, label: str, source: Source, width: int, paint: _Paint, 
     ]
 
 
-def _window(line: str, start: int, length: int) -> tuple[str, int, int]:
-    """The part of a line that is shown, the columns before the caret, and the carets (at least 1)."""
-    start = min(start, len(line))
-    first = 0
-    if _width(line[: start + min(length, LINE_COLUMNS_MAX) + 1][: 2 * LINE_COLUMNS_MAX]) > LINE_COLUMNS_MAX:
-        first = max(0, start - _COLUMNS_BEFORE_CARET)
+def _window(text: str, begin: int, stop: int, start: int, length: int) -> tuple[str, int, int]:
+    """The part of a line (`text[begin:stop]`) that is shown, the columns before the caret, and the carets.
+
+    Never copies the line: it may be the whole of a big file, and have many problems.
+    """
+    start = min(start, stop)
+    first = begin
+    needed = min(start + min(length, LINE_COLUMNS_MAX) + 1, stop, begin + 2 * LINE_COLUMNS_MAX)
+    if _width(text[begin:needed]) > LINE_COLUMNS_MAX:
+        first = max(begin, start - _COLUMNS_BEFORE_CARET)
     end = first
     columns = 0
-    while end < len(line) and columns < LINE_COLUMNS_MAX:
-        columns += _width(line[end])
+    while end < stop and columns < LINE_COLUMNS_MAX:
+        columns += _width(text[end])
         end += 1
-    left, right = "..." if first else "", "..." if end < len(line) else ""
-    before = len(left) + _width(line[first:start])
-    carets = max(1, _width(line[start : min(start + length, end)]))
-    return f"{left}{_expanded(line[first:end])}{right}", before, carets
+    left, right = "..." if first > begin else "", "..." if end < stop else ""
+    before = len(left) + _width(text[first:start])
+    carets = max(1, _width(text[start : min(start + length, end)]))
+    return f"{left}{_expanded(text[first:end])}{right}", before, carets
 
 
 def _expanded(text: str) -> str:

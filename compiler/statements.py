@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from enum import Enum, auto
 
 from dfc.compiler.constants import KNOWN_TYPES
@@ -52,6 +53,7 @@ _QUERY_WORDS = frozenset({"select", "with", "values", "table"})
 _OPERATORS = frozenset({"~>", "|=>", "&", "|", "?>", "!>", "@>", "||"})
 # `call (` is the beginning of no statement either, but CALL is: its author meant SQL.
 _FORGOTTEN_SCHEMA = STEPS.keys() - {"call"}
+_SUBMITTING = tuple(SUBMISSIONS.keys() - VARIABLES)
 _CONSTANT_WORDS = frozenset(
     {"null", "true", "false", "array", "cast", "as", "variadic", "uescape", "operator"}
 )
@@ -206,14 +208,23 @@ def _form(text: str, head: list[Lexeme], *, complete: bool) -> Form | None:
     if words[0] == "select" and first.kind is Kind.IDENT:
         pattern = ("select", "df", ".", "", "(")
         for index, word in enumerate(words[1:], start=1):
-            if index == 3 and word in SUBMISSIONS and word not in VARIABLES:
+            if index == 3 and ((word in SUBMISSIONS and word not in VARIABLES) or _misspelt(word)):
                 continue
+            if index == 4 and head[depth + 4].kind in STRINGS:
+                break
             if word != pattern[index]:
                 return Form.SERVER
         if len(words) < 5:
             return Form.SERVER if complete else None
         return Form.CALL
     return Form.SERVER
+
+
+def _misspelt(word: str) -> bool:
+    """Whether a function of schema df is none, and one that submits a workflow was meant."""
+    if word in HELPERS or word in STEPS or word in VARIABLES or word.startswith("_"):
+        return False
+    return bool(get_close_matches(word, _SUBMITTING, n=1, cutoff=0.8))
 
 
 def _name(text: str, lexeme: Lexeme) -> str:

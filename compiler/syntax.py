@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dfc.compiler.diagnostics import Diagnostic, error
+from dfc.compiler.signatures import STEPS, SUBMISSIONS
 from dfc.compiler.span import Span
 from dfc.grammar.lexer import STRINGS, Kind, Lexeme
 
@@ -103,6 +104,17 @@ def _expected(accepted: frozenset[str]) -> str:
     return "expected " + (phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} or {phrases[-1]}")
 
 
+def is_call_without_parenthesis(text: str, lexemes: list[Lexeme], index: int) -> bool:
+    """Whether a string stands right behind the name of a node function (`df.step 'a'`).
+
+    The grammar would take the name for that of a type.
+    """
+    if lexemes[index].kind not in STRINGS or index < 3:
+        return False
+    schema, dot, name = [text[lexeme.start : lexeme.end].lower() for lexeme in lexemes[index - 3 : index]]
+    return dot == "." and schema == "df" and (name in STEPS or name in SUBMISSIONS)
+
+
 def unclosed(text: str, lexeme: Lexeme) -> Diagnostic:
     """A string, quoted name or comment that never ends: the span is what opens it."""
     match lexeme.kind:
@@ -147,6 +159,8 @@ def unexpected(text: str, lexemes: list[Lexeme], index: int, accepted: frozenset
         case Kind.REFERENCE:
             message = f"`{_shown(text, lexeme)}` stands outside of SQL"
             help = "put the SQL that it belongs to in quotes"
+        case _ if accepted == frozenset({"LPAR"}):
+            help = f"write `(` in front of `{_shown(text, lexeme)}`"
         case Kind.NUMBER if operator_missing:
             help = "write a number as an argument by its name"
         case kind if kind in STRINGS and operator_missing and before is not None and before.kind in STRINGS:

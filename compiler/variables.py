@@ -12,12 +12,15 @@ from dataclasses import fields, replace
 
 from dfc.compiler.ast import Expression, Http, Sql, Text
 from dfc.compiler.json_text import Json, JsonArray, JsonObject, read_json, write_jsonb
+from dfc.compiler.span import Span
+from dfc.grammar.lexer import STRINGS, Kind, scan
 
 Variables = Mapping[str, str]
 
 NO_VARIABLES: Variables = {}
 
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_QUOTED = STRINGS | {Kind.QUOTED_IDENT, Kind.BIT_STRING, Kind.COMMENT}
 _PART_KEYS = ("name", "filename", "data_b64")
 
 
@@ -42,6 +45,18 @@ def spliced(tree: Expression, variables: Variables) -> Expression:
 
 def template_texts(tree: Expression) -> Iterator[Text]:
     """The texts of an expression that have a `{name}` in them, in written order."""
+    for text, _ in _templates(tree):
+        yield text
+
+
+def uncertain_places(tree: Expression) -> Iterator[tuple[Text, list[Span]]]:
+    """The same, each with the parts of the source that variables decide on."""
+    for text, is_sql in _templates(tree):
+        yield text, list(_uncertain(text)) if is_sql else [text.span]
+
+
+def _templates(tree: Expression) -> Iterator[tuple[Text, bool]]:
+    """The texts with a `{name}`, and whether each is a statement."""
     todo = [tree]
     while todo:
         node = todo.pop()
@@ -55,7 +70,33 @@ def template_texts(tree: Expression) -> Iterator[Text]:
                 texts = [node.url, *documents, *([node.body] if node.body is not None else [])]
             case _:
                 continue
-        yield from (text for text in texts if _PLACE.search(text.value))
+        yield from ((text, isinstance(node, Sql)) for text in texts if _PLACE.search(text.value))
+
+
+def _uncertain(text: Text) -> Iterator[Span]:
+    """The parts of a statement that variables decide on.
+
+    A `{name}` in a literal decides on that literal, one in code on everything from there on: PostgreSQL's
+    parser stops at the first token that cannot go on, whatever stands behind it.
+    """
+    value = text.value
+    places = iter([found.start() for found in _PLACE.finditer(value)])
+    place = next(places, None)
+    for lexeme in scan(value):
+        if place is None:
+            return
+        if lexeme.end <= place:
+            continue
+        if lexeme.kind not in _QUOTED:
+            # What stands in front of it without a blank between is part of the same token.
+            start = min(lexeme.start, place)
+            while start and not value[start - 1].isspace():
+                start -= 1
+            yield text.locate(start, len(value))
+            return
+        yield text.locate(lexeme.start, lexeme.end)
+        while place is not None and place < lexeme.end:
+            place = next(places, None)
 
 
 def children(node: Expression) -> list[Expression]:

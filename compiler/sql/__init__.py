@@ -1,8 +1,8 @@
-"""One SQL statement of a step. `analyse` is the only entry; sqlglot and libpg_query stay in here."""
+"""One SQL statement of a step. `analyse` is the entry; sqlglot and libpg_query stay in here."""
 
 from __future__ import annotations
 
-from dfc.compiler.sql.analysis import STEP_SQL_BYTES_MAX, Analysis, HttpCall, analyse, literals_of
+from dfc.compiler.sql.analysis import STEP_SQL_BYTES_MAX, Analysis, HttpCall, analyse, illegal, literals_of
 from dfc.compiler.sql.references import Reference, reference_at
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "HttpCall",
     "Reference",
     "analyse",
+    "illegal",
     "literals_of",
     "reference_at",
 ]

@@ -25,6 +25,8 @@ from dfc.grammar.lexer import Kind, Lexeme
 STEP_SQL_BYTES_MAX = 1_000_000
 """The longest statement of a step, in bytes of UTF-8."""
 _CACHED_STATEMENTS_MAX = 4_096
+_COMMENTS_MAX = 1_000
+"""The scanner of PostgreSQL takes quadratic time for comments in comments."""
 _PROBLEMS_MAX = 20
 """How often one statement is told the same."""
 
@@ -136,6 +138,24 @@ def analyse(text: Text) -> Analysis:
             ]
         ),
     )
+
+
+def illegal(text: Text) -> Diagnostic | None:
+    """What PostgreSQL's grammar has against a statement that goes to the server as it stands.
+
+    Nothing is said of several statements, nor of what is too long to be asked about.
+    """
+    value = text.value
+    if _unreadable(value) is not None or value.count("/*") > _COMMENTS_MAX:
+        return None
+    if not isinstance(native.statements(value), native.Fault):
+        return None
+    code, comments = split_comments(value)
+    items = tokens(value, code)
+    problem = _illegal(value, items, comments, {})
+    if problem is None or problem.code == "DF122":
+        return None
+    return error(problem.code, problem.message, text.locate(problem.start, problem.end), help=problem.help)
 
 
 def literals_of(

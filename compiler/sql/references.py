@@ -148,7 +148,7 @@ _ROWS = " LATERAL (SELECT) "
 _ROWS_BEHIND_LATERAL = " (SELECT) "
 
 
-_CONSTANTS = {Place.NAME: " _df ", Place.STRING: " '' ", Place.NUMBER: " 1 ", Place.CONSTANT: " '' "}
+CONSTANTS = {Place.NAME: " _df ", Place.STRING: " '' ", Place.NUMBER: " 1 ", Place.CONSTANT: " '' "}
 
 
 def for_grammar(
@@ -164,6 +164,17 @@ def for_grammar(
     Comments go because PostgreSQL's scanner takes quadratic time for deeply nested ones, and because
     libpg_query's does not join adjacent literals with a comment between them.
     """
+    return swap(sql, grammar_swaps(sql, items, comments, places, expressions))
+
+
+def grammar_swaps(
+    sql: str,
+    items: list[Token],
+    comments: list[Lexeme],
+    places: Mapping[int, Place],
+    expressions: Iterable[tuple[int, int]] = (),
+) -> list[tuple[int, int, str]]:
+    """What `for_grammar` replaces: (start, end, replacement), in ascending order."""
     blank = [(comment.start, comment.end) for comment in comments]
     for token in items:
         if token.kind in _JOINED and "--" in sql[token.start : token.end]:
@@ -175,8 +186,10 @@ def for_grammar(
         if token.kind is Kind.REFERENCE:
             place = places.get(token.start, Place.EXPRESSION)
             swaps.append((token.start, token.end, _placeholder(sql, items, index, place)))
+        elif token.kind is Kind.PARAM and not _subscripted(items, index):
+            swaps.append((token.start, token.end, _VALUE))
     swaps.sort()
-    return swap(sql, swaps)
+    return swaps
 
 
 def _inside(runs: list[tuple[int, int]], offset: int) -> bool:
@@ -219,9 +232,12 @@ def _placeholder(sql: str, items: list[Token], index: int, place: Place) -> str:
         behind = index > 0 and items[index - 1].word == "lateral"
         return _ROWS_BEHIND_LATERAL if behind else _ROWS
     if place is not Place.EXPRESSION:
-        return _CONSTANTS[place]
-    subscripted = index + 1 < len(items) and items[index + 1].word in ("[", ".")
-    return _SUBSCRIPTED if subscripted else _VALUE
+        return CONSTANTS[place]
+    return _SUBSCRIPTED if _subscripted(items, index) else _VALUE
+
+
+def _subscripted(items: list[Token], index: int) -> bool:
+    return index + 1 < len(items) and items[index + 1].word in ("[", ".")
 
 
 def swap(sql: str, swaps: list[tuple[int, int, str]]) -> Rendered:

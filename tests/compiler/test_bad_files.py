@@ -1,0 +1,63 @@
+"""Bad files: an error or a right answer, never a traceback, never work that grows faster than the file."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.fuzz.inputs import text_of
+from bench.fuzz.look import look
+from bench.fuzz.shapes import SHAPES
+from dfc.compiler.answer import answer_file
+from dfc.compiler.driver import compile_file
+from dfc.compiler.parse import PROBLEMS_MAX
+from dfc.compiler.source import Source
+from tests.depth import depth
+
+SIZE = 600
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_bad_shape_has_an_answer(shape: str) -> None:
+    look(SHAPES[shape](SIZE).encode())
+
+
+@settings(max_examples=depth(200))
+@given(st.integers(min_value=0, max_value=1 << 32))
+def test_what_nobody_would_write_has_an_answer(number: int) -> None:
+    """`python -m bench.fuzz` goes on with this."""
+    look(text_of(number))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+def test_another_encoding_is_an_error(encoding: str) -> None:
+    assert not look("df.step('größe', 'SELECT 1');".encode(encoding))
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_line_endings_and_a_byte_order_mark_change_nothing(ending: str, mark: bytes) -> None:
+    text = "-- a comment\ndf.step('a', 'SELECT 1') -- another\n  ~> 'SELECT\n $a';\n"
+    if ending != "\r":
+        assert look(mark + text.replace("\n", ending).encode())
+    else:
+        look(mark + text.replace("\n", ending).encode())
+
+
+def test_big_files_of_one_line() -> None:
+    for text in ("(" * 20_000, "x" * 500_000, "'SELECT ''" + "x" * 500_000):
+        diagnostics = answer_file(Source("big.dfsql", text))["diagnostics"]
+        assert isinstance(diagnostics, list) and diagnostics
+
+
+def test_nobody_reads_on_behind_a_thousand_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dfc.compiler.driver.PROBLEMS_MAX", 5)
+    problems = compile_file(Source("w.dfsql", "'SELCT 1'; " * 9)).problems
+    assert [problem.code for problem in problems] == ["DF120"] * 5 + ["DF101"]
+
+
+def test_who_has_a_thousand_server_statements_is_told_once_a_thousand_times() -> None:
+    compiled = compile_file(Source("dump.dfsql", "SELECT 1;" * (PROBLEMS_MAX + 5)))
+    assert len(compiled.statements) == PROBLEMS_MAX + 5
+    assert len(compiled.problems) == PROBLEMS_MAX
