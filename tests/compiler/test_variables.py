@@ -131,7 +131,7 @@ def problems_of(text: str) -> tuple[list[str], list[tuple[bool, bool]]]:
 @pytest.mark.parametrize(
     ("text", "codes", "made"),
     [
-        ("'SELECT ''{a}''' ~> 'SELECT 1'", [], (True, True)),
+        ("'SELECT ''{a}''' ~> 'SELECT 1'", ["DF213"], (True, True)),
         ("'SELECT * FROM {a}' ~> '{b}'", ["DF211", "DF211"], (True, False)),
         ("'SELECT * FROM {a}' ~> 'SELEC 1'", ["DF211", "DF120"], (False, False)),
         ("'SELECT * FROM {a}' ~> 'SELECT $nobody'", ["DF211", "DF104"], (False, False)),
