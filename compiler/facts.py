@@ -81,6 +81,7 @@ class Facts:
     def locate_name(self, unit: int, start: int, end: int) -> Span:
         """Where a name in a unit's statement stands; the statement as a whole where that is not known."""
         return self.locate(unit, start, end) if end else self.locate(unit, 0, len(self.text(unit).value))
+
     def respelt(self, unit: int, reference: Reference, near: Near | None) -> Fix | None:
         """The fix that writes another name in a reference; None where it is not sure which."""
         return self._respelt(unit, reference, self._written(unit, reference).find(reference.name), near)
