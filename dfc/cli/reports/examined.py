@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfc.cli.sources import Compiled, Problem, Unreadable, read
+from dfc.cli.sources import Compiled, Problem, Unreadable
 
 STDIN = "<stdin>"
 
@@ -27,15 +27,6 @@ class Examined:
 def name_of(path: str) -> str:
     """The name under which messages show a path."""
     return STDIN if path == "-" else path
-
-
-def examine(path: str, compile_file: CompileFile, *, notes: bool, color: bool) -> Examined:
-    """What the compiler says of a file."""
-    try:
-        text = read(path)
-    except Unreadable as error:
-        return unreadable(error)
-    return examined(compile_file(name_of(path), text), notes=notes, color=color)
 
 
 def examined(compilation: Compiled, *, notes: bool, color: bool) -> Examined:
