@@ -15,12 +15,13 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import bounded, chaos, compiling, recovery, running, steady, waiting
+from bench import bounded, chaos, compiling, recovery, running, steady, validating, waiting
 from bench.measure import Figure, Setup, setup
 
 FIGURES: dict[str, Callable[[Setup], Iterable[Figure]]] = {
     "help": compiling.help_page,
     "compile": compiling.compile_times,
+    "validate": validating.validation,
     "wheel": compiling.wheel_size,
     "raw": running.raw_commits,
     "start": running.first_and_repeated_start,

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from dfc.compiler import plan_durability
 from dfc.compiler.ast import ServerStatement
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.driver import Compiled, CompiledStatement, Origin, compile_file, compile_wire
@@ -40,9 +41,15 @@ def respond(line: bytes) -> Answer:
                 variables = _variables(request.get("variables", {}))
                 return {"id": request.get("id"), **answer_wire(wire, variables)}
             case {"do": "compile_file", "name": str(name), "text": str(text)}:
-                return {"id": request.get("id"), **answer_file(Source(name, text))}
+                wanted = request.get("durability") is True
+                return {"id": request.get("id"), **answer_file(Source(name, text), durability=wanted)}
+            case {"do": "format_file", "name": str(name), "text": str(text)}:
+                return {
+                    "id": request.get("id"),
+                    **answer_format(Source(name, text), request.get("sql") is True),
+                }
             case _:
-                raise RequestError("the request is none of `compile_wire` and `compile_file`")
+                raise RequestError("the request is none of `compile_wire`, `compile_file` and `format_file`")
     except Exception as problem:
         if not isinstance(problem, RequestError):
             traceback.print_exc(file=sys.stderr)
@@ -55,11 +62,24 @@ def answer_wire(wire: str, variables: Variables = NO_VARIABLES) -> Answer:
     return {**_plan(compiled.plan), **_problems(compiled.problems, compiled.source)}
 
 
-def answer_file(source: Source) -> Answer:
-    """`compile_file`: every statement of a file."""
+def answer_file(source: Source, *, durability: bool = False) -> Answer:
+    """`compile_file`: every statement of a file, with the report on its durability where that is wanted."""
     compiled = compile_file(source)
-    statements = [_statement(statement) for statement in compiled.statements]
+    statements: list[Answer] = []
+    for statement in compiled.statements:
+        more = _durability(statement) if durability else {}
+        statements.append({**_statement(statement), **more})
     return {"statements": statements, **_problems(compiled.problems, source)}
+
+
+def answer_format(source: Source, sql: bool = False) -> Answer:
+    """`format_file`: the text in its layout, None where it has errors."""
+    # Workers compile, and never lay out.
+    from dfc.compiler.layout.file import format_file
+    from dfc.compiler.sql.laying import sql_lines
+
+    formatted = format_file(source, sql_lines if sql else None)
+    return {"formatted": formatted.text, "kept": formatted.kept, **_problems(formatted.problems, source)}
 
 
 def _request(line: bytes) -> Mapping[str, object]:
@@ -96,7 +116,17 @@ def _statement(statement: CompiledStatement | ServerStatement) -> Answer:
         **_plan(compiled.plan),
         "drawing": plan_text(compiled.plan) if compiled.plan is not None else None,
         "provenance": _provenance(compiled),
+        **({} if compiled.draft is None else {"draft": plan_to_json(compiled.draft)}),
     }
+
+
+def _durability(statement: CompiledStatement | ServerStatement) -> Answer:
+    if isinstance(statement, ServerStatement) or statement.compiled.plan is None:
+        return {}
+    report = plan_durability.durability(
+        statement.compiled.plan, dict(statement.statement.options).get("database")
+    )
+    return {"durability": plan_durability.to_json(report)}
 
 
 def _plan(plan: Plan | None) -> Answer:

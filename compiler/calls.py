@@ -16,8 +16,9 @@ from dfc.compiler.constants import (
     number_of,
     truth_of,
 )
-from dfc.compiler.diagnostics import Diagnostic, Note, error
+from dfc.compiler.diagnostics import Diagnostic, Fix, Note, error, replacing
 from dfc.compiler.names import name_fault
+from dfc.compiler.nearness import Near, near
 from dfc.compiler.signatures import OF_REQUESTS, POLICY_NAMES, Parameter, Signature, Want
 from dfc.compiler.span import Span
 from dfc.compiler.values import (
@@ -126,6 +127,7 @@ def bind(function: str, signature: Signature, given: Sequence[Argument], span: S
                     or _synonym(argument.name, named)
                     or nearest(argument.name, tuple(named))
                     or _arguments(function, signature),
+                    fix=_renamed(argument, named, given),
                 )
             )
         elif argument.name in bound.by_name:
@@ -139,6 +141,23 @@ def bind(function: str, signature: Signature, given: Sequence[Argument], span: S
     if not bound.complete:
         _guess(bound, signature, positional, misnamed)
     return bound
+
+
+def quoted(where: Span, old: str, meant: Near | None) -> Fix | None:
+    """The fix that writes another text in the place of one in quotes; None where it is not sure which."""
+    return replacing(where, f"'{old}'", f"'{meant.word}'") if meant is not None and meant.sure else None
+
+
+def _renamed(argument: Argument, named: Mapping[str, Parameter], given: Sequence[Argument]) -> Fix | None:
+    """The fix that gives an argument the name that it nearly has, if that is still free."""
+    written = argument.name or ""
+    meant = near(written.lower(), named)
+    if meant is None or not meant.sure or written in POLICY_NAMES or written.lower() in _SYNONYMS:
+        return None
+    if any(other.name == meant.word for other in given):
+        return None
+    start = argument.span.start
+    return replacing(Span(start, start + len(written)), written, meant.word)
 
 
 def _synonym(name: str, named: Mapping[str, Parameter]) -> str:

@@ -25,9 +25,19 @@ from dfc.compiler.rules.df202_parallel_conflict import parallel_conflict
 from dfc.compiler.rules.df203_near_name_in_literal import near_name_in_literal
 from dfc.compiler.rules.df204_reference_in_constant import reference_in_constant
 from dfc.compiler.rules.df205_size_of_a_map import size_of_a_map
+from dfc.compiler.rules.df206_items_meet import items_meet
+from dfc.compiler.rules.df207_unknown_effects import unknown_effects
+from dfc.compiler.rules.df208_every_row import every_row
+from dfc.compiler.rules.df209_unordered_claim import unordered_claim
+from dfc.compiler.rules.df210_loop_never_waits import loop_never_waits
+from dfc.compiler.rules.df212_endless_wait import endless_wait
+from dfc.compiler.rules.df213_unused_result import unused_result
+from dfc.compiler.rules.df214_spliced_value import spliced_value
 from dfc.compiler.rules.df300_session_state import session_state
 from dfc.compiler.rules.df310_race_effects import race_effects
 from dfc.compiler.rules.df311_failing_reference import failing_reference
+from dfc.compiler.rules.df312_repeated_effect import repeated_effect
+from dfc.compiler.rules.df313_sent_again import sent_again
 from dfc.compiler.rules.df330_database_of_a_request import database_of_a_request
 from dfc.compiler.rules.df511_nesting_levels import nesting_levels
 from dfc.compiler.rules.df512_steps import steps
@@ -54,10 +64,24 @@ RULES: tuple[Rule, ...] = (
     near_name_in_literal,
     reference_in_constant,
     size_of_a_map,
+    items_meet,
+    unknown_effects,
+    every_row,
+    unordered_claim,
+    spliced_value,
     session_state,
     race_effects,
     failing_reference,
+    repeated_effect,
     database_of_a_request,
+)
+
+# These come last, where nothing is wrong: what is faulty may be the very thing whose lack they report.
+LAST_RULES: tuple[Rule, ...] = (
+    loop_never_waits,
+    endless_wait,
+    unused_result,
+    sent_again,
 )
 
 # These come first, and alone: what they refuse is too big for the rest.

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from functools import cache
 from zoneinfo import available_timezones
 
 from cronsim import CronSim, CronSimError
+
+from dfc.compiler.nearness import Near, near
 
 CRON_EXAMPLE = "write five fields, for example `'*/5 8-18 * * mon-fri'`"
 ZONE_EXAMPLE = "write a name of the time zone database, for example `'Europe/Vienna'`"
@@ -71,12 +72,19 @@ def is_zone(name: str) -> bool:
     return name in _zones()
 
 
-def nearest_zone(name: str) -> str:
-    """A help line with the name that a misspelt one is like; empty when there is none."""
+def nearest_zone(name: str) -> Near | None:
+    """The name that a misspelt one is like; None when there is none."""
     folded = {zone.lower(): zone for zone in _zones()}
     known = folded.get(name.lower())
-    close = [known] if known else get_close_matches(name.lower(), folded, n=1, cutoff=0.7)
-    return f"did you mean `'{folded.get(close[0].lower())}'`?" if close else ""
+    if known:
+        return Near(word=known, sure=True)
+    close = near(name.lower(), folded, cutoff=0.7)
+    return Near(word=folded[close.word], sure=close.sure) if close else None
+
+
+def zone_help(meant: Near | None) -> str:
+    """The help line for a name that no time zone has, and that is like `meant`."""
+    return f"did you mean `'{meant.word}'`?" if meant else ZONE_EXAMPLE
 
 
 @cache

@@ -24,10 +24,31 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """`text` in the place of `old`, which stands at `span`; where it does not, the edit cannot be made."""
+
+    span: Span
+    old: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """Help that can be applied: edits that belong together.
+
+    `safe`: there is nothing else that could have been meant, and what is valid keeps its meaning.
+    """
+
+    edits: tuple[Edit, ...]
+    safe: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostic:
     """One problem: what, where, and the way out.
 
-    `code` is stable and never reused. `label` stands under the caret. `help` is one imperative sentence.
+    `code` is stable and never reused. `label` stands under the caret. `help` is one imperative sentence,
+    `fix` the same as edits of the source.
     """
 
     code: str
@@ -37,24 +58,58 @@ class Diagnostic:
     label: str = ""
     notes: tuple[Note, ...] = ()
     help: str = ""
+    fix: Fix | None = None
 
 
 def error(
-    code: str, message: str, span: Span, *, label: str = "", notes: tuple[Note, ...] = (), help: str = ""
+    code: str,
+    message: str,
+    span: Span,
+    *,
+    label: str = "",
+    notes: tuple[Note, ...] = (),
+    help: str = "",
+    fix: Fix | None = None,
 ) -> Diagnostic:
     """An error: the workflow does not compile."""
     return Diagnostic(
-        code=code, severity=Severity.ERROR, message=message, span=span, label=label, notes=notes, help=help
+        code=code,
+        severity=Severity.ERROR,
+        message=message,
+        span=span,
+        label=label,
+        notes=notes,
+        help=help,
+        fix=fix,
     )
 
 
 def lint(
-    code: str, message: str, span: Span, *, label: str = "", notes: tuple[Note, ...] = (), help: str = ""
+    code: str,
+    message: str,
+    span: Span,
+    *,
+    label: str = "",
+    notes: tuple[Note, ...] = (),
+    help: str = "",
+    fix: Fix | None = None,
 ) -> Diagnostic:
     """A lint: the workflow compiles, and probably does not do what was meant."""
     return Diagnostic(
-        code=code, severity=Severity.LINT, message=message, span=span, label=label, notes=notes, help=help
+        code=code,
+        severity=Severity.LINT,
+        message=message,
+        span=span,
+        label=label,
+        notes=notes,
+        help=help,
+        fix=fix,
     )
+
+
+def replacing(span: Span, old: str, text: str, *, safe: bool = True) -> Fix:
+    """The fix that writes `text` in the place of `old`."""
+    return Fix(edits=(Edit(span=span, old=old, text=text),), safe=safe)
 
 
 def note(code: str, message: str, span: Span, *, help: str = "") -> Diagnostic:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,10 +25,10 @@ from dfc.compiler.ast import (
     WaitUntil,
     Workflow,
 )
-from dfc.compiler.check import RULES, SIZE_RULES, check
+from dfc.compiler.check import LAST_RULES, RULES, SIZE_RULES, check
 from dfc.compiler.described import diagnostics
 from dfc.compiler.diagnostics import Diagnostic, Severity, has_errors, note
-from dfc.compiler.facts import Facts
+from dfc.compiler.facts import NO_SURROUNDINGS, Facts, Surroundings
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.lower import lower
 from dfc.compiler.names import refers
@@ -56,6 +57,7 @@ from dfc.compiler.templates import (
 from dfc.compiler.variables import NO_VARIABLES, Variables, spliced, uncertain_places
 
 SQL_DOOR = "df.start"
+_SETS_VARIABLE = re.compile(r"\bdf\.setvar\s*\(\s*'([A-Za-z_][A-Za-z0-9_]*)'", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +70,15 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """One workflow: its plan, or the problems that keep it from having one. Spans refer to `source`."""
+    """One workflow: its plan, or the problems that keep it from having one. Spans refer to `source`.
+
+    `draft`: the plan that it would have, had its steps the columns that are referred to (DF406).
+    """
 
     source: Source
     problems: tuple[Diagnostic, ...]
     plan: Plan | None = None
+    draft: Plan | None = None
     provenance: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
 
 
@@ -103,14 +109,15 @@ def compile_file(source: Source) -> CompiledFile:
     statements: list[CompiledStatement | ServerStatement] = []
     problems = list(parsed.problems)
     errors = 0
+    beside = surroundings(parsed.statements)
     for statement in parsed.statements:
         if isinstance(statement, ServerStatement):
             statements.append(statement)
             continue
-        compiled, ready = _compiled(statement.body, statement, source)
+        compiled, ready = _compiled(statement.body, statement, source, beside)
         if statement.on_failure is not None:
             other, ready_too = _compiled(
-                statement.on_failure, replace(statement, params=None, mixed=()), source
+                statement.on_failure, replace(statement, params=None, mixed=()), source, beside
             )
             ready = ready and ready_too
             problems += other.problems
@@ -126,10 +133,24 @@ def compile_file(source: Source) -> CompiledFile:
     return CompiledFile(source=source, statements=tuple(statements), problems=heard)
 
 
-def _compiled(tree: Expression, statement: Workflow, source: Source) -> tuple[Compiled, bool]:
+def surroundings(statements: Sequence[Workflow | ServerStatement]) -> Surroundings:
+    """What a file says beside its workflows."""
+    scripts = [statement.text for statement in statements if isinstance(statement, ServerStatement)]
+    variables = {name for text in scripts for name in _SETS_VARIABLE.findall(text)}
+    return Surroundings(scripts=tuple(scripts), variables=frozenset(variables))
+
+
+def _compiled(
+    tree: Expression, statement: Workflow, source: Source, beside: Surroundings
+) -> tuple[Compiled, bool]:
     """A workflow of a statement; whether it can be submitted: it has a plan, or variables decide on it."""
     compiled = compile_workflow(
-        tree, source, statement.mixed, faulty=statement.faulty, params=statement.params
+        tree,
+        source,
+        statement.mixed,
+        faulty=statement.faulty,
+        params=statement.params,
+        beside=replace(beside, limited=any(name == "timeout" for name, _ in statement.options)),
     )
     if compiled.plan is not None:
         return compiled, True
@@ -209,6 +230,7 @@ def compile_workflow(
     *,
     faulty: bool = False,
     params: Params | None = None,
+    beside: Surroundings = NO_SURROUNDINGS,
 ) -> Compiled:
     """Compile one expression: lay it out, analyse its statements, resolve names, check, lower.
 
@@ -228,12 +250,15 @@ def compile_workflow(
         policies=policing(flat),
         mixed=mixed,
         params=None if params is None else params.types,
+        beside=beside,
     )
     problems = [problem for analysis in analyses.values() for problem in analysis.problems]
     problems += check(facts, RULES)
+    faulty = faulty or any(isinstance(unit.tree, Hole) for unit in flat.units) or has_errors(problems)
+    if not faulty:
+        problems += check(facts, LAST_RULES)
     problems.sort(key=lambda problem: problem.span.start)
-    faulty = faulty or any(isinstance(unit.tree, Hole) for unit in flat.units)
-    if faulty or has_errors(problems):
+    if faulty:
         return Compiled(source=source, problems=tuple(problems))
     plan = lower(facts)
     origins = _origins(facts)
@@ -241,7 +266,7 @@ def compile_workflow(
         problems += diagnostics(flow(plan, Written()).problems, origins)
         problems.sort(key=lambda problem: problem.span.start)
         if has_errors(problems):
-            return Compiled(source=source, problems=tuple(problems))
+            return Compiled(source=source, problems=tuple(problems), draft=plan, provenance=origins)
     return Compiled(source=source, problems=tuple(problems), plan=plan, provenance=origins)
 
 

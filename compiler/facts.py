@@ -19,7 +19,9 @@ from dfc.compiler.ast import (
     Text,
     Timeout,
 )
+from dfc.compiler.diagnostics import Fix, replacing
 from dfc.compiler.grouping import Mixed
+from dfc.compiler.nearness import Near
 from dfc.compiler.outline import Branch, Fork, Outline, Role
 from dfc.compiler.plan import Returns
 from dfc.compiler.policies import NO_POLICING, Policing
@@ -27,6 +29,21 @@ from dfc.compiler.scope import Scope
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis
 from dfc.compiler.sql.references import Reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a workflow's file says beside it: the statements that go to the server.
+
+    `variables` are those that the file sets. `limited`: whoever starts the workflow limits its time.
+    """
+
+    scripts: tuple[str, ...] = ()
+    variables: frozenset[str] = frozenset()
+    limited: bool = False
+
+
+NO_SURROUNDINGS = Surroundings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +61,7 @@ class Facts:
     policies: Policing = NO_POLICING
     mixed: tuple[Mixed, ...] = ()
     params: Mapping[str, str] | None = None
+    beside: Surroundings = NO_SURROUNDINGS
 
     def text(self, unit: int) -> Text:
         """The text that the references of a unit stand in."""
@@ -60,9 +78,41 @@ class Facts:
         """Where `start` to `end` of a unit's text stands in the source."""
         return self.text(unit).locate(start, end)
 
+    def locate_name(self, unit: int, start: int, end: int) -> Span:
+        """Where a name in a unit's statement stands; the statement as a whole where that is not known."""
+        return self.locate(unit, start, end) if end else self.locate(unit, 0, len(self.text(unit).value))
+
+    def respelt(self, unit: int, reference: Reference, near: Near | None) -> Fix | None:
+        """The fix that writes another name in a reference; None where it is not sure which."""
+        return self._respelt(unit, reference, self._written(unit, reference).find(reference.name), near)
+
+    def with_column(self, unit: int, reference: Reference, near: Near | None) -> Fix | None:
+        """The fix that writes another column or field in a reference; None where it is not sure which."""
+        column = reference.column or reference.name
+        return self._respelt(unit, reference, self._written(unit, reference).rfind(column), near, column)
+
+    def _respelt(
+        self, unit: int, reference: Reference, place: int, near: Near | None, word: str = ""
+    ) -> Fix | None:
+        if near is None or not near.sure or place == -1:
+            return None
+        start, old = reference.start + place, word or reference.name
+        return replacing(self.locate(unit, start, start + len(old)), old, near.word)
+
+    def _written(self, unit: int, reference: Reference) -> str:
+        return self.text(unit).value[reference.start : reference.end]
+
+    def questioned(self, unit: int, reference: Reference, *, safe: bool = True) -> Fix | None:
+        """The fix that writes `?` behind a reference; None where that is not what helps."""
+        written = self._written(unit, reference)
+        better = self.with_question_mark(unit, reference)
+        if better != f"{written}?":
+            return None
+        return replacing(self.locate(unit, reference.start, reference.end), written, better, safe=safe)
+
     def with_question_mark(self, unit: int, reference: Reference) -> str:
         """What to write where the reference may have no value; `df.if_rows` takes a name and nothing else."""
-        written = f"{self.text(unit).value[reference.start : reference.end]}?"
+        written = f"{self._written(unit, reference)}?"
         around = next(self.outline.around(self.outline.units[unit].branch), None)
         if around is not None and isinstance(around[1].tree, IfRows) and around[0].role is Role.CONDITION:
             return f"df.if('${reference.name}.row_count?', ...)"

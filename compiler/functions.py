@@ -17,8 +17,9 @@ from dfc.compiler.ast import (
 )
 from dfc.compiler.calls import Bound, Report, bind, check_type, closest, nearest
 from dfc.compiler.constants import ConstantFault
-from dfc.compiler.diagnostics import Diagnostic, error
+from dfc.compiler.diagnostics import Diagnostic, Fix, error, replacing
 from dfc.compiler.names import is_identifier, name_fault
+from dfc.compiler.nearness import near
 from dfc.compiler.nodes import GROUPS, WAITS, Call, Nodes
 from dfc.compiler.signatures import (
     HELPERS,
@@ -62,8 +63,8 @@ class Functions:
         self._nodes = Nodes(report)
         self.has_plan = False
 
-    def _fault(self, code: str, message: str, span: Span, *, help: str = "") -> None:
-        self._report(error(code, message, span, help=help))
+    def _fault(self, code: str, message: str, span: Span, *, help: str = "", fix: Fix | None = None) -> None:
+        self._report(error(code, message, span, help=help, fix=fix))
 
     def expression(self, value: Value) -> Expression:
         """The value where an expression has to stand; what cannot be one is reported, and a hole."""
@@ -158,6 +159,7 @@ class Functions:
             name_span,
             help=nearest(name, (*STEPS, *SUBMISSIONS), "df.")
             or "a workflow is built from `df.` functions, SQL in strings and constants",
+            fix=_renamed(parts, name_span),
         )
         return Faulty(rest=self._unknown(parts, arguments, span), span=span)
 
@@ -334,3 +336,11 @@ def _fits(name: str, arguments: Sequence[Argument], span: Span) -> bool:
         else not isinstance(check_type(name, parameter, value, _unheard), Faulty)
         for parameter, value in values
     )
+
+
+def _renamed(parts: tuple[str, ...], span: Span) -> Fix | None:
+    """The fix that writes the function that was meant; None where that is not sure."""
+    meant = near(parts[-1], (*STEPS, *SUBMISSIONS)) if parts[:-1] == ("df",) else None
+    if meant is None or not meant.sure:
+        return None
+    return replacing(span, f"df.{parts[-1]}", f"df.{meant.word}")

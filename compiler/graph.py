@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import networkx as nx
-
 from dfc.compiler.plan import Node
 
 
@@ -22,9 +20,12 @@ def in_order(nodes: Sequence[Node]) -> tuple[Node, ...]:
     Raises CircleError. The order is a function of the nodes alone: among those that may come next the
     one written first does.
     """
-    if len(nodes) == 1 and not nodes[0].after:
-        return tuple(nodes)
     place = {node.id: i for i, node in enumerate(nodes)}
+    if all(place[before] < i for i, node in enumerate(nodes) for before in node.after):
+        return tuple(nodes)  # the written order is one, and none is nearer to itself
+    # To import networkx takes longer than to compile most files.
+    import networkx as nx
+
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from(range(len(nodes)))
     graph.add_edges_from((place[before], place[node.id]) for node in nodes for before in node.after)

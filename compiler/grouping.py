@@ -24,11 +24,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixed:
-    """A row of mixed operators: the first that does not fit those before it, and the grouping as text."""
+    """A row of mixed operators: the first that does not fit those before it, and the grouping as text.
+
+    `parentheses`: where to write which ones, to say what the row means.
+    """
 
     at: Span
     sign: str
     grouping: str
+    parentheses: tuple[tuple[int, str], ...] = ()
 
 
 def mixed(
@@ -45,7 +49,12 @@ def mixed(
         unlike = before not in ("", operation.sign) and (before, operation.sign) != ("?>", "!>")
         if behind_loop or unlike or (operation.names and before):
             grouping = _grouping([text[span.start : span.end] for span in operands], operations, prefixed)
-            return Mixed(at=operation.span, sign=operation.sign, grouping=grouping)
+            return Mixed(
+                at=operation.span,
+                sign=operation.sign,
+                grouping=grouping,
+                parentheses=_parentheses(operands, operations, prefixed),
+            )
         if not operation.names:
             before = operation.sign
     return None
@@ -62,6 +71,27 @@ def _grouping(operands: Sequence[str], operations: Sequence[Operation], prefixed
             grouped = f"({grouped})"
         grouped, last = f"{grouped} {operation.sign} {operand}", kind
     return grouped if len(operations) <= OPERANDS_SHOWN_MAX else f"{grouped} ..."
+
+
+def _parentheses(
+    operands: Sequence[Span], operations: Sequence[Operation], prefixed: Sequence[bool]
+) -> tuple[tuple[int, str], ...]:
+    """Around what stands before an operator of another kind, and around loops, in the order of the source."""
+    first, last = operands[0].start, ""
+    opened, written = 0, list[tuple[int, str]]()
+    if prefixed[0] and operations:
+        opened, written = 1, [(operands[0].end, ")")]
+    for operation, loops, before, operand in zip(
+        operations, prefixed[1:], operands, operands[1:], strict=False
+    ):
+        kind = f"{operation.sign}{' name' if operation.names else ''}"
+        if last not in ("", kind) and (last, kind) != ("?>", "!>"):
+            opened += 1
+            written.append((before.end, ")"))
+        last = kind
+        if loops:
+            written += [(operand.start, "("), (operand.end, ")")]
+    return (*[(first, "(")] * opened, *written)
 
 
 def _short(operand: str) -> str:

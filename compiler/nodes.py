@@ -41,8 +41,8 @@ from dfc.compiler.ast import (
     links,
     placeholder,
 )
-from dfc.compiler.calls import Report
-from dfc.compiler.cron import CRON_EXAMPLE, ZONE_EXAMPLE, cron_fault, is_zone, nearest_zone
+from dfc.compiler.calls import Report, quoted
+from dfc.compiler.cron import CRON_EXAMPLE, cron_fault, is_zone, nearest_zone, zone_help
 from dfc.compiler.diagnostics import error
 from dfc.compiler.moments import MOMENT_EXAMPLE, in_utc, moment_fault
 from dfc.compiler.names import is_blank, is_reference, refers
@@ -274,8 +274,9 @@ class Nodes:
             self._fault("DF182", message, cron.span, help=CRON_EXAMPLE)
         if zone is not None and not is_zone(zone):
             where = call.values["time_zone"].span
-            help = nearest_zone(zone) or ZONE_EXAMPLE
-            self._fault("DF184", f"`{_short(zone)}` is not a time zone", where, help=help)
+            meant = nearest_zone(zone)
+            message, fix = f"`{_short(zone)}` is not a time zone", quoted(where, zone, meant)
+            self._report(error("DF184", message, where, help=zone_help(meant), fix=fix))
             return False
         return not fault
 

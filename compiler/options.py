@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from dfc.compiler.ast import NO_POLICIES, Policies, PolicyValue
-from dfc.compiler.calls import Report, closest
+from dfc.compiler.calls import Report, quoted
 from dfc.compiler.constants import number_of
 from dfc.compiler.diagnostics import error
 from dfc.compiler.durations import (
@@ -22,6 +22,7 @@ from dfc.compiler.durations import (
     length,
 )
 from dfc.compiler.json_text import JsonArray, JsonFault, JsonObject, read_json
+from dfc.compiler.nearness import Near, near
 from dfc.compiler.plan import Duration, is_database
 from dfc.compiler.plan_settings import instead_of, why_not
 from dfc.compiler.signatures import POLICY_NAMES
@@ -58,6 +59,7 @@ class Fault:
     message: str
     help: str
     element: int = 0
+    near: Near | None = None
 
 
 def fault_of(name: str, value: PolicyValue) -> Fault | None:
@@ -116,9 +118,10 @@ def _retry_fault(name: str, value: tuple[str, ...]) -> Fault | None:
 def _word_fault(name: str, value: str) -> Fault:
     words = [f"`'{word}'`" for word in WORDS[name]]
     known = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-    close = closest(value, WORDS[name])
-    help = f"write `'{close}'`" if close else f"write {known}"
-    return Fault(code="DF169", message=f"`{name}` is {known}, not `{_short(value)}`", help=help)
+    close = near(value.lower(), WORDS[name])
+    help = f"write `'{close.word}'`" if close else f"write {known}"
+    message = f"`{name}` is {known}, not `{_short(value)}`"
+    return Fault(code="DF169", message=message, help=help, near=close)
 
 
 def _settings_fault(text: str) -> Fault | None:
@@ -198,7 +201,8 @@ def options_of(
         if fault is not None:
             value = values[name]
             where = value.items[fault.element].span if isinstance(value, Array) else value.span
-            report(error(fault.code, fault.message, where, help=fault.help))
+            fix = quoted(where, str(plain), fault.near)
+            report(error(fault.code, fault.message, where, help=fault.help, fix=fix))
             del given[name]
     return Options(given=given, spans=spans)
 

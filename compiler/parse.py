@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -333,6 +333,14 @@ def _parsed(text: str, lexemes: list[Lexeme]) -> tuple[Value | None, Builder]:
         return None, builder
     value = _folded(tree, builder.build)
     return cast(Value, value), builder
+
+
+def fold(leaves: Iterable[Leaf], build: Callable[[str, list[Any]], Any]) -> Any:
+    """What `build` makes of the rules that a sound expression consists of, the innermost first."""
+    parser = cast(Any, _parser()).parse_interactive()
+    for leaf in leaves:
+        parser.feed_token(leaf)
+    return _folded(parser.feed_eof(), build)
 
 
 def _folded(root: Tree[Any], build: Callable[[str, list[Part]], Part]) -> Part:

@@ -6,6 +6,7 @@ before, so the plan is gone through until nothing changes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -78,6 +79,7 @@ from dfc.compiler.plan_made import Made
 PASSES_MAX: Final = 4
 """How often a plan is gone through until what its loops carry on is known; then it counts as unknown."""
 
+_NAME: Final = re.compile(r"[^\W\d]\w*")
 NOTES_MAX: Final = 5
 _SIMILARITY_MIN: Final = 0.6
 
@@ -456,8 +458,11 @@ def _instead(parameter: Parameter, found: Absent, written: str) -> str:
         return f"did you mean `${parameter.name}.{near[0]}`?"
     if not found.certain:
         return f"let every branch return `{parameter.column}`"
+    names = [name for name in found.names if _NAME.fullmatch(name)]
+    if names:
+        return f"write one of {', '.join(f'`${parameter.name}.{name}`' for name in names[:8])}"
     if found.names:
-        return f"write one of {', '.join(f'`${parameter.name}.{name}`' for name in found.names[:8])}"
+        return f"name the column of the step: `... AS {parameter.column}`"
     return f"let the step return `{parameter.column}` (RETURNING)"
 
 

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-from dfc.compiler.diagnostics import Diagnostic, Severity
+from dfc.compiler.diagnostics import Diagnostic, Fix, Severity
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 
@@ -166,4 +166,15 @@ def to_json(problem: Diagnostic, source: Source) -> dict[str, Any]:
             for n in problem.notes
         ],
         "help": problem.help,
+        "fix": _fix(problem.fix, source),
+    }
+
+
+def _fix(fix: Fix | None, source: Source) -> dict[str, Any] | None:
+    """None also where the source says what an edit is to replace in another way, for example in escapes."""
+    if fix is None or any(source.text[e.span.start : e.span.end] != e.old for e in fix.edits):
+        return None
+    return {
+        "safe": fix.safe,
+        "edits": [{"span": [each.span.start, each.span.end], "text": each.text} for each in fix.edits],
     }

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterable
 from typing import BinaryIO
 
+_NEW_OBJECTS_MAX = 100_000
+
 
 def main() -> None:
     """Answer standard input until it ends. Whatever else prints goes to standard error."""
@@ -30,6 +32,8 @@ def serve(requests: Iterable[bytes], answers: BinaryIO) -> None:
     from dfc.compiler.answer import encoded, respond
 
     gc.freeze()
+    # Trees have no circles, and looking for some each time they grow takes a tenth of a large file's time.
+    gc.set_threshold(_NEW_OBJECTS_MAX)
     gc.enable()
     for line in requests:
         if line.strip():

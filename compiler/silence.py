@@ -1,4 +1,4 @@
-"""`-- dfc: disable=<codes> reason`: a comment that silences lints of the statement behind it."""
+"""`-- dfc: disable=<codes> reason`: a comment that silences lints and notes of the statement behind it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _DISABLE = re.compile(r"--\s*dfc: disable=(DF\d{3}(?:,\s*DF\d{3})*)")
 def without_silenced(
     text: str, statements: Sequence[Span], problems: Iterable[Diagnostic]
 ) -> tuple[Diagnostic, ...]:
-    """The problems without the lints that a comment in front of their statement names.
+    """The problems without the lints and notes that a comment in front of their statement names.
 
-    Only lints can be silenced. `statements` are in the order of the source.
+    Errors cannot be silenced. `statements` are in the order of the source.
     """
     if _MARK not in text:
         return tuple(problems)
@@ -26,7 +26,7 @@ def without_silenced(
     return tuple(
         problem
         for problem in problems
-        if problem.severity is not Severity.LINT
+        if problem.severity is Severity.ERROR
         or not any(
             problem.code == code and where.start <= problem.span.start < where.end for code, where in silenced
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dfc.compiler.calls import Report
-from dfc.compiler.cron import CRON_EXAMPLE, ZONE_EXAMPLE, cron_fault, is_zone, nearest_zone
+from dfc.compiler.calls import Report, quoted
+from dfc.compiler.cron import CRON_EXAMPLE, cron_fault, is_zone, nearest_zone, zone_help
 from dfc.compiler.diagnostics import error
 from dfc.compiler.durations import duration_text
 from dfc.compiler.moments import MOMENT_EXAMPLE, moment_fault
@@ -86,8 +86,9 @@ def _check(values: Mapping[str, Value], report: Report) -> None:
                 report(error("DF182", message, value.span, help=CRON_EXAMPLE))
             case ("time_zone", String(text=text)) if not is_zone(text.value):
                 message = f"`{_short(text.value)}` is not a time zone"
-                help = nearest_zone(text.value) or ZONE_EXAMPLE
-                report(error("DF184", message, value.span, help=help))
+                meant = nearest_zone(text.value)
+                fix = quoted(value.span, text.value, meant)
+                report(error("DF184", message, value.span, help=zone_help(meant), fix=fix))
             case _:
                 pass
 

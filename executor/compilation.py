@@ -26,12 +26,14 @@ from dfc.executor.compiler_child import (
     CompilerUnavailable,
     Died,
     FileReply,
+    FormatReply,
     Json,
     command,
     crashed,
     ending,
     environment,
     file_reply,
+    format_reply,
     parse,
     unavailable,
 )
@@ -92,6 +94,11 @@ class CompilerProcess:
     async def compile_file(self, name: str, text: str) -> FileReply:
         """Compile the text of a file. Raises CompilerUnavailable."""
         return file_reply(await self._ask({"do": "compile_file", "name": name, "text": text}, text))
+
+    async def format_file(self, name: str, text: str, *, sql: bool = False) -> FormatReply:
+        """Lay out the text of a file. Raises CompilerUnavailable."""
+        request: Json = {"do": "format_file", "name": name, "text": text, "sql": sql}
+        return format_reply(await self._ask(request, text))
 
     async def close(self) -> None:
         """Stop the child."""

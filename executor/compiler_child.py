@@ -73,9 +73,24 @@ class FileReply:
     rendered: str
 
 
-def compile_file(name: str, text: str, *, seconds_max: float = COMPILE_SECONDS_MAX) -> FileReply:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatReply:
+    """A file in its canonical layout; None where it has errors.
+
+    `kept` counts the statements that were left as they are.
+    """
+
+    formatted: str | None
+    kept: int
+    diagnostics: tuple[Json, ...]
+    rendered: str
+
+
+def compile_file(
+    name: str, text: str, *, durability: bool = False, seconds_max: float = COMPILE_SECONDS_MAX
+) -> FileReply:
     """Compile a file in a compiler process of its own, waiting for it. Raises CompilerUnavailable."""
-    request: Json = {"do": "compile_file", "name": name, "text": text}
+    request: Json = {"do": "compile_file", "name": name, "text": text, "durability": durability}
     try:
         return file_reply(_run_once(request, seconds_max))
     except Died as death:
@@ -138,6 +153,17 @@ def file_reply(reply: Json) -> FileReply:
     """The answer to `compile_file`, as a value."""
     return FileReply(
         statements=tuple(reply.get("statements") or ()),
+        diagnostics=tuple(reply.get("diagnostics") or ()),
+        rendered=str(reply.get("rendered") or ""),
+    )
+
+
+def format_reply(reply: Json) -> FormatReply:
+    """The answer to `format_file`, as a value."""
+    formatted = reply.get("formatted")
+    return FormatReply(
+        formatted=formatted if isinstance(formatted, str) else None,
+        kept=int(reply.get("kept") or 0),
         diagnostics=tuple(reply.get("diagnostics") or ()),
         rendered=str(reply.get("rendered") or ""),
     )

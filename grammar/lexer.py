@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Kind(StrEnum):
@@ -57,9 +58,8 @@ FAULTS = UNTERMINATED | {Kind.BAD_NUMBER, Kind.NUL, Kind.OTHER}
 """Everything that is no token of PostgreSQL's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lexeme:
-    """One token or comment: `text[start:end]`, in code points."""
+class Lexeme(NamedTuple):
+    """One token or comment: `text[start:end]`, in code points. There are very many of them."""
 
     kind: Kind
     start: int

@@ -18,6 +18,8 @@ from urllib.parse import quote
 import psycopg
 
 START_SECONDS_MAX = 60
+MEMORY_BYTES_MIN = 4 << 30
+"""So much has to be free in memory for a server to have its folder there."""
 UNPRIVILEGED_USER = "nobody"
 """Who runs the server when the tests run as root (PostgreSQL refuses to)."""
 _PR_SET_PDEATHSIG = 1
@@ -70,8 +72,7 @@ class Server:
         self.version = version
         self.settings = {**_SETTINGS, **settings}
         self._programs = programs(version)
-        # A socket's path may have 107 bytes, whatever TMPDIR is.
-        self.folder = Path(tempfile.mkdtemp(prefix="dfct", dir="/tmp"))
+        self.folder = _folder(in_memory=self.settings.get("fsync") == "off")
         self._data = self.folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._environment = {**os.environ, **environment(self.folder)}
@@ -193,6 +194,19 @@ class Server:
             self._process.send_signal(number)
         self._process.wait(timeout=START_SECONDS_MAX)
         self._process = None
+
+
+def _folder(*, in_memory: bool) -> Path:
+    """A new folder, in memory where there is enough: a database for each test is a thousand files to copy."""
+    memory = Path("/dev/shm")
+    if not (in_memory and memory.is_dir() and shutil.disk_usage(memory).free > MEMORY_BYTES_MIN):
+        # A socket's path may have 107 bytes, whatever TMPDIR is.
+        return Path(tempfile.mkdtemp(prefix="dfct", dir="/tmp"))
+    for left in memory.glob("dfct[0-9]*-*"):
+        # Of a test process that was killed.
+        if not Path(f"/proc/{left.name[4:].partition('-')[0]}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"dfct{os.getpid()}-", dir=memory))
 
 
 def _die_with_parent() -> Callable[[], None] | None:

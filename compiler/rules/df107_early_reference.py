@@ -19,6 +19,7 @@ def early_reference(facts: Facts) -> Iterator[Diagnostic]:
             continue
         reference = loose.reference
         message, label, help = _said(facts, loose, loose.name)
+        optional = loose.why is Why.MAYBE and reference.use is not Use.ROWS
         yield error(
             "DF107",
             message,
@@ -26,6 +27,7 @@ def early_reference(facts: Facts) -> Iterator[Diagnostic]:
             label=label,
             notes=(Note(message=f"`{reference.name}` is bound here", span=loose.name.text.span),),
             help=help,
+            fix=facts.questioned(loose.unit, reference) if optional else None,
         )
 
 

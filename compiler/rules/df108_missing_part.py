@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 
 from dfc.compiler.ast import (
     FanOut,
@@ -19,6 +18,7 @@ from dfc.compiler.ast import (
 from dfc.compiler.diagnostics import Diagnostic, Note, error
 from dfc.compiler.facts import Facts
 from dfc.compiler.links import Link, Of, Source
+from dfc.compiler.nearness import Near, near
 from dfc.compiler.plan import Returns, Use
 from dfc.compiler.sql.references import Reference
 
@@ -36,7 +36,7 @@ SIMILARITY_MIN = 0.7
 
 _CHANGES = frozenset({"insert", "update", "delete", "merge"})
 
-Fault = tuple[str, str] | None
+Fault = tuple[str, str] | tuple[str, str, Near | None] | None
 
 
 def missing_part(facts: Facts) -> Iterator[Diagnostic]:
@@ -48,7 +48,7 @@ def missing_part(facts: Facts) -> Iterator[Diagnostic]:
             found = None if source is None else _missing(facts, unit, link, source)
             if source is None or found is None:
                 continue
-            message, help = found
+            message, help, *meant = found
             reference = link.reference
             giver = facts.outline.units[source.unit].tree
             notes = () if source.of is Of.INPUT else (Note(message=_note(source), span=giver.span),)
@@ -59,6 +59,7 @@ def missing_part(facts: Facts) -> Iterator[Diagnostic]:
                 label="the result has no such part",
                 notes=notes,
                 help=help,
+                fix=facts.with_column(unit, reference, meant[0]) if meant else None,
             )
 
 
@@ -176,7 +177,7 @@ def _response(facts: Facts, reference: Reference, giver: int) -> Fault:
     name = reference.name
     analysis = facts.analyses.get(giver)
     if analysis is not None and analysis.http is not None and analysis.http.many:
-        message, _ = _array(reference, "HTTP responses") or ("", "")
+        message = (_array(reference, "HTTP responses") or ("",))[0]
         help = f"write `FROM jsonb_array_elements(${name}) AS response`: one response for each row"
         return (message, help) if message else None
     if reference.use is not Use.VALUE:
@@ -187,7 +188,7 @@ def _response(facts: Facts, reference: Reference, giver: int) -> Fault:
 def _field(reference: Reference, what: str, fields: Sequence[str]) -> Fault:
     if reference.column is None or reference.column in fields:
         return None
-    near = get_close_matches(reference.column, fields, n=1, cutoff=SIMILARITY_MIN)
+    meant = near(reference.column, fields, cutoff=SIMILARITY_MIN)
     shown = ", ".join(f"`{field}`" for field in fields)
-    help = f"did you mean `${reference.name}.{near[0]}`?" if near else f"write one of {shown}"
-    return (f"{what} has no field `{reference.column}`", help)
+    help = f"did you mean `${reference.name}.{meant.word}`?" if meant else f"write one of {shown}"
+    return (f"{what} has no field `{reference.column}`", help, meant)

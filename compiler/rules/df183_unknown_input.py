@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.facts import Facts
 from dfc.compiler.links import Of
+from dfc.compiler.nearness import near
 from dfc.compiler.plan import Use
 
 
@@ -23,13 +23,14 @@ def unknown_input(facts: Facts) -> Iterator[Diagnostic]:
                 continue
             if reference.column is None or reference.column in facts.params:
                 continue
-            near = get_close_matches(reference.column, facts.params, n=1)
+            meant = near(reference.column, facts.params)
             yield error(
                 "DF183",
                 f"`$input.{reference.column}` is not a parameter of this workflow",
                 facts.locate(unit, reference.start, reference.end),
                 label="not declared",
-                help=f"did you mean `$input.{near[0]}`?"
-                if near
+                help=f"did you mean `$input.{meant.word}`?"
+                if meant
                 else f"declare it in `params`, beside {known}",
+                fix=facts.with_column(unit, reference, meant),
             )

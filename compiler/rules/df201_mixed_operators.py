@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dfc.compiler.diagnostics import Diagnostic, lint
+from dfc.compiler.diagnostics import Diagnostic, Edit, Fix, lint
 from dfc.compiler.facts import Facts
+from dfc.compiler.span import Span
 
 
 def mixed_operators(facts: Facts) -> Iterator[Diagnostic]:
@@ -17,4 +18,9 @@ def mixed_operators(facts: Facts) -> Iterator[Diagnostic]:
             mixed.at,
             label="all operators bind alike, from the left",
             help=f"write the parentheses; as it stands this is `{mixed.grouping}`",
+            fix=Fix(edits=tuple(_inserted(at, sign) for at, sign in mixed.parentheses)),
         )
+
+
+def _inserted(at: int, sign: str) -> Edit:
+    return Edit(span=Span(at, at), old="", text=sign)

@@ -2,96 +2,191 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from dfc.compiler.ast import FanOut, Join, Race
-from dfc.compiler.diagnostics import Diagnostic, Note, lint
+from dfc.compiler.diagnostics import Diagnostic, Note, Severity
 from dfc.compiler.facts import Facts
 from dfc.compiler.outline import Branch, Fork
 from dfc.compiler.span import Span
+from dfc.compiler.sql.careless import skips_locked
+from dfc.compiler.sql.meetings import Access, Meeting, meeting, settled
+from dfc.compiler.sql.relations import Relations, relations
+from dfc.compiler.sql.uses import Effect, Use
 
 SHOWN_MAX = 10
 """Conflicts that are shown for each table: a group of thousands of branches would fill the screen."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Access:
-    """A unit that touches a table."""
-
-    unit: int
-    writes: bool
+COMPARED_MAX: Final = 32
+"""With how many earlier accesses, no two of a kind, each one is compared."""
 
 
 def parallel_conflict(facts: Facts) -> Iterator[Diagnostic]:
     """Index the accesses by table, then look at each group that has a table in several branches."""
-    accesses: dict[str, list[_Access]] = {}
+    accesses: dict[str, list[Access]] = {}
+    beside: Relations | None = None
     for unit, analysis in facts.analyses.items():
         # Outside of all groups nothing runs beside it, and finding the tables is the dear part.
         if not any(isinstance(fork.tree, Join | FanOut | Race) for _, fork in _around(facts, unit)):
             continue
-        for table in sorted(analysis.reads | analysis.writes):
-            accesses.setdefault(table, []).append(_Access(unit=unit, writes=table in analysis.writes))
-    for table, found in accesses.items():
-        if len(found) > 1 and any(access.writes for access in found):
-            conflicts = list(_conflicts(facts, found))
+        beside = beside or relations(facts.beside.scripts)
+        claims = skips_locked(analysis.sql)
+        for use in analysis.tables.uses:
+            for one in beside.behind(use):
+                accesses.setdefault(one.table, []).append(Access(unit=unit, use=one, claims=claims))
+    for table, found in sorted(accesses.items()):
+        if len(found) > 1 and any(access.use.writes for access in found):
+            keyless = beside is not None and table in beside.keyless
+            conflicts = [
+                conflict
+                for conflict in _conflicts(facts, found)
+                if not (keyless and conflict.how is Meeting.ROWS_ADDED)
+            ]
+            conflicts.sort(key=lambda conflict: conflict.how is Meeting.ROWS_ADDED)
             shown = conflicts[:SHOWN_MAX]
-            for first, second in shown:
-                more = len(conflicts) - len(shown) if (first, second) == shown[-1] else 0
-                yield _report(facts, table, first, second, more)
+            for conflict in shown:
+                more = len(conflicts) - len(shown) if conflict is shown[-1] else 0
+                yield _report(facts, conflict, more)
 
 
-def _conflicts(facts: Facts, accesses: list[_Access]) -> Iterator[tuple[_Access, _Access]]:
-    """For each group, the first conflicting access of every branch behind the first with one.
+@dataclass(frozen=True, slots=True)
+class _Conflict:
+    """Two accesses of a table, in written order, that meet."""
+
+    table: str
+    first: Access
+    second: Access
+    how: Meeting
+
+
+@dataclass(slots=True)
+class _Group:
+    """The accesses of one table in the branches of one fork, with the numbers of these."""
+
+    accesses: list[tuple[int, Access]] = field(default_factory=list[tuple[int, Access]])
+
+
+def _conflicts(facts: Facts, accesses: list[Access]) -> Iterator[_Conflict]:
+    """For each group, a conflict of every branch with one in front of it.
 
     Takes time by the number of accesses and the nesting, not by the number of pairs.
     """
-    groups: dict[int, dict[int, _Access]] = {}
+    groups: dict[int, _Group] = {}
     for access in accesses:
         for branch, fork in _around(facts, access.unit):
             if isinstance(fork.tree, Join | FanOut | Race):
-                strongest = groups.setdefault(branch.fork, {})
-                known = strongest.get(branch.number)
-                if known is None or (access.writes and not known.writes):
-                    strongest[branch.number] = access
+                groups.setdefault(branch.fork, _Group()).accesses.append((branch.number, access))
     for group in sorted(groups):
-        branches = [groups[group][number] for number in sorted(groups[group])]
-        writer = next((access for access in branches if access.writes), None)
-        if writer is None:
-            continue
-        for access in branches:
-            if access is not writer:
-                yield (writer, access) if writer.unit < access.unit else (access, writer)
+        yield from _within(groups[group])
+
+
+def _within(group: _Group) -> Iterator[_Conflict]:
+    """The conflicts in one group: for each branch the first with the most serious meaning."""
+    earlier = _Earlier(group)
+    worst: dict[int, _Conflict] = {}
+    for branch, access in group.accesses:
+        known = worst.get(branch)
+        for other in (
+            earlier.beside(branch, access) if known is None or known.how is not Meeting.ORDER else ()
+        ):
+            how = meeting(other, access)
+            if how is None or (known is not None and how.value <= known.how.value):
+                continue
+            known = worst[branch] = _Conflict(access.use.table, other, access, how)
+        earlier.add(branch, access)
+    yield from worst.values()
+
+
+class _Earlier:
+    """The accesses so far, at most two of a kind, in buckets by the constant of the column most have."""
+
+    def __init__(self, group: _Group) -> None:
+        columns = Counter(column for _, access in group.accesses for column in settled(access.use))
+        self._column = columns.most_common(1)[0][0] if columns else ""
+        self._kinds: dict[tuple[bool, Use], list[int]] = {}
+        self._buckets: dict[str | None, list[tuple[int, Access]]] = {}
+        self._all: list[tuple[int, Access]] = []
+
+    def beside(self, branch: int, access: Access) -> Iterator[Access]:
+        """What the access may meet: what is in no bucket or its own, all where it has none."""
+        value = settled(access.use).get(self._column)
+        found = self._all if value is None else (*self._bucket(None), *self._bucket(value))
+        return (other for number, other in found if number != branch)
+
+    def add(self, branch: int, access: Access) -> None:
+        """Keep an access, unless there are enough that are like it."""
+        kind = (access.claims, _kind(access.use))
+        branches = self._kinds.setdefault(kind, [])
+        if branch in branches or len(branches) > 1:
+            return
+        branches.append(branch)
+        bucket = self._buckets.setdefault(settled(access.use).get(self._column), [])
+        for kept in (bucket, self._all):
+            if len(kept) < COMPARED_MAX:
+                kept.append((branch, access))
+
+    def _bucket(self, value: str | None) -> list[tuple[int, Access]]:
+        return self._buckets.get(value, [])
+
+
+def _kind(use: Use) -> Use:
+    return Use(
+        table=use.table, effect=use.effect, changed=use.changed, read=use.read, rows=use.rows, start=0, end=0
+    )
 
 
 def _around(facts: Facts, unit: int) -> Iterator[tuple[Branch, Fork]]:
     return facts.outline.around(facts.outline.units[unit].branch)
 
 
-def _report(facts: Facts, table: str, first: _Access, second: _Access, more: int) -> Diagnostic:
+def _report(facts: Facts, conflict: _Conflict, more: int) -> Diagnostic:
     """The conflict; `more` is how many others with this table are not shown."""
     rest = (Note(message=f"and {more:,} more with this table, not shown"),) if more else ()
-    if first.writes and second.writes:
-        message = f"parallel branches write the same table `{table}`"
-    else:
-        message = f"one parallel branch reads the table `{table}`, which another writes"
-    return lint(
-        "DF202",
-        message,
-        _place(facts, second.unit),
-        label="writes it" if second.writes else "reads it",
+    first, second = conflict.first, conflict.second
+    message, help = _words(conflict)
+    added = conflict.how is Meeting.ROWS_ADDED
+    return Diagnostic(
+        code="DF202",
+        severity=Severity.NOTE if added else Severity.LINT,
+        message=message,
+        span=_place(facts, second),
+        label=_does(second),
         notes=(
-            Note(
-                message="at the same time as this, which writes it"
-                if first.writes
-                else "at the same time as this, which reads it",
-                span=_place(facts, first.unit),
-            ),
+            Note(message=f"at the same time as this, which {_does(first)}", span=_place(facts, first)),
             *rest,
         ),
-        help="chain the two with `~>`, or let each branch write a table of its own",
+        help=help,
     )
 
 
-def _place(facts: Facts, unit: int) -> Span:
-    return facts.locate(unit, 0, len(facts.analyses[unit].sql))
+def _words(conflict: _Conflict) -> tuple[str, str]:
+    table, one, other = conflict.table, conflict.first.use, conflict.second.use
+    chain = "chain the two with `~>`, or let each branch write a table of its own"
+    match conflict.how:
+        case Meeting.ROWS_ADDED:
+            return (
+                f"parallel branches insert into the same table `{table}`",
+                "nothing is to be done unless both insert the same key, for which one waits, and then fails",
+            )
+        case Meeting.COLUMNS:
+            return (
+                f"parallel branches update different columns of the same table `{table}`",
+                "for a row of both one waits for the other: set all in one UPDATE, or chain the two",
+            )
+        case Meeting.ORDER if one.writes and other.writes:
+            return f"parallel branches write the same table `{table}`", chain
+        case Meeting.ORDER:
+            return f"one parallel branch reads the table `{table}`, which another writes", chain
+
+
+def _does(access: Access) -> str:
+    use = access.use
+    if use.effect is Effect.UPDATE and use.changed is not None and len(use.changed) <= 3:
+        return f"writes {', '.join([f'`{column}`' for column in sorted(use.changed)])} of it"
+    return "writes it" if use.writes else "reads it"
+
+
+def _place(facts: Facts, access: Access) -> Span:
+    return facts.locate_name(access.unit, access.use.start, access.use.end)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from dfc.compiler.ast import Http, Text
-from dfc.compiler.diagnostics import Diagnostic, lint
+from dfc.compiler.diagnostics import Diagnostic, Edit, Fix, lint
 from dfc.compiler.facts import Facts
+from dfc.compiler.nearness import near
 from dfc.compiler.span import Span
 from dfc.grammar.lexer import IN_TEXT
 
@@ -19,15 +19,15 @@ COMPARED_MAX = 200
 def near_name_in_literal(facts: Facts) -> Iterator[Diagnostic]:
     """Look at what is like a reference in literals, and in the texts of requests."""
     known = {name.casefold(): name for name in sorted(facts.scope.known)[:COMPARED_WITH_MAX]}
-    near: dict[str, str | None] = {}
+    meant: dict[str, str | None] = {}
     for word, where in _words(facts):
         if word in facts.scope.known or word in facts.scope.misnamed:
             continue
         # Comparing takes milliseconds in a large workflow: only the first words are compared.
-        if word not in near and len(near) < COMPARED_MAX:
-            found = get_close_matches(word.casefold(), known, n=1, cutoff=SIMILARITY_MIN)
-            near[word] = known[found[0]] if found else None
-        name = near.get(word)
+        if word not in meant and len(meant) < COMPARED_MAX:
+            found = near(word.casefold(), known, cutoff=SIMILARITY_MIN)
+            meant[word] = known[found.word] if found else None
+        name = meant.get(word)
         if name is not None:
             yield lint(
                 "DF203",
@@ -35,7 +35,14 @@ def near_name_in_literal(facts: Facts) -> Iterator[Diagnostic]:
                 where,
                 label="text, not a reference",
                 help=f"did you mean `${name}`?",
+                fix=_respelt(where, word, name),
             )
+
+
+def _respelt(where: Span, word: str, name: str) -> Fix:
+    """Not safe: as it stands the text is valid, and says something else."""
+    inside = Span(where.start + 1, where.start + 1 + len(word))
+    return Fix(edits=(Edit(span=inside, old=word, text=name),), safe=False)
 
 
 def _words(facts: Facts) -> Iterator[tuple[str, Span]]:

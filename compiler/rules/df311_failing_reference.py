@@ -27,4 +27,5 @@ def failing_reference(facts: Facts) -> Iterator[Diagnostic]:
                 label="the step goes on after an error",
                 notes=(Note(message="it is this", span=facts.outline.units[source.unit].tree.span),),
                 help=f"write `{facts.with_question_mark(unit, reference)}`, which is NULL then",
+                fix=facts.questioned(unit, reference, safe=False),
             )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
+from dfc.compiler.nearness import Near, near
 from dfc.compiler.sql.tokens import Token
 
 LEXICAL = {
@@ -38,13 +37,19 @@ _COMMANDS = (
 )
 
 
+def command_near(items: list[Token], token: Token, written: str) -> Near | None:
+    """The command that the first word of a statement is like, written as that is."""
+    found = near(written.upper(), _COMMANDS, cutoff=0.7) if token is items[0] else None
+    return Near(word=found.word.lower(), sure=found.sure) if found and written.islower() else found
+
+
 def correction(items: list[Token], token: Token, written: str) -> str:
     """What to do about a token (`written` in the source) that PostgreSQL's grammar refuses."""
     if token is items[0]:
-        near = get_close_matches(written.upper(), _COMMANDS, n=1, cutoff=0.7)
-        return (
-            f"did you mean `{near[0]}`?" if near else "begin the step with an SQL command, for example SELECT"
-        )
+        found = near(written.upper(), _COMMANDS, cutoff=0.7)
+        if found:
+            return f"did you mean `{found.word}`?"
+        return "begin the step with an SQL command, for example SELECT"
     if written in (")", "]"):
         return f"remove this `{written}`, or write what belongs in front of it"
     if written == "{":

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from dfc.compiler.ast import Piece, Text
-from dfc.compiler.diagnostics import Diagnostic, error
+from dfc.compiler.diagnostics import Diagnostic, Fix, error, replacing
+from dfc.compiler.nearness import Near
 from dfc.compiler.plan import Form, Literal, Returns, Use
 from dfc.compiler.span import Span
 from dfc.compiler.sql import commands, literals, native
-from dfc.compiler.sql.advice import LEXICAL, correction
+from dfc.compiler.sql.advice import LEXICAL, command_near, correction
 from dfc.compiler.sql.commands import Shape
 from dfc.compiler.sql.places import places
 from dfc.compiler.sql.references import Place, Reference, for_grammar, reference_at, references
@@ -91,6 +92,7 @@ class _Problem:
     end: int
     help: str = ""
     label: str = ""
+    near: Near | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,11 @@ def analyse(text: Text) -> Analysis:
         problems=tuple(
             [
                 error(
-                    problem.code, problem.message, text.locate(problem.start, problem.end), help=problem.help
+                    problem.code,
+                    problem.message,
+                    text.locate(problem.start, problem.end),
+                    help=problem.help,
+                    fix=_fix(text, problem),
                 )
                 for problem in found.problems
             ]
@@ -244,8 +250,18 @@ def _refused(value: str, problem: _Problem) -> _Found:
     return _Found(sql=value, runs=((0, 0, len(value)),), shape=_NOTHING, problems=(problem,))
 
 
-def _problem(code: str, message: str, start: int, end: int, help: str = "") -> _Problem:
-    return _Problem(code=code, message=message, start=start, end=end, help=help)
+def _problem(
+    code: str, message: str, start: int, end: int, help: str = "", near: Near | None = None
+) -> _Problem:
+    return _Problem(code=code, message=message, start=start, end=end, help=help, near=near)
+
+
+def _fix(text: Text, problem: _Problem) -> Fix | None:
+    near = problem.near
+    if near is None or not near.sure:
+        return None
+    old = text.value[problem.start : problem.end]
+    return replacing(text.locate(problem.start, problem.end), old, near.word)
 
 
 def _unreadable(value: str) -> _Problem | None:
@@ -348,7 +364,7 @@ def _illegal(
             min(start + 1, len(sql)),
             "take it apart",
         )
-    message = verdict.message
+    message, near = verdict.message, None
     if verdict.offset is None:
         return _encoding(sql, items, message)
     offset = rendered.original(verdict.offset)
@@ -364,10 +380,11 @@ def _illegal(
         shown = written if len(written) <= 40 else written[:37] + "..."
         message = f"PostgreSQL's grammar does not allow `{shown}` here"
         help = correction(items, token, written)
+        near = command_near(items, token, written)
     else:
         message = message.partition(" at or near ")[0]
         help = LEXICAL.get(message, "correct the statement until PostgreSQL's parser takes it")
-    return _problem("DF120", message, max(token.start, min(offset, token.end - 1)), token.end, help)
+    return _problem("DF120", message, max(token.start, min(offset, token.end - 1)), token.end, help, near)
 
 
 def _at(items: list[Token], offset: int) -> Token | None:

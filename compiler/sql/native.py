@@ -1,9 +1,10 @@
 """PostgreSQL's own parser (libpg_query of PostgreSQL 18, from the wheel of postgast), by ctypes.
 
-Only the raw parser is called, through `pg_query_split_with_parser`: it answers with the number of statements
-or the first error, and, unlike fingerprint, JSON and protobuf, walks no tree. So no depth or length of a text
-overflows the C stack; the parser's own stack ends at 10,000 symbols with the error `memory exhausted`, in the
-server too. The package itself is not imported: its protobuf classes would cost 90 ms.
+For what is legal only the raw parser is called, through `pg_query_split_with_parser`: it answers with the
+number of statements or the first error, and, unlike fingerprint, JSON and protobuf, walks no tree. So no
+depth or length of a text overflows the C stack; the parser's own stack ends at 10,000 symbols with the error
+`memory exhausted`, in the server too. `tree` walks one: `trees` sees to it that it is not deep. The package
+itself is not imported: its protobuf classes would cost 90 ms.
 """
 
 from __future__ import annotations
@@ -47,6 +48,14 @@ class _Result(ctypes.Structure):
     )
 
 
+class _Tree(ctypes.Structure):
+    _fields_ = (
+        ("json", ctypes.c_char_p),
+        ("stderr_buffer", ctypes.c_char_p),
+        ("error", ctypes.POINTER(_Error)),
+    )
+
+
 @cache
 def _library() -> ctypes.CDLL:
     found = find_spec("postgast")
@@ -62,6 +71,10 @@ def _library() -> ctypes.CDLL:
     library.pg_query_split_with_parser.restype = _Result
     library.pg_query_free_split_result.argtypes = (_Result,)
     library.pg_query_free_split_result.restype = None
+    library.pg_query_parse.argtypes = (ctypes.c_char_p,)
+    library.pg_query_parse.restype = _Tree
+    library.pg_query_free_parse_result.argtypes = (_Tree,)
+    library.pg_query_free_parse_result.restype = None
     return library
 
 
@@ -84,3 +97,20 @@ def statements(sql: str) -> tuple[int, ...] | Fault:
         return tuple(len(data[:start].decode()) for start in starts)
     finally:
         library.pg_query_free_split_result(result)
+
+
+def tree(sql: str) -> bytes | Fault:
+    """The parse tree of `sql` as JSON, or the first fault. Overflows the C stack where the tree is too deep.
+
+    `sql` must hold neither NUL nor lone surrogates (UnicodeEncodeError).
+    """
+    library = _library()
+    result = library.pg_query_parse(sql.encode())
+    try:
+        if result.error:
+            fault = result.error.contents
+            message = (fault.message or b"").decode(errors="replace")
+            return Fault(message, fault.cursorpos - 1 if fault.cursorpos > 0 else None)
+        return result.json or b"{}"
+    finally:
+        library.pg_query_free_parse_result(result)

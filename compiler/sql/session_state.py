@@ -68,6 +68,10 @@ def left_in_session(sql: str, kind: str) -> Left | None:
         discarded = ("a step's session is a clean one, and given back", "leave it out", False)
         fact, help, shared = _COMMANDS.get(kind, discarded)
         return Left(0, len(sql), fact, help, shared)
+    # Few statements have one of these, and to take a statement apart costs as much as all else about it.
+    folded = sql.lower()
+    if "advisory" not in folded and not ("temp" in folded and kind in _MADE_TEMPORARY):
+        return None
     items = tokens(sql, split_comments(sql)[0])
     if kind in _MADE_TEMPORARY and (word := _temporary(items)) is not None:
         fact = f"a temporary {kind.removeprefix('create ').removesuffix(' as')} is gone when its step ends"

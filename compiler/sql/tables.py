@@ -13,8 +13,9 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from dfc.compiler.sql.commands import QUERIES
-from dfc.compiler.sql.references import swap
+from dfc.compiler.sql.references import Rendered, swap
 from dfc.compiler.sql.tokens import fold, split_comments, tokens
+from dfc.compiler.sql.uses import Called, Found, Use, calls, uses
 from dfc.grammar.lexer import Kind
 
 if TYPE_CHECKING:
@@ -44,12 +45,15 @@ _ROWS_ALIAS = "_df_rows"
 class Tables:
     """Names as PostgreSQL folds them: `schema.table`, or `table` where no schema is written.
 
-    A part that needs quotes has them. `analysed` is False when nothing is known.
+    A part that needs quotes has them. `analysed` is False when nothing is known. `uses` say what is done with
+    each, `calls` which functions may do something with others.
     """
 
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
     analysed: bool = False
+    uses: tuple[Use, ...] = ()
+    calls: tuple[Called, ...] = ()
 
 
 UNKNOWN = Tables()
@@ -69,7 +73,7 @@ def tables(sql: str, kind: str) -> Tables:
         return UNKNOWN
     if sum(token.word == "[" for token in items) > ANALYSED_SUBSCRIPTS_MAX:
         return UNKNOWN
-    text = swap(
+    rendered = swap(
         sql,
         [
             (
@@ -80,9 +84,9 @@ def tables(sql: str, kind: str) -> Tables:
             for token in items
             if token.kind is Kind.REFERENCE
         ],
-    ).text
+    )
     try:
-        return _read(text)
+        return _read(rendered)
     except Exception:
         # sqlglot reports what it cannot parse in many ways (ParseError, TokenError, RecursionError, its own
         # faults); whatever it was, the statement is legal, only its tables stay unknown.
@@ -98,17 +102,16 @@ def _dialect() -> object:
     return Postgres()
 
 
-def _read(sql: str) -> Tables:
+def _read(rendered: Rendered) -> Tables:
     from sqlglot import exp
     from sqlglot.dialects.dialect import Dialect
 
     dialect = _dialect()
     assert isinstance(dialect, Dialect)
-    parsed = [tree for tree in dialect.parse(sql) if tree is not None]
+    parsed = [tree for tree in dialect.parse(rendered.text) if tree is not None]
     if len(parsed) != 1:
         return UNKNOWN
-    reads: set[str] = set()
-    writes: set[str] = set()
+    found: list[Found] = []
     common = _CommonTables()
     always = (exp.TruncateTable, exp.Drop, exp.Index)
     changing = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Alter, exp.Into, *always)
@@ -117,17 +120,21 @@ def _read(sql: str) -> Tables:
             return UNKNOWN
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
             continue
-        name = _name(node)
+        name, table = _name(node), node
         holder = node.parent
         if isinstance(holder, exp.Schema):
             node, holder = holder, holder.parent
         key = node.arg_key
-        target = key == "this" or isinstance(holder, always)
-        if target and isinstance(holder, changing):
-            writes.add(name)
-        elif name != _ROWS_ALIAS and not ("." not in name and common.mean(node, name)):
-            reads.add(name)
-    return Tables(reads=frozenset(reads), writes=frozenset(writes), analysed=True)
+        target = (key == "this" or isinstance(holder, always)) and isinstance(holder, changing)
+        if target or (name != _ROWS_ALIAS and not ("." not in name and common.mean(node, name))):
+            found.append(Found(node=table, name=name, target=target))
+    return Tables(
+        reads=frozenset(one.name for one in found if not one.target),
+        writes=frozenset(one.name for one in found if one.target),
+        analysed=True,
+        uses=uses(parsed[0], found, rendered.original),
+        calls=calls(parsed[0], rendered.original),
+    )
 
 
 def _name(table: exp.Table) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dfc.grammar.lexer import Kind, Lexeme, scan
 
@@ -11,8 +11,7 @@ _CLOSE = frozenset(")]")
 _FOLD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One token: `sql[start:end]`.
 
     `word` is the text in lower case for an unquoted identifier or keyword, the text itself for operators and

@@ -1,28 +1,112 @@
-"""Many files through one compiler process."""
+"""Many files through compiler processes, some of them ahead of whoever asks."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Generator
+import os
+import threading
+from collections.abc import Callable, Generator, Sequence
+from typing import Final
 
 from dfc.cli.compiling import values
-from dfc.cli.sources import Compiled
+from dfc.cli.sources import Compiled, Unreadable, read
 from dfc.executor.compilation import CompilerProcess
+from dfc.executor.compiler_child import CompilerUnavailable, FileReply, FormatReply
+from dfc.executor.compiler_pool import Compilers, compilers
 
 CompileFile = Callable[[str, str], Compiled]
 
+FILES_PER_PROCESS: Final = 100
+"""A process takes about as long to start as to compile so many files."""
+
+AHEAD_MAX: Final = 64
+"""Files that have been compiled and not been asked for; it bounds the memory."""
+
 
 @contextlib.contextmanager
-def compiler() -> Generator[CompileFile]:
-    """A function from a file's name and text to what the compiler says, with one process for all files."""
+def layouter(*, sql: bool) -> Generator[Callable[[str, str], FormatReply]]:
+    """A function from a file's name and text to its layout, with one process for all files."""
     process = CompilerProcess()
     with asyncio.Runner() as runner:
 
-        def one(name: str, text: str) -> Compiled:
-            return values(name, text, runner.run(process.compile_file(name, text)))
+        def one(name: str, text: str) -> FormatReply:
+            return runner.run(process.format_file(name, text, sql=sql))
 
         try:
             yield one
         finally:
             runner.run(process.close())
+
+
+@contextlib.contextmanager
+def compiler(files: Sequence[str] = ()) -> Generator[CompileFile]:
+    """A function from a file's name and text to what the compiler says.
+
+    `files` are those that will be asked for, in this order: they are compiled ahead. What is then asked with
+    another text than the file had is compiled once more.
+    """
+    count = max(1, min(os.cpu_count() or 1, len(files) // FILES_PER_PROCESS))
+    with compilers(count) as pool:
+        ahead = _Ahead(pool, [file for file in files if file != "-"] if len(files) > 1 else [], count)
+
+        def one(name: str, text: str) -> Compiled:
+            return values(name, text, ahead.taken(name, text) or pool.compile_file(name, text))
+
+        try:
+            yield one
+        finally:
+            ahead.stop()
+
+
+class _Ahead:
+    """Threads that compile files before they are asked for, each with a process."""
+
+    def __init__(self, pool: Compilers, files: Sequence[str], count: int) -> None:
+        self._pool = pool
+        self._left = iter(files)
+        self._known = set(files)
+        self._done: dict[str, tuple[str, FileReply] | None] = {}
+        self._held = 0
+        self._changed = threading.Condition()
+        self._stopped = False
+        for _ in range(count if files else 0):
+            threading.Thread(target=self._work, daemon=True).start()
+
+    def taken(self, name: str, text: str) -> FileReply | None:
+        """What the compiler says of a file with this text; None where it has not been asked this."""
+        if name not in self._known:
+            return None
+        with self._changed:
+            self._changed.wait_for(lambda: name in self._done)
+            found = self._done.pop(name)
+            self._known.discard(name)
+            self._held -= found is not None
+            self._changed.notify_all()
+        return None if found is None or found[0] != text else found[1]
+
+    def stop(self) -> None:
+        """Let no further file begin."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopped or self._held < AHEAD_MAX)
+                file = None if self._stopped else next(self._left, None)
+            if file is None:
+                return
+            found = self._compiled(file)
+            with self._changed:
+                self._done[file] = found
+                self._held += found is not None
+                self._changed.notify_all()
+
+    def _compiled(self, file: str) -> tuple[str, FileReply] | None:
+        try:
+            text = read(file)
+            return text, self._pool.compile_file(file, text)
+        except (Unreadable, CompilerUnavailable):
+            return None  # whoever asks for the file meets it

@@ -25,7 +25,7 @@ def command(file: str, output: str | None, as_sql: bool, workflow: str | None) -
 
     `-` is standard input.
     """
-    compilation = compile_path(file)
+    compilation = compile_path(file, durability=not as_sql)
     chosen = pick(compilation, workflow)
     if as_sql:
         text = script(compilation, None if workflow is None else chosen)
@@ -61,7 +61,8 @@ def document(workflow: Workflow) -> str:
     """The JSON document of a workflow, readable."""
     said: dict[str, object] = {} if workflow.submit == START else {"submit": workflow.submit}
     options: dict[str, object] = {"options": dict(workflow.options)} if workflow.options else {}
-    found = {"label": workflow.label, **said, **options, **submission(workflow)}
+    report: dict[str, object] = {"durability": workflow.durability} if workflow.durability else {}
+    found = {"label": workflow.label, **said, **options, **submission(workflow), **report}
     return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
 
 

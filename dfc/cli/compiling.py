@@ -12,9 +12,9 @@ from dfc.compiler.source import Source
 from dfc.executor.compiler_child import FileReply, compile_file
 
 
-def compile_text(name: str, text: str) -> Compiled:
-    """What the compiler says of one file."""
-    return values(name, text, compile_file(name, text))
+def compile_text(name: str, text: str, *, durability: bool = False) -> Compiled:
+    """What the compiler says of one file, with a report on the durability of its workflows if wanted."""
+    return values(name, text, compile_file(name, text, durability=durability))
 
 
 def values(name: str, text: str, reply: FileReply) -> Compiled:
@@ -22,7 +22,7 @@ def values(name: str, text: str, reply: FileReply) -> Compiled:
     return compiled(name, text, reply.statements, reply.diagnostics, reply.rendered)
 
 
-def compile_path(path: str, refusal: str = "nothing to compile") -> Compiled:
+def compile_path(path: str, refusal: str = "nothing to compile", *, durability: bool = False) -> Compiled:
     """Read and compile one file. Raises CliError, with its problems printed, unless it compiles; `refusal` is
     what the error says when there is no text to compile.
     """
@@ -31,7 +31,7 @@ def compile_path(path: str, refusal: str = "nothing to compile") -> Compiled:
     except Unreadable as error:
         click.echo(error.rendered(), err=True)
         raise CliError(refusal) from None
-    return accepted(compile_text("<stdin>" if path == "-" else path, text))
+    return accepted(compile_text("<stdin>" if path == "-" else path, text, durability=durability))
 
 
 def accepted(compilation: Compiled) -> Compiled:

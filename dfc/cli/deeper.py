@@ -14,7 +14,7 @@ from dfc.compiler.ast import Piece
 from dfc.compiler.described import diagnostics
 from dfc.compiler.diagnostics import Diagnostic
 from dfc.compiler.plan import Form, Plan, Returns, SqlBody
-from dfc.compiler.plan_describe import Answer, Describer, Statement
+from dfc.compiler.plan_describe import NO_SUCH_RESULT, Answer, Describer, Statement
 from dfc.compiler.plan_json import from_json
 from dfc.compiler.plan_made import Made
 from dfc.compiler.plan_types import Problem as Found
@@ -76,21 +76,21 @@ def has_ddl(compilation: Compiled) -> bool:
 def deepened(compilation: Compiled, depth: Depth) -> Compiled:
     """The file with the problems that come out at this depth, in the order of the source."""
     found = list(_problems(compilation, depth))
-    if not found:
-        return compilation
     source = Source(compilation.name, compilation.text)
     spans = [Span(*each.span) for each in compilation.statements]
     heard = without_silenced(compilation.text, spans, found)
     new = [_problem(compilation.name, to_json(one, source)) for one in heard]
-    # Who knows more has the last word.
-    better = {_place_of(each) for each in new}
-    kept = [each for each in compilation.problems if _place_of(each) not in better]
+    # Who knows more has the last word, also by saying nothing.
+    looked_at = [Span(*each.span) for each in compilation.statements if _plan(each) is not None]
+    kept = [each for each in compilation.problems if not _is_answered(each, looked_at)]
     problems = sorted([*kept, *new], key=lambda each: tuple(each.json.get("span") or (0, 0)))
     return replace(compilation, problems=tuple(problems))
 
 
-def _place_of(problem: Problem) -> tuple[object, ...]:
-    return (problem.code, *(problem.json.get("span") or ()))
+def _is_answered(problem: Problem, looked_at: Sequence[Span]) -> bool:
+    """Whether it is about the columns of a step, in a workflow whose columns are known better by now."""
+    start, _ = problem.json.get("span") or (-1, -1)
+    return problem.code == NO_SUCH_RESULT and any(span.start <= start < span.end for span in looked_at)
 
 
 def _problem(name: str, json: Mapping[str, Any]) -> Problem:
@@ -120,9 +120,10 @@ def _problems(compilation: Compiled, depth: Depth) -> Iterator[Diagnostic]:
 
 
 def _plan(statement: Workflow | Server) -> Plan | None:
-    if isinstance(statement, Server) or statement.plan is None:
+    if isinstance(statement, Server):
         return None
-    return from_json(statement.plan)
+    json = statement.plan or statement.draft
+    return None if json is None else from_json(json)
 
 
 def _places(workflow: Workflow) -> Mapping[str, _Place]:

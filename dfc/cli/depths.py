@@ -41,7 +41,9 @@ def depth(
         with _exact(compile_file, schema) as deepen:
             yield deepen
     elif schema:
-        raise CliError("--schema needs --exact", exit_code=2)
+        from dfc.cli.by_schema import BySchema
+
+        yield BySchema.of(compile_file, schema).deepen
     else:
         yield _as_it_is
 

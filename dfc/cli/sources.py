@@ -39,7 +39,9 @@ class Workflow:
 
     `provenance`: node id to the span of its string and the pieces of its SQL, see docs/internals.md. `submit`
     is what its statement does with it: `start`, `define` or `schedule`; of the last two `label` is the name.
-    `options` are the other arguments, by name, as the texts that SQL reads.
+    `options` are the other arguments, by name, as the texts that SQL reads. `durability` is the report on it
+    (docs/reference/durability.md), None where there is no plan, or nobody has asked for it. `draft` is the
+    plan that it would have, were it not for columns that its steps do not return (DF406).
     """
 
     span: tuple[int, int]
@@ -51,6 +53,8 @@ class Workflow:
     hash: str | None
     drawing: str | None
     provenance: Mapping[str, Any]
+    durability: Mapping[str, Any] | None = None
+    draft: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,13 +172,17 @@ def find(paths: Iterable[str]) -> list[str]:
 
 def read(path: str) -> str:
     """The text of a file (`-`: standard input). Raises Unreadable."""
+    return decode("<stdin>" if path == "-" else path, read_bytes(path))
+
+
+def read_bytes(path: str) -> bytes:
+    """What is in a file (`-`: standard input). Raises Unreadable."""
     name = "<stdin>" if path == "-" else path
     try:
         if path == "-":
-            data = _bytes(sys.stdin.buffer)
-        else:
-            with Path(path).open("rb") as file:
-                data = _bytes(file)
+            return _bytes(sys.stdin.buffer)
+        with Path(path).open("rb") as file:
+            return _bytes(file)
     except FileNotFoundError:
         raise Unreadable(name, UNREADABLE, f"there is no file `{name}`", _near(path)) from None
     except IsADirectoryError:
@@ -183,7 +191,6 @@ def read(path: str) -> str:
         reason = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
         message = f"cannot read `{name}`: {reason}"
         raise Unreadable(name, UNREADABLE, message, "check the path and its permissions") from None
-    return decode(name, data)
 
 
 def decode(name: str, data: bytes) -> str:
@@ -286,6 +293,8 @@ def _statement(json: Mapping[str, Any]) -> Statement:
         hash=json["hash"],
         drawing=json["drawing"],
         provenance=json["provenance"],
+        durability=json.get("durability"),
+        draft=json.get("draft"),
     )
 
 

@@ -221,8 +221,11 @@ def begin_compensate(state: State, task: Task) -> None:
 
 
 def close_compensate(state: State, task: Task, scope: Scope) -> None:
-    """What has completed can be undone from now on."""
-    if outcome_of(scope) is TaskState.COMPLETED:
+    """What has completed can be undone from now on.
+
+    Where nothing is recorded, nothing was done, and who takes over could not tell that it was.
+    """
+    if outcome_of(scope) is TaskState.COMPLETED and scope.commits > 0:
         boundary_of(task.scope).undos.append(Undo(scope.commits, task, scope))
     pass_on(state, task, scope)
 

@@ -77,14 +77,16 @@ def begin_limit(state: State, task: Task) -> None:
         job.seconds = node.duration.seconds
 
 
-def _only_reads(task: Task) -> bool:
-    """Whether the body of a time limit waits for nothing but results that are brought back."""
+def _only_reads(state: State, task: Task) -> bool:
+    """Whether the body of a time limit waits for nothing but what is brought back of what has been done."""
     found = False
     todo = [child for child in task.children if child.role is Role.BODY]
     while todo:
         for inner in todo.pop().tasks:
             kinds = {job.kind for job in inner.jobs.values()} - {Kind.LIMIT}
-            if kinds - {Kind.READ}:
+            # The items of a map that has ended come once more, for what is to be undone in them.
+            reads = {Kind.READ, Kind.FETCH} if inner.path in state.records else {Kind.READ}
+            if kinds - reads:
                 return False
             found = found or bool(kinds)
             todo.extend(inner.children)
@@ -108,7 +110,7 @@ def timed(state: State, job: Job, event: Timed) -> None:
 def time_is_up(state: State, job: Job) -> None:
     """The time is over: have that recorded."""
     task = job.task
-    if _only_reads(task):
+    if _only_reads(state, task):
         # What is read has been done before: the body may have ended long ago.
         job.seconds = READ_SECONDS
         state.changed[job.path] = job

@@ -392,8 +392,6 @@ def stopped(state: State, job: Job) -> None:
     """What listened has ended without a record."""
     if job.kind is Kind.CALL:
         drop_job(state, job)
-        # Its attempts may be recorded. The task goes on until its child has ended.
-        frame_of(job.task.scope).records.append(job.path)
         _leave(state, job.task)
         _stop_call(state, job.task)
     elif job.kind is Kind.STOP_CALL:
@@ -473,6 +471,8 @@ def has_called(task: Task) -> bool:
 
 
 def _stop_call(state: State, task: Task) -> None:
+    """The task goes on until its child has ended. Lost attempts of it may be recorded."""
+    frame_of(task.scope).records.append(task.path)
     add_job(state, task, Kind.STOP_CALL, task.path)
 
 

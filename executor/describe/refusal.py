@@ -33,6 +33,7 @@ _OF_TYPES: Final = ("42883", "42725", "42804", "42846", "42P18", "42P08", "42809
 
 _NAMING: Final = (*_UNKNOWN, UNKNOWN_SCHEMA)
 _HARMLESS: Final = ("42501", "42P07", "42710", "42723", "42P06")
+_OF_THE_SERVER: Final = ("role", "extension", "language", "access method", "tablespace")
 _OF_NAMES: Final = (UNKNOWN_RELATION, UNKNOWN_SCHEMA, UNKNOWN_COLUMN)
 
 _NAME: Final = r'(?:[uU]&)?"(?:[^"]|"")+"|[^\W\d][\w$]*'
@@ -41,6 +42,7 @@ _PART: Final = re.compile(_NAME)
 _TOKEN: Final = re.compile(
     r"""\$\w+(?:\.(?:\w+|\*))?\??|(?:[eEnNbBxX]|[uU]&)?'(?:[^']|'')*'|\w+(?:\.\d+)?|"(?:[^"]|"")*"|[-+*/<>=~!@#%^&|`?]+|\S"""
 )
+_OPERATOR: Final = re.compile(r"[-+*/<>=~!@#%^&|`?]+")
 _HINTED: Final = re.compile(r'"([^"]+)"')
 _WORD: Final = re.compile(rf"{_NAME}")
 
@@ -92,6 +94,10 @@ class Catalog:
         """The functions of a name, with their parameters."""
         return [row[0] for row in self._rows("describe_signatures", name)]
 
+    def is_operator(self, name: str) -> bool:
+        """Whether there is an operator of this name."""
+        return bool(self._rows("describe_operator", name))
+
     def types(self) -> list[str]:
         """The names of the types that are visible."""
         return [row[0] for row in self._rows("describe_type_list")]
@@ -112,13 +118,20 @@ def refusal(
         and not (copied and fields.sqlstate in _OF_NAMES)
     ):
         return Unsaid(why="it depends on a value", start=start, end=start)
-    if _is_one(fields.sqlstate, _OF_THE_STATE):
+    lacks_xml = fields.sqlstate == "0A000" and "XML" in fields.message  # how the server was built
+    if lacks_xml or _is_one(fields.sqlstate, _OF_THE_STATE):
         return Unsaid(why=f"{fields.message} (SQLSTATE {fields.sqlstate})", start=start, end=start)
     if start is None and fields.sqlstate in _NAMING:
         # Most utility statements are refused without a place; the message has the name.
         start = _named_in(fields.message, body.sql)
     parts = [] if start is None else names_at(body.sql, start)
-    if unsure and _is_one(fields.sqlstate, _OF_TYPES) and not _is_certain(fields, parts, copied, catalog):
+    end = None if start is None else _end_of_token(body, start)
+    token = body.sql[start:end] if start is not None else ""
+    if (
+        unsure
+        and _is_one(fields.sqlstate, _OF_TYPES)
+        and not _is_certain(fields, token, parts, copied, catalog)
+    ):
         return Unsaid(why=f"the type of `{unsure[0]}` is not known before it runs")
     lost = _without_df(fields, parts, catalog)
     if lost is not None:
@@ -127,7 +140,6 @@ def refusal(
         return Unsaid(why="a setting of that name may be made in the session")
     named = _Named(fields, body, parts, catalog)
     wrong = named.wrong()
-    end = None if start is None else _end_of_token(body, start)
     if wrong is not None:
         start, end = wrong[1], wrong[2]
     makers = [] if wrong is None else catalog.makers(wrong[0])
@@ -153,8 +165,8 @@ def of_ddl(answer: Refused | Unsaid) -> Refused | Unsaid:
     """
     if isinstance(answer, Unsaid):
         return answer
-    is_role = answer.sqlstate == UNKNOWN_OBJECT and answer.message.startswith(("role", "extension"))
-    if answer.sqlstate in _HARMLESS or is_role or not answer.sqlstate.startswith("42"):
+    lacks = answer.sqlstate[:2] in ("42", "0A") and answer.message.startswith(_OF_THE_SERVER)
+    if answer.sqlstate in _HARMLESS or lacks or answer.sqlstate[:2] not in ("42", "3F", "22", "0A"):
         return Unsaid(
             why=f"{answer.message} (SQLSTATE {answer.sqlstate})", start=answer.start, end=answer.end
         )
@@ -217,14 +229,14 @@ def _end_of_token(body: SqlBody, start: int) -> int:
 
 
 def _is_certain(
-    fields: Fields, parts: Sequence[tuple[str, int, int]], copied: bool, catalog: Catalog
+    fields: Fields, token: str, parts: Sequence[tuple[str, int, int]], copied: bool, catalog: Catalog
 ) -> bool:
     """Whether a refusal holds whatever the types are that are not known."""
-    if fields.sqlstate == UNKNOWN_FUNCTION:
-        return (
-            bool(parts) and not fields.message.startswith("operator") and not catalog.signatures(parts[-1][0])
-        )
-    return copied and fields.sqlstate.startswith("22")
+    if fields.sqlstate != UNKNOWN_FUNCTION:
+        return copied and fields.sqlstate.startswith("22")
+    if not parts:
+        return _OPERATOR.fullmatch(token) is not None and not catalog.is_operator(token)
+    return not fields.message.startswith("operator") and not catalog.signatures(parts[-1][0])
 
 
 def _without_df(fields: Fields, parts: Sequence[tuple[str, int, int]], catalog: Catalog) -> Unsaid | None:

@@ -32,6 +32,11 @@ _NAMED: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 
+_WORDS: Final = frozenset(
+    {"if", "concurrently", "only", "table", "binary", "verbose", "full", "freeze", "analyze", "skip_locked"}
+)
+"""What is no name in these places: the grammar has more of them than the pattern."""
+
 
 def is_tried(body: SqlBody) -> bool:
     """Whether a statement can be run in a scratch database to see whether it would be refused."""
@@ -43,7 +48,11 @@ def missing_relation(body: SqlBody, catalog: Catalog) -> Refused | None:
     """The first relation that a utility statement names, where it does not exist."""
     named = _NAMED.match(body.sql)
     parts = [] if named is None else names_at(body.sql, named.end())
-    if not parts or any(parameter.start < parts[-1][2] + 1 for parameter in body.parameters):
+    if (
+        not parts
+        or body.sql[parts[0][1] : parts[0][2]].lower() in _WORDS
+        or any(parameter.start < parts[-1][2] + 1 for parameter in body.parameters)
+    ):
         return None
     written = body.sql[parts[0][1] : parts[-1][2]]
     if catalog.is_relation(written):

@@ -139,7 +139,7 @@ def problems_of(text: str) -> tuple[list[str], list[tuple[bool, bool]]]:
         ("df.step('s', 'SELECT n FROM {a}') ~> 'SELECT $s.n'", ["DF211"], (True, False)),
         ("'SELECT { a }'", ["DF120"], (False, False)),
         ("'SELECT 1 {a}' ~> ''", ["DF211", "DF116"], (False, False)),
-        ("df.http('{base}/x', body => '{b}')", [], (True, True)),
+        ("df.http('{base}/x', body => '{b}')", ["DF313"], (True, True)),
         ("df.loop('SELECT {a}', 'SELECT {b} > 1')", ["DF211", "DF211"], (True, False)),
     ],
 )

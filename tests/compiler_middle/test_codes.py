@@ -52,12 +52,12 @@ def test_every_code_of_the_compiler_has_a_golden_case() -> None:
 
 
 def test_every_rule_is_named_after_its_code_and_in_the_tuple() -> None:
-    from dfc.compiler.check import RULES, SIZE_RULES
+    from dfc.compiler.check import LAST_RULES, RULES, SIZE_RULES
 
     files = {path.stem for path in (ROOT / "compiler/rules").glob("df*.py")}
-    rules = {rule.__module__.rpartition(".")[2] for rule in (*RULES, *SIZE_RULES)}
+    rules = {rule.__module__.rpartition(".")[2] for rule in (*RULES, *LAST_RULES, *SIZE_RULES)}
     assert rules == files
-    assert len(RULES) + len(SIZE_RULES) == len(files)
+    assert len(RULES) + len(LAST_RULES) + len(SIZE_RULES) == len(files)
     for name in files:
         code, _, words = name.partition("_")
         text = (ROOT / f"compiler/rules/{name}.py").read_text()

@@ -64,7 +64,7 @@ def test_both_requests_in_order() -> None:
 
 
 def test_problems_have_places() -> None:
-    [answer] = answers({"id": "x", "do": "compile_file", "name": "f", "text": "'SELECT $a';\n'SELEC'"})
+    [answer] = answers({"id": "x", "do": "compile_file", "name": "f", "text": "'SELECT $a';\n'SELEC 1'"})
     assert answer["id"] == "x"
     assert [statement["plan"] for statement in answer["statements"]] == [None, None]
     first, second = answer["diagnostics"]
@@ -80,8 +80,11 @@ def test_problems_have_places() -> None:
         "label": "unknown name",
         "notes": [],
         "help": "name a step before this one: `|=> 'a'`",
+        "fix": None,
     }
     assert second["line"] == 2
+    start = answer["diagnostics"][1]["span"][0]
+    assert second["fix"] == {"safe": True, "edits": [{"span": [start, start + 5], "text": "SELECT"}]}
     assert "--> f:1:9" in answer["rendered"]
 
 

@@ -161,11 +161,11 @@ def test_a_name_that_is_bound_in_a_branch_and_before_it() -> None:
 
 
 def test_the_number_of_rows() -> None:
-    plan = plan_of(chain(step("d", "DELETE FROM t"), "SELECT $d, $d.row_count, $d?"))
+    plan = plan_of(chain(step("d", "DELETE FROM t WHERE a"), "SELECT $d, $d.row_count, $d?"))
     assert [parameter.use for parameter in parameters(plan)] == [Use.ROW_COUNT] * 3
-    assert codes(chain(step("d", "DELETE FROM t"), "SELECT $d.id")) == ["DF108"]
-    assert codes(chain(step("d", "DELETE FROM t"), "SELECT 1 FROM $d.*")) == ["DF108"]
-    assert codes(chain(step("d", "DELETE FROM t RETURNING id"), "SELECT $d.id FROM $d.*")) == []
+    assert codes(chain(step("d", "DELETE FROM t WHERE a"), "SELECT $d.id")) == ["DF108"]
+    assert codes(chain(step("d", "DELETE FROM t WHERE a"), "SELECT 1 FROM $d.*")) == ["DF108"]
+    assert codes(chain(step("d", "DELETE FROM t WHERE a RETURNING id"), "SELECT $d.id FROM $d.*")) == []
 
 
 def test_responses() -> None:
@@ -202,7 +202,7 @@ def test_a_constant_request() -> None:
 
 def test_two_steps_of_one_name() -> None:
     assert codes(chain(step("a", "SELECT 1"), step("a", "SELECT 2"))) == ["DF105"]
-    assert codes(chain(step("a", "SELECT 1"), bind("a", "SELECT 2"))) == []
+    assert codes(chain(step("a", "SELECT f()"), bind("a", "SELECT 2"))) == []
 
 
 def test_parallel_writes() -> None:

@@ -35,5 +35,3 @@ CREATE TABLE q (id int) PARTITION BY RANGE (id);
 CREATE SEQUENCE s;
 CREATE PROCEDURE work() LANGUAGE sql AS 'SELECT 1';
 CREATE PROCEDURE refresh() LANGUAGE sql AS 'SELECT 1';
-CREATE TYPE pair AS (w int, h int);
-CREATE TABLE plain (id int, "Two Words" text, v numeric, x timestamptz, y int, z pair, whatever text);

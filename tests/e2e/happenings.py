@@ -53,6 +53,13 @@ HAPPENINGS = (
         sqlstate="22012",
     ),
     Happening(
+        when="what can be undone has completed without a step (a value alone)",
+        workflow=f"undoable('a') |=> 'a' ~> df.compensate('$a', put('undo-b')) ~> {FAIL}",
+        status="compensated",
+        ledger="a undo-a",
+        sqlstate="22012",
+    ),
+    Happening(
         when="an undo step fails",
         workflow=f"undoable('a') ~> df.compensate(put('b'), {FAIL}) ~> undoable('c') ~> 'SELECT ''x''::int'",
         status="failed",

@@ -658,6 +658,8 @@ class Database:
             fates = replace(instance.fates, seed=f"{instance.fates.seed} {action.child}", forced=made.forced)
             fates = replace(fates, doomed=made.doomed, _known={})
             self.start(id, made.plan, fates)
+            if action.child in instance.children:
+                raise Broken(f"{instance.id}: `{action.child}` is started once more")
             instance.children[action.child] = id
             instance.called.setdefault(action.path, []).append(id)
         child = self.instances[instance.children[action.child]]

@@ -131,13 +131,21 @@ class Loop(asyncio.AbstractEventLoop):
 
     # Running
 
-    def run(self, main: Coroutine[Any, Any, _T], *, steps_max: int) -> _T:
-        """Run until `main` returns. Raises Stuck after `steps_max` callbacks."""
+    def run(
+        self, main: Coroutine[Any, Any, _T], *, steps_max: int, idle_max: int, progress: Callable[[], int]
+    ) -> _T:
+        """Run until `main` returns.
+
+        Raises Stuck after `steps_max` callbacks, or `idle_max` in which `progress` gave the same number.
+        """
         events._set_running_loop(self)
         try:
             task = self.create_task(main)
+            seen, idle_until = progress(), idle_max
             while not task.done():
-                if self.steps >= steps_max:
+                if (now := progress()) != seen:
+                    seen, idle_until = now, self.steps + idle_max
+                if self.steps >= steps_max or self.steps >= idle_until:
                     raise Stuck(f"no end after {self.steps} callbacks")
                 self._once()
             return task.result()

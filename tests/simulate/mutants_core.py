@@ -460,7 +460,7 @@ CORE = (
     Mutant(name="losers of a race run on", seed=9, active=changed(arms, "unwind", _not_unwound)),
     Mutant(
         name="a loser has committed and is not undone",
-        seed=1059,
+        seed=1488,
         active=changed(unwinding, "_to_undo", _losers_keep_what_they_did),
     ),
     Mutant(
@@ -501,7 +501,7 @@ CORE = (
     ),
     Mutant(
         name="a failed attempt is not undone",
-        seed=3951,
+        seed=5169,
         active=changed(unwinding, "_to_undo", _attempts_are_not_undone),
     ),
     Mutant(

@@ -23,7 +23,9 @@ from tests.simulate.rows import Instance
 from tests.simulate.shapes import Broken
 from tests.simulate.worker import Driving, Worker, World
 
-STEPS_MAX = 300_000
+STEPS_MAX = 120_000
+IDLE_STEPS_MAX = 60_000
+"""So many without a record, and nothing goes on any more: what waits longest waits 300 s."""
 LEASE_SECONDS = 1.0
 HOLD_SECONDS_MAX = 60.0
 CLOCK_SECONDS_MAX = 60.0
@@ -137,7 +139,12 @@ class Run:
         try:
             self._prepare()
             try:
-                self.loop.run(self._main(), steps_max=STEPS_MAX)
+                self.loop.run(
+                    self._main(),
+                    steps_max=STEPS_MAX,
+                    idle_max=IDLE_STEPS_MAX,
+                    progress=lambda: self.database.journal,
+                )
             except Stuck as stuck:
                 self._problems()
                 raise Broken(f"{stuck}; {self._unended()}") from stuck

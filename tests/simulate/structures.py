@@ -119,8 +119,8 @@ def compensate(walk: Walk, node: Node, here: Here) -> Outcome:
     """Compensate: what is done is registered to be undone."""
     assert isinstance(node, CompensateNode)
     out = walk.block(node.body, here)
-    if not out.done:
-        return out
+    if not out.done or not out.commit:
+        return out  # where nothing is recorded there is nothing to undo
     undo = Undo(node=node, frame=here.frame, env=here.env.snapshot(), at=out.at, commit=out.commit)
     return replace(out, undos=(*out.undos, undo))
 

@@ -95,4 +95,5 @@ def test_json_has_lines_and_columns() -> None:
         "label": "l",
         "notes": [{"message": "n", "span": [0, 1]}],
         "help": "h",
+        "fix": None,
     }

@@ -1,0 +1,125 @@
+"""DF206: the items of a map, which run at the same time, all write the same rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from dfc.compiler.ast import Map
+from dfc.compiler.diagnostics import Diagnostic, Note, lint
+from dfc.compiler.facts import Facts
+from dfc.compiler.links import Of
+from dfc.compiler.outline import Role
+from dfc.compiler.span import Span
+from dfc.compiler.sql.careless import set_clauses, skips_locked
+from dfc.compiler.sql.meetings import Access, meeting
+from dfc.compiler.sql.relations import Relations, relations
+from dfc.compiler.sql.uses import Effect
+
+SHOWN_MAX: Final = 10
+"""Reports for each map."""
+
+
+def items_meet(facts: Facts) -> Iterator[Diagnostic]:
+    """Collect what the statements in each map do with each table, and look for what is not the item's own."""
+    maps: dict[int, dict[str, list[_Shared]]] = {}
+    beside: Relations | None = None
+    for unit, analysis in facts.analyses.items():
+        around = _maps(facts, unit)
+        if not around or analysis.problems:
+            continue
+        beside = beside or relations(facts.beside.scripts)
+        claims, chosen = skips_locked(analysis.sql), bool(analysis.tables.calls)
+        varying = _varying(facts, unit, around)
+        for use in analysis.tables.uses:
+            for one in beside.behind(use):
+                access = Access(unit=unit, use=one, claims=claims)
+                for each in around:
+                    own = claims or chosen or each in varying
+                    maps.setdefault(each, {}).setdefault(one.table, []).append(_Shared(access, own))
+    for each in sorted(maps):
+        reports = [
+            report for table in sorted(maps[each]) for report in _reports(facts, each, maps[each][table])
+        ]
+        yield from reports[:SHOWN_MAX]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """An access in the body of a map. `own`: the item, or a function, says which rows are meant."""
+
+    access: Access
+    own: bool
+
+
+def _maps(facts: Facts, unit: int) -> list[int]:
+    """The units of the maps in whose bodies a unit stands, where several items run at the same time."""
+    return [
+        fork.unit
+        for branch, fork in facts.outline.around(facts.outline.units[unit].branch)
+        if isinstance(fork.tree, Map) and branch.role is Role.BODY and fork.tree.max_parallel > 1
+    ]
+
+
+def _varying(facts: Facts, unit: int, around: list[int]) -> set[int]:
+    """Those of the maps for whose items the rows of the statement differ: a reference outside of SET does."""
+    links = facts.scope.links.get(unit, ())
+    if not links:
+        return set()
+    clauses = set_clauses(facts.analyses[unit].sql)
+    found: set[int] = set()
+    for link in links:
+        at = link.reference.start
+        if any(start <= at < end for start, end in clauses):
+            continue
+        for source in link.sources:
+            if source.of is Of.ITEM:
+                found.add(source.unit)
+            if source.of is not Of.INPUT:
+                found.update(_maps(facts, source.unit))
+    return found.intersection(around)
+
+
+def _reports(facts: Facts, each: int, accesses: list[_Shared]) -> Iterator[Diagnostic]:
+    """What in one map is wrong with one table."""
+    writers = [shared.access for shared in accesses if shared.access.use.writes]
+    told: set[int] = set()
+    for shared in accesses:
+        access = shared.access
+        if shared.own or access.unit in told:
+            continue
+        if access.use.writes:
+            if access.use.effect is not Effect.INSERT:
+                told.add(access.unit)
+                yield _report(facts, each, access, None)
+            continue
+        met = next((other for other in writers[:SHOWN_MAX] if meeting(other, access) is not None), None)
+        if met is not None:
+            told.add(access.unit)
+            yield _report(facts, each, access, met)
+
+
+def _report(facts: Facts, each: int, access: Access, writer: Access | None) -> Diagnostic:
+    tree = facts.outline.units[each].tree
+    assert isinstance(tree, Map)
+    table, item = access.use.table, f"${tree.name.value}"
+    if access.use.effect is Effect.DEFINE:
+        message = f"all items of a map change the table `{table}` itself"
+    elif writer is None:
+        message = f"all items of a map write the same rows of `{table}`"
+    else:
+        message = f"the items of a map read `{table}`, which other items write at the same time"
+    second = () if writer is None else (Note(message="writes it", span=_place(facts, writer)),)
+    return lint(
+        "DF206",
+        message,
+        _place(facts, access),
+        label="reads it" if writer is not None else "writes it, whatever the item is",
+        notes=(*second, Note(message=f"the map runs {tree.max_parallel} items at a time", span=tree.span)),
+        help=f"say which rows are the item's (`WHERE id = {item}.id`), or give the map `max_parallel => 1`",
+    )
+
+
+def _place(facts: Facts, access: Access) -> Span:
+    return facts.locate_name(access.unit, access.use.start, access.use.end)

@@ -1,0 +1,107 @@
+"""What PostgreSQL has before anybody creates anything: types, casts, functions, operators of `pg_catalog`.
+
+`builtins.json` is written from a server by `python -m tests.compiler_schema.builtins`. Types go by the names
+of `pg_type`; an array has the name of its elements with `[]`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+RANGES: Final = {
+    "int4range": "int4",
+    "int8range": "int8",
+    "numrange": "numeric",
+    "tsrange": "timestamp",
+    "tstzrange": "timestamptz",
+    "daterange": "date",
+}
+"""What is in a range."""
+MULTIRANGES: Final = {name.replace("range", "multirange"): name for name in RANGES}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function as its callers see it.
+
+    `kind`: f(unction), p(rocedure), a(ggregate), w(indow). `defaults`: so many of the last arguments can be
+    left out. `variadic`: the last one is an array of what is given. `outs`: the columns that it returns,
+    where it says.
+    """
+
+    kind: str
+    set: bool
+    defaults: int
+    variadic: bool
+    returns: str | None
+    arguments: tuple[str | None, ...]
+    outs: tuple[tuple[str, str | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A type: its name as `format_type` writes it, its category, and whether that prefers it."""
+
+    shown: str
+    category: str
+    preferred: bool
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Builtins:
+    """All of it. `older`: names of functions that only older servers have."""
+
+    types: dict[str, Type]
+    casts: dict[tuple[str, str], str]
+    functions: dict[str, tuple[Signature, ...]]
+    operators: dict[str, tuple[Signature, ...]]
+    older: frozenset[str]
+
+    def knows(self, function: str) -> bool:
+        """Whether some server has a function of this name."""
+        return function in self.functions or function in self.older
+
+
+@cache
+def builtins() -> Builtins:
+    """Read once, when it is asked for."""
+    data: dict[str, Any] = json.loads((Path(__file__).parent / "builtins.json").read_text(encoding="utf-8"))
+    names = {name: name if entry[4] is None else f"{entry[4]}[]" for name, entry in data["types"].items()}
+    types = {
+        names[name]: Type(shown, category, preferred, kind)
+        for name, (shown, category, preferred, kind, _) in data["types"].items()
+    }
+    functions = {
+        name: tuple([_function(each, names) for each in entries])
+        for name, entries in data["functions"].items()
+    }
+    operators = {
+        name: tuple([_operator(each, names) for each in entries])
+        for name, entries in data["operators"].items()
+    }
+    casts = {(names.get(a, a), names.get(b, b)): context for a, b, context in data["casts"]}
+    return Builtins(types, casts, functions, operators, frozenset(data["older"]))
+
+
+def _function(entry: list[Any], names: dict[str, str]) -> Signature:
+    kind, returns_set, defaults, variadic, returns, arguments, outs = entry
+    columns = [each.rpartition(" ") for each in outs if each]
+    return Signature(
+        kind,
+        returns_set,
+        defaults,
+        variadic,
+        names.get(returns, returns),
+        tuple([names.get(each, each) for each in arguments]),
+        tuple([(name, names.get(type, type)) for name, _, type in columns]),
+    )
+
+
+def _operator(entry: list[str], names: dict[str, str]) -> Signature:
+    left, right, returns = [names.get(each, each) for each in entry]
+    return Signature("f", False, 0, False, returns, (left, right) if left else (right,))

@@ -1,0 +1,170 @@
+"""Calls of functions: is there one, and what does it return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import Final
+
+from dfc.compiler.schema import types
+from dfc.compiler.schema.builtins import Signature, builtins
+from dfc.compiler.schema.catalog import NOT_KNOWN, SYSTEM_SCHEMAS, Catalog, Typed
+from dfc.compiler.schema.literals import fault
+from dfc.compiler.schema.overloads import Outcome, Overloads
+from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Refusal, Scope, Written, did_you_mean, near
+from dfc.compiler.sql.trees import Node, names_of, unwrapped
+
+_NEAR: Final = 0.75
+_OLD_AND_SPECIAL: Final = frozenset({"merge_action", "normalize", "xmlexists", "grouping"})
+
+
+class Calls:
+    """The calls of one statement. `of` gives the type of an expression."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        written: Written,
+        overloads: Overloads,
+        of: Callable[[Node | None, Scope], Typed],
+    ) -> None:
+        self._catalog = catalog
+        self._written = written
+        self._overloads = overloads
+        self._of = of
+
+    def of(self, node: Node, scope: Scope) -> Typed:
+        """The type of what a call returns."""
+        found = self.signature(node, scope)
+        return NOT_KNOWN if found is None else Typed(found[1])
+
+    def signature(self, node: Node, scope: Scope) -> tuple[Signature, str | None] | None:
+        """The function that is called and the type that it returns; None where that is not known."""
+        names = names_of(node.get("funcname"))
+        arguments: Sequence[Node] = node.get("args", ())
+        given = [self._of(each, scope) for each in arguments]
+        self._rest(node, scope)
+        if len(names) > 2:
+            return None
+        schema, name = (names[0], names[1]) if len(names) == 2 else (None, names[0])
+        candidates = self._catalog.function(schema, name)
+        if not candidates:
+            self._absent(node, schema, name, arguments, given, scope)
+            return None
+        named = any(unwrapped(each)[0] == "NamedArgExpr" for each in arguments)
+        if node.get("func_variadic") or node.get("agg_within_group") or named:
+            return None
+        found = self._overloads.function(candidates, [each.name for each in given])
+        if len(given) == 1 and self._is_column(given[0], name, scope):
+            return None
+        unsure = self._unsure(schema)
+        if unsure and (found is Outcome.NONE or any(each.name is None for each in given)):
+            return None
+        if found is Outcome.NONE:
+            self._refused(node, name, candidates, given, scope)
+            return None
+        if isinstance(found, Outcome):
+            return None
+        for each, type, wanted in zip(arguments, given, found.arguments, strict=True):
+            self._literal(each, type, wanted)
+        return found, self._overloads.result(found, [each.name for each in given])
+
+    def _rest(self, node: Node, scope: Scope) -> None:
+        """ORDER BY and FILTER of an aggregate, and a window."""
+        for each in node.get("agg_order", ()):
+            self._of(unwrapped(each)[1].get("node"), scope)
+        self._of(node.get("agg_filter"), scope)
+        window: Node = node.get("over", {})
+        for each in window.get("partitionClause", ()):
+            self._of(each, scope)
+        for each in window.get("orderClause", ()):
+            self._of(unwrapped(each)[1].get("node"), scope)
+
+    def _unsure(self, schema: str | None) -> bool:
+        """Whether there may be functions of the same name that nobody has read."""
+        unsure = self._catalog.unsure
+        return unsure.functions or unsure.everything or (schema is not None and schema in unsure.schemas)
+
+    def _literal(self, node: Node, given: Typed, wanted: str | None) -> None:
+        kind, fields = unwrapped(node)
+        if given.name != "unknown" or wanted is None or kind != "A_Const" or "sval" not in fields:
+            return
+        wrong = fault(fields["sval"].get("sval", ""), wanted, self._catalog)
+        if wrong is not None:
+            raise self._written.refusal(*wrong, self._written.part(fields))
+
+    def _refused(
+        self, node: Node, name: str, candidates: Sequence[Signature], given: Sequence[Typed], scope: Scope
+    ) -> None:
+        """There are functions of this name, and none takes these arguments."""
+        if len(given) == 1 and (self._is_cast(name) or self._is_column(given[0], name, scope)):
+            return
+        if self._catalog.unsure.operators or name in builtins().older:
+            return
+        shown = [types.shown(each, self._catalog) for each in given]
+        if None in shown:
+            counts = {len(each.arguments) for each in candidates}
+            raise self._unfit(node, f"function {name} does not take {len(given)} arguments", counts)
+        if node.get("agg_star"):
+            return
+        raise self._unfit(node, f"function {name}({', '.join(map(str, shown))}) does not exist", set())
+
+    def _unfit(self, node: Node, message: str, counts: set[int]) -> Refusal:
+        help = f"give it {' or '.join(map(str, sorted(counts)))}" if counts else "cast the arguments"
+        return self._written.refusal(message, "42883", self._place(node), help=help)
+
+    def _place(self, node: Node) -> tuple[int, int] | None:
+        return self._written.part(node, len(names_of(node.get("funcname"))) - 1)
+
+    def _is_cast(self, name: str) -> bool:
+        return name in builtins().types or self._catalog.type(None, name) is not None
+
+    def _is_column(self, given: Typed, name: str, scope: Scope) -> bool:
+        """`name(row)` is `row.name`."""
+        row = given.name is None or given.name == "record" or self._overloads.category(given.name)[0] == "C"
+        return row and (scope.unsure() or name in SYSTEM_COLUMNS or name in scope.column_names())
+
+    def _absent(
+        self,
+        node: Node,
+        schema: str | None,
+        name: str,
+        arguments: Sequence[Node],
+        given: Sequence[Typed],
+        scope: Scope,
+    ) -> None:
+        """No function of this name is known: refuse where that is certain."""
+        catalog = self._catalog
+        if catalog.unsure.functions or catalog.unsure.everything or name in _OLD_AND_SPECIAL:
+            return
+        if schema is not None and (schema in SYSTEM_SCHEMAS or schema in catalog.unsure.schemas):
+            return
+        if schema is not None and schema not in catalog.schemas:
+            raise self._written.refusal(
+                f'schema "{schema}" does not exist',
+                "3F000",
+                self._written.part(node),
+                help=did_you_mean(schema, sorted(catalog.schemas), "schemas"),
+                name=schema,
+            )
+        if schema is None and (name.startswith("pg_") or builtins().knows(name)):
+            return
+        if len(arguments) == 1 and (self._is_cast(name) or self._is_column(given[0], name, scope)):
+            return
+        known = list(catalog.functions)
+        meant = near(name, known) or self._near_builtin(name)
+        if meant is None and not known:
+            return
+        shown = [types.shown(each, catalog) or "unknown" for each in given]
+        full = name if schema is None else f"{schema}.{name}"
+        raise self._written.refusal(
+            f"function {full}({', '.join(shown)}) does not exist",
+            "42883",
+            self._place(node),
+            help=f"did you mean `{types.quoted(meant)}`?" if meant else "define it, or correct its name",
+            name=full,
+        )
+
+    def _near_builtin(self, name: str) -> str | None:
+        found = get_close_matches(name, list(builtins().functions), 1, _NEAR)
+        return found[0] if found else None

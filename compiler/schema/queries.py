@@ -1,0 +1,344 @@
+"""SELECT, VALUES, set operations, WITH: the columns that they give, and what PostgreSQL would refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from dfc.compiler.schema import types
+from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Column, Typed
+from dfc.compiler.schema.expressions import Expressions
+from dfc.compiler.schema.grouping import Grouping
+from dfc.compiler.schema.overloads import Outcome
+from dfc.compiler.schema.scope import Output, Scope, Written
+from dfc.compiler.schema.sources import Sources, renamed
+from dfc.compiler.sql.trees import Node, first_place, names_of, unwrapped
+
+UNNAMED: Final = "?column?"
+Handler = Callable[[Node, Scope], Output]
+
+
+class Queries:
+    """The queries of one statement."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        written: Written,
+        parameters: Sequence[Typed],
+        rows: Mapping[str, Output],
+        path: tuple[str, ...],
+    ) -> None:
+        self.catalog = catalog
+        self.written = written
+        self.expressions = Expressions(catalog, written, parameters, self)
+        self.sources = Sources(catalog, written, self.expressions, self, rows, path)
+        self.grouping = Grouping(catalog, written)
+        self.kinds: dict[str, Handler] = {"SelectStmt": self.select}
+        self._parts: dict[int, Output] = {}
+
+    def query(self, node: Node, scope: Scope | None) -> Output:
+        """Any statement that can stand inside of another, or alone: its columns."""
+        kind, fields = unwrapped(node)
+        handler = self.kinds.get(kind)
+        return Output([], open=True) if handler is None else handler(fields, Scope(scope))
+
+    def common_tables(self, node: Node, scope: Scope) -> None:
+        """A WITH clause, into the scope of its statement."""
+        clause: Node = node.get("withClause", {})
+        queries = [unwrapped(each)[1] for each in clause.get("ctes", ())]
+        if clause.get("recursive"):
+            # Later ones can be named too, and their columns are not known yet.
+            scope.tables.update({each.get("ctename", ""): Output([], open=True) for each in queries})
+        for each in queries:
+            name, aliases = each.get("ctename", ""), names_of(each.get("aliascolnames"))
+            kind, fields = unwrapped(each.get("ctequery"))
+            if clause.get("recursive") and kind == "SelectStmt" and fields.get("op") == "SETOP_UNION":
+                scope.tables[name] = self._first_term(fields, aliases, scope)
+            output = renamed(_settled(self.query(each.get("ctequery", {}), scope)), aliases)
+            scope.tables[name] = Output([*output.columns, *_search_and_cycle(each)], output.open)
+
+    def _first_term(self, fields: Node, aliases: Sequence[str], scope: Scope) -> Output:
+        """What a recursive query knows of itself: the columns of its first part."""
+        if "withClause" in fields:
+            return Output([], open=True)
+        return renamed(_settled(self._once(fields.get("larg", {}), scope)), aliases)
+
+    def _once(self, node: Node, scope: Scope) -> Output:
+        """A part of a set operation. The first of a recursive query is asked for twice."""
+        found = self._parts.get(id(node))
+        if found is None:
+            found = self._parts[id(node)] = self.select(node, Scope(scope))
+        return found
+
+    def select(self, node: Node, scope: Scope) -> Output:
+        """A SELECT, with everything around it."""
+        self.common_tables(node, scope)
+        if node.get("op", "SETOP_NONE") != "SETOP_NONE":
+            output = self._set_operation(node, scope)
+            self._sort_set(node, output, scope)
+        elif "valuesLists" in node:
+            output = self.values(node, scope)
+        else:
+            output = self._plain(node, scope)
+        for part in ("limitCount", "limitOffset"):
+            self.expressions.literal(node.get(part), self.expressions.of(node.get(part), scope), "int8")
+        return output
+
+    def _plain(self, node: Node, scope: Scope) -> Output:
+        self.sources.add(node.get("fromClause", ()), scope)
+        output = self.targets(node.get("targetList", ()), scope)
+        self.expressions.boolean(node.get("whereClause"), scope, "WHERE")
+        self.expressions.boolean(node.get("havingClause"), scope, "HAVING")
+        for each in node.get("sortClause", ()):
+            self._sort(unwrapped(each)[1].get("node", {}), output, scope)
+        for each in node.get("groupClause", ()):
+            self._group(each, output, scope)
+        for each in node.get("distinctClause", ()):
+            if each:
+                self._sort(each, output, scope)
+        for each in node.get("windowClause", ()):
+            window = unwrapped(each)[1]
+            for part in window.get("partitionClause", ()):
+                self._sort(part, output, scope)
+            for part in window.get("orderClause", ()):
+                self._sort(unwrapped(part)[1].get("node", {}), output, scope)
+        self.grouping.check(node, scope)
+        return output
+
+    def targets(self, nodes: Sequence[Node], scope: Scope) -> Output:
+        """A list of results."""
+        found = Output([])
+        for each in nodes:
+            target = unwrapped(each)[1]
+            value: Node = target.get("val", {})
+            kind, fields = unwrapped(value)
+            if kind == "ColumnRef" and "A_Star" in fields.get("fields", ({},))[-1]:
+                columns, is_open = self.expressions.columns.star(fields, scope)
+                found.columns += columns
+                found.open = found.open or is_open
+                continue
+            found_type = self.expressions.of(value, scope)
+            if kind == "A_Indirection" and "A_Star" in (fields.get("indirection") or ({},))[-1]:
+                found.open = True
+                continue
+            found.columns.append(Column(target.get("name") or name_of(value), found_type))
+        return found
+
+    def _sort(self, node: Node, output: Output, scope: Scope) -> None:
+        """ORDER BY: a result's name first, otherwise an expression."""
+        name = _lone_name(node)
+        if name is not None and (output.open or any(column.name == name for column in output.columns)):
+            return
+        self.expressions.of(node, scope)
+
+    def _group(self, node: Node, output: Output, scope: Scope) -> None:
+        """GROUP BY: a column first, then a result's name, otherwise an expression."""
+        todo = [node]
+        while todo:
+            here = todo.pop()
+            kind, fields = unwrapped(here)
+            if kind == "GroupingSet":
+                todo += fields.get("content", ())
+            elif kind == "RowExpr":
+                todo += fields.get("args", ())
+            elif kind == "List":
+                todo += fields.get("items", ())
+            else:
+                self._sort(here, output, scope)
+
+    def values(self, node: Node, scope: Scope) -> Output:
+        """VALUES: columns named `column1`, ..., of the types that the rows have in common."""
+        rows: list[Sequence[Node]] = [each["List"].get("items", ()) for each in node["valuesLists"]]
+        given = [[self.expressions.of(each, scope) for each in row] for row in rows]
+        width = len(rows[0])
+        for row in rows:
+            if len(row) != width:
+                raise self.written.refusal(
+                    "VALUES lists must all be the same length", "42601", self.expressions.span({"": row[0]})
+                )
+        columns: list[Column] = []
+        for place in range(width):
+            found = self.expressions.common(
+                [row[place] for row in rows], [row[place] for row in given], "VALUES"
+            )
+            columns.append(Column(f"column{place + 1}", found))
+        return Output(columns)
+
+    def _set_operation(self, node: Node, scope: Scope) -> Output:
+        sides: list[tuple[Node, Output]] = []
+        here = node
+        # A chain of them leans to the left.
+        while True:
+            right = here.get("rarg", {})
+            sides.append((right, self._once(right, scope)))
+            left = here.get("larg", {})
+            if left.get("op", "SETOP_NONE") == "SETOP_NONE" or "withClause" in left or "sortClause" in left:
+                sides.append((left, self._once(left, scope)))
+                break
+            here = left
+        sides.reverse()
+        first = sides[0][1]
+        what = node.get("op", "").removeprefix("SETOP_")
+        if any(output.open for _, output in sides):
+            return Output([], open=True)
+        for side, output in sides[1:]:
+            if len(output.columns) != len(first.columns):
+                raise self.written.refusal(
+                    f"each {what} query must have the same number of columns", "42601", self._targets_at(side)
+                )
+        columns: list[Column] = []
+        for place, column in enumerate(first.columns):
+            given = [(output.columns[place].type, _value(side, place, output)) for side, output in sides]
+            columns.append(replace(column, type=self._joined(given, what)))
+        return Output(columns)
+
+    def _targets_at(self, node: Node) -> tuple[int, int] | None:
+        places = [place for each in node.get("targetList", ()) if (place := first_place(each)) is not None]
+        return self.written.part({"location": places[0]}) if places else None
+
+    def _joined(self, given: Sequence[tuple[Typed, Node | None]], what: str) -> Typed:
+        """The type of a column, two by two, as PostgreSQL does."""
+        here = given[0][0]
+        for there, node in given[1:]:
+            found = self.expressions.overloads.common([here.name, there.name])
+            if found is Outcome.NONE:
+                a, b = types.shown(here, self.catalog), types.shown(there, self.catalog)
+                raise self.written.refusal(
+                    f"{what} types {a} and {b} cannot be matched", "42804", self.expressions.span(node)
+                )
+            if isinstance(found, Outcome) or found is None:
+                return NOT_KNOWN
+            self.expressions.literal(node, there, found)
+            here = here if here == there and here.name == found else Typed(found)
+        return here
+
+    def _sort_set(self, node: Node, output: Output, scope: Scope) -> None:
+        """ORDER BY of a set operation knows the names of its results alone."""
+        for each in node.get("sortClause", ()):
+            here = unwrapped(each)[1].get("node", {})
+            name = _lone_name(here)
+            if name is None or output.open:
+                continue
+            if not any(column.name == name for column in output.columns):
+                names = [column.name for column in output.columns]
+                raise self.expressions.columns.unknown(here["ColumnRef"], 0, name, name, names)
+
+
+def _value(node: Node, place: int, output: Output) -> Node | None:
+    """The expression of a result, where each has one of its own."""
+    targets: Sequence[Node] = node.get("targetList", ())
+    if len(targets) != len(output.columns):
+        return None
+    return unwrapped(targets[place])[1].get("val")
+
+
+def _lone_name(node: Node) -> str | None:
+    kind, fields = unwrapped(node)
+    names = names_of(fields.get("fields")) if kind == "ColumnRef" else []
+    return names[0] if len(names) == 1 and len(fields.get("fields", ())) == 1 else None
+
+
+def _settled(output: Output) -> Output:
+    """Literals of a query that is named or stored are text."""
+    columns = [
+        replace(column, type=Typed("text")) if column.type.name == "unknown" else column
+        for column in output.columns
+    ]
+    return Output(columns, output.open)
+
+
+def _search_and_cycle(node: Node) -> list[Column]:
+    columns: list[Column] = []
+    if search := node.get("search_clause"):
+        columns.append(Column(search.get("search_seq_column", ""), NOT_KNOWN))
+    if cycle := node.get("cycle_clause"):
+        columns.append(Column(cycle.get("cycle_mark_column", ""), NOT_KNOWN))
+        columns.append(Column(cycle.get("cycle_path_column", ""), NOT_KNOWN))
+    return columns
+
+
+_NAMED_BY_KIND: Final = {
+    "CaseExpr": "case",
+    "CoalesceExpr": "coalesce",
+    "A_ArrayExpr": "array",
+    "RowExpr": "row",
+    "GroupingFunc": "grouping",
+    "MergeSupportFunc": "merge_action",
+    "JsonParseExpr": "json",
+    "JsonScalarExpr": "json_scalar",
+    "JsonSerializeExpr": "json_serialize",
+    "JsonObjectConstructor": "json_object",
+    "JsonArrayConstructor": "json_array",
+    "JsonArrayQueryConstructor": "json_array",
+}
+
+
+def name_of(node: Node) -> str:
+    """The name that PostgreSQL gives to a result without one (FigureColname)."""
+    return _figured(node)[0] or UNNAMED
+
+
+def _figured(node: Node | None) -> tuple[str, int]:
+    """The name, and how strongly it is one: a cast has its type's name only where nothing better is there."""
+    kind, fields = unwrapped(node)
+    match kind:
+        case "ColumnRef":
+            names = names_of(fields.get("fields"))
+            return (names[-1], 2) if names else ("", 0)
+        case "A_Indirection":
+            names = names_of(fields.get("indirection"))
+            return (names[-1], 2) if names else _figured(fields.get("arg"))
+        case "FuncCall":
+            return names_of(fields.get("funcname"))[-1], 2
+        case "A_Expr":
+            return ("nullif", 2) if fields.get("kind") == "AEXPR_NULLIF" else ("", 0)
+        case "TypeCast":
+            inner = _figured(fields.get("arg"))
+            return inner if inner[1] > 1 else (names_of(fields["typeName"].get("names"))[-1], 1)
+        case "CollateClause":
+            return _figured(fields.get("arg"))
+        case "CaseExpr":
+            inner = _figured(fields.get("defresult"))
+            return inner if inner[1] > 1 else ("case", 1)
+        case "MinMaxExpr":
+            return ("least" if fields.get("op") == "IS_LEAST" else "greatest"), 2
+        case "SQLValueFunction":
+            op = fields.get("op", "").removeprefix("SVFOP_").lower().removesuffix("_n")
+            return op, 2
+        case "XmlExpr":
+            return fields.get("op", "").removeprefix("IS_").lower(), 2
+        case "XmlSerialize":
+            return "xmlserialize", 2
+        case "JsonFuncExpr":
+            return {"JSON_EXISTS_OP": "json_exists", "JSON_VALUE_OP": "json_value"}.get(
+                fields.get("op", "JSON_EXISTS_OP"), "json_query"
+            ), 2
+        case "JsonObjectAgg" | "JsonArrayAgg":
+            return ("json_objectagg" if kind == "JsonObjectAgg" else "json_arrayagg"), 2
+        case "SubLink":
+            return _of_sublink(fields)
+        case _:
+            name = _NAMED_BY_KIND.get(kind, "")
+            return name, 2 if name else 0
+
+
+def _of_sublink(fields: Node) -> tuple[str, int]:
+    match fields.get("subLinkType"):
+        case "EXISTS_SUBLINK":
+            return "exists", 2
+        case "ARRAY_SUBLINK":
+            return "array", 2
+        case "EXPR_SUBLINK":
+            kind, select = unwrapped(fields.get("subselect"))
+            while kind == "SelectStmt" and select.get("op", "SETOP_NONE") != "SETOP_NONE":
+                select = select.get("larg", {})
+            targets = select.get("targetList", ())
+            if not targets:
+                return ("column1", 2) if "valuesLists" in select else ("", 0)
+            target = unwrapped(targets[0])[1]
+            named = target.get("name")
+            return named or name_of(target.get("val", {})), 2
+        case _:
+            return "", 0

@@ -1,0 +1,76 @@
+"""`dfc validate --schema`: the steps against DDL that is read here, without a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from dfc.cli.deeper import Depth, deepened, has_ddl, is_ddl
+from dfc.cli.errors import CliError
+from dfc.cli.script import is_session_setting
+from dfc.cli.sources import SUFFIX, Compiled, Server, Unreadable, read
+from dfc.compiler.plan_describe import Answer
+from dfc.compiler.schema import SchemaDescriber, SchemaSource, read_schema
+
+if TYPE_CHECKING:
+    from dfc.cli.batch import CompileFile
+
+_NOTES_MAX: Final = 5
+
+
+class _Session(SchemaDescriber):
+    """What asks about a file's statements. Its DDL has been read before: nothing has to be run."""
+
+    def execute(self, text: str) -> Answer:
+        """Nothing against it."""
+        return None
+
+
+@dataclass(slots=True)
+class BySchema:
+    """The schema of some files. What a workflow file makes itself comes on top, for this file."""
+
+    sources: list[SchemaSource]
+    _shared: Depth | None = field(default=None)
+
+    @classmethod
+    def of(cls, compile_file: CompileFile, paths: tuple[str, ...]) -> BySchema:
+        """Read the files. Raises CliError where one cannot be read; says on stderr what is not understood."""
+        found = cls([_source(compile_file, path) for path in paths])
+        skipped = read_schema(found.sources).skipped
+        texts = {source.name: source.text for source in found.sources}
+        for each in skipped[:_NOTES_MAX]:
+            line = texts[each.source].count("\n", 0, each.start) + 1
+            click.echo(f"{each.source}:{line}: note: {each.why}; less is checked because of it", err=True)
+        if len(skipped) > _NOTES_MAX:
+            click.echo(f"{len(skipped) - _NOTES_MAX} more statements are not understood", err=True)
+        return found
+
+    def deepen(self, compilation: Compiled) -> Compiled:
+        """The file with all of its problems."""
+        if has_ddl(compilation):
+            texts = [each.text for each in compilation.statements if isinstance(each, Server)]
+            own = ";\n".join([text for text in texts if is_ddl(text) or is_session_setting(text)])
+            mine = SchemaSource(name=compilation.name, text=own, session=True)
+            return deepened(compilation, _depth([*self.sources, mine]))
+        if self._shared is None:
+            self._shared = _depth(self.sources)
+        return deepened(compilation, self._shared)
+
+
+def _depth(sources: list[SchemaSource]) -> Depth:
+    session = _Session(read_schema(sources).catalog)
+    return Depth(describer=session, session=session, scratch=True)
+
+
+def _source(compile_file: CompileFile, path: str) -> SchemaSource:
+    try:
+        text = read(path)
+    except Unreadable as error:
+        raise CliError(error.diagnostic.message) from None
+    if path.endswith(SUFFIX):
+        statements = compile_file(path, text).statements
+        text = ";\n".join([each.text for each in statements if isinstance(each, Server)])
+    return SchemaSource(name=path, text=text)

@@ -1,0 +1,114 @@
+"""`dfc fmt`: workflow files in their canonical layout."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from dfc.cli.batch import layouter
+from dfc.cli.errors import CliError
+from dfc.cli.sources import Unreadable, compiled, decode, find, read_bytes
+from dfc.executor.compiler_child import FormatReply
+
+_BOM = b"\xef\xbb\xbf"
+
+
+@click.command("fmt")
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file is not in its layout.")
+@click.option("--diff", "show", is_flag=True, help="Write nothing; show what would change.")
+@click.option("--sql", is_flag=True, help="Queries in steps, too: white space between their tokens.")
+def command(paths: tuple[str, ...], check: bool, show: bool, sql: bool) -> int:
+    """Give files, and every *.dfsql in folders, their canonical layout and parentheses.
+
+    SQL in steps and statements for the server stay as they are. A file with syntax errors is left alone. `-`
+    is standard input, and then the result is on standard output. Exit code 1: errors, or with --check a file
+    that would change.
+    """
+    files = find(paths)
+    outcomes: dict[str, int] = {}
+    with layouter(sql=sql) as lay_out:
+        for file in files:
+            outcome = _one(file, lay_out, writes=not (check or show), show=show)
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+    if not files:
+        click.echo(f"dfc: no *.dfsql in {', '.join(paths)}", err=True)
+        return 1
+    if files != ["-"] or check:
+        click.echo(_summary(outcomes, writes=not (check or show)), err=True)
+    return 1 if outcomes.get(_FAULTY) or (check and outcomes.get(_CHANGED)) else 0
+
+
+_CHANGED, _SAME, _FAULTY = "changed", "same", "faulty"
+
+
+def _one(file: str, lay_out: Callable[[str, str], FormatReply], *, writes: bool, show: bool) -> str:
+    """Lay out a file; what became of it."""
+    name = "<stdin>" if file == "-" else file
+    try:
+        data = read_bytes(file)
+        text = decode(name, data)
+    except Unreadable as error:
+        click.echo(error.rendered(), err=True)
+        return _FAULTY
+    reply = lay_out(name, text)
+    if reply.formatted is None:
+        found = compiled(name, text, (), reply.diagnostics, reply.rendered)
+        click.echo(found.shown(notes=False, color=sys.stderr.isatty()), err=True)
+        if writes and file == "-":
+            click.echo(data, nl=False)
+        return _FAULTY
+    if reply.kept:
+        click.echo(f"dfc: {name}: {reply.kept} statement(s) left as they are", err=True)
+    result = (_BOM if data.startswith(_BOM) else b"") + reply.formatted.encode()
+    if writes and file == "-":
+        click.echo(result, nl=False)
+    if result == data:
+        return _SAME
+    if show:
+        click.echo(_difference(name, text, reply.formatted), nl=False)
+    elif not writes:
+        click.echo(name)
+    if writes and file != "-":
+        _write(Path(file), result)
+    return _CHANGED
+
+
+def _difference(name: str, old: str, new: str) -> str:
+    lines = difflib.unified_diff(old.split("\n"), new.split("\n"), name, name, lineterm="")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace the file at once: whoever reads it finds the old text or the new one. A link stays one."""
+    target = path.resolve()
+    temporary: str | None = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+            temporary = file.name
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.copymode(target, temporary)
+        Path(temporary).replace(target)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+        raise CliError(f"cannot write `{path}`: {error.strerror}") from None
+
+
+def _summary(outcomes: dict[str, int], *, writes: bool) -> str:
+    changed, same, faulty = (outcomes.get(each, 0) for each in (_CHANGED, _SAME, _FAULTY))
+    parts = [f"{changed} {'laid out' if writes else 'would change'}"] if changed else []
+    parts += [f"{same} left as they are" if same != 1 else "1 left as it is"] if same else []
+    parts += [f"{faulty} with errors"] if faulty else []
+    return ", ".join(parts)

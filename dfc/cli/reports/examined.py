@@ -1,0 +1,66 @@
+"""A file that was looked at, and what was found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfc.cli.sources import Compiled, Problem, Unreadable, read
+
+STDIN = "<stdin>"
+
+CompileFile = Callable[[str, str], Compiled]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """A file: `text` is None where it cannot be read. `rendered` has no colour unless it was asked for."""
+
+    name: str
+    text: str | None
+    problems: tuple[Problem, ...]
+    workflows: int
+    rendered: str
+
+
+def name_of(path: str) -> str:
+    """The name under which messages show a path."""
+    return STDIN if path == "-" else path
+
+
+def examine(path: str, compile_file: CompileFile, *, notes: bool, color: bool) -> Examined:
+    """What the compiler says of a file."""
+    try:
+        text = read(path)
+    except Unreadable as error:
+        return unreadable(error)
+    return examined(compile_file(name_of(path), text), notes=notes, color=color)
+
+
+def examined(compilation: Compiled, *, notes: bool, color: bool) -> Examined:
+    """A file that has been compiled."""
+    return Examined(
+        name=compilation.name,
+        text=compilation.text,
+        problems=compilation.problems,
+        workflows=len(compilation.workflows),
+        rendered=compilation.shown(notes=notes, color=color) if compilation.problems else "",
+    )
+
+
+def unreadable(error: Unreadable) -> Examined:
+    """A file that is no text: its source, if it can be shown, with the place that is wrong."""
+    text = None if error.source is None else error.source.text
+    return Examined(
+        name=error.name, text=text, problems=(error.problem(),), workflows=0, rendered=error.rendered()
+    )
+
+
+def relative(name: str) -> str:
+    """A path as seen from the folder in which this process runs, with `/`; one outside of it stays."""
+    path = Path(name)
+    here = Path.cwd()
+    if path.is_absolute() and path.is_relative_to(here):
+        path = path.relative_to(here)
+    return path.as_posix()

@@ -1,0 +1,177 @@
+"""Compiler processes for many files at once, without an event loop: each file goes to one that is idle.
+
+They start at once, and load the compiler while the caller still reads. As with one file, a text that kills a
+process is answered with DF590, and the process is replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import threading
+import time
+from collections.abc import Generator
+from typing import Final
+
+from dfc.executor.compiler_child import (
+    PROBE,
+    PROCESS_SECONDS_MAX,
+    TOO_LONG,
+    CompilerUnavailable,
+    Died,
+    FileReply,
+    Json,
+    command,
+    crashed,
+    ending,
+    environment,
+    file_reply,
+    parse,
+    unavailable,
+)
+from dfc.executor.limits import COMPILE_BYTES_MAX, COMPILE_SECONDS_MAX
+
+WATCH_SECONDS: Final = 0.5
+"""How often it is looked whether a process takes too long."""
+
+ENDING_SECONDS_MAX: Final = 1.0
+"""How long a process that has closed its output may take to end by itself."""
+
+
+@contextlib.contextmanager
+def compilers(count: int, *, seconds_max: float = COMPILE_SECONDS_MAX) -> Generator[Compilers]:
+    """So many compiler processes; they are gone afterwards."""
+    pool = Compilers(count, seconds_max)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+class Compilers:
+    """A row of compiler processes. Used from any thread."""
+
+    def __init__(self, count: int, seconds_max: float) -> None:
+        self._all = [_Child(seconds_max) for _ in range(count)]
+        self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
+        for child in self._all:
+            self._idle.put(child)
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def compile_file(self, name: str, text: str) -> FileReply:
+        """Compile the text of a file. Raises CompilerUnavailable."""
+        child = self._idle.get()
+        try:
+            return file_reply(child.ask({"do": "compile_file", "name": name, "text": text}, text))
+        finally:
+            self._idle.put(child)
+
+    def close(self) -> None:
+        """Stop the processes, whatever they are at."""
+        self._closed.set()
+        for child in self._all:
+            child.close()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(WATCH_SECONDS):
+            for child in self._all:
+                child.stop_if_late()
+
+
+class _Child:
+    """One process at a time, replaced when it has died or done enough."""
+
+    def __init__(self, seconds_max: float) -> None:
+        self._seconds_max = seconds_max
+        self._process = _started()
+        self._busy_seconds = 0.0
+        self._number = 0
+        self._since: float | None = None
+        self._late = False
+        self._closed = False
+
+    def ask(self, request: Json, text: str) -> Json:
+        """The answer to a request about a text. Raises CompilerUnavailable."""
+        # A process may die of something else than the text: the machine's memory, an administrator.
+        why = ""
+        for _ in range(2):
+            try:
+                return self._once(request)
+            except Died as death:
+                why = str(death)
+            if why == TOO_LONG:
+                break
+        with unavailable():
+            self._once({"do": "compile_wire", "wire": PROBE})
+        return crashed(text, why)
+
+    def close(self) -> None:
+        """End the process, and begin none any more."""
+        self._closed = True
+        self._stop()
+
+    def _stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def stop_if_late(self) -> None:
+        """End the process if it has been at one text for too long."""
+        since = self._since
+        if since is not None and time.monotonic() - since > self._seconds_max:
+            self._late = True
+            self._process.kill()
+
+    def _once(self, request: Json) -> Json:
+        if self._process.poll() is not None or self._busy_seconds > PROCESS_SECONDS_MAX / 2:
+            self._replace()
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None
+        self._number += 1
+        self._late = False
+        line = json.dumps({"id": self._number, **request}).encode() + b"\n"
+        self._since = began = time.monotonic()
+        try:
+            process.stdin.write(line)
+            process.stdin.flush()
+            answer = process.stdout.readline()
+        except (OSError, ValueError):
+            answer = b""
+        finally:
+            self._since = None
+            self._busy_seconds += time.monotonic() - began
+        reply = parse(answer, self._number)
+        if reply is None:
+            late = self._late
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(ENDING_SECONDS_MAX)
+            code = process.returncode
+            self._replace()
+            raise Died(TOO_LONG if late else ending(code))
+        return reply
+
+    def _replace(self) -> None:
+        self._stop()
+        if self._closed:
+            raise CompilerUnavailable("the compiler processes have been stopped")
+        self._process = _started()
+        self._busy_seconds = 0.0
+        if self._closed:
+            self._stop()
+
+
+def _started() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command(COMPILE_BYTES_MAX),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(os.environ),
+        start_new_session=True,
+    )

@@ -1,0 +1,82 @@
+"""`dfc diff`: files, definitions of a database, and the instances that run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import psycopg
+
+from tests.cli.conftest import Run
+from tests.e2e.harness import WorkerProcess, wait_until
+
+OLD = """
+SELECT df.define('nightly',
+  df.step('load', 'SELECT 1 AS n') ~> df.wait_for_signal('go') |=> 'go'
+  ~> df.step('count', 'SELECT $load.n') ~> 'SELECT 2 AS two');
+SELECT df.define('other', 'SELECT 1 AS one');
+"""
+
+
+def test_files(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "old.dfsql").write_text(OLD)
+    new = OLD.replace("SELECT $load.n", "SELECT $load.n + 1").replace(
+        "2 AS two'", "2 AS two', timeout => '1 h'"
+    )
+    new = new.replace("'SELECT 1 AS n'", "'SELECT 1 AS n', max_attempts => 7")
+    (tmp_path / "new.dfsql").write_text(new)
+    found = dfc("diff", "old.dfsql", "new.dfsql")
+    assert found.returncode == 1, found.stderr
+    assert "~ nightly: steps: 2 changed, 2 unchanged" in found.stdout and "  other: the same" in found.stdout
+    assert "~ count: SQL changed\n      - SELECT $load.n\n      + SELECT $load.n + 1\n" in found.stdout
+    assert "-> instances that have not reached `count` could move" in found.stdout
+    assert "max_attempts: nothing -> 7\n      -> all instances could move" in found.stdout
+    same = dfc("diff", "old.dfsql", "old.dfsql")
+    assert (same.returncode, same.stdout) == (0, "  nightly: the same\n  other: the same\n")
+    one = dfc("diff", "old.dfsql", "new.dfsql", "--workflow", "other")
+    assert (one.returncode, one.stdout) == (0, "  other: the same\n")
+    answer = json.loads(dfc("diff", "old.dfsql", "new.dfsql", "--json").stdout)
+    assert answer["same"] is False and [each["name"] for each in answer["workflows"]] == ["nightly", "other"]
+    assert [step["id"] for step in answer["workflows"][0]["steps"]] == ["load", "count"]
+    (tmp_path / "wrong.dfsql").write_text("'SELECT 1' ~>")
+    assert dfc("diff", "old.dfsql", "wrong.dfsql").returncode == 2
+    assert dfc("diff", "old.dfsql", "new.dfsql", "--workflow", "none").returncode == 2
+    assert dfc("diff").returncode == 2
+
+
+def test_instances(dfc: Run, tmp_path: Path, database: str) -> None:
+    """One waits behind `load`, one has not begun: what is changed behind both, behind one, and in front."""
+    (tmp_path / "old.dfsql").write_text(OLD)
+    assert dfc("deploy", "old.dfsql", "--yes", "--database", database).returncode == 0
+    arguments = ("--database", database, "--workflow", "nightly")
+    with psycopg.connect(database, autocommit=True) as conn:
+        ran = conn.execute("SELECT df.start('nightly', 'has run')").fetchone()
+        assert ran is not None
+        recorded = "SELECT EXISTS (SELECT FROM df.checkpoints WHERE path = 'load')"
+        with WorkerProcess(database):
+            wait_until(lambda: conn.execute(recorded).fetchone() == (True,), 30, "no step has run")
+        conn.execute("SELECT df.start('nightly', 'waits')")
+
+        def diff(old: str, new: str) -> list[str]:
+            (tmp_path / "new.dfsql").write_text(OLD.replace(old, new))
+            found = dfc("diff", "new.dfsql", *arguments)
+            assert found.returncode == 1, found.stderr
+            return found.stdout.splitlines()
+
+        later = diff("SELECT $load.n'", "SELECT $load.n + 1'")
+        assert "  running instances: 2 could move, 0 could not" in later
+        earlier = diff("SELECT 1 AS n", "SELECT 2 AS n")
+        assert "  running instances: 1 could move, 1 could not" in earlier
+        assert (
+            f"    could not: {ran[0]} has run (version 1): `load` has run, and its SQL is another" in earlier
+        )
+        in_front = diff("df.step('load'", "df.step('first', 'SELECT 0') ~> df.step('load'")
+        assert any("`load` has run, and `first` in front of it is new" in line for line in in_front)
+        wanted = diff("2 AS two", "$load.n AS two")
+        assert "  running instances: 2 could move, 0 could not" in wanted
+        (tmp_path / "new.dfsql").write_text(OLD)
+        assert dfc("diff", "db:nightly", "new.dfsql", "--database", database).returncode == 0
+        assert dfc("diff", "db:nightly@1", "db:nightly", "--database", database).returncode == 0
+        assert dfc("diff", "db:other", "db:nightly", "--database", database).returncode == 1
+        missing = dfc("diff", "db:nothing", "new.dfsql", "--database", database)
+        assert missing.returncode == 2 and "no workflow named `nothing`" in missing.stderr

@@ -1,0 +1,46 @@
+"""`dfc validate --schema` without a server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import ROOT, Run
+from tests.cli.test_validate_depths import BAD, DUMP, GOOD, codes
+
+
+def test_a_dump_is_read(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "dump.sql").write_text(DUMP)
+    (tmp_path / "good.dfsql").write_text(GOOD)
+    (tmp_path / "bad.dfsql").write_text(BAD)
+    answer = dfc("validate", "good.dfsql", "bad.dfsql", "--schema", "dump.sql", "--format", "json")
+    assert answer.returncode == 1, answer.stderr
+    assert codes(answer.stdout) == [("DF402", 3), ("DF406", 4), ("DF403", 5)]
+    said = {each["code"]: each for each in json.loads(answer.stdout)}
+    assert said["DF402"]["help"] == "did you mean `mail`?"
+    assert answer.stderr == ""
+
+
+def test_what_is_not_understood_is_said_and_held_against_nobody(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_text("CREATE TABLE t (a int);\n\nCREATE TABEL u (b int);\n")
+    (tmp_path / "x.dfsql").write_text("SELECT df.start('SELECT b FROM u');\n")
+    answer = dfc("validate", "x.dfsql", "--schema", "a.sql")
+    assert answer.returncode == 0, answer.stdout
+    assert answer.stderr.startswith("a.sql:3: note: not read: syntax error")
+
+
+def test_a_workflow_file_can_be_the_schema(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.dfsql").write_text("CREATE TABLE t (a int);\nSELECT df.start('SELECT a FROM t');\n")
+    (tmp_path / "b.dfsql").write_text("SELECT df.start('SELECT b FROM t');\n")
+    answer = dfc("validate", "b.dfsql", "--schema", "a.dfsql", "--format", "json")
+    assert codes(answer.stdout) == [("DF402", 1)]
+
+
+def test_examples_and_valid_workflows_pass(dfc: Run, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.sql"
+    empty.write_text("")
+    answer = dfc("validate", str(ROOT / "examples"), "--schema", str(empty), "--format", "json")
+    assert [each for each in json.loads(answer.stdout) if each["severity"] == "error"] == []
+    tables = ROOT / "tests" / "describe" / "golden.sql"
+    answer = dfc("validate", str(ROOT / "golden" / "ok"), "--schema", str(tables), "--format", "json")
+    assert [each for each in json.loads(answer.stdout) if each["severity"] == "error"] == []

@@ -1,0 +1,103 @@
+"""What lies between two plans: each kind of change alone, and what holds for all."""
+
+from __future__ import annotations
+
+from hypothesis import given
+
+from dfc.cli.moving import move
+from dfc.compiler.driver import CompiledStatement, compile_file
+from dfc.compiler.plan import Plan, every_node
+from dfc.compiler.plan_diff import Change, compare
+from dfc.compiler.source import Source
+from tests.compiler_middle.plans import plans
+
+
+def plan(text: str) -> Plan:
+    compiled = compile_file(Source("test", text))
+    (statement,) = compiled.statements
+    assert isinstance(statement, CompiledStatement)
+    assert statement.compiled.plan is not None, compiled.problems
+    return statement.compiled.plan
+
+
+def changes(old: str, new: str) -> dict[str, set[Change]]:
+    difference = compare(plan(old), plan(new))
+    return {each.id: {detail.change for detail in each.details} for each in difference.changes}
+
+
+A, B, C = (f"df.step('{name}', 'SELECT 1 AS {name}')" for name in "abc")
+
+
+def test_each_kind_of_change() -> None:
+    assert changes(f"{A} ~> {B}", f"{A} ~> {B}") == {}
+    assert changes(f"{A} ~> {B}", f"{A} ~> {C} ~> {B}") == {"c": {Change.ADDED}}
+    assert changes(f"{A} ~> {C} ~> {B}", f"{A} ~> {B}") == {"c": {Change.REMOVED}}
+    assert changes(f"{A} ~> {B}", f"{A} ~> df.step('b', 'SELECT 2')") == {"b": {Change.SQL}}
+    assert changes(A, "df.step('a', 'SELECT 1 AS a', timeout => '1 h')") == {"a": {Change.POLICY}}
+    assert changes(f"{A} |=> 'x' ~> {B}", f"{A} |=> 'y' ~> {B}") == {"a": {Change.NAMES}}
+    assert changes("df.sleep(5)", "df.sleep(6)") == {"sleep_1": {Change.CONTENT}}
+    with_else = changes(f"df.if('SELECT true', {A}, {B})", f"df.if('SELECT true', {A})")
+    assert with_else == {"if_3": {Change.STRUCTURE, Change.NUMBERED}, "b": {Change.REMOVED}}
+
+
+def test_the_order() -> None:
+    assert changes(f"{A} ~> {B} ~> {C}", f"{B} ~> {C} ~> {A}") == {"a": {Change.MOVED}}
+    assert changes(f"{A} ~> {B}", f"{A} |=> {B}")["b"] == {Change.MOVED}
+    inside = changes(f"{A} ~> {B}", f"{A} ~> df.loop({B} ~> df.break())")
+    assert inside["b"] == {Change.MOVED}
+
+
+def test_steps_without_names_are_found_by_what_they_say() -> None:
+    found = changes("'SELECT 1' ~> 'SELECT 2'", "'SELECT 0' ~> 'SELECT 1' ~> 'SELECT 2'")
+    assert found == {"sql_1": {Change.ADDED}, "sql_2": {Change.NUMBERED}, "sql_3": {Change.NUMBERED}}
+
+
+def test_references_that_mean_another_step() -> None:
+    old = f"{A} |=> 'x' ~> {B} ~> df.step('c', 'SELECT $x')"
+    new = f"{A} ~> {B} |=> 'x' ~> df.step('c', 'SELECT $x')"
+    assert changes(old, new)["c"] == {Change.REFERENCES}
+
+
+def obstacle(old: str, new: str, *recorded: str) -> str | None:
+    return move(plan(old), plan(new)).obstacle(recorded)
+
+
+def test_who_could_move() -> None:
+    two = f"{A} ~> {B}"
+    assert obstacle(two, f"{A} ~> {C}", "a") is None
+    assert obstacle(two, f"{A} ~> {C}", "a", "b") == "`b` has run, and it is gone"
+    assert obstacle(two, f"df.step('a', 'SELECT 2') ~> {B}") is None
+    assert obstacle(two, f"df.step('a', 'SELECT 2') ~> {B}", "a") == "`a` has run, and its SQL is another"
+    assert obstacle(two, f"{C} ~> {two}", "a") == "`a` has run, and `c` in front of it is new"
+    assert obstacle(two, f"{A} ~> {B} ~> {C}", "a", "b") is None
+    assert obstacle(two, f"{two} ~> 'SELECT $a'", "a") == "the result of `a` was not kept, and is wanted now"
+    branches = f"{A} ~> ({B} |=> {C})"
+    assert obstacle(branches, f"{A} ~> ({B} |=> {C} |=> 'SELECT 9')", "a", "b") is None
+
+
+def test_what_has_run_in_rounds_and_items() -> None:
+    old = f"df.loop({A} ~> {B} ~> df.break()) ~> {C}"
+    new = f"df.loop({A} ~> df.step('b', 'SELECT 2') ~> df.break()) ~> {C}"
+    assert obstacle(old, new, "loop_4/round", "loop_4[2]/a") is None
+    assert obstacle(old, new, "loop_4[2]/a", "loop_4[2]/b") == "`b` has run, and its SQL is another"
+    assert obstacle(old, new, "loop_4") == "`loop_4` has run, and `b` in it has changed"
+    mapped = f"df.map('SELECT 1 AS id', {A})"
+    assert obstacle(mapped, f"df.map('SELECT 1 AS id', {A} ~> {B})", "map_2/items", "map_2[1]/a") is not None
+    assert obstacle(mapped, mapped.replace("1 AS a", "2 AS a"), "map_2/items") is None
+    assert obstacle(mapped, mapped.replace("1 AS id", "2 AS id"), "map_2/items") is not None
+
+
+@given(plans())
+def test_a_plan_is_the_same_as_itself(one: Plan) -> None:
+    difference = compare(one, one)
+    assert difference.changes == () and difference.same == len(list(every_node(one.nodes)))
+    everything = [node.id for node in every_node(one.nodes)]
+    assert move(one, one).obstacle(everything) is None
+
+
+@given(plans(), plans())
+def test_every_step_is_accounted_for(old: Plan, new: Plan) -> None:
+    found = compare(old, new)
+    removed = sum(change.new is None for change in found.changes)
+    assert found.same + len(found.changes) - removed == len(list(every_node(new.nodes)))
+    assert removed <= len(list(every_node(old.nodes)))

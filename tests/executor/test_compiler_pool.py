@@ -1,0 +1,127 @@
+"""Compiler processes for many files: in order, at the same time, and when they die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dfc.cli.batch import AHEAD_MAX, compiler
+from dfc.executor.compiler_child import CompilerUnavailable
+from dfc.executor.compiler_pool import Compilers, compilers
+
+GOOD = "SELECT df.start(df.step('a', 'SELECT 1'));"
+LONG = "df.seq(" + ", ".join(["'SELECT 1'"] * 6000) + ");"
+
+
+def pids(pool: Compilers) -> list[int]:
+    return [child._process.pid for child in pool._all]  # pyright: ignore[reportPrivateUsage]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def computing(pid: int) -> bool:
+    """Whether the process has loaded PostgreSQL's parser, so that it is at a text."""
+    try:
+        return "libpg_query" in Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return False
+
+
+def test_what_compiles_and_what_does_not() -> None:
+    with compilers(1) as pool:
+        assert pool.compile_file("a", GOOD).statements[0]["plan"] is not None
+        bad = pool.compile_file("b", "'SELEC 1';")
+        assert [found["code"] for found in bad.diagnostics] == ["DF120"]
+        (left,) = pids(pool)
+    with pytest.raises(ProcessLookupError):
+        os.kill(left, 0)
+
+
+def test_a_death_that_is_not_the_texts_fault_is_not_seen() -> None:
+    with compilers(1) as pool:
+        pool.compile_file("a", GOOD)
+        (first,) = pids(pool)
+        os.kill(first, signal.SIGKILL)
+        assert not pool.compile_file("a", GOOD).diagnostics
+        assert pids(pool) != [first]
+
+
+def test_a_text_that_kills_its_process_is_answered_with_df590() -> None:
+    with compilers(1) as pool:
+        replies: list[list[str]] = []
+
+        def work() -> None:
+            replies.append([found["code"] for found in pool.compile_file("a", LONG).diagnostics])
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        killed: set[int] = set()
+        while len(killed) < 2:
+            assert thread.is_alive(), "it has compiled before it was killed"
+            (pid,) = pids(pool)
+            if pid not in killed and computing(pid):
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+        thread.join()
+        assert replies == [["DF590"]]
+        assert not pool.compile_file("a", GOOD).diagnostics
+
+
+def test_a_text_that_takes_too_long_is_answered() -> None:
+    with compilers(1) as pool:
+        pool.compile_file("a", GOOD)
+        (child,) = pool._all  # pyright: ignore[reportPrivateUsage]
+        os.kill(pids(pool)[0], signal.SIGSTOP)  # it cannot be faster than the limit
+        child._seconds_max = 0.05  # pyright: ignore[reportPrivateUsage]
+        with pytest.raises(CompilerUnavailable):  # the probe does not start in that time either
+            pool.compile_file("a", GOOD)
+
+
+def test_files_are_compiled_ahead_and_come_in_order(tmp_path: Path) -> None:
+    names: list[str] = []
+    for number in range(3 * AHEAD_MAX):
+        path = tmp_path / f"{number}.dfsql"
+        path.write_text(f"SELECT df.start('SELECT {number}');")
+        names.append(str(path))
+    names.insert(5, str(tmp_path / "gone.dfsql"))
+    Path(names[7]).write_bytes(b"\xff")
+    with compiler(names) as compile_file:
+        for name in names:
+            try:
+                text = Path(name).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError):
+                continue
+            found = compile_file(name, text)
+            assert (found.name, found.text) == (name, text)
+            assert found.workflows[0].plan is not None
+            assert text[16:-3] in str(found.workflows[0].plan)
+        again = compile_file(names[0], GOOD)
+        assert "SELECT 1" in str(again.workflows[0].plan)
+
+
+def test_it_ends_in_the_middle_without_a_process_left(tmp_path: Path) -> None:
+    names: list[str] = []
+    for number in range(250):
+        path = tmp_path / f"{number}.dfsql"
+        path.write_text(GOOD)
+        names.append(str(path))
+    before = _children()
+    with pytest.raises(KeyboardInterrupt), compiler(names) as compile_file:
+        compile_file(names[0], GOOD)
+        raise KeyboardInterrupt
+    until(lambda: _children() <= before)
+
+
+def _children() -> set[str]:
+    return set(Path(f"/proc/self/task/{threading.main_thread().native_id}/children").read_text().split())
