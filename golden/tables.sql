@@ -36,3 +36,5 @@ CREATE TABLE q (id int) PARTITION BY RANGE (id);
 CREATE SEQUENCE s;
 CREATE PROCEDURE work() LANGUAGE plpgsql AS 'BEGIN COMMIT; END';
 CREATE PROCEDURE refresh() LANGUAGE sql AS '';
+CREATE TYPE with_w AS (w int);
+CREATE TABLE plain (id int, "Two Words" text, v numeric, x text, y int, z with_w, whatever int);

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from bench.mutation import inner as inner
 from bench.mutation import outer as outer
-from bench.mutation.depths import Depth, exact, offline
+from bench.mutation.depths import Depth, offline, with_schema
 from bench.mutation.mutants import WAYS
 from bench.mutation.oracle import Oracle
 from bench.mutation.score import Count, Miss, Scores, run
@@ -26,7 +26,9 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=2, help="mutants of a workflow in one way (default 2)")
     parser.add_argument("--every", type=int, default=4, help="statements of the corpus (default each 4th)")
     parser.add_argument("--misses", type=int, default=0, help="how many misses to show for each way")
-    parser.add_argument("--depth", choices=("offline", "exact"), default="exact", help="default: exact")
+    parser.add_argument(
+        "--depth", choices=("offline", "schema", "exact"), default="exact", help="default: exact"
+    )
     options = parser.parse_args()
     server = Server("18", FAST)
     server.start()
@@ -35,8 +37,10 @@ def main() -> int:
         seeds = [*golden_seeds(), *corpus_seeds(options.every)]
         with ExitStack() as opened:
             depths: dict[str, Depth] = {"offline": offline}
+            if options.depth != "offline":
+                depths["--schema"] = opened.enter_context(with_schema(exact=False))
             if options.depth == "exact":
-                depths["--exact"] = opened.enter_context(exact())
+                depths["--exact"] = opened.enter_context(with_schema(exact=True))
             scores = run(seeds, depths, oracle, options.each)
         oracle.close()
     finally:

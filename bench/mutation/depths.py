@@ -26,15 +26,15 @@ def offline(seed: Seed, text: str) -> Iterable[Diagnostic]:
 
 
 @contextmanager
-def exact() -> Generator[Depth]:
-    """`--schema FILE --exact`: PostgreSQL is asked, in a scratch database with the DDL of the seeds."""
+def with_schema(*, exact: bool) -> Generator[Depth]:
+    """`--schema FILE`, with the DDL of the seeds; `exact`: PostgreSQL is asked, in a scratch database."""
     with compiler() as compile_one, ExitStack() as opened:
         deeper: dict[str, Deepen] = {}
 
         def look(seed: Seed, text: str) -> Iterable[Diagnostic]:
             if seed.schema not in deeper:
                 ddl = (str(SCHEMAS[seed.schema]),)
-                one = depth(compile_one, ddl, exact=True, database=None)
+                one = depth(compile_one, ddl, exact=exact, database=None)
                 deeper[seed.schema] = opened.enter_context(one)
             compiled = compile_one(NAME, text)
             return [_diagnostic(problem) for problem in deeper[seed.schema](compiled).problems]

@@ -70,11 +70,11 @@ def run(seeds: Iterable[Seed], depths: dict[str, Depth], oracle: Oracle, each: i
             if way.needs is Needs.ORACLE and refusal is None:
                 scores.same += 1
                 continue
-            known: list[Diagnostic] = []
+            plain: list[Diagnostic] = []
             for name, depth in depths.items():
                 # What the text alone shows is not looked for once more.
-                if not has_errors(known):
-                    known = list(depth(seed, mutant.text))
+                known = plain if has_errors(plain) else list(depth(seed, mutant.text))
+                plain = known if name == "offline" else plain
                 if name != "offline" or refusal is None or refusal.syntax:
                     _look(scores, name, known, seed, way, mutant, refusal)
     return scores
