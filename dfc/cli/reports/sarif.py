@@ -88,6 +88,9 @@ def _message(text: str) -> Json:
     return {"text": _LINK.sub(r"\\[", text.replace("{", "{{").replace("}", "}}"))}
 
 
+FINGERPRINT_CHARACTERS: Final = 1_000
+
+
 class _File:
     """One file: its places as SARIF counts them."""
 
@@ -174,7 +177,9 @@ class _File:
         """The same for the same problem when lines are added elsewhere; equal ones of a file are numbered."""
         line = ""
         if self._file.text is not None:
-            line = " ".join(self._source.line(problem.json["line"]).split())
+            start, end = self._source.line(problem.json["line"])
+            # Of a line of megabytes the beginning tells enough.
+            line = " ".join(self._file.text[start : min(end, start + FINGERPRINT_CHARACTERS)].split())
         said = "\0".join((problem.code, problem.message, line))
         number = self._seen[said] = self._seen.get(said, 0) + 1
         hashed = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
