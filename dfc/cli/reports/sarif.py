@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import dfc
@@ -26,6 +26,8 @@ Json = dict[str, Any]
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _FINGERPRINT = "dfc/v1"
 _BASE = "%SRCROOT%"
+
+FINGERPRINT_CHARACTERS: Final = 1_000
 _LINK = re.compile(r"\[(?=[^\]]*\]\()")
 
 
@@ -86,9 +88,6 @@ def _location(name: str) -> Json:
 def _message(text: str) -> Json:
     """A message that is no template: braces would be placeholders, and `[a](1)` a link."""
     return {"text": _LINK.sub(r"\\[", text.replace("{", "{{").replace("}", "}}"))}
-
-
-FINGERPRINT_CHARACTERS: Final = 1_000
 
 
 class _File:
