@@ -20,6 +20,7 @@ from tests.simulate.run import Failure, Report, Run, random_case, simulate
 
 RUNS = depth(1000)
 MUTANT_RUNS = 1500
+RARE = Path(__file__).parent / "simulate" / "rare"
 FAILED_BEFORE = Path(__file__).parent / "simulate" / "failed_before"
 """Cases that the simulator has found, each named for the mistake that it showed."""
 
@@ -115,6 +116,9 @@ def test_mutant_is_noticed(mutant: Mutant) -> None:
         mutant.active(),
         pytest.raises(Failure, match=r"replay: python -m tests\.simulate --seed \d+") as noticed,
     ):
+        if mutant.rare is not None:
+            case, _ = read_case((RARE / f"{mutant.rare}.json").read_text(encoding="utf-8"))
+            Run(mutant.seed, mutant.rules(), case).execute()
         for seed in (mutant.seed, *range(1, MUTANT_RUNS + 1)):
             Run(seed, mutant.rules()).execute()
     # It was noticed by what it does, and not because it cannot run.

@@ -67,6 +67,9 @@ from tests.simulate.values import text_of
 BEAT_SECONDS = 0.3
 """How often a worker says that it lives."""
 
+UNHEARD_SECONDS = 30.0
+"""Longer than workers are paused, dead and late together: a signal that came so long ago is known."""
+
 LATE_ROUNDS = 3
 """What was written too late for its round has been forgotten when so many more are over."""
 
@@ -265,6 +268,7 @@ class Database:
         """Pause an instance, or let it go on: then it is due at once where it was given up for that."""
         instance = self.instances[id]
         instance.paused = paused
+        instance.was_held = instance.was_held or paused
         if not paused and instance.parked_until is not None and math.isinf(instance.parked_until):
             instance.parked_until = instance.parked_at = self.now()
 
@@ -610,7 +614,7 @@ class Database:
             return
         number = len(instance.sent) + 1
         instance.sent[number] = name
-        instance.signals.append(SignalRow(number, name))
+        instance.signals.append(SignalRow(number, name, self.elapsed()))
         instance.news = True
 
     def record_waited(self, claim: Claim, action: RecordWaited) -> Answer | Deferred:
@@ -633,13 +637,22 @@ class Database:
                 row.seen = self.journal
         first = next((row for row in instance.signals if row.name == action.name), None)
         if first is None and not action.expired:
+            instance.unheard[action.path] = self.elapsed()
             return NothingYet(path=action.path, others=news)
+        self._heard_in_time(instance, action.path, first)
         self._unique(instance, action.path)
         if first is not None and self.rules.consumed:
             instance.signals.remove(first)
         data = None if first is None else first.number
         shown = {"signal_name": action.name, "timed_out": first is None, "data": data}
         return self.checkpoint(claim, action.path, Value(json=json.dumps(shown)), rider=action.rider)
+
+    def _heard_in_time(self, instance: Instance, path: str, signal: SignalRow | None) -> None:
+        """Nobody who waits is told of a signal long after it came."""
+        if signal is None or instance.was_held or instance.unheard.get(path, math.inf) > signal.sent:
+            return
+        if self.elapsed() - signal.sent > UNHEARD_SECONDS:
+            raise Broken(f"{instance.id}: `{path}` was not told of a signal that had come long before")
 
     def await_instance(self, claim: Claim, action: AwaitInstance) -> Answer | NothingYet:
         instance, news = self._heard(claim)

@@ -23,13 +23,15 @@ from tests.simulate.database import Rules
 class Mutant:
     """A mistake: what is changed while it is active, and the schema's rules with it.
 
-    `seed` is one that shows it; when the plans have changed, another one does.
+    `seed` is one that shows it; when the plans have changed, another one does. `rare` names a case in
+    tests/simulate/rare, of a mistake that random plans show too seldom.
     """
 
     name: str
     seed: int
     active: Callable[[], AbstractContextManager[None]]
     rules: Callable[[], Rules] = Rules
+    rare: str | None = None
 
 
 @contextmanager

@@ -567,7 +567,8 @@ CORE = (
     ),
     Mutant(
         name="an error in a finally is lost to a break",
-        seed=3951,
+        seed=1,
+        rare="an_error_in_a_finally_behind_a_break",
         active=changed(loops, "_left_in_error", _finally_loses_to_a_break),
     ),
     Mutant(

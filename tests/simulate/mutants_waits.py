@@ -117,7 +117,10 @@ WAITS: tuple[Mutant, ...] = (
     Mutant(name="a wait is too short", seed=9, active=changed(waits, "timer_of", _sleeps_half)),
     Mutant(name="a take-over ends a wait", seed=82, active=changed(waits, "_start_timer", _is_over_at_once)),
     Mutant(
-        name="nobody asks when news has come", seed=3951, active=changed(waits, "called", _news_is_missed)
+        name="nobody asks when news has come",
+        seed=11,
+        rare="a_signal_with_a_time_limit",
+        active=changed(waits, "called", _news_is_missed),
     ),
     Mutant(
         name="a call that is stopped is left alone",

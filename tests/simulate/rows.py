@@ -66,10 +66,11 @@ class AttemptRow:
 
 @dataclass(slots=True)
 class SignalRow:
-    """A signal; `seen` is the number of the first look at which it was there."""
+    """A signal; `seen` is the number of the first look at which it was there, `sent` when it came."""
 
     number: int
     name: str
+    sent: float
     seen: int | None = None
 
 
@@ -116,6 +117,9 @@ class Instance:
     awaited: dict[str, str] = field(default_factory=dict[str, str])
 
     # What only the simulator sees
+    was_held: bool = False
+    unheard: dict[str, float] = field(default_factory=dict[str, float])
+    """When each wait for a signal asked last, and there was none."""
     history: History = field(default_factory=History)
     late: dict[str, LateRow] = field(default_factory=dict[str, LateRow])
     """Rows that were written when their round or item was over: they had been under way."""
