@@ -97,7 +97,7 @@ def test_a_database(dfc: Run, tmp_path: Path, server: Server, bare_database: str
     assert "error[DF402]" in answer.stdout and "x.dfsql:1:25" in answer.stdout
     assert "1 file, 1 workflow, 1 error" in answer.stdout
     (tmp_path / "x.dfsql").write_text(
-        "SELECT df.start('SELECT email FROM users' ~> 'SELECT id FROM users');\n"
+        "SELECT df.start('SELECT email FROM users' |=> 'u' ~> 'SELECT id FROM users WHERE email = $u');\n"
     )
     assert dfc("validate", "x.dfsql", "--strict", "--database", bare_database).returncode == 0
 

@@ -29,9 +29,11 @@ from tests.postgres import Server
 
 SECONDS_MAX = 30
 RUN = ("sql", "dfsql")
-WITHOUT_GOLDEN = {"DF129", "DF157", "DF158", "DF512", "DF513", "DF515", "DF516", "DF590"}
-"""What a file may say, and no case of golden/err can: no text, too much text, no compiler."""
-SHOWN = frozenset({"text", "sh", "psql"})
+WITHOUT_GOLDEN = {"DF129", "DF157", "DF158", "DF512", "DF513", "DF515", "DF516", "DF590"} | {
+    "DF401", "DF402", "DF403", "DF404", "DF405", "DF410"
+}  # fmt: skip
+"""What a file may say, and no case of golden/err can: no text, too much text, no compiler, with a schema."""
+SHOWN = frozenset({"text", "sh", "psql", "yaml"})
 """Languages of blocks that are not run."""
 OTHER = (
     "CREATE TABLE orders (id int, total numeric, done boolean);"

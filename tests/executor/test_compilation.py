@@ -107,7 +107,7 @@ def test_a_time_limit_and_a_memory_limit() -> None:
             await compiler.compile_wire(wire({"sql": "SELECT 1"}))
 
     run(slow)
-    run(small, bytes_max=40 * 1024 * 1024)
+    run(small, bytes_max=16 * 1024 * 1024)
 
 
 def test_it_leaves_when_idle_and_comes_back() -> None:
