@@ -63,7 +63,7 @@ SAME_AS_TO_JSONB = [
     "'[1, 2]'::json",
     "timestamp '2026-02-03 04:05:06.789'",
     "timestamptz '2026-02-03 04:05:06+00'",
-    "timestamp '0040-03-15 00:00 BC'",
+    "timestamp '0044-03-15 00:00 BC'",
     "timestamp 'infinity'",
     "date '2026-02-03'",
     "time '01:02'",
