@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import threading
@@ -11,8 +10,7 @@ from typing import Final
 
 from dfc.cli.compiling import values
 from dfc.cli.sources import Compiled, Unreadable, read
-from dfc.executor.compilation import CompilerProcess
-from dfc.executor.compiler_child import CompilerUnavailable, FileReply, FormatReply
+from dfc.executor.compiler_child import CompilerUnavailable, FileReply
 from dfc.executor.compiler_pool import Compilers, compilers
 
 CompileFile = Callable[[str, str], Compiled]
@@ -22,21 +20,6 @@ FILES_PER_PROCESS: Final = 100
 
 AHEAD_MAX: Final = 64
 """Files that have been compiled and not been asked for; it bounds the memory."""
-
-
-@contextlib.contextmanager
-def layouter(*, sql: bool) -> Generator[Callable[[str, str], FormatReply]]:
-    """A function from a file's name and text to its layout, with one process for all files."""
-    process = CompilerProcess()
-    with asyncio.Runner() as runner:
-
-        def one(name: str, text: str) -> FormatReply:
-            return runner.run(process.format_file(name, text, sql=sql))
-
-        try:
-            yield one
-        finally:
-            runner.run(process.close())
 
 
 @contextlib.contextmanager

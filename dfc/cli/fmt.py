@@ -13,8 +13,8 @@ from pathlib import Path
 
 import click
 
-from dfc.cli.batch import layouter
 from dfc.cli.errors import CliError
+from dfc.cli.layouting import layouter
 from dfc.cli.sources import Unreadable, compiled, decode, find, read_bytes
 from dfc.executor.compiler_child import FormatReply
 
