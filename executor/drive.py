@@ -242,11 +242,8 @@ class Driver:
     async def _rest(self) -> None:
         """Return when there is something to do for this task: nothing runs, or the end has come."""
         while self._lanes or self._idle():
-            if not self._lanes:
-                if self._replayed is not None or await self._parked():
-                    return
-                if not self._lanes and not self._idle():
-                    return  # while it was not given up something has come, and found nobody to be woken
+            if not self._lanes and (self._replayed is not None or await self._parked()):
+                return
             self._changed = asyncio.get_running_loop().create_future()
             await self._changed
             self._changed = None
@@ -263,7 +260,8 @@ class Driver:
             parking = Parking(
                 seconds=math.inf, waiting_for="df.resume_instance", cancel_known=False, pausing=True
             )
-            return await self._give_up(parking)
+            await self._give_up(parking)
+            return True
         if not self._timers and not self._listening:
             return True
         seconds, waiting_for = math.inf, next(iter(self._listening.values()), "")
@@ -278,10 +276,11 @@ class Driver:
             cancel_known=self._state.cancel_reason is not None,
             listening=tuple(self._listening),
         )
-        return await self._give_up(parking)
+        await self._give_up(parking)
+        return True
 
-    async def _give_up(self, parking: Parking) -> bool:
-        """Whether it has been given up.
+    async def _give_up(self, parking: Parking) -> None:
+        """Have the instance given up; it may be refused.
 
         What comes meanwhile waits for that: who goes on, and takes news away, while the instance is being
         given up until there is some, leaves it to wait for ever.
@@ -299,13 +298,12 @@ class Driver:
         else:
             self._performer.passed(PARKED)
             self._outcome = self._outcome or Outcome.PARKED
-            return True
+            return
         finally:
             self._giving_up = False
         self._feed((), lane=False)
         if self._idle() and not self._lanes:
             await self._pause(min(1.0, self._park_seconds))
-        return False
 
     async def _abandon(self) -> None:
         """Something was raised here: stop the lanes before it goes further."""
