@@ -168,6 +168,7 @@ def close_loop(state: State, task: Task, scope: Scope) -> None:
     error = _left_in_error(task, work) if broken else None
     if scope is not body:
         body.values.update(scope.values)  # what the condition has given is of the round, too
+        body.commits = max(body.commits, scope.commits)
     if outcome is TaskState.COMPLETED and scope.role is Role.BODY and not broken:
         condition = task.node.condition if isinstance(task.node, LoopNode) else None
         if condition is not None:
