@@ -14,11 +14,11 @@ import os
 import subprocess
 import time
 from dataclasses import dataclass
-from typing import Final
 
 from dfc.compiler.plan import Plan
 from dfc.compiler.plan_json import PlanFormatError, from_json
 from dfc.executor.compiler_child import (
+    ENDING_SECONDS_MAX,
     PROBE,
     PROCESS_SECONDS_MAX,
     REPLY_BYTES_MAX,
@@ -38,9 +38,6 @@ from dfc.executor.compiler_child import (
     unavailable,
 )
 from dfc.executor.limits import COMPILE_BYTES_MAX, COMPILE_SECONDS_MAX, COMPILER_IDLE_SECONDS
-
-ENDING_SECONDS_MAX: Final = 1.0
-"""How long a process that has closed its output may take to end by itself."""
 
 _log = logging.getLogger(__name__)
 

@@ -60,6 +60,10 @@ class CompilerUnavailable(Exception):
     """The compiler process does not work at all, whatever the text."""
 
 
+ENDING_SECONDS_MAX: Final = 1.0
+"""How long a process that has closed its output may take to end by itself."""
+
+
 class Died(Exception):
     """The process ended, or was ended because it took too long; the message says which."""
 
@@ -100,14 +104,19 @@ def compile_file(
     return file_reply(crashed(text, why))
 
 
-def _run_once(request: Json, seconds_max: float) -> Json:
-    with subprocess.Popen(
+def started() -> subprocess.Popen[bytes]:
+    """A compiler process that waits for requests, with the limits of a command of ours."""
+    return subprocess.Popen(
         command(COMPILE_BYTES_MAX),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment(os.environ),
         start_new_session=True,
-    ) as process:
+    )
+
+
+def _run_once(request: Json, seconds_max: float) -> Json:
+    with started() as process:
         late = threading.Event()
 
         def kill() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import subprocess
 import threading
@@ -17,6 +16,7 @@ from collections.abc import Generator
 from typing import Final
 
 from dfc.executor.compiler_child import (
+    ENDING_SECONDS_MAX,
     PROBE,
     PROCESS_SECONDS_MAX,
     TOO_LONG,
@@ -24,21 +24,17 @@ from dfc.executor.compiler_child import (
     Died,
     FileReply,
     Json,
-    command,
     crashed,
     ending,
-    environment,
     file_reply,
     parse,
+    started,
     unavailable,
 )
-from dfc.executor.limits import COMPILE_BYTES_MAX, COMPILE_SECONDS_MAX
+from dfc.executor.limits import COMPILE_SECONDS_MAX
 
 WATCH_SECONDS: Final = 0.5
 """How often it is looked whether a process takes too long."""
-
-ENDING_SECONDS_MAX: Final = 1.0
-"""How long a process that has closed its output may take to end by itself."""
 
 
 @contextlib.contextmanager
@@ -87,7 +83,7 @@ class _Child:
 
     def __init__(self, seconds_max: float) -> None:
         self._seconds_max = seconds_max
-        self._process = _started()
+        self._process = started()
         self._busy_seconds = 0.0
         self._number = 0
         self._since: float | None = None
@@ -161,17 +157,7 @@ class _Child:
         self._stop()
         if self._closed:
             raise CompilerUnavailable("the compiler processes have been stopped")
-        self._process = _started()
+        self._process = started()
         self._busy_seconds = 0.0
         if self._closed:
             self._stop()
-
-
-def _started() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command(COMPILE_BYTES_MAX),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment(os.environ),
-        start_new_session=True,
-    )

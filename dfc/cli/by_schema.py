@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -12,7 +12,7 @@ from dfc.cli.errors import CliError
 from dfc.cli.script import is_session_setting
 from dfc.cli.sources import SUFFIX, Compiled, Server, Unreadable, read
 from dfc.compiler.plan_describe import Answer
-from dfc.compiler.schema import SchemaDescriber, SchemaSource, read_schema
+from dfc.compiler.schema import Catalog, SchemaDescriber, SchemaSource, read_schema
 
 if TYPE_CHECKING:
     from dfc.cli.batch import CompileFile
@@ -33,20 +33,21 @@ class BySchema:
     """The schema of some files. What a workflow file makes itself comes on top, for this file."""
 
     sources: list[SchemaSource]
-    _shared: Depth | None = field(default=None)
+    shared: Depth
 
     @classmethod
     def of(cls, compile_file: CompileFile, paths: tuple[str, ...]) -> BySchema:
         """Read the files. Raises CliError where one cannot be read; says on stderr what is not understood."""
-        found = cls([_source(compile_file, path) for path in paths])
-        skipped = read_schema(found.sources).skipped
-        texts = {source.name: source.text for source in found.sources}
+        sources = [_source(compile_file, path) for path in paths]
+        known = read_schema(sources)
+        skipped = known.skipped
+        texts = {source.name: source.text for source in sources}
         for each in skipped[:_NOTES_MAX]:
             line = texts[each.source].count("\n", 0, each.start) + 1
             click.echo(f"{each.source}:{line}: note: {each.why}; less is checked because of it", err=True)
         if len(skipped) > _NOTES_MAX:
             click.echo(f"{len(skipped) - _NOTES_MAX} more statements are not understood", err=True)
-        return found
+        return cls(sources, _depth(known.catalog))
 
     def deepen(self, compilation: Compiled) -> Compiled:
         """The file with all of its problems."""
@@ -54,14 +55,12 @@ class BySchema:
             texts = [each.text for each in compilation.statements if isinstance(each, Server)]
             own = ";\n".join([text for text in texts if is_ddl(text) or is_session_setting(text)])
             mine = SchemaSource(name=compilation.name, text=own, session=True)
-            return deepened(compilation, _depth([*self.sources, mine]))
-        if self._shared is None:
-            self._shared = _depth(self.sources)
-        return deepened(compilation, self._shared)
+            return deepened(compilation, _depth(read_schema([*self.sources, mine]).catalog))
+        return deepened(compilation, self.shared)
 
 
-def _depth(sources: list[SchemaSource]) -> Depth:
-    session = _Session(read_schema(sources).catalog)
+def _depth(catalog: Catalog) -> Depth:
+    session = _Session(catalog)
     return Depth(describer=session, session=session, scratch=True)
 
 
