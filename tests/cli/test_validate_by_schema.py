@@ -41,6 +41,6 @@ def test_examples_and_valid_workflows_pass(dfc: Run, tmp_path: Path) -> None:
     empty.write_text("")
     answer = dfc("validate", str(ROOT / "examples"), "--schema", str(empty), "--format", "json")
     assert [each for each in json.loads(answer.stdout) if each["severity"] == "error"] == []
-    tables = ROOT / "tests" / "describe" / "golden.sql"
+    tables = ROOT / "golden" / "tables.sql"
     answer = dfc("validate", str(ROOT / "golden" / "ok"), "--schema", str(tables), "--format", "json")
     assert [each for each in json.loads(answer.stdout) if each["severity"] == "error"] == []

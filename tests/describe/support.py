@@ -63,8 +63,8 @@ def errors(said: Sequence[Said]) -> list[tuple[str, str]]:
     return [(each.code, each.under) for each in said if each.severity != "note"]
 
 
-def load(url: str, *names: str) -> None:
-    """Run files of this folder in a database."""
+def load(url: str, *paths: Path) -> None:
+    """Run files of SQL in a database."""
     with psycopg.connect(url, autocommit=True) as connection:
-        for name in names:
-            connection.execute((HERE / name).read_bytes())
+        for path in paths:
+            connection.execute(path.read_bytes())

@@ -13,7 +13,7 @@ from dfc.compiler.plan_describe import Column, Count, Rows
 from dfc.compiler.plan_types import flow
 from dfc.executor.describe import database
 from dfc.executor.describe.database import DatabaseDescriber
-from tests.describe.support import asked, compilation, errors, load, plan_of
+from tests.describe.support import HERE, asked, compilation, errors, load, plan_of
 from tests.postgres import Server
 
 ROOT = Path(__file__).parent.parent.parent
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture(scope="module")
 def schema(shared_database: str) -> str:
-    load(shared_database, "schema.sql")
+    load(shared_database, HERE / "schema.sql")
     return shared_database
 
 
@@ -253,7 +253,7 @@ def golden(server: Server, template: str) -> str:
     url = server.url("golden_cases")
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE golden_cases TEMPLATE {template} STRATEGY FILE_COPY".encode())
-    load(url, "golden.sql")
+    load(url, ROOT / "golden" / "tables.sql")
     return url
 
 
