@@ -13,6 +13,10 @@ from dfc.executor.failures import FenceLost
 _T = TypeVar("_T")
 
 
+async def _nothing_in_doubt() -> None:
+    """Of a claim that nobody drives yet."""
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Place:
     """The instance's fence in another database, as this claim has put it up (ADR 0025).
@@ -45,7 +49,7 @@ class Claim:
     one has put up elsewhere, under the lock `entering`.
 
     `in_doubt`: something was sent that has not been answered, and may be under way still. `settling` is held
-    while the token changes.
+    while the token changes. `settled` is the driver's: it returns when nothing is in doubt any more.
     """
 
     instance: str
@@ -62,6 +66,7 @@ class Claim:
     recorded: bool = False
     in_doubt: bool = False
     settling: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    settled: Callable[[], Awaitable[None]] = field(default=_nothing_in_doubt, repr=False)
     databases: tuple[str, ...] = ()
     places: dict[str, Place] = field(default_factory=dict[str, Place], repr=False)
     entering: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
@@ -79,9 +84,13 @@ class Claim:
         return hashlib.sha256(self.token + b"\0settled").digest()[: len(self.token)]
 
     async def moved(self, token: bytes) -> bool:
-        """Whether the driver itself has changed the token, where the store says that this one is not good."""
-        async with self.settling:
-            return self.token != token
+        """Whether the driver itself has changed the token, where the store says that this one is not good.
+
+        Who was changing it may have been interrupted on the way, and the store has done it all the same:
+        whoever asks brings that to its end first. Raises FenceLost.
+        """
+        await self.settled()
+        return self.token != token
 
     async def under_its_token(self, ask: Callable[[], Awaitable[_T]]) -> _T:
         """What `ask` gives, asked again where the token has changed since it went out. Raises FenceLost."""

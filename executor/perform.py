@@ -142,6 +142,7 @@ class Performer:
         crashpoints: Crashpoints | None = None,
     ) -> None:
         self._claim = claim
+        claim.settled = self.settled
         self._store = store
         self._sql = sql
         self._http = http

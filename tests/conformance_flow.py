@@ -293,12 +293,12 @@ async def check_request_that_was_known_does_not_wake(make: MakeBench) -> None:
         old = await begin(bench)
         await bench.cancel(old.instance, "enough")
         await bench.store.park(
-            old, Parking(seconds=0.3, waiting_for="the retry of an undo", cancel_known=True)
+            old, Parking(seconds=3.0, waiting_for="the retry of an undo", cancel_known=True)
         )
         assert await bench.claim() is None
         await bench.cancel(old.instance, "enough, I said")
         assert await bench.claim() is None
-        await bench.store.wait(0.35)
+        await bench.store.wait(3.05)
         due = await claimed(bench)
         assert (due.instance, due.cancel_reason) == (old.instance, "enough")
         # It is known to whoever says so, and to nobody after him.
