@@ -186,6 +186,7 @@ def format_reply(reply: Json) -> FormatReply:
 def crashed(text: str, why: str) -> Json:
     """The answer in place of one that the compiler died over (DF590)."""
     message = f"the compiler could not survive this text ({why})"
+    smaller = "make the statements of the workflow smaller: shorter operator chains, less nesting"
     diagnostic: Json = {
         "code": CRASHED,
         "severity": "error",
@@ -197,7 +198,7 @@ def crashed(text: str, why: str) -> Json:
         "end_column": 1,
         "label": "",
         "notes": [],
-        "help": "make the statements of the workflow smaller: shorter operator chains, less nesting",
+        "help": f"try again when this machine has less to do, or {smaller}" if why == TOO_LONG else smaller,
     }
     rendered = f"error[{CRASHED}]: {message}\n  = help: {diagnostic['help']}\n"
     return {"plan": None, "statements": [], "diagnostics": [diagnostic], "rendered": rendered}
