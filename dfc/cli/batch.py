@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Final
 
-from dfc.cli.compiling import values
-from dfc.cli.sources import Compiled, read
+from dfc.cli.compiling import as_compiled
+from dfc.cli.sources import Compiled, CompileFile, read
 from dfc.executor.compiler_child import FileReply
 from dfc.executor.compiler_pool import Compilers, compilers
-
-CompileFile = Callable[[str, str], Compiled]
 
 FILES_PER_PROCESS: Final = 100
 """A process takes about as long to start as to compile so many files."""
@@ -34,7 +32,7 @@ def compiler(files: Sequence[str] = ()) -> Generator[CompileFile]:
         ahead = _Ahead(pool, [file for file in files if file != "-"] if len(files) > 1 else [], count)
 
         def one(name: str, text: str) -> Compiled:
-            return values(name, text, ahead.taken(name, text) or pool.compile_file(name, text))
+            return as_compiled(name, text, ahead.taken(name, text) or pool.compile_file(name, text))
 
         try:
             yield one

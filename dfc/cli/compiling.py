@@ -16,10 +16,10 @@ from dfc.executor.compiler_pool import compilers
 def compile_text(name: str, text: str, *, durability: bool = False) -> Compiled:
     """What the compiler says of one file, with a report on the durability of its workflows if wanted."""
     with compilers() as pool:
-        return values(name, text, pool.compile_file(name, text, durability=durability))
+        return as_compiled(name, text, pool.compile_file(name, text, durability=durability))
 
 
-def values(name: str, text: str, reply: FileReply) -> Compiled:
+def as_compiled(name: str, text: str, reply: FileReply) -> Compiled:
     """The compiler's answer for one file, as the commands use it."""
     return compiled(name, text, reply.statements, reply.diagnostics, reply.rendered)
 
