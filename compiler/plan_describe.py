@@ -100,7 +100,7 @@ class Statement:
     """A statement of a plan, as a describer gets it.
 
     `node` is the id of its node. `sources` are what its references stand for, by `Parameter.key`. `database`
-    is that of the step where it is not the workflow's; `search_path` what a setting of the step says.
+    is that of the step where it is not the workflow's; `settings` are those that the step makes for itself.
     """
 
     node: str

@@ -19,23 +19,18 @@ from dfc.compiler.plan import Plan
 from dfc.compiler.plan_json import PlanFormatError, from_json
 from dfc.executor.compiler_child import (
     ENDING_SECONDS_MAX,
-    PROBE,
     PROCESS_SECONDS_MAX,
     REPLY_BYTES_MAX,
     TOO_LONG,
+    Asking,
     CompilerUnavailable,
     Died,
-    FileReply,
-    FormatReply,
     Json,
     command,
-    crashed,
     ending,
     environment,
-    file_reply,
-    format_reply,
+    not_startable,
     parse,
-    unavailable,
 )
 from dfc.executor.limits import COMPILE_BYTES_MAX, COMPILE_SECONDS_MAX, COMPILER_IDLE_SECONDS
 
@@ -88,15 +83,6 @@ class CompilerProcess:
         reply = await self._ask(request, wire)
         return _compiled(reply)
 
-    async def compile_file(self, name: str, text: str) -> FileReply:
-        """Compile the text of a file. Raises CompilerUnavailable."""
-        return file_reply(await self._ask({"do": "compile_file", "name": name, "text": text}, text))
-
-    async def format_file(self, name: str, text: str, *, sql: bool = False) -> FormatReply:
-        """Lay out the text of a file. Raises CompilerUnavailable."""
-        request: Json = {"do": "format_file", "name": name, "text": text, "sql": sql}
-        return format_reply(await self._ask(request, text))
-
     async def close(self) -> None:
         """Stop the child."""
         async with self._lock:
@@ -107,24 +93,18 @@ class CompilerProcess:
             if self._idle is not None:
                 self._idle.cancel()
                 self._idle = None
+            asking = Asking(request, text)
             try:
-                # A process may die of something else than the text: the machine's memory, an administrator.
-                why = ""
-                for _ in range(2):
-                    try:
-                        return await self._once(request)
-                    except Died as death:
-                        why = str(death)
-                        _log.warning("compiler process died reason=%s", why)
-                    if why == TOO_LONG:
-                        break
-                with unavailable():
-                    await self._once({"do": "compile_wire", "wire": PROBE})
-                return crashed(text, why)
+                while asking.answer is None:
+                    outcome = await self._once(asking.request)
+                    if isinstance(outcome, Died):
+                        _log.warning("compiler process died reason=%s", outcome.why)
+                    asking.took(outcome)
+                return asking.answer
             finally:
                 self._idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._stop_idle)
 
-    async def _once(self, request: Json) -> Json:
+    async def _once(self, request: Json) -> Json | Died:
         if self._process is not None and self._busy_seconds > PROCESS_SECONDS_MAX / 2:
             await self._stop()
         process = self._process or await self._start()
@@ -139,7 +119,7 @@ class CompilerProcess:
                 answer = await process.stdout.readline()
         except TimeoutError:
             await self._stop()
-            raise Died(TOO_LONG) from None
+            return Died(TOO_LONG)
         except (ConnectionError, ValueError):
             answer = b""
         except BaseException:
@@ -153,19 +133,22 @@ class CompilerProcess:
                 async with asyncio.timeout(ENDING_SECONDS_MAX):
                     await process.wait()
             await self._stop()
-            raise Died(ending(process.returncode))
+            return Died(ending(process.returncode))
         return reply
 
     async def _start(self) -> asyncio.subprocess.Process:
         self._busy_seconds = 0.0
-        self._process = await asyncio.create_subprocess_exec(
-            *command(self._bytes_max),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment(os.environ),
-            limit=REPLY_BYTES_MAX,
-            start_new_session=True,
-        )
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *command(self._bytes_max),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment(os.environ),
+                limit=REPLY_BYTES_MAX,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise not_startable(error) from None
         return self._process
 
     def _stop_idle(self) -> None:

@@ -1,25 +1,22 @@
-"""A compiler process: how it is started and bounded, what it answers; and one for a single file, waited for.
+"""A compiler process: how it is started and bounded, what is asked until there is an answer, what that says.
 
-Nothing here needs an event loop, which a command that compiles one file would only pay for.
+Who sends and reads is elsewhere: `compilation` in an event loop, `compiler_pool` in threads.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from dfc.executor.limits import COMPILE_BYTES_MAX, COMPILE_SECONDS_MAX
+from dfc.executor.limits import COMPILE_BYTES_MAX
 
 CRASHED: Final = "DF590"
 REPLY_BYTES_MAX: Final = 512 * 1024 * 1024
-PROBE: Final = '/*dfc:1:18*/{"sql":"SELECT 1"}'
 PROCESS_SECONDS_MAX: Final = 600
 """Processor time after which a compiler process is replaced; RLIMIT_CPU counts over its whole life."""
 
@@ -55,6 +52,10 @@ TOO_LONG: Final = "it took longer than `compile_seconds_max`"
 
 Json: TypeAlias = dict[str, Any]
 
+_PROBE: Final[Json] = {"do": "compile_wire", "wire": '/*dfc:1:18*/{"sql":"SELECT 1"}'}
+ATTEMPTS_MAX: Final = 2
+"""How many processes a text may kill."""
+
 
 class CompilerUnavailable(Exception):
     """The compiler process does not work at all, whatever the text."""
@@ -64,8 +65,40 @@ ENDING_SECONDS_MAX: Final = 1.0
 """How long a process that has closed its output may take to end by itself."""
 
 
-class Died(Exception):
-    """The process ended, or was ended because it took too long; the message says which."""
+@dataclass(frozen=True, slots=True)
+class Died:
+    """In place of an answer: the process ended, or was ended because it took too long; `why` says which."""
+
+    why: str
+
+
+class Asking:
+    """What is sent, one thing after the other, until there is an `answer` about a text.
+
+    A process may die of something else than the text, as of the machine's memory or an administrator: so it
+    is tried twice, and then something small is asked, to tell a deadly text from a compiler that is broken.
+    """
+
+    def __init__(self, request: Json, text: str) -> None:
+        self.request = request
+        self.answer: Json | None = None
+        self._text = text
+        self._deaths: list[str] = []
+
+    def took(self, outcome: Json | Died) -> None:
+        """What has come of `request`. Raises CompilerUnavailable."""
+        probed = self.request is _PROBE
+        if not isinstance(outcome, Died):
+            self.answer = crashed(self._text, self._deaths[-1]) if probed else outcome
+        elif probed:
+            raise CompilerUnavailable(
+                f"the compiler process does not work ({outcome.why}): what it has written to standard error"
+                " says why, or this machine is out of memory"
+            )
+        else:
+            self._deaths.append(outcome.why)
+            if outcome.why == TOO_LONG or len(self._deaths) == ATTEMPTS_MAX:
+                self.request = _PROBE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,54 +123,26 @@ class FormatReply:
     rendered: str
 
 
-def compile_file(
-    name: str, text: str, *, durability: bool = False, seconds_max: float = COMPILE_SECONDS_MAX
-) -> FileReply:
-    """Compile a file in a compiler process of its own, waiting for it. Raises CompilerUnavailable."""
-    request: Json = {"do": "compile_file", "name": name, "text": text, "durability": durability}
-    try:
-        return file_reply(_run_once(request, seconds_max))
-    except Died as death:
-        why = str(death)
-    with unavailable():
-        _run_once({"do": "compile_wire", "wire": PROBE}, seconds_max)
-    return file_reply(crashed(text, why))
-
-
 def started() -> subprocess.Popen[bytes]:
-    """A compiler process that waits for requests, with the limits of a command of ours."""
-    return subprocess.Popen(
-        command(COMPILE_BYTES_MAX),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment(os.environ),
-        start_new_session=True,
+    """A compiler process that waits for requests, with the limits of one. Raises CompilerUnavailable."""
+    try:
+        return subprocess.Popen(
+            command(COMPILE_BYTES_MAX),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment(os.environ),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise not_startable(error) from None
+
+
+def not_startable(error: OSError) -> CompilerUnavailable:
+    """The machine has no process to give."""
+    return CompilerUnavailable(
+        f"no compiler process can be started ({error.strerror or error}): this machine is short of processes"
+        " or memory, try again when it has some"
     )
-
-
-def _run_once(request: Json, seconds_max: float) -> Json:
-    with started() as process:
-        late = threading.Event()
-
-        def kill() -> None:
-            late.set()
-            process.kill()
-
-        timer = threading.Timer(seconds_max, kill)
-        timer.start()
-        try:
-            # communicate: a child that answers before it has read everything cannot block both sides.
-            answer, _ = process.communicate(json.dumps({"id": 1, **request}).encode() + b"\n")
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            timer.cancel()
-            timer.join()
-    reply = parse(answer.split(b"\n", 1)[0] + b"\n" if b"\n" in answer else b"", 1)
-    if reply is None:
-        raise Died(TOO_LONG if late.is_set() else ending(process.returncode))
-    return reply
 
 
 def ending(code: int | None) -> str:
@@ -181,6 +186,7 @@ def format_reply(reply: Json) -> FormatReply:
 def crashed(text: str, why: str) -> Json:
     """The answer in place of one that the compiler died over (DF590)."""
     message = f"the compiler could not survive this text ({why})"
+    smaller = "make the statements of the workflow smaller: shorter operator chains, less nesting"
     diagnostic: Json = {
         "code": CRASHED,
         "severity": "error",
@@ -192,18 +198,10 @@ def crashed(text: str, why: str) -> Json:
         "end_column": 1,
         "label": "",
         "notes": [],
-        "help": "make the statements of the workflow smaller: shorter operator chains, less nesting",
+        "help": f"try again when this machine has less to do, or {smaller}" if why == TOO_LONG else smaller,
     }
     rendered = f"error[{CRASHED}]: {message}\n  = help: {diagnostic['help']}\n"
     return {"plan": None, "statements": [], "diagnostics": [diagnostic], "rendered": rendered}
-
-
-class unavailable(contextlib.AbstractContextManager[None]):
-    """Turns the death of the probe into CompilerUnavailable."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Died):
-            raise CompilerUnavailable(f"the compiler process does not work: {error}") from None
 
 
 def command(memory: int) -> list[str]:

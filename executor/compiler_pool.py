@@ -1,7 +1,7 @@
-"""Compiler processes for many files at once, without an event loop: each file goes to one that is idle.
+"""Compiler processes of a command, without an event loop: each file goes to one that is idle.
 
-They start at once, and load the compiler while the caller still reads. As with one file, a text that kills a
-process is answered with DF590, and the process is replaced.
+They start at once, and load the compiler while the caller still reads. A text that kills its process is
+answered with DF590, and the process is replaced.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from typing import Final
 
 from dfc.executor.compiler_child import (
     ENDING_SECONDS_MAX,
-    PROBE,
     PROCESS_SECONDS_MAX,
+    REPLY_BYTES_MAX,
     TOO_LONG,
+    Asking,
     CompilerUnavailable,
     Died,
     FileReply,
+    FormatReply,
     Json,
-    crashed,
     ending,
     file_reply,
+    format_reply,
     parse,
     started,
-    unavailable,
 )
 from dfc.executor.limits import COMPILE_SECONDS_MAX
 
@@ -38,8 +39,11 @@ WATCH_SECONDS: Final = 0.5
 
 
 @contextlib.contextmanager
-def compilers(count: int, *, seconds_max: float = COMPILE_SECONDS_MAX) -> Generator[Compilers]:
-    """So many compiler processes; they are gone afterwards."""
+def compilers(count: int = 1, *, seconds_max: float = COMPILE_SECONDS_MAX) -> Generator[Compilers]:
+    """So many compiler processes, or as many as can be started; they are gone afterwards.
+
+    Raises CompilerUnavailable.
+    """
     pool = Compilers(count, seconds_max)
     try:
         yield pool
@@ -51,18 +55,30 @@ class Compilers:
     """A row of compiler processes. Used from any thread."""
 
     def __init__(self, count: int, seconds_max: float) -> None:
-        self._all = [_Child(seconds_max) for _ in range(count)]
+        self._all = [_Child(seconds_max)]
+        with contextlib.suppress(CompilerUnavailable):
+            for _ in range(count - 1):
+                self._all.append(_Child(seconds_max))
         self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
         for child in self._all:
             self._idle.put(child)
         self._closed = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
-    def compile_file(self, name: str, text: str) -> FileReply:
-        """Compile the text of a file. Raises CompilerUnavailable."""
+    def compile_file(self, name: str, text: str, *, durability: bool = False) -> FileReply:
+        """Compile the text of a file, with reports on durability if wanted. Raises CompilerUnavailable."""
+        request: Json = {"do": "compile_file", "name": name, "text": text, "durability": durability}
+        return file_reply(self._ask(request, text))
+
+    def format_file(self, name: str, text: str, *, sql: bool) -> FormatReply:
+        """Lay out the text of a file, with `sql` also the SQL of its steps. Raises CompilerUnavailable."""
+        request: Json = {"do": "format_file", "name": name, "text": text, "sql": sql}
+        return format_reply(self._ask(request, text))
+
+    def _ask(self, request: Json, text: str) -> Json:
         child = self._idle.get()
         try:
-            return file_reply(child.ask({"do": "compile_file", "name": name, "text": text}, text))
+            return child.ask(request, text)
         finally:
             self._idle.put(child)
 
@@ -92,18 +108,10 @@ class _Child:
 
     def ask(self, request: Json, text: str) -> Json:
         """The answer to a request about a text. Raises CompilerUnavailable."""
-        # A process may die of something else than the text: the machine's memory, an administrator.
-        why = ""
-        for _ in range(2):
-            try:
-                return self._once(request)
-            except Died as death:
-                why = str(death)
-            if why == TOO_LONG:
-                break
-        with unavailable():
-            self._once({"do": "compile_wire", "wire": PROBE})
-        return crashed(text, why)
+        asking = Asking(request, text)
+        while asking.answer is None:
+            asking.took(self._once(asking.request))
+        return asking.answer
 
     def close(self) -> None:
         """End the process, and begin none any more."""
@@ -125,7 +133,7 @@ class _Child:
             self._late = True
             self._process.kill()
 
-    def _once(self, request: Json) -> Json:
+    def _once(self, request: Json) -> Json | Died:
         if self._process.poll() is not None or self._busy_seconds > PROCESS_SECONDS_MAX / 2:
             self._replace()
         process = self._process
@@ -137,7 +145,7 @@ class _Child:
         try:
             process.stdin.write(line)
             process.stdin.flush()
-            answer = process.stdout.readline()
+            answer = process.stdout.readline(REPLY_BYTES_MAX)
         except (OSError, ValueError):
             answer = b""
         finally:
@@ -150,7 +158,7 @@ class _Child:
                 process.wait(ENDING_SECONDS_MAX)
             code = process.returncode
             self._replace()
-            raise Died(TOO_LONG if late else ending(code))
+            return Died(TOO_LONG if late else ending(code))
         return reply
 
     def _replace(self) -> None:

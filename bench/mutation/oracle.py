@@ -15,7 +15,7 @@ from psycopg import pq
 
 from bench.mutation.mutants import Edit
 from bench.mutation.seeds import SCHEMAS, Body, Seed
-from dfc.compiler.plan import Form, Literal, Parameter, Returns, SqlBody, SqlNode, Use
+from dfc.compiler.plan import Form, Literal, Parameter, Returns, SqlBody, Use
 from dfc.compiler.span import Span
 from dfc.compiler.sql.references import Rendered, swap
 from dfc.compiler.sql.tokens import split_comments
@@ -74,7 +74,7 @@ class Oracle:
             # The schema of another database is not known.
             return found
         for body in seed.bodies:
-            statement = _body(body)
+            statement = body.statement
             for number, edit in edits.items():
                 if edit.body is body:
                     changed = _Statement(statement, edit, known)
@@ -88,15 +88,6 @@ class Oracle:
                         known[name] = columns
         connection.rollback()
         return found
-
-
-def _body(body: Body) -> SqlBody:
-    node = body.node
-    if isinstance(node, SqlNode):
-        return node.body
-    found = getattr(node, "items", None) or getattr(node, "request", None)
-    assert isinstance(found, SqlBody)
-    return found
 
 
 class _Statement:
@@ -228,7 +219,7 @@ def _describe(connection: Connection, statement: _Statement, body: Body) -> Colu
     if result.status is not pq.ExecStatus.COMMAND_OK:
         connection.execute("ROLLBACK TO described")
         return None
-    if not statement.prepares or _body(body).returns is Returns.COUNT:
+    if not statement.prepares or body.statement.returns is Returns.COUNT:
         return [("row_count", 20)] if statement.prepares else None
     described = connection.pgconn.describe_prepared(b"")
     columns: list[tuple[str, int]] = []

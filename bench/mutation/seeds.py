@@ -21,12 +21,19 @@ GOLDEN = Path(__file__).parent.parent.parent / "golden"
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A statement of a seed, and where each of its runs stands in the source."""
+    """The statement of a node of a seed, and where each of its runs stands in the source."""
 
-    sql: str
-    kind: str
+    statement: SqlBody
     node: Node
     origin: Origin
+
+    @property
+    def sql(self) -> str:
+        return self.statement.sql
+
+    @property
+    def kind(self) -> str:
+        return self.statement.kind
 
     @property
     def text(self) -> Text:
@@ -75,7 +82,7 @@ class Seed:
         for node, origin in self.nodes:
             body = _body(node)
             if body is not None and origin.sql and self._is_authors(node, origin):
-                found.append(Body(body.sql, body.kind, node, origin))
+                found.append(Body(body, node, origin))
         return found
 
     def _is_authors(self, node: Node, origin: Origin) -> bool:

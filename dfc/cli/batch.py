@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Final
 
-from dfc.cli.compiling import values
-from dfc.cli.sources import Compiled, Unreadable, read
-from dfc.executor.compiler_child import CompilerUnavailable, FileReply
+from dfc.cli.compiling import as_compiled
+from dfc.cli.sources import Compiled, CompileFile, read
+from dfc.executor.compiler_child import FileReply
 from dfc.executor.compiler_pool import Compilers, compilers
-
-CompileFile = Callable[[str, str], Compiled]
 
 FILES_PER_PROCESS: Final = 100
 """A process takes about as long to start as to compile so many files."""
@@ -34,7 +32,7 @@ def compiler(files: Sequence[str] = ()) -> Generator[CompileFile]:
         ahead = _Ahead(pool, [file for file in files if file != "-"] if len(files) > 1 else [], count)
 
         def one(name: str, text: str) -> Compiled:
-            return values(name, text, ahead.taken(name, text) or pool.compile_file(name, text))
+            return as_compiled(name, text, ahead.taken(name, text) or pool.compile_file(name, text))
 
         try:
             yield one
@@ -47,10 +45,9 @@ class _Ahead:
 
     def __init__(self, pool: Compilers, files: Sequence[str], count: int) -> None:
         self._pool = pool
-        self._left = iter(files)
-        self._known = set(files)
+        self._left = dict.fromkeys(files)
+        self._begun: set[str] = set()
         self._done: dict[str, tuple[str, FileReply] | None] = {}
-        self._held = 0
         self._changed = threading.Condition()
         self._stopped = False
         for _ in range(count if files else 0):
@@ -58,13 +55,14 @@ class _Ahead:
 
     def taken(self, name: str, text: str) -> FileReply | None:
         """What the compiler says of a file with this text; None where it has not been asked this."""
-        if name not in self._known:
-            return None
         with self._changed:
+            # Nobody waits for what has not begun: that may wait for others to be asked for.
+            self._left.pop(name, None)
+            if name not in self._begun:
+                return None
             self._changed.wait_for(lambda: name in self._done)
             found = self._done.pop(name)
-            self._known.discard(name)
-            self._held -= found is not None
+            self._begun.discard(name)
             self._changed.notify_all()
         return None if found is None or found[0] != text else found[1]
 
@@ -75,21 +73,23 @@ class _Ahead:
             self._changed.notify_all()
 
     def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._stopped or self._held < AHEAD_MAX)
-                file = None if self._stopped else next(self._left, None)
-            if file is None:
-                return
-            found = self._compiled(file)
+        while (file := self._next()) is not None:
+            found = None
+            # Whoever asks for the file meets what is wrong with it.
+            with contextlib.suppress(Exception):
+                text = read(file)
+                found = text, self._pool.compile_file(file, text)
             with self._changed:
                 self._done[file] = found
-                self._held += found is not None
                 self._changed.notify_all()
 
-    def _compiled(self, file: str) -> tuple[str, FileReply] | None:
-        try:
-            text = read(file)
-            return text, self._pool.compile_file(file, text)
-        except (Unreadable, CompilerUnavailable):
-            return None  # whoever asks for the file meets it
+    def _next(self) -> str | None:
+        """The file that is to be compiled now, when there is room for it; None: no more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or not self._left or len(self._done) < AHEAD_MAX)
+            if self._stopped or not self._left:
+                return None
+            file = next(iter(self._left))
+            del self._left[file]
+            self._begun.add(file)
+            return file

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from dfc.cli.deeper import Depth, deepened, has_ddl, is_ddl
-from dfc.cli.errors import CliError
+from dfc.cli.reports.examined import name_of
 from dfc.cli.script import is_session_setting
-from dfc.cli.sources import SUFFIX, Compiled, Server, Unreadable, read
+from dfc.cli.sources import SUFFIX, Compiled, CompileFile, Server, needed
 from dfc.compiler.plan_describe import Answer
 from dfc.compiler.schema import Catalog, SchemaDescriber, SchemaSource, read_schema
-
-if TYPE_CHECKING:
-    from dfc.cli.batch import CompileFile
 
 _NOTES_MAX: Final = 5
 
@@ -60,16 +57,12 @@ class BySchema:
 
 
 def _depth(catalog: Catalog) -> Depth:
-    session = _Session(catalog)
-    return Depth(describer=session, session=session, scratch=True)
+    return Depth(describer=_Session(catalog), scratch=True)
 
 
 def _source(compile_file: CompileFile, path: str) -> SchemaSource:
-    try:
-        text = read(path)
-    except Unreadable as error:
-        raise CliError(error.diagnostic.message) from None
+    text = needed(path)
     if path.endswith(SUFFIX):
         statements = compile_file(path, text).statements
         text = ";\n".join([each.text for each in statements if isinstance(each, Server)])
-    return SchemaSource(name=path, text=text)
+    return SchemaSource(name=name_of(path), text=text)

@@ -9,15 +9,17 @@ import click
 from dfc.cli.errors import CliError
 from dfc.cli.sources import Compiled, Unreadable, Workflow, compiled, left_out, read
 from dfc.compiler.source import Source
-from dfc.executor.compiler_child import FileReply, compile_file
+from dfc.executor.compiler_child import FileReply
+from dfc.executor.compiler_pool import compilers
 
 
 def compile_text(name: str, text: str, *, durability: bool = False) -> Compiled:
     """What the compiler says of one file, with a report on the durability of its workflows if wanted."""
-    return values(name, text, compile_file(name, text, durability=durability))
+    with compilers() as pool:
+        return as_compiled(name, text, pool.compile_file(name, text, durability=durability))
 
 
-def values(name: str, text: str, reply: FileReply) -> Compiled:
+def as_compiled(name: str, text: str, reply: FileReply) -> Compiled:
     """The compiler's answer for one file, as the commands use it."""
     return compiled(name, text, reply.statements, reply.diagnostics, reply.rendered)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from dfc.cli.copying import body as without_comments
 from dfc.cli.script import is_session_setting
-from dfc.cli.sources import Compiled, Problem, Server, Workflow
+from dfc.cli.sources import Compiled, Problem, Server, Workflow, problem_of
 from dfc.compiler.ast import Piece
 from dfc.compiler.described import diagnostics
 from dfc.compiler.diagnostics import Diagnostic
@@ -17,8 +17,9 @@ from dfc.compiler.plan import Form, Plan, Returns, SqlBody
 from dfc.compiler.plan_describe import NO_SUCH_RESULT, Answer, Describer, Statement
 from dfc.compiler.plan_json import from_json
 from dfc.compiler.plan_made import Made
-from dfc.compiler.plan_types import Problem as Found
-from dfc.compiler.plan_types import flow, problem_of, statements_of
+from dfc.compiler.plan_types import Problem as StepProblem
+from dfc.compiler.plan_types import flow, statements_of
+from dfc.compiler.plan_types import problem_of as step_problem_of
 from dfc.compiler.render import to_json
 from dfc.compiler.silence import without_silenced
 from dfc.compiler.source import Source
@@ -42,15 +43,13 @@ class Database(Describer, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """Who is asked about the statements of a file.
+    """Who is asked about the statements of a file, and gets its settings.
 
-    `session`: the same as `describer`, where it is a session of a database, whose settings the file changes.
-    `scratch`: that database is nobody's, and the file's DDL is run there. `absent` are statements that should
+    `scratch`: the database is nobody's, and the file's DDL is run there. `absent` are statements that should
     have been run there, and could not.
     """
 
-    describer: Describer
-    session: Database | None = None
+    describer: Database
     scratch: bool = False
     absent: tuple[str, ...] = ()
 
@@ -79,7 +78,7 @@ def deepened(compilation: Compiled, depth: Depth) -> Compiled:
     source = Source(compilation.name, compilation.text)
     spans = [Span(*each.span) for each in compilation.statements]
     heard = without_silenced(compilation.text, spans, found)
-    new = [_problem(compilation.name, to_json(one, source)) for one in heard]
+    new = [problem_of(compilation.name, to_json(one, source)) for one in heard]
     # Who knows more has the last word, also by saying nothing.
     looked_at = [Span(*each.span) for each in compilation.statements if _plan(each) is not None]
     kept = [each for each in compilation.problems if not _is_answered(each, looked_at)]
@@ -91,12 +90,6 @@ def _is_answered(problem: Problem, looked_at: Sequence[Span]) -> bool:
     """Whether it is about the columns of a step, in a workflow whose columns are known better by now."""
     start, _ = problem.json.get("span") or (-1, -1)
     return problem.code == NO_SUCH_RESULT and any(span.start <= start < span.end for span in looked_at)
-
-
-def _problem(name: str, json: Mapping[str, Any]) -> Problem:
-    return Problem(
-        code=json["code"], severity=json["severity"], message=json["message"], json={"file": name, **json}
-    )
 
 
 def _problems(compilation: Compiled, depth: Depth) -> Iterator[Diagnostic]:
@@ -137,20 +130,17 @@ def _piece(value_start: int, length: int, source_start: int, source_end: int) ->
     return Piece(value_start=value_start, length=length, source_start=source_start, source_end=source_end)
 
 
-def _asked(statement: Server, depth: Depth, made: Made) -> Found | None:
+def _asked(statement: Server, depth: Depth, made: Made) -> StepProblem | None:
     """What is wrong with a statement that goes to the server as it is. Settings hold for those behind it."""
-    text = statement.text
-    session = depth.session
-    if session is None:
-        return None
+    text, session = statement.text, depth.describer
     if is_session_setting(text):
-        return problem_of("", text, session.execute(text), made)
+        return step_problem_of("", text, session.execute(text), made)
     if is_ddl(text):
-        return problem_of("", text, session.execute(text), made) if depth.scratch else None
+        return step_problem_of("", text, session.execute(text), made) if depth.scratch else None
     if _QUERY.match(without_comments(text)) is None:
         return None
     body = SqlBody(sql=text, kind="", form=Form.EXECUTE, returns=Returns.ROWS)
-    return problem_of("", text, session.describe(Statement(node="", body=body)), made)
+    return step_problem_of("", text, session.describe(Statement(node="", body=body)), made)
 
 
 def load(session: Database, statements: Iterable[str]) -> tuple[str, ...]:

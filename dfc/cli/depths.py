@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dfc.cli.errors import CliError
-from dfc.cli.sources import Compiled, Server, Unreadable, read
+from dfc.cli.sources import Compiled, CompileFile, Server, needed
 
 if TYPE_CHECKING:
-    from dfc.cli.batch import CompileFile
     from dfc.cli.crashing.scratch import Scratch
     from dfc.cli.deeper import Depth
 
@@ -62,7 +61,7 @@ def _of_database(database: str) -> Generator[Deepen]:
         describer = open_ones.enter_context(DatabaseDescriber(where.conninfo))
 
         def deepen(compilation: Compiled) -> Compiled:
-            found = deepened(compilation, Depth(describer=describer, session=describer))
+            found = deepened(compilation, Depth(describer=describer))
             describer.execute("RESET ALL")
             return found
 
@@ -84,11 +83,7 @@ def ddl(compile_file: CompileFile, path: str) -> list[str]:
 
     Raises CliError when it cannot be read.
     """
-    try:
-        text = read(path)
-    except Unreadable as error:
-        raise CliError(error.diagnostic.message) from None
-    text = _PSQL.sub(_blank, _COPY.sub(_blank, text))
+    text = _PSQL.sub(_blank, _COPY.sub(_blank, needed(path)))
     return [each.text for each in compile_file(path, text).statements if isinstance(each, Server)]
 
 
@@ -117,8 +112,7 @@ class _Databases:
         if self._shared is None:
             self._shared = self.open_ones.enter_context(self._one())
         found = deepened(compilation, self._shared)
-        if self._shared.session is not None:
-            self._shared.session.execute("RESET ALL")
+        self._shared.describer.execute("RESET ALL")
         return found
 
     @contextlib.contextmanager
@@ -130,7 +124,7 @@ class _Databases:
         name = self.scratch.make_for(ROLE, self._made())
         try:
             with DatabaseDescriber(self._conninfo(name), scratch=True) as describer:
-                yield Depth(describer=describer, session=describer, scratch=True, absent=self._absent)
+                yield Depth(describer=describer, scratch=True, absent=self._absent)
         finally:
             self.scratch.drop(name)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dfc.cli.errors import CliError
 from dfc.compiler.diagnostics import Diagnostic, Note, Severity, error
 from dfc.compiler.render import render, to_json
 from dfc.compiler.source import Source
@@ -108,6 +109,10 @@ class Compiled:
         return any(problem.severity == "error" for problem in self.problems)
 
 
+CompileFile = Callable[[str, str], Compiled]
+"""From the name and text of a file to what the compiler says."""
+
+
 def is_start(statement: Statement) -> bool:
     """Whether a statement starts a workflow, whose end can be waited for."""
     return statement.starts if isinstance(statement, Server) else statement.submit == START
@@ -160,7 +165,7 @@ def find(paths: Iterable[str]) -> list[str]:
     found: dict[str, None] = {}
     for path in paths:
         folder = Path(path)
-        if path == "-" or not folder.is_dir():
+        if path == "-" or not _is_folder(folder):
             found[path] = None
             continue
         for file in sorted(folder.rglob(f"*{SUFFIX}")):
@@ -168,6 +173,22 @@ def find(paths: Iterable[str]) -> list[str]:
             if file.is_file() and not hidden:
                 found[str(file)] = None
     return list(found)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        # Such as a name that is too long.
+        return False
+
+
+def needed(path: str) -> str:
+    """The text of a file (`-`: standard input) without which there is nothing to do. Raises CliError."""
+    try:
+        return read(path)
+    except Unreadable as error:
+        raise CliError(f"{error.diagnostic.message}: {error.diagnostic.help}") from None
 
 
 def read(path: str) -> str:
@@ -237,7 +258,7 @@ def compiled(
         name=name,
         text=text,
         statements=tuple(_statement(each) for each in statements),
-        problems=tuple(_problem(name, each) for each in diagnostics),
+        problems=tuple(problem_of(name, each) for each in diagnostics),
         rendered=rendered,
     )
 
@@ -313,7 +334,8 @@ def _diagnostic(json: Mapping[str, Any]) -> Diagnostic:
     )
 
 
-def _problem(name: str, json: Mapping[str, Any]) -> Problem:
+def problem_of(name: str, json: Mapping[str, Any]) -> Problem:
+    """A diagnostic, as `render.to_json` writes it, of this file."""
     return Problem(
         code=json["code"], severity=json["severity"], message=json["message"], json={"file": name, **json}
     )

@@ -30,6 +30,14 @@ def test_a_file_that_is_not_there(dfc: Run, tmp_path: Path, command: str) -> Non
     ]
 
 
+@pytest.mark.parametrize("command", ["validate", "fmt"])
+def test_a_name_that_is_too_long(dfc: Run, command: str) -> None:
+    answer = dfc(command, "a" * 5000)
+    assert answer.returncode == 1
+    assert "error[DF158]: cannot read" in answer.stdout + answer.stderr
+    assert "unexpected" not in answer.stderr
+
+
 def test_not_utf8_says_which_byte(dfc: Run, tmp_path: Path) -> None:
     (tmp_path / "latin.dfsql").write_bytes("-- é\nSELECT df.start('ä');".encode("latin-1"))
     answer = dfc("validate", "latin.dfsql", "--format", "json")

@@ -119,15 +119,19 @@ def test_the_examples_make_what_they_need(dfc: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "code", "message"),
     [
-        (["--database", "x", "--exact"], "--database has its own schema"),
-        (["--exact", "--schema", "nothing.sql"], "there is no file `nothing.sql`"),
-        (["--database", "postgresql://nobody@/nothing?host=/nowhere"], "nowhere"),
+        (["--database", "x", "--exact"], 2, "--database has its own schema"),
+        (["--exact", "--schema", "nothing.sql"], 1, "there is no file `nothing.sql`: check the path"),
+        (["--schema", "nothing.sql"], 1, "there is no file `nothing.sql`: check the path"),
+        (["--schema", "."], 1, "`.` is a folder: name a file in it"),
+        (["--database", "postgresql://nobody@/nothing?host=/nowhere"], 1, "nowhere"),
     ],
 )
-def test_what_cannot_be_done_is_said(dfc: Run, tmp_path: Path, options: list[str], message: str) -> None:
+def test_what_cannot_be_done_is_said(
+    dfc: Run, tmp_path: Path, options: list[str], code: int, message: str
+) -> None:
     (tmp_path / "x.dfsql").write_text("SELECT df.start('SELECT 1');")
     answer = dfc("validate", "x.dfsql", *options)
-    assert answer.returncode in (1, 2) and message in answer.stderr
+    assert answer.returncode == code and message in answer.stderr
     assert "Traceback" not in answer.stderr

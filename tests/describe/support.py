@@ -49,7 +49,7 @@ def asked(text: str, url: str, *, scratch: bool = False, before: Sequence[str] =
     with DatabaseDescriber(url, scratch=scratch) as describer:
         for setting in before:
             assert describer.execute(setting) is None
-        found = deepened(file, Depth(describer=describer, session=describer, scratch=scratch))
+        found = deepened(file, Depth(describer=describer, scratch=scratch))
     said: list[Said] = []
     for problem in found.problems:
         if problem not in file.problems:

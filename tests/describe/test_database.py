@@ -268,6 +268,6 @@ def test_golden_cases_are_in_order(golden: str) -> None:
 def test_problems_stand_in_the_order_of_the_file(schema: str) -> None:
     text = "SELECT df.start('SELECT a FROM users' ~> 'DELETE FROM users' ~> 'SELECT b FROM users');"
     with DatabaseDescriber(schema) as describer:
-        found = deepened(compilation(text), Depth(describer=describer, session=describer))
+        found = deepened(compilation(text), Depth(describer=describer))
     places = [problem.json["span"] for problem in found.problems]
     assert places == sorted(places) and len(places) >= 2

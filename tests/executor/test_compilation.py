@@ -13,7 +13,7 @@ import pytest
 
 from dfc.compiler.plan import SqlNode
 from dfc.executor.compilation import CompilerProcess
-from dfc.executor.compiler_child import CompilerUnavailable, compile_file
+from dfc.executor.compiler_child import CompilerUnavailable
 
 
 def wire(node: object) -> str:
@@ -150,10 +150,3 @@ def test_cancelling_a_request_does_not_mix_up_answers() -> None:
         assert reply.plan is not None and len(reply.plan.nodes) == 1
 
     run(work)
-
-
-def test_a_file() -> None:
-    reply = compile_file("a.dfsql", "CREATE TABLE t (a int);\n'SELECT 1' ~> 'SELECT 2';\n")
-    assert [statement["kind"] for statement in reply.statements] == ["server", "workflow"]
-    reply = compile_file("b.dfsql", "'SELECT 1' ~> ;\n")
-    assert reply.diagnostics and reply.rendered

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +33,14 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
+def written(folder: Path, count: int) -> list[str]:
+    """So many files, by name."""
+    names = [str(folder / f"{number}.dfsql") for number in range(count)]
+    for name in names:
+        Path(name).write_text(GOOD)
+    return names
+
+
 def computing(pid: int) -> bool:
     """Whether the process has loaded PostgreSQL's parser, so that it is at a text."""
     try:
@@ -40,9 +51,12 @@ def computing(pid: int) -> bool:
 
 def test_what_compiles_and_what_does_not() -> None:
     with compilers(1) as pool:
-        assert pool.compile_file("a", GOOD).statements[0]["plan"] is not None
+        good = pool.compile_file("a", f"CREATE TABLE t (a int);\n{GOOD}")
+        assert [statement["kind"] for statement in good.statements] == ["server", "workflow"]
+        assert good.statements[1]["plan"] is not None
         bad = pool.compile_file("b", "'SELEC 1';")
-        assert [found["code"] for found in bad.diagnostics] == ["DF120"]
+        assert [found["code"] for found in bad.diagnostics] == ["DF120"] and bad.rendered
+        assert pool.format_file("c", "'SELECT 1'~>'SELECT 2'", sql=False).formatted is not None
         (left,) = pids(pool)
     with pytest.raises(ProcessLookupError):
         os.kill(left, 0)
@@ -110,12 +124,36 @@ def test_files_are_compiled_ahead_and_come_in_order(tmp_path: Path) -> None:
         assert "SELECT 1" in str(again.workflows[0].plan)
 
 
+def test_a_file_is_asked_for_long_before_its_turn(tmp_path: Path) -> None:
+    """As the schema of all is, which may be one of the files."""
+    names = written(tmp_path, 2 * AHEAD_MAX)
+    with compiler(names) as compile_file:
+        assert compile_file(names[-1], GOOD).workflows
+        assert compile_file(names[0], GOOD).workflows
+
+
+def test_no_process_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process dies, and there is none to take its place: said, and nobody waits for ever."""
+    names = written(tmp_path, 3)
+
+    def refused(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    before = _children()
+    with compiler(names) as compile_file:
+        monkeypatch.setattr(subprocess, "Popen", refused)
+        for pid in _children() - before:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        for name in names:
+            with pytest.raises(CompilerUnavailable, match="short of processes or memory"):
+                compile_file(name, GOOD)
+    with pytest.raises(CompilerUnavailable), compilers(2):
+        pass
+
+
 def test_it_ends_in_the_middle_without_a_process_left(tmp_path: Path) -> None:
-    names: list[str] = []
-    for number in range(250):
-        path = tmp_path / f"{number}.dfsql"
-        path.write_text(GOOD)
-        names.append(str(path))
+    names = written(tmp_path, 250)
     before = _children()
     with pytest.raises(KeyboardInterrupt), compiler(names) as compile_file:
         compile_file(names[0], GOOD)

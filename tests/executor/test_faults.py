@@ -14,6 +14,7 @@ import pytest
 
 from dfc.compiler.plan import Duration, Form, Policy, SqlNode
 from dfc.executor.actions import RunSql
+from dfc.executor.compiler_pool import compilers
 from dfc.executor.connections import StepConnections
 from dfc.executor.failures import Unreachable
 from dfc.executor.runners.sql import PostgresSql
@@ -208,10 +209,9 @@ def test_the_folder_one_stands_in_is_not_imported_from(
     database: str, connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file of the name of a module of ours or of Python's does not get into the compiler process."""
-    from dfc.executor import compiler_child
-
     (tmp_path / "json.py").write_text("raise SystemExit(1)")
     monkeypatch.chdir(tmp_path)
-    reply = compiler_child.compile_file("x.dfsql", "SELECT df.start('SELECT 1');")
+    with compilers() as pool:
+        reply = pool.compile_file("x.dfsql", "SELECT df.start('SELECT 1');")
     assert reply.diagnostics == ()
     assert len(reply.statements) == 1

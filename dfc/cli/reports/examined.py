@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from dfc.cli.sources import Compiled, Problem, Unreadable
+from dfc.cli.sources import CompileFile as CompileFile
 
 STDIN = "<stdin>"
-
-CompileFile = Callable[[str, str], Compiled]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

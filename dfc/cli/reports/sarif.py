@@ -7,6 +7,7 @@ columns in UTF-16 code units.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
@@ -81,8 +82,8 @@ def _location(name: str) -> Json:
     shown = relative(name)
     if Path(shown).is_absolute():
         return {"uri": Path(shown).as_uri()}
-    # A colon in the first segment would make it a scheme.
-    return {"uri": quote(shown, safe="/"), "uriBaseId": _BASE}
+    # A colon in the first segment would make it a scheme; a name may be any bytes.
+    return {"uri": quote(os.fsencode(shown), safe="/"), "uriBaseId": _BASE}
 
 
 def _message(text: str) -> Json:
