@@ -87,11 +87,21 @@ class CompiledStatement:
     """A workflow of a file, compiled. `wire` is the text of its expression, None where it has errors.
 
     A template has `wire` and no plan: variables decide what it says, so that it is compiled when it starts.
+    `on_failure` is what its definition starts when it fails.
     """
 
     statement: Workflow
     compiled: Compiled
     wire: str | None
+    on_failure: OnFailure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnFailure:
+    """The workflow of an `on_failure`, compiled, and the text of its expression."""
+
+    compiled: Compiled
+    wire: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,14 +125,19 @@ def compile_file(source: Source) -> CompiledFile:
             statements.append(statement)
             continue
         compiled, ready = _compiled(statement.body, statement, source, beside)
+        later: OnFailure | None = None
         if statement.on_failure is not None:
             other, ready_too = _compiled(
                 statement.on_failure, replace(statement, params=None, mixed=()), source, beside
             )
             ready = ready and ready_too
             problems += other.problems
+            if ready:
+                later = OnFailure(compiled=other, wire=wire.write(statement.on_failure))
         text = wire.write(statement.body, statement.params) if ready else None
-        statements.append(CompiledStatement(statement=statement, compiled=compiled, wire=text))
+        statements.append(
+            CompiledStatement(statement=statement, compiled=compiled, wire=text, on_failure=later)
+        )
         problems += compiled.problems
         errors += not ready
         if errors >= PROBLEMS_MAX:

@@ -290,8 +290,16 @@ def _call(text: str, statement: Statement, span: Span) -> tuple[ast.Statement | 
     if not isinstance(value, Submission):
         return None, builder.problems
     if value.body is None:
-        starts = value.function == "start"
-        return ServerStatement(text=text[span.start : span.end], starts=starts, span=span), builder.problems
+        served = ServerStatement(
+            text=text[span.start : span.end],
+            starts=value.function == "start",
+            submit=None if value.workflow is None else Submitting(value.function),
+            label=value.label,
+            workflow=value.workflow,
+            options=value.options,
+            span=span,
+        )
+        return served, builder.problems
     workflow = Workflow(
         body=value.body,
         label=value.label,

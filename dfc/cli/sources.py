@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,7 +41,8 @@ class Workflow:
     is what its statement does with it: `start`, `define` or `schedule`; of the last two `label` is the name.
     `options` are the other arguments, by name, as the texts that SQL reads. `durability` is the report on it
     (docs/reference/durability.md), None where there is no plan, or nobody has asked for it. `draft` is the
-    plan that it would have, were it not for columns that its steps do not return (DF406).
+    plan that it would have, were it not for columns that its steps do not return (DF406). `on_failure` is
+    what its definition starts when it fails.
     """
 
     span: tuple[int, int]
@@ -55,15 +56,32 @@ class Workflow:
     provenance: Mapping[str, Any]
     durability: Mapping[str, Any] | None = None
     draft: Mapping[str, Any] | None = None
+    on_failure: OnFailure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnFailure:
+    """What starts when a workflow has failed; without a plan where variables decide what it says."""
+
+    wire: str
+    plan: Mapping[str, Any] | None
+    hash: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A statement of a file that goes to the server as it is. `starts`: it gives the id of a new instance."""
+    """A statement of a file that goes to the server as it is. `starts`: it gives the id of a new instance.
+
+    Of one that starts or schedules a definition, `workflow` is its name, and the others are as in `Workflow`.
+    """
 
     span: tuple[int, int]
     text: str
     starts: bool = False
+    submit: str | None = None
+    label: str | None = None
+    workflow: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 Statement = Workflow | Server
@@ -282,7 +300,16 @@ def _comment_end(text: str, position: int) -> int:
 def _statement(json: Mapping[str, Any]) -> Statement:
     start, end = json["span"]
     if json["kind"] == "server":
-        return Server(span=(start, end), text=json["text"], starts=json.get("starts", False))
+        return Server(
+            span=(start, end),
+            text=json["text"],
+            starts=json.get("starts", False),
+            submit=json.get("submit"),
+            label=json.get("label"),
+            workflow=json.get("workflow"),
+            options=json.get("options") or {},
+        )
+    later = json.get("on_failure")
     return Workflow(
         span=(start, end),
         submit=json["submit"],
@@ -295,6 +322,9 @@ def _statement(json: Mapping[str, Any]) -> Statement:
         provenance=json["provenance"],
         durability=json.get("durability"),
         draft=json.get("draft"),
+        on_failure=None
+        if later is None
+        else OnFailure(wire=later["wire"], plan=later["plan"], hash=later["hash"]),
     )
 
 
