@@ -128,7 +128,7 @@ def parse_file(source: Source) -> Parsed:
     problems = list(_character_problems(source.text))
     statements: list[ast.Statement] = []
     found = errors = notes = 0
-    for statement in split(source.text, 1 if source.text.startswith(BOM) else 0):
+    for statement in split(source.text, beginning(source.text)):
         found += 1
         result, faults = _statement(source.text, statement)
         if result is not None:
@@ -146,6 +146,11 @@ def parse_file(source: Source) -> Parsed:
         problems.append(error("DF154", "there is no statement in this file", Span(end, end), help=help))
     problems.sort(key=lambda problem: problem.span.start)
     return Parsed(statements=tuple(statements), problems=tuple(problems))
+
+
+def beginning(text: str) -> int:
+    """Where the first statement may begin: behind a mark of the byte order."""
+    return 1 if text.startswith(BOM) else 0
 
 
 def rest_not_shown(offset: int) -> Diagnostic:
