@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dfc.compiler.diagnostics import Diagnostic, Note, Severity, error
-from dfc.compiler.render import render, to_json
+from dfc.compiler.render import clean, render, to_json
 from dfc.compiler.source import Source
 from dfc.compiler.span import NOWHERE, Span
 
@@ -167,7 +167,8 @@ class Unreadable(Exception):
         if self.source is not None:
             return render([self.diagnostic], self.source, color).strip("\n")
         found = self.diagnostic
-        return f"error[{found.code}]: {found.message}\n  --> {self.name}\n  = help: {found.help}"
+        message, name, help = clean(found.message), clean(self.name), clean(found.help)
+        return f"error[{found.code}]: {message}\n  --> {name}\n  = help: {help}"
 
 
 def find(paths: Iterable[str]) -> list[str]:
@@ -236,7 +237,7 @@ def _near(path: str) -> str:
     """Help for a path that does not exist: a file beside it with nearly the same name, if there is one."""
     folder = Path(path).parent
     try:
-        names = [file.name for file in folder.iterdir() if file.suffix == SUFFIX]
+        names = [file.name for file in folder.iterdir() if file.suffix == SUFFIX and file.is_file()]
     except OSError:
         return f"there is no folder `{folder}` either"
     near = difflib.get_close_matches(Path(path).name, names, n=1)
