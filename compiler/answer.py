@@ -104,8 +104,14 @@ def _variables(value: object) -> Variables:
 def _statement(statement: CompiledStatement | ServerStatement) -> Answer:
     if isinstance(statement, ServerStatement):
         starts: Answer = {"starts": True} if statement.starts else {}
-        return {"kind": "server", "span": _span(statement.span), "text": statement.text, **starts}
-    compiled, written = statement.compiled, statement.statement
+        return {
+            "kind": "server",
+            "span": _span(statement.span),
+            "text": statement.text,
+            **starts,
+            **_submission(statement),
+        }
+    compiled, written, later = statement.compiled, statement.statement, statement.on_failure
     return {
         "kind": "workflow",
         "span": _span(written.span),
@@ -116,7 +122,20 @@ def _statement(statement: CompiledStatement | ServerStatement) -> Answer:
         **_plan(compiled.plan),
         "drawing": plan_text(compiled.plan) if compiled.plan is not None else None,
         "provenance": _provenance(compiled),
+        **({} if later is None else {"on_failure": {"wire": later.wire, **_plan(later.compiled.plan)}}),
         **({} if compiled.draft is None else {"draft": plan_to_json(compiled.draft)}),
+    }
+
+
+def _submission(statement: ServerStatement) -> Answer:
+    """What is started or scheduled by the name of its definition."""
+    if statement.submit is None:
+        return {}
+    return {
+        "submit": statement.submit.value,
+        "label": statement.label,
+        "workflow": statement.workflow,
+        "options": dict(statement.options),
     }
 
 

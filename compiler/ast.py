@@ -402,10 +402,18 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerStatement:
-    """A statement that goes to the server as it stands. `starts`: it gives the id of a new instance."""
+    """A statement that goes to the server as it stands. `starts`: it gives the id of a new instance.
+
+    Of a call of df.start or df.schedule over the name of a definition, `submit`, `label` and `options` are
+    what they are of a workflow, and `workflow` is that name.
+    """
 
     text: str
     starts: bool = False
+    submit: Submitting | None = None
+    label: str | None = None
+    workflow: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
     span: Span = field(default=NOWHERE, compare=False)
 
 

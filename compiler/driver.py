@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from typing import Final
 
 from dfc.compiler import wire
 from dfc.compiler.ast import (
@@ -20,6 +22,7 @@ from dfc.compiler.ast import (
     ServerStatement,
     Sleep,
     Sql,
+    Statement,
     Text,
     WaitInstance,
     WaitUntil,
@@ -35,7 +38,13 @@ from dfc.compiler.names import refers
 from dfc.compiler.node_ids import node_ids
 from dfc.compiler.outline import Outline, outline
 from dfc.compiler.params import Params
-from dfc.compiler.parse import PROBLEMS_MAX, parse_expression, parse_file, rest_not_shown
+from dfc.compiler.parse import (
+    PROBLEMS_MAX,
+    parse_expression,
+    parsed_statements,
+    rest_not_shown,
+    server_texts,
+)
 from dfc.compiler.plan import Plan
 from dfc.compiler.plan_types import flow, refers_to_columns
 from dfc.compiler.policies import policing
@@ -57,6 +66,8 @@ from dfc.compiler.templates import (
 from dfc.compiler.variables import NO_VARIABLES, Variables, spliced, uncertain_places
 
 SQL_DOOR = "df.start"
+AT_ONCE_STATEMENTS_MAX: Final = 2_000
+"""So many statements of a file are parsed before the first one is compiled."""
 _SETS_VARIABLE = re.compile(r"\bdf\.setvar\s*\(\s*'([A-Za-z_][A-Za-z0-9_]*)'", re.IGNORECASE)
 
 
@@ -87,11 +98,21 @@ class CompiledStatement:
     """A workflow of a file, compiled. `wire` is the text of its expression, None where it has errors.
 
     A template has `wire` and no plan: variables decide what it says, so that it is compiled when it starts.
+    `on_failure` is what its definition starts when it fails.
     """
 
     statement: Workflow
     compiled: Compiled
     wire: str | None
+    on_failure: OnFailure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnFailure:
+    """The workflow of an `on_failure`, compiled, and the text of its expression."""
+
+    compiled: Compiled
+    wire: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,37 +126,53 @@ class CompiledFile:
 
 def compile_file(source: Source) -> CompiledFile:
     """Compile every workflow of a file. Problems are in the result; nothing is raised for bad input."""
-    parsed = parse_file(source)
     statements: list[CompiledStatement | ServerStatement] = []
-    problems = list(parsed.problems)
-    beside = surroundings(parsed.statements)
+    problems: list[Diagnostic] = []
+    spans: list[Span] = []
     errors = 0
-    for statement in parsed.statements:
+    parsed, beside = _parsed(source, problems)
+    for statement in parsed:
+        spans.append(statement.span)
         if isinstance(statement, ServerStatement):
             statements.append(statement)
             continue
         compiled, ready = _compiled(statement.body, statement, source, beside)
+        later: OnFailure | None = None
         if statement.on_failure is not None:
             other, ready_too = _compiled(
                 statement.on_failure, replace(statement, params=None, mixed=()), source, beside
             )
             ready = ready and ready_too
             problems += other.problems
+            if ready:
+                later = OnFailure(compiled=other, wire=wire.write(statement.on_failure))
         text = wire.write(statement.body, statement.params) if ready else None
-        statements.append(CompiledStatement(statement=statement, compiled=compiled, wire=text))
+        statements.append(
+            CompiledStatement(statement=statement, compiled=compiled, wire=text, on_failure=later)
+        )
         problems += compiled.problems
         errors += not ready
         if errors >= PROBLEMS_MAX:
             problems.append(rest_not_shown(statement.span.end))
             break
     problems.sort(key=lambda problem: problem.span.start)
-    heard = without_silenced(source.text, [statement.span for statement in parsed.statements], problems)
+    heard = without_silenced(source.text, spans, problems)
     return CompiledFile(source=source, statements=tuple(statements), problems=heard)
 
 
-def surroundings(statements: Sequence[Workflow | ServerStatement]) -> Surroundings:
-    """What a file says beside its workflows."""
-    scripts = [statement.text for statement in statements if isinstance(statement, ServerStatement)]
+def _parsed(source: Source, problems: list[Diagnostic]) -> tuple[Iterable[Statement], Surroundings]:
+    """The statements of a file, and what it says beside its workflows.
+
+    Where there are many they are parsed one by one: behind a thousand faulty ones nobody wants them any more.
+    """
+    parsed = parsed_statements(source, problems)
+    statements = list(islice(parsed, AT_ONCE_STATEMENTS_MAX))
+    if len(statements) == AT_ONCE_STATEMENTS_MAX:
+        return chain(statements, parsed), _surroundings(list(server_texts(source.text)))
+    return statements, _surroundings([each.text for each in statements if isinstance(each, ServerStatement)])
+
+
+def _surroundings(scripts: Sequence[str]) -> Surroundings:
     variables = {name for text in scripts for name in _SETS_VARIABLE.findall(text)}
     return Surroundings(scripts=tuple(scripts), variables=frozenset(variables))
 

@@ -301,8 +301,14 @@ class Functions:
             options=options_text(name, values, spans, self._report),
             params=params_of(values, self._report),
             on_failure=parts.get("on_failure"),
+            workflow=self._defined(bound.value(_WORKFLOW.get(name, ""))) if body is None else None,
             span=span,
         )
+
+    @staticmethod
+    def _defined(value: Value | None) -> str | None:
+        """The name of a definition."""
+        return value.text.value if isinstance(value, String) else None
 
     def _workflows(self, name: str, bound: Bound, signature: Signature) -> dict[str, Expression]:
         """The arguments of a statement that are workflows; one that is the name of a definition is none."""

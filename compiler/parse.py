@@ -125,27 +125,48 @@ def _parser() -> Lark:
 
 def parse_file(source: Source) -> Parsed:
     """Parse a whole file: every statement, and all problems of all of them. Raises nothing for bad input."""
-    problems = list(_character_problems(source.text))
-    statements: list[ast.Statement] = []
+    problems: list[Diagnostic] = []
+    statements = tuple(parsed_statements(source, problems))
+    problems.sort(key=lambda problem: problem.span.start)
+    return Parsed(statements=statements, problems=tuple(problems))
+
+
+def parsed_statements(source: Source, problems: list[Diagnostic]) -> Iterator[ast.Statement]:
+    """The statements of a file, one after the other, for whoever may not want all of them.
+
+    What is wrong with the file, or with a statement, is in `problems` by then.
+    """
+    problems += _character_problems(source.text)
     found = errors = notes = 0
-    for statement in split(source.text, 1 if source.text.startswith(BOM) else 0):
+    for statement in split(source.text, beginning(source.text)):
         found += 1
         result, faults = _statement(source.text, statement)
-        if result is not None:
-            statements.append(result)
-            notes += isinstance(result, ServerStatement)
+        notes += isinstance(result, ServerStatement)
         # That the thousandth of them is not analysed, says the first.
         problems += [fault for fault in faults if notes <= PROBLEMS_MAX or fault.code != "DF240"]
         errors += has_errors(faults)
         if errors >= PROBLEMS_MAX:
             problems.append(rest_not_shown(statement.end))
-            break
+        if result is not None:
+            yield result
+        if errors >= PROBLEMS_MAX:
+            return
     if not found:
         end = len(source.text)
         help = "write a workflow, for example `df.step('hello', 'SELECT 1');`"
         problems.append(error("DF154", "there is no statement in this file", Span(end, end), help=help))
-    problems.sort(key=lambda problem: problem.span.start)
-    return Parsed(statements=tuple(statements), problems=tuple(problems))
+
+
+def server_texts(text: str) -> Iterator[str]:
+    """The statements of a file that are none of workflows by their form, without parsing any."""
+    for statement in split(text, beginning(text)):
+        if statement.form is Form.SERVER:
+            yield text[statement.start : statement.end]
+
+
+def beginning(text: str) -> int:
+    """Where the first statement may begin: behind a mark of the byte order."""
+    return 1 if text.startswith(BOM) else 0
 
 
 def rest_not_shown(offset: int) -> Diagnostic:
@@ -290,8 +311,16 @@ def _call(text: str, statement: Statement, span: Span) -> tuple[ast.Statement | 
     if not isinstance(value, Submission):
         return None, builder.problems
     if value.body is None:
-        starts = value.function == "start"
-        return ServerStatement(text=text[span.start : span.end], starts=starts, span=span), builder.problems
+        served = ServerStatement(
+            text=text[span.start : span.end],
+            starts=value.function == "start",
+            submit=None if value.workflow is None else Submitting(value.function),
+            label=value.label,
+            workflow=value.workflow,
+            options=value.options,
+            span=span,
+        )
+        return served, builder.problems
     workflow = Workflow(
         body=value.body,
         label=value.label,

@@ -38,7 +38,7 @@ def _one(problem: Diagnostic, source: Source, paint: _Paint) -> str:
     span = _inside(problem.span, source)
     colour = _COLOURS[problem.severity]
     head = paint(f"{problem.severity.value}[{problem.code}]", colour) + paint(
-        f": {_clean(problem.message)}", _BOLD
+        f": {clean(problem.message)}", _BOLD
     )
     placed = [(note.message, _inside(note.span, source)) for note in problem.notes if note.span is not None]
     numbers = [source.position(where.start)[0] for _, where in placed]
@@ -47,16 +47,16 @@ def _one(problem: Diagnostic, source: Source, paint: _Paint) -> str:
     )
     width += 1
     gutter = " " * width
-    lines = [head, f"{gutter}{paint('-->', _BLUE)} {_clean(source.name)}:{_place(span, source)}"]
+    lines = [head, f"{gutter}{paint('-->', _BLUE)} {clean(source.name)}:{_place(span, source)}"]
     lines += _excerpt(span, problem.label, source, width, paint, colour)
     for message, where in placed:
-        lines.append(f"{gutter} {paint('::', _BLUE)} {_clean(source.name)}:{_place(where, source)}")
+        lines.append(f"{gutter} {paint('::', _BLUE)} {clean(source.name)}:{_place(where, source)}")
         lines += _excerpt(where, message, source, width, paint, _BLUE)
     lines += [
-        f"{gutter} {paint('=', _BLUE)} note: {_clean(n.message)}" for n in problem.notes if n.span is None
+        f"{gutter} {paint('=', _BLUE)} note: {clean(n.message)}" for n in problem.notes if n.span is None
     ]
     if problem.help:
-        lines.append(f"{gutter} {paint('=', _BLUE)} help: {_clean(problem.help)}")
+        lines.append(f"{gutter} {paint('=', _BLUE)} help: {clean(problem.help)}")
     return "\n".join(lines) + "\n"
 
 
@@ -84,7 +84,7 @@ def _excerpt(span: Span, label: str, source: Source, width: int, paint: _Paint, 
     shown, before, carets = _window(source.text, begin, end, span.start, max(inside, 0))
     gutter = " " * width
     bar = paint("|", _BLUE)
-    note = _clean(label)
+    note = clean(label)
     if last != number:
         note = f"{note} (to line {last})" if note else f"to line {last}"
     marks = paint(f"{'^' * carets}{f' {note}' if note else ''}", colour)
@@ -141,7 +141,7 @@ def _columns(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
 
 
-def _clean(message: str) -> str:
+def clean(message: str) -> str:
     """One line, without control characters: messages quote hostile texts."""
     return "".join(" " if character in "\n\t" else _visible(character) for character in message)
 

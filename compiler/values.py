@@ -87,8 +87,8 @@ class Tree:
 class Submission:
     """A call of df.start, df.define, df.schedule or df.setvar: a statement of its own, never a step.
 
-    Without a `body` it is about the workflow that a name means. `label` is the name of what it defines or
-    schedules; `options` are the texts of all other arguments, by name.
+    Without a `body` it is about the workflow that a name means, `workflow`. `label` is the name of what it
+    defines or schedules; `options` are the texts of all other arguments, by name.
     """
 
     function: str
@@ -97,6 +97,7 @@ class Submission:
     options: tuple[tuple[str, str], ...] = ()
     params: Params | None = None
     on_failure: Expression | None = None
+    workflow: str | None = None
     span: Span = field(default=NOWHERE, compare=False)
 
 

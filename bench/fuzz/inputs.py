@@ -204,8 +204,9 @@ def _expression(chance: random.Random, depth: int) -> str:
 
 @cache
 def _files() -> list[bytes]:
-    """The workflows of the repository, valid and not."""
-    return [path.read_bytes() for path in sorted((ROOT / "golden").rglob("*.dfsql"))]
+    """The workflows of the repository, valid and not, and its schemas."""
+    workflows = sorted((ROOT / "golden").rglob("*.dfsql"))
+    return [path.read_bytes() for path in (*workflows, *sorted((ROOT / "tests").rglob("schema.sql")))]
 
 
 _INSERTED = (

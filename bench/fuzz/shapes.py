@@ -89,6 +89,7 @@ SHAPES: Mapping[str, Shape] = {
     "NUL characters in statements": _repeated("SELECT \0;\n"),
     "control characters": _repeated("\x01\x1b[31m\x07 "),
     "byte order marks": _repeated("\ufeff"),
+    "byte order marks before a workflow": lambda size: "\ufeff" * min(size, 2) + "'SELECT 1';",
     "carriage returns": _repeated("'SELECT 1';\r\n"),
     "lone carriage returns": _repeated("'SELECT 1';\r"),
     "line separators": _repeated("'SELECT 1';\u2028"),

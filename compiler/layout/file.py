@@ -26,7 +26,7 @@ from dfc.compiler.layout.stream import (
     line_breaks,
     tokens_of,
 )
-from dfc.compiler.parse import fold, parse_file
+from dfc.compiler.parse import beginning, fold, parse_file
 from dfc.compiler.source import Source
 from dfc.compiler.statements import NESTING_LEVELS_MAX, Form, Statement, split
 from dfc.compiler.wire import write
@@ -58,7 +58,7 @@ def format_file(source: Source, sql: SqlLayout | None = None) -> Formatted:
         text, blocks = with_sql(text, parsed.statements, sql)
         parsed = parse_file(Source(source.name, text)) if text != source.text else parsed
     meanings = {statement.span.start: statement for statement in parsed.statements}
-    statements = list(split(text))
+    statements = list(split(text, beginning(text)))
     line_end = _line_end(text, statements)
     writer = _Writer(text, line_end)
     kept = 0

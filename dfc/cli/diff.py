@@ -2,68 +2,64 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from dfc.cli import differences
-from dfc.cli.compiling import compile_path
 from dfc.cli.database import Connection, connection, database_option
+from dfc.cli.differences import Compared, Instance, Outcome, Setting, lines
 from dfc.cli.errors import CliError
 from dfc.cli.moving import Move, move
 from dfc.cli.queries import query
+from dfc.cli.sources import START
+from dfc.cli.versions import (
+    DEPLOYED,
+    SCHEDULE,
+    Body,
+    Deployed,
+    Side,
+    Version,
+    deployed,
+    of_definition,
+    of_file,
+)
 from dfc.compiler.plan import Plan
 from dfc.compiler.plan_json import PlanFormatError, from_json
-from dfc.executor.compilation import CompilerProcess
 
-_DEPLOYED = "db:"
 INSTANCES_MAX = 10_000
 """Running instances that are looked at, for each workflow."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """A workflow as one side has it. `plan` is None where variables decide what it does."""
-
-    name: str
-    wire: str
-    plan: Plan | None
-    hash: str | None
-    defined: bool
 
 
 @click.command("diff")
 @click.argument("old")
 @click.argument("new", required=False)
 @database_option
-@click.option("--workflow", metavar="NAME", help="Only the workflow with this label or name.")
+@click.option("--workflow", metavar="NAME", help="Only what has this label or name.")
 @click.option("--json", "as_json", is_flag=True, help="Print what differs as JSON.")
 @click.pass_context
 def command(
     ctx: click.Context, old: str, new: str | None, database: str | None, workflow: str | None, as_json: bool
 ) -> int:
-    """Compare the workflows of OLD and NEW, step by step, and say which instances could go on with NEW.
+    """Compare the workflows and schedules of OLD and NEW, and say which instances could go on with NEW.
 
     Each is a file, or `db:NAME`, a definition of the database (`db:NAME@3`: its version 3). OLD alone is a
     file that is compared with what is defined under its names. With a database the running instances are
     looked at. Exit code 0: the same; 1: they differ; 2: they cannot be compared.
     """
     asked = ctx.get_parameter_source("database") is ParameterSource.COMMANDLINE
-    connects = new is None or asked or old.startswith(_DEPLOYED) or new.startswith(_DEPLOYED)
+    connects = new is None or asked or old.startswith(DEPLOYED) or new.startswith(DEPLOYED)
     try:
         with connection(database) if connects else contextlib.nullcontext() as conn:
             before, after = _both(old, new, conn)
             if workflow is not None:
                 before, after = _only(before, workflow), _only(after, workflow)
                 if not before and not after:
-                    raise CliError(f"neither side has a workflow `{workflow}`")
-            found = [_compared(name, before.get(name), after.get(name), conn) for name in {**before, **after}]
+                    raise CliError(f"neither side has a workflow or schedule `{workflow}`")
+            found = [_compared(before.get(key), after.get(key), conn) for key in {**before, **after}]
     except CliError as error:
         error.exit_code = 2
         raise
@@ -71,139 +67,139 @@ def command(
         answer = {"same": all(each.same for each in found), "workflows": [each.json() for each in found]}
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
     else:
-        click.echo("\n".join(differences.lines(found)))
+        click.echo("\n".join(lines(found)))
     return 0 if all(each.same for each in found) else 1
 
 
 # The two sides
 
 
-def _both(
-    old: str, new: str | None, conn: Connection | None
-) -> tuple[dict[str, Version], dict[str, Version]]:
+def _both(old: str, new: str | None, conn: Connection | None) -> tuple[Side, Side]:
     if new is None:
-        after = _file(old)
-        defined = [name for name, version in after.items() if version.defined]
-        if not defined:
+        after = {key: version for key, version in of_file(old).items() if version.submit != START}
+        if not after:
             raise CliError(
                 f"{old} defines nothing: name two files, or write `SELECT df.define('name', ...);`"
             )
         assert conn is not None
-        before = {name: found for name in defined if (found := _defined(conn, name)) is not None}
-        return before, {name: after[name] for name in defined}
-    before, after = _side(old, conn), _side(new, conn)
-    if old.startswith(_DEPLOYED) and not new.startswith(_DEPLOYED):
-        after = _counterpart(after, next(iter(before)), new)
-    elif new.startswith(_DEPLOYED) and not old.startswith(_DEPLOYED):
-        before = _counterpart(before, next(iter(after)), old)
-    elif old.startswith(_DEPLOYED):
+        with deployed(conn) as database:
+            before = {key: found for key in after if (found := _deployed(database, *key)) is not None}
+        return before, after
+    with deployed(conn) if conn is not None else contextlib.nullcontext() as database:
+        before, after = _side(old, database), _side(new, database)
+    if old.startswith(DEPLOYED) and not new.startswith(DEPLOYED):
+        after = _counterpart(after, next(iter(before))[1], new)
+    elif new.startswith(DEPLOYED) and not old.startswith(DEPLOYED):
+        before = _counterpart(before, next(iter(after))[1], old)
+    elif old.startswith(DEPLOYED):
         # Two names may be compared, too.
         after = {next(iter(before)): next(iter(after.values()))}
     return before, after
 
 
-def _counterpart(versions: dict[str, Version], name: str, file: str) -> dict[str, Version]:
+def _deployed(database: Deployed, scheduled: bool, name: str) -> Version | None:
+    return database.schedule(name) if scheduled else database.definition(name)
+
+
+def _side(given: str, database: Deployed | None) -> Side:
+    if not given.startswith(DEPLOYED):
+        return of_file(given)
+    assert database is not None
+    return of_definition(given, database)
+
+
+def _counterpart(versions: Side, name: str, file: str) -> Side:
     """The workflow of a file that belongs to a definition: that of its name, or the only one."""
-    if name in versions:
-        return {name: versions[name]}
-    if len(versions) == 1:
-        return {name: next(iter(versions.values()))}
+    key = (False, name)
+    workflows = [version for (scheduled, _), version in versions.items() if not scheduled]
+    if key in versions or len(workflows) == 1:
+        return {key: versions[key] if key in versions else workflows[0]}
     raise CliError(f"{file} has no workflow `{name}`")
 
 
-def _only(versions: dict[str, Version], name: str) -> dict[str, Version]:
-    return {name: versions[name]} if name in versions else {}
-
-
-def _side(given: str, conn: Connection | None) -> dict[str, Version]:
-    if not given.startswith(_DEPLOYED):
-        return _file(given)
-    assert conn is not None
-    name, _, version = given.removeprefix(_DEPLOYED).partition("@")
-    if version and not (version.isascii() and version.isdigit() and len(version) < 9):
-        raise CliError(f"`{version}` is not the number of a version")
-    found = _defined(conn, name, int(version) if version else None)
-    if found is None:
-        what = f"no version {version} of" if version else "no"
-        raise CliError(f"there is {what} workflow named `{name}`, or it is not yours")
-    return {name: found}
-
-
-def _file(path: str) -> dict[str, Version]:
-    compilation = compile_path(path)
-    found: dict[str, Version] = {}
-    for number, each in enumerate(compilation.workflows, start=1):
-        name = each.label if each.label and each.label not in found else f"workflow {number}"
-        plan = None if each.plan is None else from_json(each.plan)
-        defined = each.submit == "define"
-        found[name] = Version(name=name, wire=each.wire, plan=plan, hash=each.hash, defined=defined)
-    return found
-
-
-def _defined(conn: Connection, name: str, version: int | None = None) -> Version | None:
-    row = conn.execute(query("definition"), {"name": name, "version": version}).fetchone()
-    if row is None or row[0] is None:
-        return None
-    wire = str(row[0])
-    with _compiler() as compile_wire:
-        plan, hash = compile_wire(wire)
-    return Version(name=name, wire=wire, plan=plan, hash=hash, defined=True)
-
-
-@contextlib.contextmanager
-def _compiler() -> Generator[Any]:
-    process = CompilerProcess()
-    with asyncio.Runner() as runner:
-
-        def one(wire: str) -> tuple[Plan | None, str | None]:
-            reply = runner.run(process.compile_wire(wire))
-            return reply.plan, reply.plan_hash or None
-
-        try:
-            yield one
-        finally:
-            runner.run(process.close())
+def _only(versions: Side, name: str) -> Side:
+    return {key: version for key, version in versions.items() if key[1] == name}
 
 
 # Comparing
 
 
-def _compared(
-    name: str, old: Version | None, new: Version | None, conn: Connection | None
-) -> differences.Compared:
+def _compared(old: Version | None, new: Version | None, conn: Connection | None) -> Compared:
+    version = old or new
+    assert version is not None
+    kind = SCHEDULE if version.submit == SCHEDULE else "workflow"
     if old is None or new is None:
-        what = differences.Outcome.ADDED if old is None else differences.Outcome.REMOVED
-        return differences.Compared(name=name, outcome=what)
-    if old.wire == new.wire or (old.hash == new.hash and old.hash is not None):
-        return differences.Compared(name=name, outcome=differences.Outcome.SAME)
-    if old.plan is None or new.plan is None:
-        return differences.Compared(name=name, outcome=differences.Outcome.UNKNOWN)
-    between = move(old.plan, new.plan)
-    instances = None if conn is None else _instances(conn, name, old, new.plan, between)
-    return differences.Compared(
-        name=name,
-        outcome=differences.Outcome.CHANGED,
-        difference=between.difference,
+        outcome = Outcome.ADDED if old is None else Outcome.REMOVED
+        return Compared(name=version.name, kind=kind, outcome=outcome)
+    between, outcome = _steps(old.body, new.body)
+    settings = _settings(old, new)
+    later = _later(old, new)
+    if outcome is Outcome.SAME and (settings or later is not None):
+        outcome = Outcome.CHANGED
+    instances = None
+    if conn is not None and new.body.plan is not None and between is not None:
+        instances = _instances(conn, version.name, old.body, new.body.plan, between)
+    return Compared(
+        name=version.name,
+        kind=kind,
+        outcome=outcome,
+        difference=None if between is None else between.difference,
+        settings=settings,
+        on_failure=later,
         instances=instances,
     )
 
 
-def _instances(
-    conn: Connection, name: str, old: Version, new: Plan, between: Move
-) -> tuple[differences.Instance, ...]:
+def _steps(old: Body, new: Body) -> tuple[Move | None, Outcome]:
+    if old.named or new.named:
+        return None, Outcome.SAME  # which of them it is, is a setting
+    if old.wire == new.wire or (old.hash == new.hash and old.hash is not None):
+        return None, Outcome.SAME
+    if old.plan is None or new.plan is None:
+        return None, Outcome.UNKNOWN
+    return move(old.plan, new.plan), Outcome.CHANGED
+
+
+def _settings(old: Version, new: Version) -> tuple[Setting, ...]:
+    names = dict.fromkeys((*old.settings, *new.settings))
+    pairs = [(name, old.settings.get(name), new.settings.get(name)) for name in names]
+    if old.body.named or new.body.named:
+        pairs.append(("workflow", _workflow(old.body), _workflow(new.body)))
+    return tuple([Setting(name=name, old=was, new=now) for name, was, now in pairs if was != now])
+
+
+def _workflow(body: Body) -> str:
+    return body.wire if body.named else "an expression"
+
+
+def _later(old: Version, new: Version) -> Compared | None:
+    """What has become of what starts when the workflow has failed; None where nothing has."""
+    if old.on_failure is None and new.on_failure is None:
+        return None
+    if old.on_failure is None or new.on_failure is None:
+        outcome = Outcome.ADDED if old.on_failure is None else Outcome.REMOVED
+        return Compared(name="on_failure", outcome=outcome)
+    between, outcome = _steps(old.on_failure, new.on_failure)
+    if outcome is Outcome.SAME:
+        return None
+    difference = None if between is None else between.difference
+    return Compared(name="on_failure", outcome=outcome, difference=difference)
+
+
+def _instances(conn: Connection, name: str, old: Body, new: Plan, between: Move) -> tuple[Instance, ...]:
     """The running instances, each with what keeps it from going on with the new plan."""
     limit = {"limit": INSTANCES_MAX + 1}
     rows = conn.execute(query("unfinished"), {"definition": name, "plan_hash": old.hash, **limit}).fetchall()
     moves: dict[str, Move | None] = {}
-    found: list[differences.Instance] = []
-    for id, label, version, plan, recorded in rows[:INSTANCES_MAX]:
-        obstacle = _obstacle(plan, recorded, new, moves)
-        found.append(differences.Instance(id=id, label=label, version=version, obstacle=obstacle))
+    found: list[Instance] = []
+    for id, label, version, plan, recorded, inputs in rows[:INSTANCES_MAX]:
+        obstacle = _obstacle(plan, recorded, inputs, new, moves)
+        found.append(Instance(id=id, label=label, version=version, obstacle=obstacle))
     return tuple(found)
 
 
 def _obstacle(
-    plan: str | None, recorded: Iterable[str], new: Plan, moves: dict[str, Move | None]
+    plan: str | None, recorded: Sequence[str], inputs: Sequence[str], new: Plan, moves: dict[str, Move | None]
 ) -> str | None:
     """An instance goes by the plan that it was started with, whichever that is."""
     if plan is None:
@@ -215,4 +211,6 @@ def _obstacle(
         except PlanFormatError:
             moves[plan] = None
     between = moves[plan]
-    return "its plan has a format that cannot be read" if between is None else between.obstacle(recorded)
+    if between is None:
+        return "its plan has a format that cannot be read"
+    return between.obstacle(recorded, inputs)

@@ -36,12 +36,28 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Something that a workflow or schedule says beside its steps, and that differs; None: not said."""
+
+    name: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """A workflow, compared. `instances` is None where no database was looked at."""
+    """A workflow or schedule, compared. `instances` is None where no database was looked at.
+
+    `difference` is None where the steps are the same, and where they cannot be compared. `on_failure` is what
+    its definition starts when it has failed, compared.
+    """
 
     name: str
     outcome: Outcome
+    kind: str = "workflow"
     difference: PlanDifference | None = None
+    settings: tuple[Setting, ...] = ()
+    on_failure: Compared | None = None
     instances: tuple[Instance, ...] | None = None
 
     @property
@@ -51,10 +67,14 @@ class Compared:
 
     def json(self) -> dict[str, Any]:
         """For programs."""
-        found: dict[str, Any] = {"name": self.name, "outcome": self.outcome.value}
+        found: dict[str, Any] = {"name": self.name, "kind": self.kind, "outcome": self.outcome.value}
         if self.difference is not None:
             found["unchanged"] = self.difference.same
             found["steps"] = [_step_json(change) for change in self.difference.changes]
+        if self.settings:
+            found["settings"] = [{"name": s.name, "old": s.old, "new": s.new} for s in self.settings]
+        if self.on_failure is not None:
+            found["on_failure"] = self.on_failure.json()
         if self.instances is not None:
             found["instances"] = [
                 {"id": each.id, "label": each.label, "version": each.version}
@@ -80,22 +100,37 @@ def _step_json(change: StepChange) -> dict[str, Any]:
 def lines(compared: Iterable[Compared]) -> Iterator[str]:
     """What differs, as people read it."""
     for each in compared:
-        match each.outcome:
-            case Outcome.SAME:
-                yield f"  {each.name}: the same"
-            case Outcome.ADDED:
-                yield f"+ {each.name}: new"
-            case Outcome.REMOVED:
-                yield f"- {each.name}: gone"
-            case Outcome.UNKNOWN:
-                yield f"~ {each.name}: variables decide what its steps are, so they cannot be compared"
-            case Outcome.CHANGED:
-                assert each.difference is not None
-                yield f"~ {each.name}: {_counts(each.difference)}"
-                for change in each.difference.changes:
-                    yield from _step(change)
-                if each.instances is not None:
-                    yield from _instances(each.instances)
+        yield from _workflow(each)
+
+
+def _workflow(each: Compared) -> Iterator[str]:
+    name = each.name if each.kind == "workflow" else f"{each.kind} {each.name}"
+    match each.outcome:
+        case Outcome.SAME:
+            yield f"  {name}: the same"
+        case Outcome.ADDED:
+            yield f"+ {name}: new"
+        case Outcome.REMOVED:
+            yield f"- {name}: gone"
+        case Outcome.UNKNOWN:
+            yield f"~ {name}: variables decide what its steps are, so they cannot be compared"
+            yield from _settings(each.settings)
+        case Outcome.CHANGED:
+            same = "the same steps" if each.kind == "workflow" else "changed"
+            yield f"~ {name}: {same if each.difference is None else _counts(each.difference)}"
+            yield from _settings(each.settings)
+            for change in each.difference.changes if each.difference is not None else ():
+                yield from _step(change)
+    if each.on_failure is not None:
+        yield from (f"  {line}" for line in _workflow(each.on_failure))
+    if each.instances is not None:
+        yield from _instances(each.instances)
+
+
+def _settings(settings: Iterable[Setting]) -> Iterator[str]:
+    for each in settings:
+        old, new = ("nothing" if text is None else text for text in (each.old, each.new))
+        yield f"  ~ {each.name}: {old} -> {new}"
 
 
 def _counts(difference: PlanDifference) -> str:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 
 from dfc.cli.errors import CliError
 from dfc.cli.layouting import layouter
+from dfc.cli.replacing import write
 from dfc.cli.sources import Unreadable, compiled, decode, find, read_bytes
 from dfc.executor.compiler_child import FormatReply
 
@@ -78,7 +74,7 @@ def _one(file: str, lay_out: Callable[[str, str], FormatReply], *, writes: bool,
     elif not writes:
         click.echo(name)
     if writes and file != "-":
-        _write(Path(file), result)
+        _write(file, text, reply.formatted)
     return _CHANGED
 
 
@@ -87,23 +83,11 @@ def _difference(name: str, old: str, new: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Replace the file at once: whoever reads it finds the old text or the new one. A link stays one."""
-    target = path.resolve()
-    temporary: str | None = None
+def _write(path: str, old: str, new: str) -> None:
     try:
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-            temporary = file.name
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(target, temporary)
-        Path(temporary).replace(target)
+        write(path, old, new)
     except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-        raise CliError(f"cannot write `{path}`: {error.strerror}") from None
+        raise CliError(f"cannot write `{path}`: {error.strerror or error}") from None
 
 
 def _summary(outcomes: dict[str, int], *, writes: bool) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from dfc.cli.errors import CliError
 from dfc.compiler.diagnostics import Diagnostic, Note, Severity, error
-from dfc.compiler.render import render, to_json
+from dfc.compiler.render import clean, render, to_json
 from dfc.compiler.source import Source
 from dfc.compiler.span import NOWHERE, Span
 
@@ -42,7 +42,8 @@ class Workflow:
     is what its statement does with it: `start`, `define` or `schedule`; of the last two `label` is the name.
     `options` are the other arguments, by name, as the texts that SQL reads. `durability` is the report on it
     (docs/reference/durability.md), None where there is no plan, or nobody has asked for it. `draft` is the
-    plan that it would have, were it not for columns that its steps do not return (DF406).
+    plan that it would have, were it not for columns that its steps do not return (DF406). `on_failure` is
+    what its definition starts when it fails.
     """
 
     span: tuple[int, int]
@@ -56,15 +57,32 @@ class Workflow:
     provenance: Mapping[str, Any]
     durability: Mapping[str, Any] | None = None
     draft: Mapping[str, Any] | None = None
+    on_failure: OnFailure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnFailure:
+    """What starts when a workflow has failed; without a plan where variables decide what it says."""
+
+    wire: str
+    plan: Mapping[str, Any] | None
+    hash: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A statement of a file that goes to the server as it is. `starts`: it gives the id of a new instance."""
+    """A statement of a file that goes to the server as it is. `starts`: it gives the id of a new instance.
+
+    Of one that starts or schedules a definition, `workflow` is its name, and the others are as in `Workflow`.
+    """
 
     span: tuple[int, int]
     text: str
     starts: bool = False
+    submit: str | None = None
+    label: str | None = None
+    workflow: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 Statement = Workflow | Server
@@ -154,7 +172,8 @@ class Unreadable(Exception):
         if self.source is not None:
             return render([self.diagnostic], self.source, color).strip("\n")
         found = self.diagnostic
-        return f"error[{found.code}]: {found.message}\n  --> {self.name}\n  = help: {found.help}"
+        message, name, help = clean(found.message), clean(self.name), clean(found.help)
+        return f"error[{found.code}]: {message}\n  --> {name}\n  = help: {help}"
 
 
 def find(paths: Iterable[str]) -> list[str]:
@@ -239,7 +258,7 @@ def _near(path: str) -> str:
     """Help for a path that does not exist: a file beside it with nearly the same name, if there is one."""
     folder = Path(path).parent
     try:
-        names = [file.name for file in folder.iterdir() if file.suffix == SUFFIX]
+        names = [file.name for file in folder.iterdir() if file.suffix == SUFFIX and file.is_file()]
     except OSError:
         return f"there is no folder `{folder}` either"
     near = difflib.get_close_matches(Path(path).name, names, n=1)
@@ -303,7 +322,16 @@ def _comment_end(text: str, position: int) -> int:
 def _statement(json: Mapping[str, Any]) -> Statement:
     start, end = json["span"]
     if json["kind"] == "server":
-        return Server(span=(start, end), text=json["text"], starts=json.get("starts", False))
+        return Server(
+            span=(start, end),
+            text=json["text"],
+            starts=json.get("starts", False),
+            submit=json.get("submit"),
+            label=json.get("label"),
+            workflow=json.get("workflow"),
+            options=json.get("options") or {},
+        )
+    later = json.get("on_failure")
     return Workflow(
         span=(start, end),
         submit=json["submit"],
@@ -316,6 +344,9 @@ def _statement(json: Mapping[str, Any]) -> Statement:
         provenance=json["provenance"],
         durability=json.get("durability"),
         draft=json.get("draft"),
+        on_failure=None
+        if later is None
+        else OnFailure(wire=later["wire"], plan=later["plan"], hash=later["hash"]),
     )
 
 

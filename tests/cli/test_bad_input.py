@@ -38,6 +38,17 @@ def test_a_name_that_is_too_long(dfc: Run, command: str) -> None:
     assert "unexpected" not in answer.stderr
 
 
+def test_odd_names(dfc: Run, tmp_path: Path) -> None:
+    """No line and no escape of a terminal comes out of a name; a link to nothing is not what was meant."""
+    (tmp_path / "gone.dfsql").symlink_to("nowhere.dfsql")
+    answer = dfc("compile", "gone.dfsql")
+    assert "= help: check the path" in answer.stderr
+    for name in ("a\nb.dfsql", "\x1b[31m.dfsql"):
+        answer = dfc("validate", name)
+        assert answer.returncode == 1 and "\x1b" not in answer.stdout
+        assert said(answer.stdout)[1].startswith("  --> ")
+
+
 def test_not_utf8_says_which_byte(dfc: Run, tmp_path: Path) -> None:
     (tmp_path / "latin.dfsql").write_bytes("-- é\nSELECT df.start('ä');".encode("latin-1"))
     answer = dfc("validate", "latin.dfsql", "--format", "json")

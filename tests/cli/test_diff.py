@@ -80,3 +80,53 @@ def test_instances(dfc: Run, tmp_path: Path, database: str) -> None:
         assert dfc("diff", "db:other", "db:nightly", "--database", database).returncode == 1
         missing = dfc("diff", "db:nothing", "new.dfsql", "--database", database)
         assert missing.returncode == 2 and "no workflow named `nothing`" in missing.stderr
+
+
+EVERYTHING = """
+SELECT df.define('w', df.step('a', 'SELECT 1 AS n'),
+  params => '{"x": "int", "y": {"type": "text", "default": "b"}}',
+  on_failure => df.step('f', 'SELECT 2'), queue => 'one', timeout => '1 day 2 hours', concurrency_limit => 3,
+  keep_finished => interval '30 days');
+SELECT df.schedule('w', '0 3 * * *', 'w', input => '{"x": 1, "y": "c"}');
+SELECT df.schedule('s', '0 3 * * *', df.step('z', 'SELECT 9'), time_zone => 'Europe/Vienna');
+"""
+OTHERWISE = (
+    (""""x": "int\"""", """"x": "text\"""", '  ~ params.x: {"required": true, "type": "int"} -> '),
+    ('"default": "b"', '"default": "c"', "  ~ params.y: "),
+    ("SELECT 2", "SELECT 3", "  ~ on_failure: steps: 1 changed"),
+    ("'one'", "'two'", "  ~ queue: one -> two"),
+    ("2 hours", "3 hours", "  ~ timeout: 1 day 2 hours -> 1 day 3 hours"),
+    ("limit => 3", "limit => 4", "  ~ concurrency_limit: 3 -> 4"),
+    ("30 days", "31 days", "  ~ keep_finished: 30 days -> 31 days"),
+    ("'w', '0 3", "'w', '0 4", "  ~ cron: 0 3 * * * -> 0 4 * * *"),
+    ("* *', 'w'", "* *', df.step('other', 'SELECT 1')", "  ~ workflow: w -> an expression"),
+    ("Europe/Vienna", "Europe/Berlin", "  ~ time_zone: Europe/Vienna -> Europe/Berlin"),
+    ("SELECT 9", "SELECT 10", "  ~ z: SQL changed"),
+)
+
+
+def test_what_is_said_beside_the_steps(dfc: Run, tmp_path: Path, database: str) -> None:
+    """Inputs, what starts after a failure, and schedules: between files, and with what is deployed."""
+    (tmp_path / "old.dfsql").write_text(EVERYTHING)
+    assert dfc("deploy", "old.dfsql", "--yes", "--database", database).returncode == 0
+    as_it_is = dfc("diff", "old.dfsql", "--database", database)
+    assert as_it_is.returncode == 0, as_it_is.stdout
+    text = EVERYTHING
+    for old, new, _ in OTHERWISE:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    (tmp_path / "new.dfsql").write_text(text)
+    for arguments in (("old.dfsql", "new.dfsql"), ("new.dfsql", "--database", database)):
+        found = dfc("diff", *arguments)
+        assert found.returncode == 1
+        for _, _, said in OTHERWISE:
+            assert said in found.stdout, (said, found.stdout, found.stderr)
+    text = EVERYTHING.replace(" on_failure => df.step('f', 'SELECT 2'),", "").replace("Vienna", "Berlin")
+    (tmp_path / "new.dfsql").write_text(text)
+    found = json.loads(dfc("diff", "old.dfsql", "new.dfsql", "--json").stdout)["workflows"]
+    assert [(each["kind"], each["name"], each["outcome"]) for each in found] == [
+        ("workflow", "w", "changed"),
+        ("schedule", "w", "same"),
+        ("schedule", "s", "changed"),
+    ]
+    assert found[0]["on_failure"]["outcome"] == "removed"

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfc.cli.reports.fixing import Fixed, fix, write
+from dfc.cli.replacing import write
+from dfc.cli.reports.fixing import Fixed, fix
 from dfc.cli.sources import Compiled, Workflow, compiled
 from dfc.compiler.answer import answer_file
 from dfc.compiler.source import Source
@@ -205,3 +206,33 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OSError, match="No space"):
         write(str(file), "old", "new")
     assert file.read_text() == "old" and list(tmp_path.iterdir()) == [file]
+
+
+def test_only_files_are_replaced(dfc: Run, tmp_path: Path) -> None:
+    """By both commands that write: a pipe stays a pipe, owner and rights stay what they were."""
+    pipe = tmp_path / "pipe.dfsql"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="not a regular file"):
+        write(str(pipe), "", "new")
+    file = tmp_path / f"{'n' * 249}.dfsql"
+    file.write_text("df.sleeep( '1 s')")
+    file.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(file, 1234, 1234)
+    before = file.stat()
+    for command in (("validate", "--fix"), ("fmt",)):
+        answer = dfc(*command, file.name)
+        assert answer.returncode == 0, answer.stderr
+        after = file.stat()
+        assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert file.read_text() == "df.sleep('1 s');\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_what_may_not_be_written_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "a.dfsql"
+    file.write_text("old")
+    file.chmod(0o444)
+    with pytest.raises(PermissionError):
+        write(str(file), "old", "new")
+    assert file.read_text() == "old"

@@ -57,6 +57,19 @@ def test_nobody_reads_on_behind_a_thousand_faults(monkeypatch: pytest.MonkeyPatc
     assert [problem.code for problem in problems] == ["DF120"] * 5 + ["DF101"]
 
 
+def test_nor_parses_what_nobody_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are many; what stands beside its workflows is known all the same, also from behind."""
+    monkeypatch.setattr("dfc.compiler.driver.PROBLEMS_MAX", 5)
+    monkeypatch.setattr("dfc.compiler.driver.AT_ONCE_STATEMENTS_MAX", 2)
+    compiled = compile_file(Source("w.dfsql", "'SELCT 1'; " * 9 + "'SELECT 1' ~> ~>;"))
+    assert [problem.code for problem in compiled.problems] == ["DF120"] * 5 + ["DF101"]
+    assert len(compiled.statements) == 5
+    text = "'SELECT {a}' ~> 'SELECT {a} FROM FROM'; CREATE TABLE t (); SELECT df.setvar('a', '1');"
+    streamed = compile_file(Source("w.dfsql", text))
+    monkeypatch.setattr("dfc.compiler.driver.AT_ONCE_STATEMENTS_MAX", 1_000)
+    assert compile_file(Source("w.dfsql", text)) == streamed
+
+
 def test_who_has_a_thousand_server_statements_is_told_once_a_thousand_times() -> None:
     compiled = compile_file(Source("dump.dfsql", "SELECT 1;" * (PROBLEMS_MAX + 5)))
     assert len(compiled.statements) == PROBLEMS_MAX + 5

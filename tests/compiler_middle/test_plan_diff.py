@@ -101,3 +101,36 @@ def test_every_step_is_accounted_for(old: Plan, new: Plan) -> None:
     removed = sum(change.new is None for change in found.changes)
     assert found.same + len(found.changes) - removed == len(list(every_node(new.nodes)))
     assert removed <= len(list(every_node(old.nodes)))
+
+
+def obstacle(old: str, new: str, *recorded: str, inputs: tuple[str, ...] = ()) -> str | None:
+    return move(plan(old), plan(new)).obstacle(recorded, inputs)
+
+
+def test_what_has_not_run_must_not_stand_in_front_of_what_has() -> None:
+    old, new = f"{A} ~> {B} ~> {C}", f"{C} ~> {A} ~> {B}"
+    assert obstacle(old, new, "a") == "`a` has run, and `c`, which has not, stands in front of it now"
+    assert obstacle(old, new) is None
+
+
+def test_what_has_only_begun_counts_too() -> None:
+    timer = "df.step('nap', df.sleep('%s hours')) ~> df.step('x', 'SELECT 1')"
+    assert obstacle(timer % 1, timer % 2, "nap/timer") is not None
+    assert obstacle(timer % 1, timer.replace("'SELECT 1'", "'SELECT 2'") % 1, "nap/timer") is None
+    loop = "df.step('l', df.loop(df.step('x', 'SELECT %s') ~> df.sleep(9) ~> 'SELECT $x?'))"
+    assert obstacle(loop % 1, loop % 2, "l/round") is None
+    kept = obstacle(loop % 1, loop % 2, "l/round", "l[3]/x")
+    assert kept == "`x` has run, and its SQL is another"
+
+
+def test_a_map_of_which_an_item_has_ended_is_the_same_inside() -> None:
+    text = "df.step('m', df.map('SELECT 1 AS n', df.step('x', 'SELECT %s')))"
+    assert obstacle(text % 1, text % 2, "m/items") is None
+    assert obstacle(text % 1, text % 2, "m/items", "m[1]") == "`m` has begun, and `x` in it has changed"
+
+
+def test_an_input_that_was_not_given() -> None:
+    new = f"{A} ~> df.step('b', 'SELECT $input.day, $input.zone?')"
+    assert obstacle(f"{A} ~> {B}", new, "a") == "it has no input `day`, which is wanted now"
+    assert obstacle(f"{A} ~> {B}", new, "a", inputs=("day",)) is None
+    assert obstacle(new, new.replace("zone?", "other?"), "a") is None

@@ -6,12 +6,8 @@ hash, or the edits are not made. A file with errors never has more of them after
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from dfc.cli.reports.examined import CompileFile
@@ -20,8 +16,6 @@ from dfc.compiler.source import Source
 
 COMPILATIONS_MAX: Final = 50
 """How often a file is compiled in one round, in search of the edits that hold where all together do not."""
-
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,35 +151,3 @@ def _change(compilation: Compiled, problem: Problem) -> Change:
 
 def _growth(edits: Sequence[dict[str, Any]]) -> int:
     return sum(len(edit["text"]) - (edit["span"][1] - edit["span"][0]) for edit in edits)
-
-
-def write(path: str, old: str, new: str) -> None:
-    """Write the new text in the place of the old one, whole or not at all; a mark of the byte order stays.
-
-    The file keeps its permissions, and a link stays one. Raises OSError, also where somebody else has changed
-    the file since it was read.
-    """
-    file = Path(path).resolve()
-    data = file.read_bytes()
-    mark = _BOM if data.startswith(_BOM) else b""
-    if data != mark + old.encode():
-        raise OSError(f"`{path}` has been changed while it was looked at; nothing was written")
-    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as temporary:
-            temporary.write(mark + new.encode())
-            temporary.flush()
-            os.fsync(temporary.fileno())
-        _copy_rights(file, name)
-        Path(name).replace(file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
-
-
-def _copy_rights(file: Path, name: str) -> None:
-    found = file.stat()
-    with contextlib.suppress(OSError, AttributeError):
-        os.chown(name, found.st_uid, found.st_gid)
-    Path(name).chmod(found.st_mode & 0o7777)

@@ -10,9 +10,10 @@ from typing import Final
 import click
 
 from dfc.cli.errors import CliError
+from dfc.cli.replacing import write
 from dfc.cli.reports import github
 from dfc.cli.reports.examined import CompileFile, Examined, examined, name_of, unreadable
-from dfc.cli.reports.fixing import Fixed, fix, is_fixable, write
+from dfc.cli.reports.fixing import Fixed, fix, is_fixable
 from dfc.cli.sources import Problem, Unreadable, read
 
 FORMS: Final = ("human", "json", "sarif", "github")

@@ -1,0 +1,93 @@
+"""`dfc validate --database` where there is none, none for this role, or one that goes away."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+
+from tests.cli.conftest import Run
+
+STEPS = " ~> ".join(f"df.step('s{n}', 'SELECT {n} AS n')" for n in range(40))
+
+
+@contextmanager
+def cut(database: str, answers: int) -> Iterator[str]:
+    """The URL of a way to the database on which the server is gone after so many answers of its."""
+    parts = urlsplit(database)
+    folder = parse_qs(parts.query)["host"][0]
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=pass_on, args=(client,), daemon=True).start()
+
+    def pass_on(client: socket.socket) -> None:
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{folder}/.s.PGSQL.5432")
+        threading.Thread(target=forward, args=(client, server), daemon=True).start()
+        for _ in range(answers):
+            data = server.recv(65536)
+            if not data:
+                break
+            client.sendall(data)
+        client.shutdown(socket.SHUT_RDWR)
+        server.close()
+
+    def forward(client: socket.socket, server: socket.socket) -> None:
+        try:
+            while data := client.recv(65536):
+                server.sendall(data)
+        except OSError:
+            pass
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        port = listener.getsockname()[1]
+        yield f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}?sslmode=disable"
+    finally:
+        listener.close()
+
+
+def test_no_way_in(dfc: Run, tmp_path: Path, database: str) -> None:
+    (tmp_path / "w.dfsql").write_text(f"{STEPS};")
+    with psycopg.connect(database, autocommit=True) as conn:
+        conn.execute("DROP ROLE IF EXISTS nothing_at_all")
+        conn.execute("CREATE ROLE nothing_at_all LOGIN")
+        conn.execute("CREATE SCHEMA IF NOT EXISTS closed")
+        conn.execute("CREATE TABLE closed.t (a int)")
+    for url in (
+        "postgresql://me@127.0.0.1:1/db",
+        "postgresql://me@no.such.host.invalid/db",
+        database.replace("postgres@", "nobody_of_that_name@"),
+        database.replace("/test", "/missing"),
+        "nonsense",
+        "postgresql://[",
+    ):
+        answer = dfc("validate", "w.dfsql", "--database", url)
+        assert answer.returncode in (1, 2), (url, answer.stdout)
+        assert "Traceback" not in answer.stderr and answer.stderr.count("\n") <= 2, answer.stderr
+        assert answer.stderr.startswith("dfc: "), answer.stderr
+    (tmp_path / "closed.dfsql").write_text("df.step('a', 'SELECT a FROM closed.t') ~> 'SELECT 1';")
+    url = database.replace("postgres@", "nothing_at_all@")
+    answer = dfc("validate", "closed.dfsql", "--notes", "--database", url)
+    assert answer.returncode == 0 and "DF410" in answer.stdout, (answer.stdout, answer.stderr)
+
+
+def test_a_server_that_goes_away(dfc: Run, tmp_path: Path, database: str) -> None:
+    (tmp_path / "w.dfsql").write_text(f"{STEPS};")
+    for answers in (0, 1, 2, 5, 20):
+        with cut(database, answers) as url:
+            answer = dfc("validate", "w.dfsql", "--database", url)
+        assert answer.returncode == 1, (answers, answer.stdout)
+        assert "Traceback" not in answer.stderr, answer.stderr
+        assert answer.stderr.startswith("dfc: "), (answers, answer.stderr)
