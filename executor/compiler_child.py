@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias
 from dfc.executor.limits import COMPILE_BYTES_MAX, COMPILE_SECONDS_MAX
 
 CRASHED: Final = "DF590"
+SERVE: Final = "dfc.compiler.serve"
 REPLY_BYTES_MAX: Final = 512 * 1024 * 1024
 PROBE: Final = '/*dfc:1:18*/{"sql":"SELECT 1"}'
 PROCESS_SECONDS_MAX: Final = 600
@@ -47,8 +48,8 @@ for name, wanted in (("RLIMIT_AS", {memory}), ("RLIMIT_CPU", {seconds}), ("RLIMI
         resource.setrlimit(kind, (limit, limit))
     except (ValueError, OSError):
         pass
-sys.argv = ["dfc.compiler.serve"]
-runpy.run_module("dfc.compiler.serve", run_name="__main__")
+sys.argv = ["{module}"]
+runpy.run_module("{module}", run_name="__main__")
 """
 
 TOO_LONG: Final = "it took longer than `compile_seconds_max`"
@@ -104,10 +105,10 @@ def compile_file(
     return file_reply(crashed(text, why))
 
 
-def started() -> subprocess.Popen[bytes]:
+def started(module: str = SERVE) -> subprocess.Popen[bytes]:
     """A compiler process that waits for requests, with the limits of a command of ours."""
     return subprocess.Popen(
-        command(COMPILE_BYTES_MAX),
+        command(COMPILE_BYTES_MAX, module),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment(os.environ),
@@ -206,9 +207,9 @@ class unavailable(contextlib.AbstractContextManager[None]):
             raise CompilerUnavailable(f"the compiler process does not work: {error}") from None
 
 
-def command(memory: int) -> list[str]:
+def command(memory: int, module: str = SERVE) -> list[str]:
     """The command line of a compiler process that may use `memory` bytes."""
-    program = _START.format(memory=memory, seconds=PROCESS_SECONDS_MAX)
+    program = _START.format(memory=memory, seconds=PROCESS_SECONDS_MAX, module=module)
     return [sys.executable, "-P", "-c", program]
 
 
