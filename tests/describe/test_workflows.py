@@ -26,8 +26,8 @@ from dfc.compiler.render import render
 from dfc.compiler.schema import SchemaDescriber, SchemaSource, read_schema
 from dfc.compiler.source import Source
 from dfc.executor.describe.database import DatabaseDescriber
-from tests.corpus import FOLDER
-from tests.describe.support import compilation
+from tests.corpus import FOLDER, SCHEMA, statements
+from tests.describe.support import compilation, plan_of
 from tests.postgres import Server, programs
 
 TOPICS = sorted(folder.name for folder in (FOLDER / "workflows").iterdir())
@@ -124,6 +124,29 @@ def test_by_the_dump_in_a_scratch_database(topic: Topic, server: Server) -> None
                 absent = load(describer, ddl(lambda name, text: compilation(text, name), str(topic.dump)))
             with DatabaseDescriber(url, scratch=True) as describer:
                 assert errors(topic, describer, absent) == []
+        finally:
+            admin.execute(f"DROP DATABASE {ROLE} WITH (FORCE)".encode())
+            admin.execute(f"DROP ROLE {ROLE}".encode())
+
+
+def test_no_statement_form_is_refused_in_a_scratch_database(server: Server) -> None:
+    """But those that the server refuses itself, for what is not there."""
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        if admin.info.server_version < 180_000:
+            pytest.skip("newer than this server")
+        admin.execute(f"CREATE ROLE {ROLE} LOGIN".encode())
+        admin.execute(f"CREATE DATABASE {ROLE} TEMPLATE template0 OWNER {ROLE}".encode())
+        try:
+            with DatabaseDescriber(server.url(ROLE, ROLE), scratch=True) as describer:
+                absent = load(describer, ddl(lambda name, text: compilation(text, name), str(SCHEMA)))
+                found = [
+                    (statement.sql, problem.message)
+                    for statement in statements()
+                    if statement.sqlstate is None
+                    for problem in flow(plan_of(statement.workflow), describer, Made(absent)).problems
+                    if problem.severity != "note"
+                ]
+                assert found == []
         finally:
             admin.execute(f"DROP DATABASE {ROLE} WITH (FORCE)".encode())
             admin.execute(f"DROP ROLE {ROLE}".encode())
