@@ -124,6 +124,7 @@ class Refused:
     `start` and `end` are offsets (code points) in `body.sql`, None: no place of its own. `help` is what to
     write instead, one imperative sentence. `name` is the name that is unknown, as written without quotes
     (`app.users`, `u.emial`, `lenght`), where one is: objects that the workflow makes itself are no errors.
+    `makers` are the functions of the schema that make objects whose names only a run knows.
     """
 
     message: str
@@ -134,6 +135,7 @@ class Refused:
     hint: str = ""
     help: str = ""
     name: str | None = None
+    makers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +164,9 @@ class Describer(Protocol):
 
 
 # The same mistake has the same code, whoever finds it.
+
+OF_NAMES: Final = ("42P01", "3F000", "42703", "42883", "42704")
+"""SQLSTATEs of what does not exist."""
 
 UNKNOWN_TABLE: Final = "DF401"
 UNKNOWN_COLUMN: Final = "DF402"

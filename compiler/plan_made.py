@@ -7,13 +7,28 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+from dfc.compiler.plan_extensions import WITHOUT_TABLES
+
 _MAKES: Final = re.compile(
-    r"\s*(create|alter|do|call|import|execute|select\b.*?\binto)\b", re.IGNORECASE | re.DOTALL
+    r"""\s*(?:(?:create|alter|do|call|import|execute)\b|explain\b.*?\bcreate\b
+    |(?:select|with)\b.*?(?<!insert\s)(?<!merge\s)\binto\b)""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
+_DYNAMIC: Final = re.compile(
+    r"""\s*(?:do|create\s+(?:or\s+replace\s+)?(?:function|procedure))\b
+    (?=.*\bexecute\b)(?=.*\b(?:create|alter|import)\b)""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+_OPERATOR: Final = re.compile(r"\s*create\s+operator\b", re.IGNORECASE)
+_CAST: Final = re.compile(r"\s*create\s+cast\b", re.IGNORECASE)
+_LABEL: Final = re.compile(r"\s*alter\s+type\b.*\bvalue\b", re.IGNORECASE | re.DOTALL)
 _OPEN: Final = re.compile(r"\s*(create\s+extension|import\s+foreign)\b", re.IGNORECASE)
+_EXTENSION: Final = re.compile(
+    r"\s*create\s+extension\s+(?:if\s+not\s+exists\s+)?([\w-]+|\"(?:[^\"]|\"\")+\")", re.IGNORECASE
+)
 _CHANGES: Final = re.compile(
     r"""\s*(?:drop\s+(?:table|view|materialized\s+view)(?:\s+if\s+exists)?|create\s+or\s+replace\s+view
-    |alter\s+table(?:\s+if\s+exists)?(?:\s+only)?)\s+([^\s;(]+)""",
+    |alter\s+(?:table|view|materialized\s+view|type|domain)(?:\s+if\s+exists)?(?:\s+only)?)\s+([^\s;(]+)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _WORDS: Final = re.compile(r'"(?:[^"]|"")+"|[^\W\d][\w$]*')
@@ -24,16 +39,24 @@ class Made:
 
     Which names a statement makes is not asked: a word in it is enough to say nothing against it. `steps` are
     the statements of workflows: a table that one of them drops or alters may have other columns by then.
-    `is_open`: an extension is among what is made, and nobody knows its functions and types.
+    `is_open`: an extension is among what is made, and nobody knows its functions and types; `tables_open`:
+    nor its tables. `operators`, `casts`, `labels`: some of these are made, which no name in a refusal tells.
     """
 
     def __init__(self, around: Iterable[str] = (), steps: Iterable[str] = ()) -> None:
-        steps = list(steps)
+        around, steps = tuple(around), tuple(steps)
         self._makers = frozenset(text for text in (*around, *steps) if _MAKES.match(text))
         self._words: Counter[str] = Counter()
         for text in self._makers:
             self._words.update(_words(text))
-        self.is_open = any(_OPEN.match(text) for text in self._makers)
+        self.is_open = self._some(_OPEN)
+        self.tables_open = any(_brings_tables(text) for text in self._makers)
+        self.operators = self._some(_OPERATOR)
+        self.casts = self._some(_CAST)
+        self.labels = self._some(_LABEL)
+        self._is_dynamic = self._some(_DYNAMIC)
+        self._texts = (*around, *steps)
+        self._said: frozenset[str] | None = None
         self._changed: Counter[str] = Counter()
         for text in steps:
             self._changed.update(_changed(text))
@@ -44,10 +67,29 @@ class Made:
         own = asking in self._makers and last in _words(asking)
         return self._words[last] > own
 
+    def _some(self, pattern: re.Pattern[str]) -> bool:
+        return any(pattern.match(text) for text in self._makers)
+
+    def is_dynamic(self, makers: Iterable[str]) -> bool:
+        """Whether names are made that only a run knows: by DO, or a call of one of these functions."""
+        if self._is_dynamic:
+            return True
+        if self._said is None and makers:
+            self._said = frozenset[str]().union(*map(_words, self._texts))
+        return self._said is not None and not self._said.isdisjoint(makers)
+
     def changes(self, asking: str) -> bool:
         """Whether a step other than the one that asks changes a table that it speaks of."""
         own = _changed(asking)
         return bool(self._changed) and any(self._changed[word] > (word in own) for word in _words(asking))
+
+
+def _brings_tables(text: str) -> bool:
+    """Whether a statement makes tables that it does not name."""
+    if _OPEN.match(text) is None:
+        return False
+    extension = _EXTENSION.match(text)
+    return extension is None or _folded(extension[1]) not in WITHOUT_TABLES
 
 
 def _changed(text: str) -> set[str]:

@@ -79,6 +79,7 @@ from dfc.compiler.plan_made import Made
 PASSES_MAX: Final = 4
 """How often a plan is gone through until what its loops carry on is known; then it counts as unknown."""
 
+_QUOTED: Final = re.compile(r'"([^"]+)"')
 _NAME: Final = re.compile(r"[^\W\d]\w*")
 NOTES_MAX: Final = 5
 _SIMILARITY_MIN: Final = 0.6
@@ -189,13 +190,8 @@ def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | Non
     What a statement beside this one makes is not unknown.
     """
     match answer:
-        case Refused(name=str() as name) if made.knows(name, sql):
-            why = f"`{name}` is not there yet: a statement beside it makes it"
+        case Refused() if why := _excused(sql, answer, made):
             return _unsaid(node, why, answer.start, answer.end)
-        case Refused(sqlstate="42883" | "42704") if made.is_open:
-            return _unsaid(node, f"{answer.message}: an extension may have it", answer.start, answer.end)
-        case Refused() if code_of(answer) != given.UNKNOWN_TABLE and made.changes(sql):
-            return _unsaid(node, "another step changes a table that it uses", answer.start, answer.end)
         case Refused():
             help = answer.help or answer.hint or _HELP[code_of(answer)]
             notes = [text for text in (answer.detail, answer.hint) if text and text != help]
@@ -214,6 +210,31 @@ def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | Non
             return _unsaid(node, answer.why, answer.start, answer.end)
         case _:
             return None
+
+
+def _excused(sql: str, answer: Refused, made: Made) -> str:
+    """Why a refusal says nothing: what is refused now may be right when it runs. Empty where it is not."""
+    state, message = answer.sqlstate, answer.message
+    name = answer.name
+    if name is None and state in given.OF_NAMES and (quoted := _QUOTED.search(message)):
+        name = quoted[1]
+    if name is not None and made.knows(name, sql):
+        return f"`{name}` is not there yet: a statement beside it makes it"
+    if state in given.OF_NAMES and made.is_dynamic(answer.makers):
+        return f"{message}: a statement beside it may make it, under a name that only a run knows"
+    if state in ("42883", "42704") and made.is_open:
+        return f"{message}: an extension may have it"
+    if state in ("42P01", "3F000") and made.tables_open:
+        return f"{message}: an extension or a foreign schema may have it"
+    if code_of(answer) != given.UNKNOWN_TABLE and made.changes(sql):
+        return "another step changes a table or type that it uses"
+    if made.operators and state == "42883" and message.startswith("operator "):
+        return f"{message}: a statement beside it makes operators"
+    if made.casts and state in ("42846", "42804", "42883"):
+        return f"{message}: a statement beside it makes a cast"
+    if made.labels and message.startswith("invalid input value for enum"):
+        return f"{message}: a statement beside it adds to an enum"
+    return ""
 
 
 def _unsaid(node: str, why: str, start: int | None, end: int | None) -> Problem:

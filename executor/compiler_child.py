@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from dfc.executor.limits import COMPILE_BYTES_MAX
 
 CRASHED: Final = "DF590"
+SERVE: Final = "dfc.compiler.serve"
 REPLY_BYTES_MAX: Final = 512 * 1024 * 1024
 PROCESS_SECONDS_MAX: Final = 600
 """Processor time after which a compiler process is replaced; RLIMIT_CPU counts over its whole life."""
@@ -44,8 +45,8 @@ for name, wanted in (("RLIMIT_AS", {memory}), ("RLIMIT_CPU", {seconds}), ("RLIMI
         resource.setrlimit(kind, (limit, limit))
     except (ValueError, OSError):
         pass
-sys.argv = ["dfc.compiler.serve"]
-runpy.run_module("dfc.compiler.serve", run_name="__main__")
+sys.argv = ["{module}"]
+runpy.run_module("{module}", run_name="__main__")
 """
 
 TOO_LONG: Final = "it took longer than `compile_seconds_max`"
@@ -123,11 +124,11 @@ class FormatReply:
     rendered: str
 
 
-def started() -> subprocess.Popen[bytes]:
-    """A compiler process that waits for requests, with the limits of one. Raises CompilerUnavailable."""
+def started(module: str = SERVE) -> subprocess.Popen[bytes]:
+    """A process that waits for requests, with the limits of a compiler. Raises CompilerUnavailable."""
     try:
         return subprocess.Popen(
-            command(COMPILE_BYTES_MAX),
+            command(COMPILE_BYTES_MAX, module),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment(os.environ),
@@ -204,9 +205,9 @@ def crashed(text: str, why: str) -> Json:
     return {"plan": None, "statements": [], "diagnostics": [diagnostic], "rendered": rendered}
 
 
-def command(memory: int) -> list[str]:
+def command(memory: int, module: str = SERVE) -> list[str]:
     """The command line of a compiler process that may use `memory` bytes."""
-    program = _START.format(memory=memory, seconds=PROCESS_SECONDS_MAX)
+    program = _START.format(memory=memory, seconds=PROCESS_SECONDS_MAX, module=module)
     return [sys.executable, "-P", "-c", program]
 
 

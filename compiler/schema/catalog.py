@@ -6,6 +6,7 @@ What DDL cannot tell (an extension's objects, what a DO block made) is not known
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,30 +15,8 @@ from dfc.compiler.schema.builtins import Signature, builtins
 SYSTEM_SCHEMAS: Final = frozenset({"pg_catalog", "information_schema", "pg_toast", "pg_temp", "df"})
 """Schemas that everything may be in: the server's, and the one of dfc."""
 DEFAULT_PATH: Final = ("public",)
-PLAIN_EXTENSIONS: Final = frozenset({"plpgsql"})
-"""Extensions that bring nothing that a statement could name."""
-WITHOUT_TABLES: Final = PLAIN_EXTENSIONS | {
-    "pgcrypto",
-    "uuid-ossp",
-    "citext",
-    "hstore",
-    "ltree",
-    "pg_trgm",
-    "btree_gin",
-    "btree_gist",
-    "unaccent",
-    "intarray",
-    "tablefunc",
-    "fuzzystrmatch",
-    "cube",
-    "earthdistance",
-    "vector",
-    "isn",
-    "seg",
-    "dblink",
-    "bloom",
-}
-"""Extensions with functions and types, and without a table or view."""
+_EXECUTES: Final = re.compile(r"\bexecute\b")
+_MAKES: Final = re.compile(r"\b(?:create|alter|import)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +67,12 @@ class UserType:
 
 @dataclass(slots=True)
 class Function:
-    """A function of the schema."""
+    """A function of the schema. `body`: its text in lower case, where it is in a string."""
 
     schema: str
     name: str
     signature: Signature
+    body: str = ""
 
 
 @dataclass(slots=True)
@@ -219,6 +199,18 @@ class Catalog:
         if schema in (None, "pg_catalog"):
             own += builtins().functions.get(name, ())
         return own
+
+    def dynamic(self) -> tuple[str, ...]:
+        """Functions that make objects whose names only a run knows, or call one that does."""
+        bodies = {name: " ".join(each.body for each in same) for name, same in self.functions.items()}
+        found = [name for name, body in bodies.items() if _EXECUTES.search(body) and _MAKES.search(body)]
+        todo = list(found)
+        while todo:
+            called = todo.pop()
+            callers = [name for name, body in bodies.items() if called in body and name not in found]
+            found += callers
+            todo += callers
+        return tuple(found)
 
     def base(self, type_name: str) -> str | None:
         """What a domain is made of; any other type itself."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from dfc.compiler.plan_extensions import PLAIN_EXTENSIONS, WITHOUT_TABLES
 from dfc.compiler.schema import types
 from dfc.compiler.schema.builtins import builtins
 from dfc.compiler.schema.catalog import (
     NOT_KNOWN,
-    PLAIN_EXTENSIONS,
-    WITHOUT_TABLES,
     Catalog,
     Column,
     Relation,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dfc.compiler.plan_describe import (
@@ -99,7 +99,7 @@ class SchemaDescriber:
             analysis = Statements(self._catalog, written, filled.parameters, filled.rows, path)
             output = analysis.analyse(kind, fields)
         except Refusal as refusal:
-            return refusal.refused
+            return replace(refusal.refused, makers=self._catalog.dynamic())
         except RecursionError:
             return Unsaid(why="the statement nests too deeply")
         except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError):
@@ -110,7 +110,8 @@ class SchemaDescriber:
 
     def _shape(self, body: SqlBody, output: Output | None) -> Shape:
         if body.returns is Returns.COUNT:
-            return Count()
+            # A procedure may have a row of results: what its OUT parameters are is not read.
+            return UNKNOWN if body.kind == "call" else Count()
         if output is None:
             return UNKNOWN
         if output.open:

@@ -7,11 +7,13 @@ be the key is left alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from dfc.compiler.schema.catalog import Catalog
 from dfc.compiler.schema.scope import Item, Scope, Written
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
+
+_JSON_AGGREGATES: Final = frozenset({"JsonObjectAgg", "JsonArrayAgg"})
 
 _Column = tuple[int, str]
 """An entry of FROM, by its identity, and the name of a column."""
@@ -56,14 +58,27 @@ class Grouping:
                 )
 
     def _is_aggregate(self, call: Node) -> bool:
+        kinds = self._kinds(call)
+        return bool(kinds) and kinds == {"a"}
+
+    def _may_be_aggregate(self, call: Node) -> bool:
+        """Also what nobody knows, such as a function of an extension."""
+        return "over" not in call and (not (kinds := self._kinds(call)) or "a" in kinds)
+
+    def _kinds(self, call: Node) -> set[str]:
+        """What kinds of functions a call may mean; none: nobody knows, or it is a window's."""
         names = names_of(call.get("funcname"))
         if "over" in call or not names or len(names) > 2:
-            return False
+            return set()
         found = self._catalog.function(names[0] if len(names) == 2 else None, names[-1])
-        return bool(found) and all(each.kind == "a" for each in found)
+        return {each.kind for each in found}
 
     def _has_aggregate(self, node: Node | None) -> bool:
-        return any(kind == "FuncCall" and self._is_aggregate(fields) for kind, fields in _inside(node))
+        return any(
+            (kind == "FuncCall" and self._is_aggregate(fields))
+            or (kind in _JSON_AGGREGATES and "over" not in fields.get("constructor", {}))
+            for kind, fields in _inside(node)
+        )
 
     def _outside(self, node: Node | None) -> Iterator[Node]:
         """References to columns outside of aggregates and sub-queries."""
@@ -81,9 +96,12 @@ class Grouping:
             elif (
                 "SubLink" in fields
                 or "GroupingFunc" in fields
+                or not _JSON_AGGREGATES.isdisjoint(fields)
                 or (
                     "FuncCall" in fields
-                    and (self._is_aggregate(fields["FuncCall"]) or "agg_within_group" in fields["FuncCall"])
+                    and (
+                        self._may_be_aggregate(fields["FuncCall"]) or "agg_within_group" in fields["FuncCall"]
+                    )
                 )
             ):
                 continue

@@ -47,8 +47,15 @@ def add_function(node: Node, catalog: Catalog) -> str | None:
         tuple(arguments),
         tuple(outs),
     )
-    _add(catalog, Function(schema, name, signature))
+    _add(catalog, Function(schema, name, signature, _body(node)))
     return None
+
+
+def _body(node: Node) -> str:
+    """The text of a function that is written in a string, in lower case."""
+    options = [unwrapped(each)[1] for each in node.get("options", ())]
+    bodies = [unwrapped(each.get("arg"))[1] for each in options if each.get("defname") == "as"]
+    return " ".join(text for body in bodies for text in names_of(body.get("items"))).lower()
 
 
 def add_aggregate(node: Node, catalog: Catalog) -> None:

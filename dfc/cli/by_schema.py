@@ -1,68 +1,150 @@
-"""`dfc validate --schema`: the steps against DDL that is read here, without a server."""
+"""`dfc validate --schema`: the steps against DDL that is read without a server, by a process of its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+import pickle
+import subprocess
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
-from dfc.cli.deeper import Depth, deepened, has_ddl, is_ddl
+from dfc.cli.errors import CliError
 from dfc.cli.reports.examined import name_of
-from dfc.cli.script import is_session_setting
-from dfc.cli.sources import SUFFIX, Compiled, CompileFile, Server, needed
-from dfc.compiler.plan_describe import Answer
-from dfc.compiler.schema import Catalog, SchemaDescriber, SchemaSource, read_schema
+from dfc.cli.sources import SUFFIX, Compiled, CompileFile, Problem, Server, needed
+from dfc.executor.compiler_child import ENDING_SECONDS_MAX, TOO_LONG, crashed, ending, started
+from dfc.executor.limits import COMPILE_SECONDS_MAX
 
+if TYPE_CHECKING:
+    from dfc.cli.reading_schema import Skipped
+
+MODULE: Final = "dfc.cli.reading_schema"
 _NOTES_MAX: Final = 5
 
 
-class _Session(SchemaDescriber):
-    """What asks about a file's statements. Its DDL has been read before: nothing has to be run."""
+class _Died(Exception):
+    """The process that reads the trees has."""
 
-    def execute(self, text: str) -> Answer:
-        """Nothing against it."""
+
+class BySchema:
+    """The schema of some files, in a process that is started again when it dies; a context manager.
+
+    Raises CliError where a file cannot be read; says on stderr what is not understood.
+    """
+
+    def __init__(self, compile_file: CompileFile, paths: tuple[str, ...]) -> None:
+        self._sources = [(name_of(path), _text(compile_file, path)) for path in paths]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._begin(say=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    @property
+    def pid(self) -> int | None:
+        """The process that reads the trees, None where there is none just now."""
+        return None if self._process is None else self._process.pid
+
+    def deepen(self, compilation: Compiled) -> Compiled:
+        """The file with all of its problems. One that the process dies over has DF590."""
+        try:
+            if self._process is None:
+                self._begin(say=False)
+            found = self._ask(compilation)
+        except _Died as death:
+            found = None
+            why = str(death)
+        else:
+            if isinstance(found, Compiled):
+                return found
+            why = str(found.why)
+        [diagnostic] = crashed(compilation.text, why)["diagnostics"]
+        problem = Problem(
+            code=diagnostic["code"],
+            severity=diagnostic["severity"],
+            message=diagnostic["message"],
+            json={"file": compilation.name, **diagnostic},
+        )
+        return replace(compilation, problems=(*compilation.problems, problem))
+
+    def _begin(self, *, say: bool) -> None:
+        self._process = started(MODULE)
+        try:
+            skipped = self._ask(self._sources)
+        except _Died as death:
+            raise CliError(f"the schema cannot be read: its reader died ({death})") from None
+        if say:
+            _notes(self._sources, skipped)
+
+    def _ask(self, request: object) -> Any:
+        """The answer of the process. Raises _Died, and there is none any more."""
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        late = threading.Event()
+
+        def kill() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(COMPILE_SECONDS_MAX, kill)
+        timer.start()
+        try:
+            pickle.dump(request, process.stdin)
+            process.stdin.flush()
+            return pickle.load(process.stdout)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            code = _ended(process)
+            self._end()
+            raise _Died(TOO_LONG if late.is_set() else ending(code)) from None
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    _close(pipe)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int | None:
+    """How a process that has closed its pipes comes to its end by itself."""
+    try:
+        return process.wait(ENDING_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
         return None
 
 
-@dataclass(slots=True)
-class BySchema:
-    """The schema of some files. What a workflow file makes itself comes on top, for this file."""
-
-    sources: list[SchemaSource]
-    shared: Depth
-
-    @classmethod
-    def of(cls, compile_file: CompileFile, paths: tuple[str, ...]) -> BySchema:
-        """Read the files. Raises CliError where one cannot be read; says on stderr what is not understood."""
-        sources = [_source(compile_file, path) for path in paths]
-        known = read_schema(sources)
-        skipped = known.skipped
-        texts = {source.name: source.text for source in sources}
-        for each in skipped[:_NOTES_MAX]:
-            line = texts[each.source].count("\n", 0, each.start) + 1
-            click.echo(f"{each.source}:{line}: note: {each.why}; less is checked because of it", err=True)
-        if len(skipped) > _NOTES_MAX:
-            click.echo(f"{len(skipped) - _NOTES_MAX} more statements are not understood", err=True)
-        return cls(sources, _depth(known.catalog))
-
-    def deepen(self, compilation: Compiled) -> Compiled:
-        """The file with all of its problems."""
-        if has_ddl(compilation):
-            texts = [each.text for each in compilation.statements if isinstance(each, Server)]
-            own = ";\n".join([text for text in texts if is_ddl(text) or is_session_setting(text)])
-            mine = SchemaSource(name=compilation.name, text=own, session=True)
-            return deepened(compilation, _depth(read_schema([*self.sources, mine]).catalog))
-        return deepened(compilation, self.shared)
+def _close(pipe: Any) -> None:
+    try:
+        pipe.close()
+    except OSError:
+        return  # what was not sent any more
 
 
-def _depth(catalog: Catalog) -> Depth:
-    return Depth(describer=_Session(catalog), scratch=True)
+def _notes(sources: Sequence[tuple[str, str]], skipped: Sequence[Skipped]) -> None:
+    texts = dict(sources)
+    for source, start, why in skipped[:_NOTES_MAX]:
+        line = texts[source].count("\n", 0, start) + 1
+        click.echo(f"{source}:{line}: note: {why}; less is checked because of it", err=True)
+    if len(skipped) > _NOTES_MAX:
+        click.echo(f"{len(skipped) - _NOTES_MAX} more statements are not understood", err=True)
 
 
-def _source(compile_file: CompileFile, path: str) -> SchemaSource:
+def _text(compile_file: CompileFile, path: str) -> str:
     text = needed(path)
     if path.endswith(SUFFIX):
         statements = compile_file(path, text).statements
         text = ";\n".join([each.text for each in statements if isinstance(each, Server)])
-    return SchemaSource(name=name_of(path), text=text)
+    return text

@@ -42,7 +42,8 @@ def depth(
     elif schema:
         from dfc.cli.by_schema import BySchema
 
-        yield BySchema.of(compile_file, schema).deepen
+        with BySchema(compile_file, schema) as by_schema:
+            yield by_schema.deepen
     else:
         yield _as_it_is
 

@@ -7,7 +7,7 @@ transaction that is rolled back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,6 +17,7 @@ from psycopg.pq.abc import PGresult
 
 from dfc.compiler.plan import Form, Returns, SqlBody
 from dfc.compiler.plan_describe import (
+    OF_NAMES,
     UNKNOWN,
     Answer,
     Column,
@@ -120,12 +121,31 @@ class DatabaseDescriber:
         body = statement.body
         self._learn_types(types_needed(body, statement.sources))
         answer = self._answer(statement, ANY)
+        if isinstance(answer, Refused) and answer.sqlstate in OF_NAMES:
+            statement, answer = self._elsewhere(statement, answer)
+        if isinstance(answer, Refused) and answer.sqlstate in OF_NAMES:
+            answer = replace(answer, makers=self._catalog.dynamic())
         if isinstance(answer, Refused) or not self._is_unsure(statement):
             return answer
         # What PostgreSQL makes of a parameter without a type is a guess; only what holds for all is known.
         guesses = [answer, *(self._answer(statement, oid) for oid in _GUESSES)]
         found = [each for each in guesses if isinstance(each, Described)]
         return _common(found) if found else answer
+
+    def _elsewhere(self, statement: Statement, answer: Answer) -> tuple[Statement, Answer]:
+        """Whether what is unknown is in a schema behind those of the search path.
+
+        A scratch database has the objects of another one, and not the path that its roles have there.
+        """
+        if not self._scratch or _path_of(statement.settings) is not None:
+            return statement, answer
+        path = self._ask("describe_wider_path")
+        if not path:
+            return statement, answer
+        wider = replace(statement, settings=(*statement.settings, ("search_path", path[0][0])))
+        found = self._answer(wider, ANY)
+        still = isinstance(found, Refused) and found.sqlstate in OF_NAMES
+        return (statement, answer) if still else (wider, found)
 
     def _is_unsure(self, statement: Statement) -> bool:
         made = make_up(statement.body, statement.sources, self._oids.get)
@@ -161,7 +181,7 @@ class DatabaseDescriber:
         except _Refusal as refused:
             return refusal(refused.fields, body, bound, made.unsure, self._catalog)
         if found.nfields == 0:
-            refused = self._tried(body, bound)
+            refused = self._tried(body, bound, settings)
             if refused is not None:
                 return refused
             return Described(Count() if body.returns == "count" else Rows(()))
@@ -171,12 +191,15 @@ class DatabaseDescriber:
         columns = [Column(name, self._formatted.get(oid)) for name, oid in zip(names, oids, strict=True)]
         return Described(Rows(tuple(columns)))
 
-    def _tried(self, body: SqlBody, bound: Bound) -> Answer:
-        """What is wrong with a utility statement, which PostgreSQL does not look into before it runs."""
-        missing = missing_relation(body, self._catalog)
+    def _tried(self, body: SqlBody, bound: Bound, settings: Sequence[tuple[str, str]]) -> Answer:
+        """What is wrong with a utility statement, which PostgreSQL does not look into before it runs.
+
+        Only in a scratch database is one run.
+        """
+        missing = missing_relation(body, self._catalog, by_path=_path_of(settings) is None)
         if missing is None and self._scratch and is_tried(body):
             try:
-                self._checked(self._pgconn.exec_(_BEGIN.encode()))
+                self._begin(settings)
                 self._checked(self._pgconn.exec_(bound.text.encode()))
             except _Refusal as refused:
                 return of_ddl(refusal(refused.fields, body, bound, (), self._catalog))
@@ -188,18 +211,22 @@ class DatabaseDescriber:
     def _prepared(self, bound: Bound, settings: Sequence[tuple[str, str]]) -> PGresult:
         """The description of a statement. Raises _Refusal; the transaction is rolled back."""
         try:
-            self._checked(self._pgconn.exec_(_BEGIN.encode()))
-            for name, value in settings:
-                self._checked(
-                    self._pgconn.exec_params(
-                        b"SELECT pg_catalog.set_config($1, $2, true)", [name.encode(), value.encode()]
-                    )
-                )
+            self._begin(settings)
             self._checked(self._pgconn.prepare(b"", bound.text.encode(), bound.types or None))
             return self._checked(self._pgconn.describe_prepared(b""))
         finally:
             if self._pgconn.status == pq.ConnStatus.OK:
                 self._pgconn.exec_(b"ROLLBACK")
+
+    def _begin(self, settings: Sequence[tuple[str, str]]) -> None:
+        """A transaction with a step's own settings. Raises _Refusal."""
+        self._checked(self._pgconn.exec_(_BEGIN.encode()))
+        for name, value in settings:
+            self._checked(
+                self._pgconn.exec_params(
+                    b"SELECT pg_catalog.set_config($1, $2, true)", [name.encode(), value.encode()]
+                )
+            )
 
     def _checked(self, result: PGresult) -> PGresult:
         if result.status not in _FAILED:
@@ -243,6 +270,11 @@ class DatabaseDescriber:
             self._oids[formatted] = int(oid)
             if name:
                 self._names[int(oid)] = name
+
+
+def _path_of(settings: Sequence[tuple[str, str]]) -> str | None:
+    """The search path that a step sets for itself."""
+    return next((value for name, value in reversed(settings) if name.lower() == "search_path"), None)
 
 
 def _common(found: Sequence[Described]) -> Described:

@@ -102,6 +102,10 @@ class Catalog:
         """The names of the types that are visible."""
         return [row[0] for row in self._rows("describe_type_list")]
 
+    def dynamic(self) -> tuple[str, ...]:
+        """The functions that make objects whose names only a run knows."""
+        return tuple([row[0] for row in self._rows("describe_dynamic")])
+
     def makers(self, name: str) -> list[str]:
         """The functions whose text makes something of this name."""
         return [row[0] for row in self._rows("describe_makers", name)]
@@ -166,7 +170,9 @@ def of_ddl(answer: Refused | Unsaid) -> Refused | Unsaid:
     if isinstance(answer, Unsaid):
         return answer
     lacks = answer.sqlstate[:2] in ("42", "0A") and answer.message.startswith(_OF_THE_SERVER)
-    if answer.sqlstate in _HARMLESS or lacks or answer.sqlstate[:2] not in ("42", "3F", "22", "0A"):
+    needs_superuser = answer.sqlstate == "42P13" and answer.message.endswith("cannot be internal")
+    harmless = answer.sqlstate in _HARMLESS or lacks or needs_superuser
+    if harmless or answer.sqlstate[:2] not in ("42", "3F", "22", "0A"):
         return Unsaid(
             why=f"{answer.message} (SQLSTATE {answer.sqlstate})", start=answer.start, end=answer.end
         )
@@ -304,7 +310,8 @@ class _Named:
                 return ""
 
     def _is_operator(self) -> bool:
-        return self._fields.message.startswith("operator ")
+        # An operator class or family has a name as a table has, and another SQLSTATE.
+        return self._fields.sqlstate == UNKNOWN_FUNCTION and self._fields.message.startswith("operator ")
 
     def _is_relation(self) -> bool:
         """Whether a relation is unknown, and not the alias in front of a column."""

@@ -44,12 +44,16 @@ def is_tried(body: SqlBody) -> bool:
     return bool(tried) and body.form is not Form.AUTOCOMMIT and not body.parameters
 
 
-def missing_relation(body: SqlBody, catalog: Catalog) -> Refused | None:
-    """The first relation that a utility statement names, where it does not exist."""
+def missing_relation(body: SqlBody, catalog: Catalog, *, by_path: bool = True) -> Refused | None:
+    """The first relation that a utility statement names, where it does not exist.
+
+    `by_path`: a name without a schema is looked up, too; not where the step has a search path of its own.
+    """
     named = _NAMED.match(body.sql)
     parts = [] if named is None else names_at(body.sql, named.end())
     if (
         not parts
+        or not (by_path or len(parts) > 1)
         or body.sql[parts[0][1] : parts[0][2]].lower() in _WORDS
         or any(parameter.start < parts[-1][2] + 1 for parameter in body.parameters)
     ):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
+from dfc.cli.by_schema import BySchema
 from tests.cli.conftest import ROOT, Run
 from tests.cli.test_validate_depths import BAD, DUMP, GOOD, codes
+from tests.describe.support import compilation
 
 
 def test_a_dump_is_read(dfc: Run, tmp_path: Path) -> None:
@@ -44,3 +48,18 @@ def test_examples_and_valid_workflows_pass(dfc: Run, tmp_path: Path) -> None:
     tables = ROOT / "golden" / "tables.sql"
     answer = dfc("validate", str(ROOT / "golden" / "ok"), "--schema", str(tables), "--format", "json")
     assert [each for each in json.loads(answer.stdout) if each["severity"] == "error"] == []
+
+
+def test_what_kills_the_reader_of_trees_is_a_diagnostic(tmp_path: Path) -> None:
+    """It has the C parser in it; the file that it dies over has DF590, the next one is looked at."""
+    path = tmp_path / "a.sql"
+    path.write_text("CREATE TABLE t (a int);\n")
+    file = compilation("SELECT df.start('SELECT b FROM t');\n")
+    with BySchema(lambda name, text: compilation(text, name), (str(path),)) as by_schema:
+        assert [each.code for each in by_schema.deepen(file).problems] == ["DF402"]
+        assert by_schema.pid is not None and by_schema.pid != os.getpid()
+        os.kill(by_schema.pid, signal.SIGSEGV)
+        [problem] = by_schema.deepen(file).problems
+        assert (problem.code, problem.severity) == ("DF590", "error")
+        assert f"signal {signal.SIGSEGV.value}" in problem.message
+        assert [each.code for each in by_schema.deepen(file).problems] == ["DF402"]
