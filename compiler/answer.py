@@ -117,7 +117,16 @@ def _statement(statement: CompiledStatement | ServerStatement) -> Answer:
         "drawing": plan_text(compiled.plan) if compiled.plan is not None else None,
         "provenance": _provenance(compiled),
         **({} if compiled.draft is None else {"draft": plan_to_json(compiled.draft)}),
+        **_on_failure(statement.on_failure),
     }
+
+
+def _on_failure(compiled: Compiled | None) -> Answer:
+    """The plan of what a definition does about a failure, for whoever looks at its statements more deeply."""
+    plan = None if compiled is None else compiled.plan or compiled.draft
+    if compiled is None or plan is None:
+        return {}
+    return {"on_failure": {"plan": plan_to_json(plan), "provenance": _provenance(compiled)}}
 
 
 def _durability(statement: CompiledStatement | ServerStatement) -> Answer:

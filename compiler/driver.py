@@ -87,11 +87,13 @@ class CompiledStatement:
     """A workflow of a file, compiled. `wire` is the text of its expression, None where it has errors.
 
     A template has `wire` and no plan: variables decide what it says, so that it is compiled when it starts.
+    `on_failure` is the workflow that a definition names for its failures.
     """
 
     statement: Workflow
     compiled: Compiled
     wire: str | None
+    on_failure: Compiled | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,7 @@ def compile_file(source: Source) -> CompiledFile:
             statements.append(statement)
             continue
         compiled, ready = _compiled(statement.body, statement, source, beside)
+        other: Compiled | None = None
         if statement.on_failure is not None:
             other, ready_too = _compiled(
                 statement.on_failure, replace(statement, params=None, mixed=()), source, beside
@@ -122,7 +125,9 @@ def compile_file(source: Source) -> CompiledFile:
             ready = ready and ready_too
             problems += other.problems
         text = wire.write(statement.body, statement.params) if ready else None
-        statements.append(CompiledStatement(statement=statement, compiled=compiled, wire=text))
+        statements.append(
+            CompiledStatement(statement=statement, compiled=compiled, wire=text, on_failure=other)
+        )
         problems += compiled.problems
         errors += not ready
         if errors >= PROBLEMS_MAX:

@@ -453,12 +453,12 @@ def _is_excused(shape: Shape, parameter: Parameter) -> bool:
 
 def _instead(parameter: Parameter, found: Absent, written: str) -> str:
     assert parameter.column is not None
-    near = get_close_matches(parameter.column, found.names, n=1, cutoff=_SIMILARITY_MIN)
+    names = [name for name in found.names if _NAME.fullmatch(name)]
+    near = get_close_matches(parameter.column, names, n=1, cutoff=_SIMILARITY_MIN)
     if near and near[0] != parameter.column:
         return f"did you mean `${parameter.name}.{near[0]}`?"
     if not found.certain:
         return f"let every branch return `{parameter.column}`"
-    names = [name for name in found.names if _NAME.fullmatch(name)]
     if names:
         return f"write one of {', '.join(f'`${parameter.name}.{name}`' for name in names[:8])}"
     if found.names:

@@ -10,6 +10,7 @@ from dfc.compiler.schema import types
 from dfc.compiler.schema.builtins import Signature, builtins
 from dfc.compiler.schema.catalog import NOT_KNOWN, SYSTEM_SCHEMAS, Catalog, Typed
 from dfc.compiler.schema.literals import fault
+from dfc.compiler.schema.misplaced import Misplaced
 from dfc.compiler.schema.overloads import Outcome, Overloads
 from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Refusal, Scope, Written, did_you_mean, near
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
@@ -26,11 +27,13 @@ class Calls:
         catalog: Catalog,
         written: Written,
         overloads: Overloads,
+        misplaced: Misplaced,
         of: Callable[[Node | None, Scope], Typed],
     ) -> None:
         self._catalog = catalog
         self._written = written
         self._overloads = overloads
+        self._misplaced = misplaced
         self._of = of
 
     def of(self, node: Node, scope: Scope) -> Typed:
@@ -38,12 +41,20 @@ class Calls:
         found = self.signature(node, scope)
         return NOT_KNOWN if found is None else Typed(found[1])
 
-    def signature(self, node: Node, scope: Scope) -> tuple[Signature, str | None] | None:
-        """The function that is called and the type that it returns; None where that is not known."""
+    def signature(
+        self, node: Node, scope: Scope, *, by_call: bool = False
+    ) -> tuple[Signature, str | None] | None:
+        """The function that is called and the type that it returns; None where that is not known.
+
+        `by_call`: by the statement CALL, which runs procedures alone.
+        """
         names = names_of(node.get("funcname"))
         arguments: Sequence[Node] = node.get("args", ())
         given = [self._of(each, scope) for each in arguments]
         self._rest(node, scope)
+        self._misplaced.nested(node, scope)
+        self._misplaced.distinct(node)
+        self._misplaced.kind(node, by_call=by_call)
         if len(names) > 2:
             return None
         schema, name = (names[0], names[1]) if len(names) == 2 else (None, names[0])
@@ -91,7 +102,8 @@ class Calls:
             return
         wrong = fault(fields["sval"].get("sval", ""), wanted, self._catalog)
         if wrong is not None:
-            raise self._written.refusal(*wrong, self._written.part(fields))
+            name = wrong[0].split('"')[1] if wrong[1] == "42P01" else None
+            raise self._written.refusal(*wrong, self._written.part(fields), name=name)
 
     def _refused(
         self, node: Node, name: str, candidates: Sequence[Signature], given: Sequence[Typed], scope: Scope

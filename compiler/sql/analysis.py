@@ -455,6 +455,11 @@ def _forbidden(sql: str, items: list[Token], shape: Shape) -> _Problem | None:
             )
         if named == "transaction" and words[0] == "set" and rest[1:2] not in (["="], ["to"]):
             kind = "begin"
+    called = _role_by_function(sql, items)
+    if called is not None:
+        start, finish = called
+        help = "start the workflow as that role, or call a function that is `SECURITY DEFINER`"
+        return _problem("DF125", "a step runs as the role that submitted it", start, finish, help)
     if kind in _TRANSACTION:
         return _problem(
             "DF124",
@@ -477,6 +482,17 @@ def _forbidden(sql: str, items: list[Token], shape: Shape) -> _Problem | None:
                     token.end,
                     "use INSERT, or a file of the server",
                 )
+    return None
+
+
+def _role_by_function(sql: str, items: list[Token]) -> tuple[int, int] | None:
+    """Where `set_config('role', ...)` stands, which does what SET ROLE does."""
+    for index, token in enumerate(items[:-2]):
+        if identifier(sql, token) != "set_config" or items[index + 1].word != "(":
+            continue
+        setting = items[index + 2]
+        if setting.kind is Kind.STRING and sql[setting.start + 1 : setting.end - 1].lower() in _ROLE_SETTINGS:
+            return token.start, setting.end
     return None
 
 

@@ -103,6 +103,8 @@ def _problems(compilation: Compiled, depth: Depth) -> Iterator[Diagnostic]:
     plans = [_plan(each) for each in compilation.statements]
     texts = [each.text for each in compilation.statements if isinstance(each, Server)]
     inside = [text for plan in plans if plan is not None for text in statements_of(plan)]
+    others = [each.on_failure for each in compilation.statements if isinstance(each, Workflow)]
+    inside += [text for each in others if each is not None for text in statements_of(from_json(each["plan"]))]
     # What a scratch database has been told to make is there, unless it could not be made.
     around = [text for text in texts if not (depth.scratch and is_ddl(text))]
     failed = list(depth.absent)
@@ -115,8 +117,17 @@ def _problems(compilation: Compiled, depth: Depth) -> Iterator[Diagnostic]:
             start, end = statement.span
             place = _Place(Span(start, end), (_piece(0, end - start, start, end),))
             yield from diagnostics([] if problem is None else [problem], {"": place})
-        elif plan is not None:
-            yield from diagnostics(flow(plan, depth.describer, made).problems, _places(statement))
+            continue
+        for one, provenance in _plans(statement, plan):
+            yield from diagnostics(flow(one, depth.describer, made).problems, _places(provenance))
+
+
+def _plans(workflow: Workflow, plan: Plan | None) -> Iterator[tuple[Plan, Mapping[str, Any]]]:
+    """The plan of a workflow, and the one for its failures; with the places of their nodes."""
+    if plan is not None:
+        yield plan, workflow.provenance
+    if workflow.on_failure is not None:
+        yield from_json(workflow.on_failure["plan"]), workflow.on_failure["provenance"]
 
 
 def _plan(statement: Workflow | Server) -> Plan | None:
@@ -126,10 +137,10 @@ def _plan(statement: Workflow | Server) -> Plan | None:
     return None if json is None else from_json(json)
 
 
-def _places(workflow: Workflow) -> Mapping[str, _Place]:
+def _places(provenance: Mapping[str, Any]) -> Mapping[str, _Place]:
     return {
         node: _Place(Span(*place["span"]), tuple([_piece(*piece) for piece in place["sql"]]))
-        for node, place in workflow.provenance.items()
+        for node, place in provenance.items()
     }
 
 

@@ -41,7 +41,8 @@ class Workflow:
     is what its statement does with it: `start`, `define` or `schedule`; of the last two `label` is the name.
     `options` are the other arguments, by name, as the texts that SQL reads. `durability` is the report on it
     (docs/reference/durability.md), None where there is no plan, or nobody has asked for it. `draft` is the
-    plan that it would have, were it not for columns that its steps do not return (DF406).
+    plan that it would have, were it not for columns that its steps do not return (DF406). `on_failure` has
+    `plan` and `provenance` of what a definition does about its failures, where that has a plan.
     """
 
     span: tuple[int, int]
@@ -55,6 +56,7 @@ class Workflow:
     provenance: Mapping[str, Any]
     durability: Mapping[str, Any] | None = None
     draft: Mapping[str, Any] | None = None
+    on_failure: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +297,7 @@ def _statement(json: Mapping[str, Any]) -> Statement:
         provenance=json["provenance"],
         durability=json.get("durability"),
         draft=json.get("draft"),
+        on_failure=json.get("on_failure"),
     )
 
 
