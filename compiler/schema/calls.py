@@ -63,6 +63,8 @@ class Calls:
             self._absent(node, schema, name, arguments, given, scope)
             return None
         named = any(unwrapped(each)[0] == "NamedArgExpr" for each in arguments)
+        if named:
+            self._named(node, schema, name, candidates)
         if node.get("func_variadic") or node.get("agg_within_group") or named:
             return None
         found = self._overloads.function(candidates, [each.name for each in given])
@@ -79,6 +81,22 @@ class Calls:
         for each, type, wanted in zip(arguments, given, found.arguments, strict=True):
             self._literal(each, type, wanted)
         return found, self._overloads.result(found, [each.name for each in given])
+
+    def _named(self, node: Node, schema: str | None, name: str, candidates: Sequence[Signature]) -> None:
+        """Arguments that are given by a name, which some function has to have."""
+        known = [one for each in candidates for one in each.names if one]
+        if self._unsure(schema) or not all(len(each.names) == len(each.arguments) for each in candidates):
+            return
+        for each in node.get("args", ()):
+            kind, fields = unwrapped(each)
+            if kind == "NamedArgExpr" and fields.get("name") not in known:
+                wrong = fields.get("name", "")
+                raise self._written.refusal(
+                    f"function {name} has no argument {wrong}",
+                    "42883",
+                    self._written.part(fields),
+                    help=did_you_mean(wrong, known, "arguments"),
+                )
 
     def _rest(self, node: Node, scope: Scope) -> None:
         """ORDER BY and FILTER of an aggregate, and a window."""
@@ -159,7 +177,9 @@ class Calls:
                 help=did_you_mean(schema, sorted(catalog.schemas), "schemas"),
                 name=schema,
             )
-        if schema is None and (name.startswith("pg_") or builtins().knows(name)):
+        if schema is None and builtins().knows(name):
+            return
+        if schema is None and name.startswith("pg_") and self._near_builtin(name) is None:
             return
         if len(arguments) == 1 and (self._is_cast(name) or self._is_column(given[0], name, scope)):
             return

@@ -192,7 +192,7 @@ class Changes:
             return
         if self._catalog.unsure.everything or any("name" not in each for each in elements):
             return
-        columns = {each["name"] for each in elements}
+        columns = frozenset(str(each["name"]) for each in elements)
         if columns in table.unique:
             return
         keys = ", ".join(f"`({', '.join(sorted(key))})`" for key in table.unique)
@@ -282,6 +282,7 @@ class Changes:
         target = self._target(node, scope)
         source = Scope(scope)
         self._sources.add([node.get("sourceRelation", {})], source)
+        self._sources.once(node.get("sourceRelation", {}), target.items, source.names[0].items)
         both = Scope(scope, [target, *source.names])
         self._expressions.of(node.get("joinCondition"), both)
         for each in node.get("mergeWhenClauses", ()):

@@ -264,6 +264,11 @@ class Expressions:
         if unwrapped(left_node)[0] == "RowExpr" or len(name) != 1:
             return
         alike = all(each.name in (left.name, "unknown") for each in given)
+        common = self.overloads.common([left.name, *[each.name for each in given]])
+        if kind == "AEXPR_IN" and isinstance(common, str) and not alike:
+            # All of the list become one array of this type.
+            for each, type in zip(items, given, strict=True):
+                self.literal(each, type, common)
         operators = ["=" if kind == "AEXPR_IN" and name[0] == "=" else name[0]] * len(items)
         if kind != "AEXPR_IN":
             operators = [">=", "<="]
@@ -390,7 +395,8 @@ class Expressions:
         return BOOL
 
     def _boolean_test(self, node: Node, scope: Scope) -> Typed:
-        self.of(node.get("arg"), scope)
+        test = node.get("booltesttype", "IS_TRUE").replace("_", " ")
+        self.boolean(node.get("arg"), scope, test)
         return BOOL
 
     def _array(self, node: Node, scope: Scope) -> Typed:
@@ -415,9 +421,11 @@ class Expressions:
         for each in parts:
             kind, fields = unwrapped(each)
             if kind == "A_Indices":
-                self.of(fields.get("lidx"), scope)
-                self.of(fields.get("uidx"), scope)
                 base = self.overloads.base(here.name)
+                for side in ("lidx", "uidx"):
+                    found_type = self.of(fields.get(side), scope)
+                    if base is not None and base.endswith("[]"):
+                        self.literal(fields.get(side), found_type, "int4")
                 inner = None if base is None else types.element(base)
                 if sliced:
                     # One slice among them makes them all slices.
@@ -432,8 +440,11 @@ class Expressions:
                     )
                 here = Typed("jsonb") if base == "jsonb" else Typed(inner)
             elif kind == "String":
-                own = None if here.name is None else self._catalog.named(self.overloads.base(here.name) or "")
+                base = self.overloads.base(here.name) or ""
+                own = None if here.name is None else self._catalog.named(base)
                 name = fields.get("sval", "")
+                if base in PLAIN:
+                    self._no_row(node, name, base)
                 found = [one for one in (own.columns or ()) if one.name == name] if own is not None else []
                 if own is not None and own.kind == "composite" and own.columns is not None and not found:
                     self._no_field(node, name, own)
@@ -441,6 +452,18 @@ class Expressions:
             else:
                 here = NOT_KNOWN
         return here
+
+    def _no_row(self, node: Node, name: str, base: str) -> None:
+        """A field of a value that has none; unless it is a function that is written like one."""
+        if self._catalog.function(None, name) or self._catalog.unsure.functions:
+            return
+        shown, place = types.shown(Typed(base), self._catalog), first_place(node.get("arg"))
+        raise self._written.refusal(
+            f"column notation .{name} applied to type {shown}, which is not a composite type",
+            "42809",
+            None if place is None else self._written.behind({"location": place}, name),
+            help=f"take `.{name}` out; a field of JSON is `... ->> '{name}'`",
+        )
 
     def _no_field(self, node: Node, name: str, own: UserType) -> None:
         if name in SYSTEM_COLUMNS or self._catalog.function(None, name) or self._catalog.unsure.functions:

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from dfc.compiler.schema.catalog import Catalog
 from dfc.compiler.schema.misplaced import Misplaced
-from dfc.compiler.schema.scope import Item, Scope, Written
+from dfc.compiler.schema.scope import Item, Refusal, Scope, Written
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
 _Column = tuple[int, str]
@@ -54,6 +54,9 @@ class Grouping:
         allowed = self._allowed(groups, results, named, scope)
         if allowed is None:
             return
+        for part in results:
+            if _is_star(part):
+                self._star(part, allowed, scope)
         for part in parts:
             lone = _lone_name(part) if any(part is each for each in sorts) else None
             if lone is None or lone not in named:
@@ -120,6 +123,29 @@ class Grouping:
                 continue
             todo += [(each, False) for each in reversed(list(fields.values()))]
 
+    def _star(self, node: Node | None, allowed: _Grouped, scope: Scope) -> None:
+        """`*` and `table.*` among the results are all of their columns."""
+        kind, fields = unwrapped(node)
+        names = names_of(fields.get("fields"))
+        if kind != "ColumnRef" or len(names) > 1:
+            return
+        for item in [item for entry in scope.names for item in entry.items]:
+            if names and item.name != names[0]:
+                continue
+            grouped = {name for one, name in allowed.columns if one == id(item)}
+            left = [column.name for column in item.output.columns if column.name not in grouped]
+            if left and not self._depends(item, grouped):
+                raise self._ungrouped(item, left[0], self._written.part(fields))
+
+    def _ungrouped(self, item: Item, column: str, span: tuple[int, int] | None) -> Refusal:
+        return self._written.refusal(
+            f'column "{item.name}.{column}" must appear in the GROUP BY clause or be used in an aggregate'
+            " function",
+            "42803",
+            span,
+            help=f"add `{column}` to GROUP BY, or aggregate it",
+        )
+
     def _column(self, node: Node, allowed: _Grouped, scope: Scope, lone: bool) -> None:
         column = self._meant(node, scope)
         # In a larger expression it may be grouped in another way of writing it.
@@ -129,13 +155,7 @@ class Grouping:
         item = items[column[0]]
         if self._depends(item, {name for one, name in allowed.columns if one == column[0]}):
             return
-        raise self._written.refusal(
-            f'column "{item.name}.{column[1]}" must appear in the GROUP BY clause or be used in an aggregate'
-            " function",
-            "42803",
-            self._written.part(node, len(node.get("fields", ())) - 1),
-            help=f"add `{column[1]}` to GROUP BY, or aggregate it",
-        )
+        raise self._ungrouped(item, column[1], self._written.part(node, len(node.get("fields", ())) - 1))
 
     def _depends(self, item: Item, grouped: set[str]) -> bool:
         """Whether a table's other columns may depend on the grouped ones: these have its primary key."""

@@ -109,7 +109,7 @@ class Misplaced:
                     help="order by the argument itself, or aggregate the rows of a sub-query",
                 )
 
-    def has_aggregate(self, node: Node | None) -> bool:
+    def has_aggregate(self, node: Any) -> bool:
         """Whether there is one at this level."""
         return any(kind == "FuncCall" and self.is_aggregate(fields) for kind, fields in inside(node))
 

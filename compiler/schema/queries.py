@@ -10,9 +10,9 @@ from dfc.compiler.schema import types
 from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Column, Typed
 from dfc.compiler.schema.expressions import Expressions
 from dfc.compiler.schema.grouping import Grouping
-from dfc.compiler.schema.misplaced import AGGREGATES, WINDOWS
+from dfc.compiler.schema.misplaced import AGGREGATES, WINDOWS, inside
 from dfc.compiler.schema.overloads import ASSIGNMENT, Outcome
-from dfc.compiler.schema.scope import Output, Scope, Written
+from dfc.compiler.schema.scope import Output, Scope, Written, did_you_mean
 from dfc.compiler.schema.sources import Sources, renamed
 from dfc.compiler.sql.trees import Node, first_place, names_of, unwrapped
 
@@ -100,6 +100,15 @@ class Queries:
                 help="write a number, or cast to bigint",
             )
         self.expressions.misplaced.refuse(node, where, frozenset({AGGREGATES, WINDOWS}), scope)
+        for kind, fields in inside(node):
+            names = names_of(fields.get("fields")) if kind == "ColumnRef" else []
+            if len(names) == 1 and any(each.columns(names[0]) for each in scope.names):
+                raise self.written.refusal(
+                    f"argument of {where} must not contain variables",
+                    "42P10",
+                    self.written.part(fields),
+                    help="write a number, or a sub-query that gives one",
+                )
 
     def _locking(self, node: Node) -> None:
         """FOR UPDATE and its like lock the rows of tables, which must be seen as they are."""
@@ -148,6 +157,7 @@ class Queries:
                 self._sort(part, output, scope)
             for part in window.get("orderClause", ()):
                 self._sort(unwrapped(part)[1].get("node", {}), output, scope)
+        self._windows(node)
         self.grouping.check(node, scope)
         return output
 
@@ -169,6 +179,22 @@ class Queries:
                 continue
             found.columns.append(Column(target.get("name") or name_of(value), found_type))
         return found
+
+    def _windows(self, node: Node) -> None:
+        """What OVER names is there in WINDOW."""
+        known = [unwrapped(each)[1].get("name") for each in node.get("windowClause", ())]
+        parts = [node.get("targetList"), node.get("sortClause"), node.get("windowClause")]
+        for kind, fields in inside(parts):
+            over: Node = fields.get("over", {}) if kind == "FuncCall" else {}
+            name = over.get("name", over.get("refname"))
+            if name is not None and name not in known:
+                raise self.written.refusal(
+                    f'window "{name}" does not exist',
+                    "42704",
+                    self.written.behind(over, name),
+                    help=did_you_mean(name, [each for each in known if each], "windows")
+                    or "name it in WINDOW, or write `OVER (...)`",
+                )
 
     def _place_of_result(self, node: Node, where: str, output: Output) -> None:
         """A constant in GROUP BY or ORDER BY is the number of a result."""

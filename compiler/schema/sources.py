@@ -41,10 +41,10 @@ class Sources:
         """The entries of a FROM, from left to right; a later one sees those before it where it is lateral."""
         for node in nodes:
             entry = self._entry(node, scope)
-            self._once(node, [item for each in scope.names for item in each.items], entry.items)
+            self.once(node, [item for each in scope.names for item in each.items], entry.items)
             scope.names.append(entry)
 
-    def _once(self, node: Node, before: Sequence[Item], items: Sequence[Item]) -> None:
+    def once(self, node: Node, before: Sequence[Item], items: Sequence[Item]) -> None:
         """A name in front of a dot means one thing; tables of two schemas may have the same."""
         taken = {item.name: item for item in before if item.name}
         for item in items:
@@ -251,7 +251,7 @@ class Sources:
         left = self._entry(node.get("larg", {}), scope)
         inner = Scope(scope.parent, [*scope.names, left], scope.tables)
         right = self._entry(node.get("rarg", {}), inner)
-        self._once(node.get("rarg", {}), left.items, right.items)
+        self.once(node.get("rarg", {}), left.items, right.items)
         shared = names_of(node.get("usingClause"))
         if node.get("isNatural"):
             mine = [column.name for column in left.output.columns]

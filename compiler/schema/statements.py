@@ -72,6 +72,7 @@ class Statements:
 
     def _index(self, node: Node) -> None:
         relation = self._relation(node.get("relation", {}))
+        self._utility.method(node)
         if relation is None or relation.columns is None:
             return
         output = Output(relation.columns)

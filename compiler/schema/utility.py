@@ -15,6 +15,7 @@ from dfc.compiler.sql.trees import Node, names_of, unwrapped
 _RELATIONS: Final = frozenset(
     {"OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE", "OBJECT_SEQUENCE"}
 )
+_METHODS: Final = ("btree", "hash", "gist", "gin", "spgist", "brin", "rtree")
 _OF_COLUMNS: Final = frozenset(
     {
         "AT_DropColumn",
@@ -52,7 +53,9 @@ class Utility:
             "ReindexStmt": self._reindex,
             "ClusterStmt": self._cluster,
             "VacuumStmt": self._vacuum,
-            "CreateTrigStmt": lambda node: self._there(node.get("relation", {})),
+            "CreateTrigStmt": self._trigger,
+            "CreatePolicyStmt": lambda node: self._there(node.get("table", {})),
+            "CreateFunctionStmt": self._function,
         }
 
     def check(self, kind: str, node: Node) -> None:
@@ -196,6 +199,40 @@ class Utility:
             self._there(relation)
         elif node.get("kind") == "REINDEX_OBJECT_INDEX":
             self._index(relation.get("schemaname"), relation.get("relname", ""))
+
+    def method(self, node: Node) -> None:
+        """The kind of an index."""
+        name = node.get("accessMethod", "btree")
+        if name in _METHODS or self._catalog.unsure.functions or self._catalog.unsure.everything:
+            return
+        raise self._written.refusal(
+            f'access method "{name}" does not exist',
+            "42704",
+            self._written.behind(node.get("relation", {}), name),
+            help=did_you_mean(name, _METHODS, "methods"),
+            name=name,
+        )
+
+    def _trigger(self, node: Node) -> None:
+        self._there(node.get("relation", {}))
+        names = names_of(node.get("funcname"))
+        unsure = self._catalog.unsure
+        if len(names) != 1 or unsure.functions or unsure.everything or self._catalog.function(None, names[0]):
+            return
+        raise self._written.refusal(
+            f"function {names[0]}() does not exist",
+            "42883",
+            self._written.last(None, names[0]),
+            help=did_you_mean(names[0], list(self._catalog.functions), "functions"),
+            name=names[0],
+        )
+
+    def _function(self, node: Node) -> None:
+        """The types of its arguments and of what it returns."""
+        parts = [unwrapped(each)[1].get("argType", {}) for each in node.get("parameters", ())]
+        for each in (*parts, node.get("returnType", {})):
+            if each:
+                self._queries.expressions.type_named(each)
 
     def _cluster(self, node: Node) -> None:
         if "relation" in node:

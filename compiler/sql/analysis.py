@@ -15,6 +15,7 @@ from dfc.compiler.span import Span
 from dfc.compiler.sql import commands, literals, native
 from dfc.compiler.sql.advice import LEXICAL, command_near, correction
 from dfc.compiler.sql.commands import Shape
+from dfc.compiler.sql.options import unknown_argument, unknown_option
 from dfc.compiler.sql.places import places
 from dfc.compiler.sql.references import Place, Reference, for_grammar, reference_at, references
 from dfc.compiler.sql.select_into import create_table_as
@@ -229,6 +230,11 @@ def _found(value: str) -> _Found:
     http = commands.http_call(sql, items, shape) if calls else None
     if not problems and calls:
         problems = _http_problems(items, shape, calls, http)
+    unknown = unknown_option(sql, items, shape.kind) if not problems else None
+    if not problems and http is not None:
+        unknown = unknown_argument(sql, items, http[0].start)
+    if unknown is not None:
+        problems = [_problem(*unknown)]
     if problems:
         moved = [
             replace(problem, start=problem.start + begin, end=problem.end + begin) for problem in problems

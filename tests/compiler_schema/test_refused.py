@@ -51,7 +51,20 @@ BROKEN = (
     "SELECT note, count(*) FROM orders GROUP BY note [[FOR]] UPDATE",
     "SELECT DISTINCT note FROM orders [[FOR]] SHARE",
     "SELECT id FROM orders LIMIT [[note]]",
+    "SELECT [[*]], count(*) FROM orders GROUP BY note",
+    "SELECT [[i]].*, o.id FROM orders o JOIN items i ON i.order_id = o.id GROUP BY o.id",
+    "SELECT id FROM orders LIMIT [[id]]",
+    "SELECT rank() OVER [[w]] FROM orders",
+    "SELECT rank() OVER ([[v]] ORDER BY id) FROM orders WINDOW w AS (ORDER BY id)",
     # Rows, sub-queries, arrays
+    "SELECT tags[ [['a']] ] FROM app.users",
+    "SELECT id FROM orders WHERE [[total]] IS NOT TRUE",
+    "SELECT id FROM orders WHERE user_id IN (1, [['two']])",
+    "SELECT add(a => 1, [[c]] => 2)",
+    "CALL tidy([[day]] => 2)",
+    "SELECT [[pg_is_in_recvery]]()",
+    "MERGE INTO jobs j USING orders [[j]] ON true WHEN MATCHED THEN DO NOTHING",
+    "SELECT (total).[[x]] FROM orders",
     "SELECT id FROM orders WHERE (id, qty) [[=]] (1, 2, 3)",
     "SELECT id FROM orders WHERE id [[IN]] (SELECT id, user_id FROM orders)",
     "SELECT id FROM orders WHERE (id, qty) [[IN]] (SELECT id FROM orders)",
@@ -102,6 +115,11 @@ BROKEN_WHEN_RUN = (
     "REINDEX INDEX [[orders_user]]",
     "CLUSTER orders USING [[orders_user]]",
     "ANALYZE orders ([[notes]])",
+    "CREATE INDEX ON orders USING [[bree]] (note)",
+    "CREATE TRIGGER t AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION [[notify_order]]()",
+    "CREATE POLICY p ON [[ordrs]] USING (true)",
+    "CREATE FUNCTION new(a [[intger]]) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE FUNCTION new(a int) RETURNS SETOF [[intger]] LANGUAGE sql AS 'SELECT 1'",
 )  # fmt: skip
 """PostgreSQL refuses these when it plans or runs them."""
 
@@ -138,6 +156,16 @@ IN_ORDER = (
     "SELECT note, count(*) FROM orders GROUP BY note ORDER BY count(*) DESC, max(total)",
     "SELECT 'x', now(), count(*) FROM orders",
     "SELECT id + 1 AS id FROM orders GROUP BY orders.id ORDER BY id",
+    "SELECT *, count(*) OVER () FROM orders",
+    "SELECT o.*, count(i.line) FROM orders o LEFT JOIN items i ON i.order_id = o.id GROUP BY o.id",
+    "SELECT animals.*, count(*) FROM animals GROUP BY name, legs",
+    "SELECT rank() OVER w, sum(id) OVER (w ROWS UNBOUNDED PRECEDING) FROM orders WINDOW w AS (ORDER BY id), v AS (w)",
+    "SELECT add(b => 2, a => 1), make_interval(days => 3), (SELECT x.id FROM orders x LIMIT 1)",
+    "SELECT paid IS TRUE, (id > 1) IS NOT UNKNOWN, NULL IS TRUE, 't' IS FALSE FROM orders",
+    "SELECT id FROM orders WHERE id IN (1, '2') AND total IN ('1.5', 2) AND user_id IN (1, 2.5, '3.5')",
+    "SELECT id FROM orders o LIMIT (SELECT count(*) FROM jobs j WHERE j.id > 3)",
+    "MERGE INTO jobs j USING jobs k ON j.id = k.id WHEN MATCHED THEN DELETE",
+    "SELECT pg_backend_pid(), pg_size_pretty(pg_database_size(current_database()))",
     # DISTINCT
     "SELECT DISTINCT note AS n FROM orders ORDER BY n",
     "SELECT DISTINCT note, total FROM orders o ORDER BY o.total, note NULLS LAST",
@@ -173,7 +201,7 @@ IN_ORDER = (
     "SELECT timestamp '2026-01-01T10:00:00.5', date '0044-03-15 BC', date '1999.008', timestamptz '2026-01-01 10:00 Europe/Vienna'",
     "SELECT interval '1 year 2 mons 3 days 4 hours', interval 'P1Y2M3DT4H5M6S', interval '1-2', interval '@ 1 minute ago'",
     "SELECT interval '1.5 hours', interval '3 4:05:06', interval '2 weeks 1 decade 1 c 1 mil', interval '10 millisecond 5 us'",
-    "SELECT interval '1 microseconds 1 milliseconds 1 msec 1 quarter', interval '1' DAY, interval 'P0001-02-03T04:05:06'",
+    "SELECT interval '1 microseconds', interval '1 milliseconds', interval '1 msecs', interval '1' DAY, interval 'P0001-02-03T04:05:06'",
     "SELECT nextval('ticket'), nextval('orders_id_seq'), currval('app.users_id_seq'::regclass), 'orders'::regclass::oid",
     "SELECT pg_relation_size('orders_pkey'), '\"Mixed Case\"'::regclass, 'orders_user_id_idx'::regclass, '1259'::regclass",
     "SELECT to_regclass('nothing'), 'pg_class'::regclass, 'public.orders'::regclass",
@@ -182,7 +210,7 @@ IN_ORDER = (
 
 IN_ORDER_WHEN_RUN = (
     "INSERT INTO jobs (id, state) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET state = excluded.state",
-    "INSERT INTO items (order_id, line) VALUES (1, 1) ON CONFLICT (line, order_id) DO NOTHING",
+    "INSERT INTO items (order_id, line) SELECT id, 1 FROM orders ON CONFLICT (line, order_id) DO NOTHING",
     "INSERT INTO app.users (email) VALUES ('a@b') ON CONFLICT (email) DO NOTHING",
     "INSERT INTO jobs (id, state) VALUES (1, 'x') ON CONFLICT DO NOTHING",
     "INSERT INTO jobs (id, state) VALUES (1, 'x') ON CONFLICT ON CONSTRAINT jobs_pkey DO NOTHING",
@@ -200,6 +228,9 @@ IN_ORDER_WHEN_RUN = (
     "REINDEX INDEX orders_pkey",
     "CLUSTER orders USING orders_pkey",
     "ANALYZE orders (note), items",
+    "CREATE INDEX ON orders USING brin (placed_at)",
+    "CREATE FUNCTION new(a orders, b app.mood[], OUT c orders.total%TYPE) LANGUAGE sql AS 'SELECT 1'",
+    "CREATE TRIGGER t BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
 )  # fmt: skip
 """PostgreSQL runs these."""
 
