@@ -79,6 +79,7 @@ from dfc.compiler.plan_made import Made
 PASSES_MAX: Final = 4
 """How often a plan is gone through until what its loops carry on is known; then it counts as unknown."""
 
+_VARIABLE: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
 _WORD: Final = re.compile(r"\w+")
 _NAME: Final = re.compile(r"[^\W\d]\w*")
 NOTES_MAX: Final = 5
@@ -224,6 +225,9 @@ def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | Non
         case Refused(name=str() as name) if made.knows(name, sql):
             why = f"`{name}` is not there yet: a statement beside it makes it"
             return _unsaid(node, why, answer.start, answer.end)
+        case Refused(sqlstate=state) if state.startswith("22") and _VARIABLE.search(_literal(answer, sql)):
+            why = "it depends on the variables of whoever starts the workflow"
+            return _unsaid(node, why, answer.start, answer.end)
         case Refused(sqlstate="42883" | "42704") if made.is_open:
             return _unsaid(node, f"{answer.message}: an extension may have it", answer.start, answer.end)
         case Refused() if code_of(answer) != given.UNKNOWN_TABLE and made.changes(sql):
@@ -247,6 +251,11 @@ def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | Non
             return _unsaid(node, answer.why, answer.start, answer.end)
         case _:
             return None
+
+
+def _literal(refused: Refused, sql: str) -> str:
+    """What cannot be read as a value."""
+    return refused.message if refused.start is None else sql[refused.start : refused.end]
 
 
 def _unsaid(node: str, why: str, start: int | None, end: int | None) -> Problem:

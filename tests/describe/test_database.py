@@ -133,6 +133,19 @@ def test_types_across_steps(schema: str, text: str, code: str, under: str) -> No
     assert errors(asked(f"SELECT df.start({text});", schema)) == [(code, under)]
 
 
+def test_what_variables_decide_on_is_left_alone_and_the_rest_is_not(schema: str) -> None:
+    text = """df.sql('SELECT ''{days} days''::interval, ''{n}''::int FROM users WHERE mood = ''{mood}''')
+        ~> 'SELECT emial FROM users';"""
+    assert errors(asked(text, schema)) == [("DF402", "emial")]
+    text = """('SELECT id FROM {table} WHERE {condition}' |=> 'some')
+        ~> 'SELECT $some.id, x.y FROM $some.* AS x' ~> 'SELECT emial, $some FROM users';"""
+    assert errors(asked(text, schema)) == [("DF402", "emial")]
+    text = """SELECT df.define('d', 'SELECT 1', on_failure => 'SELECT id FROM {table}' ~> 'TABLE usres');"""
+    assert errors(asked(text, schema)) == [("DF401", "usres")]
+    for made in ("CREATE TABLE {table} (a int)", "{statement} it", "SELECT {function}(1)"):
+        assert errors(asked(f"'{made}' ~> 'TABLE usres';", schema)) == []
+
+
 def test_what_a_definition_does_about_failures(schema: str) -> None:
     text = """SELECT df.define('d', 'SELECT 1', on_failure =>
         'INSERT INTO users (id, emial) VALUES (1, $input.error->>''message'')' ~> 'SELECT 1 FROM usres');"""
