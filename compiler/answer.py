@@ -14,7 +14,7 @@ from typing import cast
 from dfc.compiler import plan_durability
 from dfc.compiler.ast import ServerStatement
 from dfc.compiler.diagnostics import Diagnostic, error
-from dfc.compiler.driver import Compiled, CompiledStatement, Origin, compile_file, compile_wire
+from dfc.compiler.driver import Compiled, CompiledStatement, OnFailure, Origin, compile_file, compile_wire
 from dfc.compiler.plan import Plan
 from dfc.compiler.plan_json import plan_hash
 from dfc.compiler.plan_json import to_json as plan_to_json
@@ -122,9 +122,22 @@ def _statement(statement: CompiledStatement | ServerStatement) -> Answer:
         **_plan(compiled.plan),
         "drawing": plan_text(compiled.plan) if compiled.plan is not None else None,
         "provenance": _provenance(compiled),
-        **({} if later is None else {"on_failure": {"wire": later.wire, **_plan(later.compiled.plan)}}),
-        **({} if compiled.draft is None else {"draft": plan_to_json(compiled.draft)}),
+        **_draft(compiled),
+        **({} if later is None else {"on_failure": _on_failure(later)}),
     }
+
+
+def _on_failure(later: OnFailure) -> Answer:
+    return {
+        "wire": later.wire,
+        **_plan(later.compiled.plan),
+        "provenance": _provenance(later.compiled),
+        **_draft(later.compiled),
+    }
+
+
+def _draft(compiled: Compiled) -> Answer:
+    return {} if compiled.draft is None else {"draft": plan_to_json(compiled.draft)}
 
 
 def _submission(statement: ServerStatement) -> Answer:

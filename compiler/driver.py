@@ -45,8 +45,8 @@ from dfc.compiler.parse import (
     rest_not_shown,
     server_texts,
 )
-from dfc.compiler.plan import Plan
-from dfc.compiler.plan_types import flow, refers_to_columns
+from dfc.compiler.plan import Plan, every_node
+from dfc.compiler.plan_types import body_of, flow, refers_to_columns
 from dfc.compiler.policies import policing
 from dfc.compiler.printer import HOLE, print_expression
 from dfc.compiler.scope import NO_SCOPE, known_names, resolve
@@ -63,7 +63,16 @@ from dfc.compiler.templates import (
     wait_statement,
     with_requests_texts,
 )
-from dfc.compiler.variables import NO_VARIABLES, Variables, spliced, uncertain_places
+from dfc.compiler.variables import (
+    NO_VARIABLES,
+    OPAQUE,
+    Variables,
+    may_make,
+    spliced,
+    template_texts,
+    uncertain_places,
+    without,
+)
 
 SQL_DOOR = "df.start"
 AT_ONCE_STATEMENTS_MAX: Final = 2_000
@@ -83,7 +92,8 @@ class Origin:
 class Compiled:
     """One workflow: its plan, or the problems that keep it from having one. Spans refer to `source`.
 
-    `draft`: the plan that it would have, had its steps the columns that are referred to (DF406).
+    `draft`: the plan that it would have, had its steps the columns that are referred to (DF406); that of a
+    template is without the statements that variables decide on.
     """
 
     source: Source
@@ -109,10 +119,10 @@ class CompiledStatement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnFailure:
-    """The workflow of an `on_failure`, compiled, and the text of its expression."""
+    """The workflow of an `on_failure`, compiled; `wire` is the text of its expression, None with errors."""
 
     compiled: Compiled
-    wire: str
+    wire: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +154,7 @@ def compile_file(source: Source) -> CompiledFile:
             )
             ready = ready and ready_too
             problems += other.problems
-            if ready:
-                later = OnFailure(compiled=other, wire=wire.write(statement.on_failure))
+            later = OnFailure(compiled=other, wire=wire.write(statement.on_failure) if ready_too else None)
         text = wire.write(statement.body, statement.params) if ready else None
         statements.append(
             CompiledStatement(statement=statement, compiled=compiled, wire=text, on_failure=later)
@@ -191,12 +200,39 @@ def _compiled(
     )
     if compiled.plan is not None:
         return compiled, True
-    compiled, is_template = _without_deferred(tree, compiled)
+    compiled, deferred = _without_deferred(tree, compiled)
+    is_template = bool(deferred) and not has_errors(compiled.problems)
+    if is_template and not statement.faulty:
+        compiled = _drafted(tree, compiled, deferred, statement.params, beside)
     return compiled, is_template and not statement.faulty
 
 
-def _without_deferred(tree: Expression, compiled: Compiled) -> tuple[Compiled, bool]:
-    """Notes (DF211) in place of the errors that a `{name}` may mend; whether no other error is left.
+def _drafted(
+    tree: Expression,
+    compiled: Compiled,
+    deferred: frozenset[Span],
+    params: Params | None,
+    beside: Surroundings,
+) -> Compiled:
+    """A template with the plan that it has without the statements that variables decide on (`deferred`).
+
+    It is for those who look more deeply into the others. Nodes that are left out have no place. Where one of
+    them may make what the others use there is none.
+    """
+    if any(text.span in deferred and may_make(text.value) for text in template_texts(tree)):
+        return compiled
+    draft = compile_workflow(without(tree, deferred), compiled.source, params=params, beside=beside)
+    plan = draft.plan or draft.draft
+    if plan is None:
+        return compiled
+    bodies = {node.id: body_of(node) for node in every_node(plan.nodes)}
+    unknown = {id for id, body in bodies.items() if body is not None and body.sql == OPAQUE}
+    kept = {node: origin for node, origin in draft.provenance.items() if node not in unknown}
+    return replace(compiled, draft=plan, provenance=kept)
+
+
+def _without_deferred(tree: Expression, compiled: Compiled) -> tuple[Compiled, frozenset[Span]]:
+    """Notes (DF211) in place of the errors that a `{name}` may mend; and the texts that these are in.
 
     Only the variables of whoever starts the workflow can tell whether they are errors.
     """
@@ -210,12 +246,11 @@ def _without_deferred(tree: Expression, compiled: Compiled) -> tuple[Compiled, b
             deferred.add(inside[0])
         else:
             problems.append(problem)
-    is_template = bool(deferred) and not has_errors(problems)
     for place in deferred:
         said = "not analysed: what this says depends on the variables of whoever starts the workflow"
         problems.append(note("DF211", said, place, help="set them with `SELECT df.setvar(...)` before it"))
     problems.sort(key=lambda problem: problem.span.start)
-    return replace(compiled, problems=tuple(problems)), is_template
+    return replace(compiled, problems=tuple(problems)), frozenset(deferred)
 
 
 def _around(offset: int, places: list[tuple[Span, Span]]) -> list[Span]:

@@ -18,6 +18,11 @@ _ISO = re.compile(
     r"(?:[T ] *(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?P<fraction>\.[0-9]*)?)?"
     r" *(?P<zone>Z|[Uu][Tt][Cc]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
+_NAMED = re.compile(
+    r"(?:(?P<day>[0-9]{1,2})[ -]+)?(?P<month>[A-Za-z]{3,})[ -]+(?:(?P<day_behind>[0-9]{1,2}),?[ -]+)?"
+    r"(?P<year>[0-9]{4})(?:[ ,].*)?"
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _BLANK = " \t\n\r\f\v"
 
 
@@ -30,10 +35,12 @@ def moment_fault(text: str) -> str:
         known = any(word in _WORDS for word in re.split(r"[^a-z]+", written.lower()))
         return "" if known else "is not a time"
     iso = _ISO.fullmatch(written)
-    if iso is None:
-        return ""
+    named = None if iso is not None else _NAMED.fullmatch(written)
     try:
-        _moment(iso)
+        if iso is not None:
+            _moment(iso)
+        elif named is not None:
+            _day(named)
     except ValueError:
         return "is not a time"
     return ""
@@ -50,6 +57,14 @@ def in_utc(text: str) -> str | None:
         return None
     microseconds = f".{moment.microsecond:06}" if moment.microsecond else ""
     return f"{moment:%Y-%m-%d %H:%M:%S}".rjust(19, "0") + f"{microseconds}+00"
+
+
+def _day(named: re.Match[str]) -> None:
+    """Raises ValueError for a day that its month does not have."""
+    month = named["month"][:3].lower()
+    days = [day for day in (named["day"], named["day_behind"]) if day is not None]
+    if month in _MONTHS and len(days) == 1 and named["year"] != "0000" and " bc" not in named[0].lower():
+        datetime(int(named["year"]), _MONTHS.index(month) + 1, int(days[0]), tzinfo=UTC)
 
 
 def _moment(iso: re.Match[str]) -> datetime:

@@ -80,6 +80,8 @@ PASSES_MAX: Final = 4
 """How often a plan is gone through until what its loops carry on is known; then it counts as unknown."""
 
 _QUOTED: Final = re.compile(r'"([^"]+)"')
+_VARIABLE: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
+_WORD: Final = re.compile(r"\w+")
 _NAME: Final = re.compile(r"[^\W\d]\w*")
 NOTES_MAX: Final = 5
 _SIMILARITY_MIN: Final = 0.6
@@ -182,6 +184,37 @@ _HELP: Final = {
     given.WRONG_TYPES: "cast one side to the type of the other: `$step.col::text`",
     given.REFUSED: "correct the statement",
 }
+_HELP_OF: Final = (
+    ("INSERT has more target columns", "give a value for each column, or take columns out"),
+    ("INSERT has more expressions", "take values out, or name their columns"),
+    ("VALUES lists must all", "write as many values in each row"),
+    ("must have the same number of columns", "select as many columns in each part"),
+    ("subquery must return only one column", "select one column there"),
+    ("subquery has too", "select as many columns there as are compared"),
+    ("number of columns does not match", "give as many values as there are columns"),
+    ("specified more than once", "take one of them out, or give it another name"),
+    ("multiple assignments", "take one of them out"),
+    ("cannot cast type", "there is no such cast: compute what is meant, or cast to `text` in between"),
+    ("must be type boolean", "compare it with something: `... > 0`, `... IS NOT NULL`"),
+    ("cannot be matched", "cast all of them to one type, for example `...::text`"),
+    ("invalid input", "write a value that this type can be read from"),
+    ("out of range", "write a value that this type can be read from"),
+    ("malformed array literal", "write `'{...}'` or `ARRAY[...]`"),
+    ("but expression is of type", "cast the expression, or give another one"),
+    ("requires array on right side", "compare with the value itself, or write `ARRAY[...]`"),
+    ("must appear in the GROUP BY", "add it to GROUP BY, or aggregate it"),
+    ("are not allowed in WHERE", "write the condition in HAVING, or around a sub-query that computes it"),
+    ("is not allowed with", "lock the rows in a sub-query of their own"),
+    ("is not in select list", "write a number of a column that is selected, or its name"),
+    ("is a procedure", "run it by a step of its own: `CALL ...`"),
+    ("is not a procedure", "call it in a query: `SELECT ...`"),
+    ("cannot insert a non-DEFAULT value", "leave the column out"),
+    ("can only be updated to DEFAULT", "leave the column out"),
+    ("is ambiguous", "write the name of its table in front of it"),
+    ("columns available but", "name no more columns than there are"),
+    ("collation ", "write a collation that `pg_collation` has on this server"),
+)
+"""What to do, by words of PostgreSQL's message, where nothing says more."""
 
 
 def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | None:
@@ -192,8 +225,12 @@ def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | Non
     match answer:
         case Refused() if why := _excused(sql, answer, made):
             return _unsaid(node, why, answer.start, answer.end)
+        case Refused(sqlstate=state) if state.startswith("22") and _VARIABLE.search(_literal(answer, sql)):
+            why = "it depends on the variables of whoever starts the workflow"
+            return _unsaid(node, why, answer.start, answer.end)
         case Refused():
-            help = answer.help or answer.hint or _HELP[code_of(answer)]
+            said = next((help for words, help in _HELP_OF if words in answer.message), None)
+            help = answer.help or answer.hint or said or _HELP[code_of(answer)]
             notes = [text for text in (answer.detail, answer.hint) if text and text != help]
             return Problem(
                 code=code_of(answer),
@@ -237,6 +274,11 @@ def _excused(sql: str, answer: Refused, made: Made) -> str:
     return ""
 
 
+def _literal(refused: Refused, sql: str) -> str:
+    """What cannot be read as a value."""
+    return refused.message if refused.start is None else sql[refused.start : refused.end]
+
+
 def _unsaid(node: str, why: str, start: int | None, end: int | None) -> Problem:
     message = f"not analysed: {why}"
     return Problem(code=NOT_ANALYSED, severity="note", node=node, message=message, start=start, end=end)
@@ -260,12 +302,14 @@ class _Walk:
         self._made = made
         self._before = before
         self._breaks: dict[str, list[Shape]] = {}
+        self._plan: Plan | None = None
         self.shapes: dict[str, Shape] = {INPUT: ANY_JSON}
         self.problems: list[Problem] = []
         self.carried: set[str] = set()
 
     def blocks(self, plan: Plan) -> None:
         """Look at every node, the parts of one before it is closed. Nesting costs no stack."""
+        self._plan = plan
         todo = [_Step(node, None, ()) for node in reversed(plan.nodes)]
         while todo:
             step = todo.pop()
@@ -447,6 +491,23 @@ class _Walk:
             return
         one = not parameter.otherwise and not parameter.source.endswith(("[]", "!"))
         written = f"${parameter.name}.{parameter.column}"
+        giver = self._misspelt(parameter, found) if one and found.certain else None
+        if giver is not None:
+            wrong, start, end = giver
+            problem = Problem(
+                code=NO_SUCH_RESULT,
+                severity="error",
+                node=parameter.source,
+                start=start,
+                end=end,
+                message=f"`{parameter.name}` returns `{wrong}`, and `{parameter.column}` is wanted of it",
+                label="written so here alone",
+                help=f"did you mean `{parameter.column}`?",
+                notes=((f"`{written}` is wanted here", node),),
+            )
+            if not any(each.node == problem.node and each.start == start for each in self.problems):
+                self.problems.append(problem)
+            return
         if found.certain:
             message = f"`{parameter.name}` returns no column `{parameter.column}`"
         else:
@@ -465,6 +526,28 @@ class _Walk:
             )
         )
 
+    def _misspelt(self, parameter: Parameter, found: Absent) -> tuple[str, int, int] | None:
+        """The column that the producing statement calls otherwise, where all others speak for the reference.
+
+        The name that is wanted stands elsewhere in the workflow, too, and the one that is given nowhere else.
+        """
+        assert parameter.column is not None and self._plan is not None
+        wanted = parameter.column
+        near = get_close_matches(wanted, found.names, n=1, cutoff=_SIMILARITY_MIN)
+        bodies = [(node.id, body.sql) for node in every_node(self._plan.nodes) if (body := body_of(node))]
+        if not near or near[0] == wanted:
+            return None
+        places = [
+            (id, word.start(), word.end())
+            for id, sql in bodies
+            for word in _WORD.finditer(sql)
+            if word[0] == near[0]
+        ]
+        count = sum(word == wanted for _, sql in bodies for word in _WORD.findall(sql))
+        if len(places) != 1 or places[0][0] != parameter.source or count < 2:
+            return None
+        return near[0], places[0][1], places[0][2]
+
 
 def _is_excused(shape: Shape, parameter: Parameter) -> bool:
     """Whether a shape is no reason to complain: the null of a branch that was not taken, and, with a
@@ -474,12 +557,12 @@ def _is_excused(shape: Shape, parameter: Parameter) -> bool:
 
 def _instead(parameter: Parameter, found: Absent, written: str) -> str:
     assert parameter.column is not None
-    near = get_close_matches(parameter.column, found.names, n=1, cutoff=_SIMILARITY_MIN)
+    names = [name for name in found.names if _NAME.fullmatch(name)]
+    near = get_close_matches(parameter.column, names, n=1, cutoff=_SIMILARITY_MIN)
     if near and near[0] != parameter.column:
         return f"did you mean `${parameter.name}.{near[0]}`?"
     if not found.certain:
         return f"let every branch return `{parameter.column}`"
-    names = [name for name in found.names if _NAME.fullmatch(name)]
     if names:
         return f"write one of {', '.join(f'`${parameter.name}.{name}`' for name in names[:8])}"
     if found.names:

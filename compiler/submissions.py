@@ -9,6 +9,7 @@ from dfc.compiler.cron import CRON_EXAMPLE, cron_fault, is_zone, nearest_zone, z
 from dfc.compiler.diagnostics import error
 from dfc.compiler.durations import duration_text
 from dfc.compiler.moments import MOMENT_EXAMPLE, moment_fault
+from dfc.compiler.nearness import near
 from dfc.compiler.options import options_of
 from dfc.compiler.params import PARAMS_EXAMPLE, Params, ParamsFault, declared
 from dfc.compiler.plan import Duration
@@ -17,6 +18,7 @@ from dfc.compiler.span import Span
 from dfc.compiler.values import Document, Number, String, Truth, Typed, Value
 
 _TRANSACTION_MODES = ("caller", "new")
+_WORDS = {"overlap": ("skip", "queue", "allow"), "catch_up": ("none", "last", "all")}
 _SHOWN_MAX = 70
 
 
@@ -78,6 +80,13 @@ def _check(values: Mapping[str, Value], report: Report) -> None:
             case ("transaction_mode", String(text=text)) if text.value.lower() not in _TRANSACTION_MODES:
                 help = "write 'caller', or leave it out"
                 report(error("DF159", "`transaction_mode` is 'caller' or 'new'", value.span, help=help))
+            case (("overlap" | "catch_up"), String(text=text)) if text.value not in _WORDS[name]:
+                known = " or ".join(f"`'{word}'`" for word in _WORDS[name])
+                message = f"`{name}` is {known}, not `{_short(text.value)}`"
+                meant = near(text.value.lower(), _WORDS[name])
+                fix = quoted(value.span, text.value, meant)
+                help = f"write `'{meant.word}'`" if meant else f"write {known}"
+                report(error("DF169", message, value.span, help=help, fix=fix))
             case ("start_at", String(text=text)) if fault := moment_fault(text.value):
                 message = f"`{_short(text.value)}` {fault}"
                 report(error("DF181", message, value.span, help=MOMENT_EXAMPLE))

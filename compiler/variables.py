@@ -7,7 +7,7 @@ variables, and is then compiled like everything else. A `{name}` without a value
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import fields, replace
 
 from dfc.compiler.ast import Expression, Http, Sql, Text
@@ -20,14 +20,25 @@ Variables = Mapping[str, str]
 NO_VARIABLES: Variables = {}
 
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+OPAQUE = "SELECT * FROM pg_temp.what_nobody_knows"
 _QUOTED = STRINGS | {Kind.QUOTED_IDENT, Kind.BIT_STRING, Kind.COMMENT}
+_QUERY = re.compile(
+    r"\s*(?:select|insert|update|delete|merge|with|values|table|vacuum|analyze|reindex|refresh|truncate|lock)\b",
+    re.IGNORECASE,
+)
+_CALLED = re.compile(
+    r"\}\s*\((?!\s*[A-Za-z_\"][^()]*\)\s*(?:values|select|with|overriding|default)\b)", re.IGNORECASE
+)
 _PART_KEYS = ("name", "filename", "data_b64")
 
 
 def spliced(tree: Expression, variables: Variables) -> Expression:
     """The expression with values in its statements and requests. Names and the values of breaks stay."""
-    if not variables:
-        return tree
+    return _rewritten(tree, lambda node: _with_values(node, variables)) if variables else tree
+
+
+def _rewritten(tree: Expression, change: Callable[[Expression], Expression]) -> Expression:
+    """The expression with each node changed, the parts of one before it is."""
     done: list[Expression] = []
     todo: list[tuple[Expression, bool]] = [(tree, False)]
     while todo:
@@ -39,8 +50,24 @@ def spliced(tree: Expression, variables: Variables) -> Expression:
         count = len(children(node))
         parts = done[len(done) - count :]
         del done[len(done) - count :]
-        done.append(_with_values(_with_children(node, parts), variables))
+        done.append(change(_with_children(node, parts)))
     return done[0]
+
+
+def without(tree: Expression, opaque: Set[Span]) -> Expression:
+    """The expression with something that nobody knows in place of the statements that stand there."""
+    return _rewritten(tree, lambda node: _unknown(node, opaque))
+
+
+def _unknown(node: Expression, opaque: Set[Span]) -> Expression:
+    if not isinstance(node, Sql) or node.query.span not in opaque:
+        return node
+    return replace(node, query=Text(value=OPAQUE, span=node.query.span))
+
+
+def may_make(statement: str) -> bool:
+    """Whether variables decide on what it does to a schema: it is no query, or they name a function."""
+    return _QUERY.match(statement) is None or _CALLED.search(statement) is not None
 
 
 def template_texts(tree: Expression) -> Iterator[Text]:

@@ -30,7 +30,7 @@ class Signature:
 
     `kind`: f(unction), p(rocedure), a(ggregate), w(indow). `defaults`: so many of the last arguments can be
     left out. `variadic`: the last one is an array of what is given. `outs`: the columns that it returns,
-    where it says.
+    where it says. `names`: those of its arguments, where they are known.
     """
 
     kind: str
@@ -40,6 +40,7 @@ class Signature:
     returns: str | None
     arguments: tuple[str | None, ...]
     outs: tuple[tuple[str, str | None], ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

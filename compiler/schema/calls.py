@@ -10,6 +10,7 @@ from dfc.compiler.schema import types
 from dfc.compiler.schema.builtins import Signature, builtins
 from dfc.compiler.schema.catalog import NOT_KNOWN, SYSTEM_SCHEMAS, Catalog, Typed
 from dfc.compiler.schema.literals import fault
+from dfc.compiler.schema.misplaced import Misplaced
 from dfc.compiler.schema.overloads import Outcome, Overloads
 from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Refusal, Scope, Written, did_you_mean, near
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
@@ -26,11 +27,13 @@ class Calls:
         catalog: Catalog,
         written: Written,
         overloads: Overloads,
+        misplaced: Misplaced,
         of: Callable[[Node | None, Scope], Typed],
     ) -> None:
         self._catalog = catalog
         self._written = written
         self._overloads = overloads
+        self._misplaced = misplaced
         self._of = of
 
     def of(self, node: Node, scope: Scope) -> Typed:
@@ -38,12 +41,20 @@ class Calls:
         found = self.signature(node, scope)
         return NOT_KNOWN if found is None else Typed(found[1])
 
-    def signature(self, node: Node, scope: Scope) -> tuple[Signature, str | None] | None:
-        """The function that is called and the type that it returns; None where that is not known."""
+    def signature(
+        self, node: Node, scope: Scope, *, by_call: bool = False
+    ) -> tuple[Signature, str | None] | None:
+        """The function that is called and the type that it returns; None where that is not known.
+
+        `by_call`: by the statement CALL, which runs procedures alone.
+        """
         names = names_of(node.get("funcname"))
         arguments: Sequence[Node] = node.get("args", ())
         given = [self._of(each, scope) for each in arguments]
         self._rest(node, scope)
+        self._misplaced.nested(node, scope)
+        self._misplaced.distinct(node)
+        self._misplaced.kind(node, by_call=by_call)
         if len(names) > 2:
             return None
         schema, name = (names[0], names[1]) if len(names) == 2 else (None, names[0])
@@ -52,6 +63,8 @@ class Calls:
             self._absent(node, schema, name, arguments, given, scope)
             return None
         named = any(unwrapped(each)[0] == "NamedArgExpr" for each in arguments)
+        if named:
+            self._named(node, schema, name, candidates)
         if node.get("func_variadic") or node.get("agg_within_group") or named:
             return None
         found = self._overloads.function(candidates, [each.name for each in given])
@@ -68,6 +81,22 @@ class Calls:
         for each, type, wanted in zip(arguments, given, found.arguments, strict=True):
             self._literal(each, type, wanted)
         return found, self._overloads.result(found, [each.name for each in given])
+
+    def _named(self, node: Node, schema: str | None, name: str, candidates: Sequence[Signature]) -> None:
+        """Arguments that are given by a name, which some function has to have."""
+        known = [one for each in candidates for one in each.names if one]
+        if self._unsure(schema) or not all(len(each.names) == len(each.arguments) for each in candidates):
+            return
+        for each in node.get("args", ()):
+            kind, fields = unwrapped(each)
+            if kind == "NamedArgExpr" and fields.get("name") not in known:
+                wrong = fields.get("name", "")
+                raise self._written.refusal(
+                    f"function {name} has no argument {wrong}",
+                    "42883",
+                    self._written.part(fields),
+                    help=did_you_mean(wrong, known, "arguments"),
+                )
 
     def _rest(self, node: Node, scope: Scope) -> None:
         """ORDER BY and FILTER of an aggregate, and a window."""
@@ -91,7 +120,8 @@ class Calls:
             return
         wrong = fault(fields["sval"].get("sval", ""), wanted, self._catalog)
         if wrong is not None:
-            raise self._written.refusal(*wrong, self._written.part(fields))
+            name = wrong[0].split('"')[1] if wrong[1] == "42P01" else None
+            raise self._written.refusal(*wrong, self._written.part(fields), name=name)
 
     def _refused(
         self, node: Node, name: str, candidates: Sequence[Signature], given: Sequence[Typed], scope: Scope
@@ -147,7 +177,9 @@ class Calls:
                 help=did_you_mean(schema, sorted(catalog.schemas), "schemas"),
                 name=schema,
             )
-        if schema is None and (name.startswith("pg_") or builtins().knows(name)):
+        if schema is None and builtins().knows(name):
+            return
+        if schema is None and name.startswith("pg_") and self._near_builtin(name) is None:
             return
         if len(arguments) == 1 and (self._is_cast(name) or self._is_column(given[0], name, scope)):
             return

@@ -7,6 +7,7 @@ What DDL cannot tell (an extension's objects, what a DO block made) is not known
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -44,13 +45,42 @@ class Column:
 
 @dataclass(slots=True)
 class Relation:
-    """A table, view or whatever stands in FROM. `columns` None: which ones it has is not known."""
+    """A table, view or whatever stands in FROM. `columns` None: which ones it has is not known.
+
+    `primary`: the columns of its primary key; `unique`: those of each key that is nothing but columns, the
+    primary one included. `other_keys`: there are, or may be, others (of expressions, of some rows).
+    """
 
     schema: str
     name: str
     columns: list[Column] | None
     kind: str = "table"
     children: list[Relation] = field(default_factory=list["Relation"])
+    primary: frozenset[str] | None = None
+    unique: list[frozenset[str]] = field(default_factory=list[frozenset[str]])
+    other_keys: bool = False
+
+    def add_key(self, columns: Sequence[str], *, primary: bool) -> None:
+        """A key that is nothing but these columns; none: one of which nothing is known."""
+        key = frozenset(columns)
+        if not key:
+            self.other_keys = True
+            return
+        self.unique.append(key)
+        if primary:
+            self.primary = key
+
+    def rename_in_keys(self, old: str, new: str) -> None:
+        """A column has another name."""
+        self.unique = [frozenset(new if one == old else one for one in key) for key in self.unique]
+        if self.primary is not None:
+            self.primary = frozenset(new if one == old else one for one in self.primary)
+
+    def drop_column(self, name: str) -> None:
+        """A column is gone, and each key that it was a part of."""
+        self.unique = [key for key in self.unique if name not in key]
+        if self.primary is not None and name in self.primary:
+            self.primary = None
 
 
 @dataclass(slots=True)
@@ -102,6 +132,7 @@ class Catalog:
     relations: dict[tuple[str, str], Relation] = field(default_factory=dict[tuple[str, str], Relation])
     functions: dict[str, list[Function]] = field(default_factory=dict[str, list[Function]])
     types: dict[str, UserType] = field(default_factory=dict[str, UserType])
+    indexes: set[str] = field(default_factory=set[str])
     unsure: Unsure = field(default_factory=Unsure)
     search_path: tuple[str, ...] = DEFAULT_PATH
     _places: dict[str, set[str]] = field(default_factory=dict[str, set[str]])

@@ -7,6 +7,8 @@ from typing import Final
 
 from dfc.compiler.schema import types
 from dfc.compiler.schema.catalog import Column, Typed
+from dfc.compiler.schema.grouping import tuple_of
+from dfc.compiler.schema.misplaced import AGGREGATES, NONE, WINDOWS
 from dfc.compiler.schema.overloads import ASSIGNMENT
 from dfc.compiler.schema.queries import Queries
 from dfc.compiler.schema.scope import Item, Names, Output, Scope, did_you_mean
@@ -107,6 +109,7 @@ class Changes:
             if unwrapped(each)[0] == "SetToDefault":
                 continue
             given = self._expressions.of(each, Scope(scope))
+            self._expressions.misplaced.refuse(each, "VALUES", frozenset({AGGREGATES, WINDOWS}), scope)
             if columns is not None and place < len(columns):
                 self._writable(node, columns[place], each)
                 self._assign(columns[place], each, given)
@@ -169,8 +172,38 @@ class Changes:
         self._expressions.boolean(infer.get("whereClause"), alone, "WHERE")
         excluded = Names([Item("excluded", target.output, system=True)], target.output)
         both = Scope(scope, [target, excluded])
+        if conflict.get("action") == "ONCONFLICT_UPDATE" and not infer:
+            raise self._written.refusal(
+                "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+                "42601",
+                self._written.part(conflict),
+                help="name the columns of the key: `ON CONFLICT (...) DO UPDATE`",
+            )
+        self._arbiter(infer, target)
         self._set(conflict.get("targetList", ()), target, both)
         self._expressions.boolean(conflict.get("whereClause"), both, "WHERE")
+
+    def _arbiter(self, infer: Node, target: Names) -> None:
+        """The columns behind ON CONFLICT are those of a key."""
+        elements = [unwrapped(each)[1] for each in infer.get("indexElems", ())]
+        row = target.items[0].row.name
+        table = None if row is None else self._catalog.relations.get(tuple_of(row))
+        if not elements or table is None or table.other_keys or table.kind != "table":
+            return
+        if self._catalog.unsure.everything or any("name" not in each for each in elements):
+            return
+        columns = frozenset(str(each["name"]) for each in elements)
+        if columns in table.unique:
+            return
+        keys = ", ".join(f"`({', '.join(sorted(key))})`" for key in table.unique)
+        raise self._written.refusal(
+            "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+            "42P10",
+            self._written.behind({"location": infer.get("location", 0)}, elements[0]["name"]),
+            help=f"the keys of `{table.name}` are {keys}"
+            if keys
+            else f"give `{table.name}` a unique constraint",
+        )
 
     def _set(self, nodes: Sequence[Node], target: Names, scope: Scope) -> None:
         """The assignments of an UPDATE."""
@@ -182,10 +215,11 @@ class Changes:
             given = Typed(None)
             if kind == "MultiAssignRef":
                 if inner.get("colno", 1) == 1:
-                    self._multiple(inner.get("source", {}), scope)
+                    self._multiple(inner.get("source", {}), scope, inner.get("ncolumns", 0))
                 value = {}
             elif kind != "SetToDefault":
                 given = self._expressions.of(value, scope)
+                self._expressions.misplaced.refuse(value, "UPDATE", NONE, scope)
             column = self._column(fields, target.output, target.items[0].name)
             if not fields.get("indirection"):
                 if column.name in seen:
@@ -201,11 +235,23 @@ class Changes:
                     )  # fmt: skip
                 self._assign(column, value, given)
 
-    def _multiple(self, source: Node, scope: Scope) -> None:
+    def _multiple(self, source: Node, scope: Scope, wanted: int) -> None:
         """`(a, b) = ROW(...)` or a query."""
         kind, fields = unwrapped(source)
         if kind == "SubLink":
-            self._queries.query(fields.get("subselect", {}), scope)
+            output = self._queries.query(fields.get("subselect", {}), scope)
+            count = wanted if output.open else len(output.columns)
+        else:
+            count = len(fields.get("args", ())) if kind == "RowExpr" else wanted
+        if count != wanted:
+            raise self._written.refusal(
+                "number of columns does not match number of values",
+                "42601",
+                self._written.part(fields),
+                help=f"give {wanted} values",
+            )
+        if kind == "SubLink":
+            pass
         elif kind == "RowExpr":
             for each in fields.get("args", ()):
                 if unwrapped(each)[0] != "SetToDefault":
@@ -236,6 +282,7 @@ class Changes:
         target = self._target(node, scope)
         source = Scope(scope)
         self._sources.add([node.get("sourceRelation", {})], source)
+        self._sources.once(node.get("sourceRelation", {}), target.items, source.names[0].items)
         both = Scope(scope, [target, *source.names])
         self._expressions.of(node.get("joinCondition"), both)
         for each in node.get("mergeWhenClauses", ()):
@@ -285,4 +332,5 @@ class Changes:
         extra = [Item(name, target.output, row=row) for name in images.values()]
         names = [Names([*each.items], each.output) for each in scope.names]
         inner = Scope(scope.parent, [*names, Names(extra, Output([]))], scope.tables)
+        self._expressions.misplaced.refuse(clause.get("exprs"), "RETURNING", NONE, inner)
         return self._queries.targets(clause.get("exprs", ()), inner)

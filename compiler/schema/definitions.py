@@ -72,6 +72,7 @@ class _Definitions:
             "ViewStmt": self._view,
             "CreateSeqStmt": self._sequence,
             "AlterTableStmt": self._alter_table,
+            "IndexStmt": self._index,
             "RenameStmt": self._rename,
             "AlterObjectSchemaStmt": self._move,
             "DropStmt": self._drop,
@@ -148,6 +149,10 @@ class _Definitions:
     def _alter_table(self, node: Node) -> str | None:
         return self._tables.alter(node)
 
+    def _index(self, node: Node) -> str | None:
+        self._tables.index(node)
+        return None
+
     def _rename(self, node: Node) -> str | None:
         what = node.get("renameType", "")
         new = node.get("newname", "")
@@ -155,6 +160,8 @@ class _Definitions:
             return self._tables.rename_column(node.get("relation", {}), node.get("subname", ""), new)
         if what in _RELATIONS:
             return self._tables.rename(node.get("relation", {}), None, new)
+        if what == "OBJECT_INDEX":
+            self._catalog.indexes.add(new)
         if what in _ROUTINES:
             self._functions(node.get("object", {}), name=new)
         elif what in ("OBJECT_TYPE", "OBJECT_DOMAIN"):

@@ -15,6 +15,7 @@ from dfc.compiler.plan_describe import (
     Answer,
     Count,
     Described,
+    Refused,
     Rows,
     Shape,
     Statement,
@@ -85,7 +86,10 @@ class SchemaDescriber:
         if named or any(each.kind is Kind.PARAM for each in code):
             # Which object a value names is not known before it runs.
             return None
-        filled = self._filled(body, statement.sources, comments)
+        try:
+            filled = self._filled(body, statement.sources, comments)
+        except Refusal as refusal:
+            return refusal.refused
         items = tokens(filled.text, split_comments(filled.text)[0])
         tree = tree_of(filled.text, items)
         if tree is None:
@@ -162,6 +166,17 @@ class SchemaDescriber:
         return _swapped(body.sql, sorted(swaps), tuple(parameters), rows)
 
     def _value(self, parameter: Parameter, shape: Shape) -> Typed:
+        if parameter.type is not None and (name := types.absent(parameter.type, self._catalog)) is not None:
+            raise Refusal(
+                Refused(
+                    message=f'type "{name}" does not exist',
+                    sqlstate="42704",
+                    start=parameter.start,
+                    end=parameter.end,
+                    help=f"give `{parameter.name}.{parameter.column}` a type that is there, in `params`",
+                    name=name,
+                )
+            )
         return types.of_text(type_of(parameter, shape), self._catalog)
 
     def _rows(self, shape: Shape) -> Output:

@@ -11,11 +11,25 @@ from dfc.compiler.schema.calls import Calls
 from dfc.compiler.schema.catalog import LITERAL, NOT_KNOWN, Catalog, Typed, UserType
 from dfc.compiler.schema.columns import Columns
 from dfc.compiler.schema.literals import fault
+from dfc.compiler.schema.misplaced import NONE, SETS, WINDOWS, Misplaced
 from dfc.compiler.schema.overloads import ASSIGNMENT, EXPLICIT, Outcome, Overloads
 from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Output, Scope, Written, did_you_mean
 from dfc.compiler.sql.trees import Node, first_place, names_of, unwrapped
 
 BOOL: Final = Typed("bool")
+_CLAUSES: Final = {
+    "WHERE": ("WHERE", NONE),
+    "HAVING": ("HAVING", frozenset({WINDOWS, SETS})),
+    "JOIN/ON": ("JOIN conditions", NONE),
+    "WHEN": ("MERGE WHEN conditions", NONE),
+}
+"""What may not stand in a condition."""
+_PLAIN_NAMES: Final = """
+    text varchar bpchar int2 int4 int8 numeric float4 float8 bool date timestamp timestamptz time
+    timetz interval uuid json jsonb bytea
+"""
+PLAIN: Final = frozenset(_PLAIN_NAMES.split())
+"""Types of single values: no arrays, and nothing that could be read as one."""
 _COMPARED: Final = frozenset({"AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_NULLIF"})
 _VALUE_FUNCTIONS: Final = {
     "SVFOP_CURRENT_DATE": "date",
@@ -50,7 +64,8 @@ class Expressions:
         self._queries = queries
         self.overloads = Overloads(catalog)
         self.columns = Columns(catalog, written)
-        self._calls = Calls(catalog, written, self.overloads, self.of)
+        self.misplaced = Misplaced(catalog, written)
+        self._calls = Calls(catalog, written, self.overloads, self.misplaced, self.of)
         self._kinds: Mapping[str, Callable[[Node, Scope], Typed]] = {
             "ColumnRef": self.columns.of,
             "A_Const": self._constant,
@@ -84,9 +99,9 @@ class Expressions:
         handler = self._kinds.get(kind)
         return NOT_KNOWN if handler is None else handler(fields, scope)
 
-    def call(self, node: Node, scope: Scope) -> tuple[Signature, str | None] | None:
-        """The function that is called, and the type that it returns."""
-        return self._calls.signature(node, scope)
+    def call(self, node: Node, scope: Scope, *, by_call: bool = False) -> tuple[Signature, str | None] | None:
+        """The function that is called, and the type that it returns. `by_call`: by the statement CALL."""
+        return self._calls.signature(node, scope, by_call=by_call)
 
     def common_name(self, given: Sequence[Typed]) -> str | None:
         """The type that these have in common; None where it is not known, or there is none."""
@@ -98,6 +113,8 @@ class Expressions:
         if node is None:
             return
         found = self.of(node, scope)
+        if where in _CLAUSES:
+            self.misplaced.refuse(node, *_CLAUSES[where], scope)
         self.literal(node, found, "bool")
         if found.name is not None and self.overloads.refuses(found.name, "bool", ASSIGNMENT):
             shown = types.shown(found, self._catalog)
@@ -113,7 +130,8 @@ class Expressions:
         if kind == "A_Const" and "sval" in fields:
             wrong = fault(fields["sval"].get("sval", ""), wanted, self._catalog)
             if wrong is not None:
-                raise self._written.refusal(*wrong, self._written.part(fields))
+                name = wrong[0].split('"')[1] if wrong[1] == "42P01" else None
+                raise self._written.refusal(*wrong, self._written.part(fields), name=name)
 
     def span(self, node: Node | None) -> tuple[int, int] | None:
         """Where an expression begins: its first token."""
@@ -189,11 +207,23 @@ class Expressions:
         if len(name) != 1:
             return NOT_KNOWN
         if unwrapped(left_node)[0] in ("RowExpr",) or unwrapped(right_node)[0] in ("RowExpr",):
+            self._alike(node, left_node, right_node)
             return BOOL if name[0] in ("=", "<>", "<", ">", "<=", ">=") else NOT_KNOWN
         found = self.binary(node, name[0], (left_node, left), (right_node, right))
         if kind == "AEXPR_NULLIF":
             return left if left.name != "unknown" else NOT_KNOWN
         return BOOL if kind in _COMPARED else found
+
+    def _alike(self, node: Node, *rows: Node | None) -> None:
+        """Rows that are compared have as many values."""
+        counts = [len(fields.get("args", ())) for kind, fields in map(unwrapped, rows) if kind == "RowExpr"]
+        if len(counts) == 2 and counts[0] != counts[1]:
+            raise self._written.refusal(
+                "unequal number of entries in row expressions",
+                "42601",
+                self._written.part(node),
+                help=f"compare {counts[0]} values with as many",
+            )
 
     def binary(
         self, node: Node, name: str, left: tuple[Node | None, Typed], right: tuple[Node | None, Typed]
@@ -234,6 +264,11 @@ class Expressions:
         if unwrapped(left_node)[0] == "RowExpr" or len(name) != 1:
             return
         alike = all(each.name in (left.name, "unknown") for each in given)
+        common = self.overloads.common([left.name, *[each.name for each in given]])
+        if kind == "AEXPR_IN" and isinstance(common, str) and not alike:
+            # All of the list become one array of this type.
+            for each, type in zip(items, given, strict=True):
+                self.literal(each, type, common)
         operators = ["=" if kind == "AEXPR_IN" and name[0] == "=" else name[0]] * len(items)
         if kind != "AEXPR_IN":
             operators = [">=", "<="]
@@ -247,6 +282,13 @@ class Expressions:
         if base is None or base == "unknown" or len(name) != 1:
             return
         inner = types.element(base)
+        if inner is None and base in PLAIN:
+            raise self._written.refusal(
+                "op ANY/ALL (array) requires array on right side",
+                "42809",
+                self._written.part(node),
+                help="compare with the value itself, or write `ARRAY[...]`",
+            )
         if inner is not None:
             self.binary(node, name[0], (node.get("lexpr"), left), (None, Typed(inner)))
 
@@ -266,6 +308,7 @@ class Expressions:
             test = node.get("testexpr")
             left = self.of(test, scope)
             name = names_of(node.get("operName")) or ["="]
+            self._width(node, test, output)
             lone = len(name) == 1 and not output.open and len(output.columns) == 1
             if lone and one.name != "unknown" and unwrapped(test)[0] != "RowExpr":
                 self.binary(node, name[0], (test, left), (None, one))
@@ -280,6 +323,20 @@ class Expressions:
             inner = "text" if one.name == "unknown" else one.name
             return NOT_KNOWN if inner is None or inner.endswith("[]") else Typed(f"{inner}[]")
         return NOT_KNOWN
+
+    def _width(self, node: Node, test: Node | None, output: Output) -> None:
+        """What a sub-query gives is compared with as many values."""
+        kind, fields = unwrapped(test)
+        wanted = len(fields.get("args", ())) if kind == "RowExpr" else 1
+        if output.open or wanted == len(output.columns) or kind == "":
+            return
+        how = "many" if len(output.columns) > wanted else "few"
+        raise self._written.refusal(
+            f"subquery has too {how} columns",
+            "42601",
+            self._written.part(node),
+            help=f"select {wanted} column{'s' if wanted > 1 else ''} there",
+        )
 
     def _case(self, node: Node, scope: Scope) -> Typed:
         test = node.get("arg")
@@ -338,7 +395,8 @@ class Expressions:
         return BOOL
 
     def _boolean_test(self, node: Node, scope: Scope) -> Typed:
-        self.of(node.get("arg"), scope)
+        test = node.get("booltesttype", "IS_TRUE").replace("_", " ")
+        self.boolean(node.get("arg"), scope, test)
         return BOOL
 
     def _array(self, node: Node, scope: Scope) -> Typed:
@@ -363,17 +421,30 @@ class Expressions:
         for each in parts:
             kind, fields = unwrapped(each)
             if kind == "A_Indices":
-                self.of(fields.get("lidx"), scope)
-                self.of(fields.get("uidx"), scope)
                 base = self.overloads.base(here.name)
+                for side in ("lidx", "uidx"):
+                    found_type = self.of(fields.get(side), scope)
+                    if base is not None and base.endswith("[]"):
+                        self.literal(fields.get(side), found_type, "int4")
                 inner = None if base is None else types.element(base)
                 if sliced:
                     # One slice among them makes them all slices.
                     continue
+                if base in PLAIN and base != "jsonb":
+                    shown = types.shown(Typed(base), self._catalog)
+                    raise self._written.refusal(
+                        f"cannot subscript type {shown} because it does not support subscripting",
+                        "42804",
+                        self.span(node.get("arg")),
+                        help="take a part of a text with `substr(...)`, of JSON with `->`",
+                    )
                 here = Typed("jsonb") if base == "jsonb" else Typed(inner)
             elif kind == "String":
-                own = None if here.name is None else self._catalog.named(self.overloads.base(here.name) or "")
+                base = self.overloads.base(here.name) or ""
+                own = None if here.name is None else self._catalog.named(base)
                 name = fields.get("sval", "")
+                if base in PLAIN:
+                    self._no_row(node, name, base)
                 found = [one for one in (own.columns or ()) if one.name == name] if own is not None else []
                 if own is not None and own.kind == "composite" and own.columns is not None and not found:
                     self._no_field(node, name, own)
@@ -381,6 +452,18 @@ class Expressions:
             else:
                 here = NOT_KNOWN
         return here
+
+    def _no_row(self, node: Node, name: str, base: str) -> None:
+        """A field of a value that has none; unless it is a function that is written like one."""
+        if self._catalog.function(None, name) or self._catalog.unsure.functions:
+            return
+        shown, place = types.shown(Typed(base), self._catalog), first_place(node.get("arg"))
+        raise self._written.refusal(
+            f"column notation .{name} applied to type {shown}, which is not a composite type",
+            "42809",
+            None if place is None else self._written.behind({"location": place}, name),
+            help=f"take `.{name}` out; a field of JSON is `... ->> '{name}'`",
+        )
 
     def _no_field(self, node: Node, name: str, own: UserType) -> None:
         if name in SYSTEM_COLUMNS or self._catalog.function(None, name) or self._catalog.unsure.functions:

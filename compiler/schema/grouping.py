@@ -1,131 +1,229 @@
-"""GROUP BY: columns that are neither grouped nor aggregated, and aggregates where none may stand.
+"""GROUP BY and DISTINCT: what is neither grouped nor aggregated, and orders of what is not there.
 
-Only what is plain is judged: columns in GROUP BY, no expressions; and a table of which a grouped column may
-be the key is left alone.
+Expressions are the same where they are written the same. Where PostgreSQL may see that two are the same that
+are written differently, nothing is said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from dfc.compiler.schema.catalog import Catalog
-from dfc.compiler.schema.scope import Item, Scope, Written
+from dfc.compiler.schema.misplaced import JSON_AGGREGATES, Misplaced
+from dfc.compiler.schema.scope import Item, Refusal, Scope, Written
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
-
-_JSON_AGGREGATES: Final = frozenset({"JsonObjectAgg", "JsonArrayAgg"})
 
 _Column = tuple[int, str]
 """An entry of FROM, by its identity, and the name of a column."""
+_PLACES: Final = frozenset({"location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Grouped:
+    """What GROUP BY says: columns, other expressions as they are written, and the columns inside of these."""
+
+    columns: frozenset[_Column]
+    written: frozenset[str]
+    inside: frozenset[_Column]
 
 
 class Grouping:
     """The rules, for one statement."""
 
-    def __init__(self, catalog: Catalog, written: Written) -> None:
+    def __init__(self, catalog: Catalog, written: Written, misplaced: Misplaced) -> None:
         self._catalog = catalog
         self._written = written
+        self._misplaced = misplaced
 
     def check(self, node: Node, scope: Scope) -> None:
         """A SELECT whose names are all there."""
-        if scope.parent is None:
-            self._nowhere(node.get("whereClause"), "WHERE")
-        results = [unwrapped(each)[1].get("val") for each in node.get("targetList", ())]
+        targets = [unwrapped(each)[1] for each in node.get("targetList", ())]
+        results = [each.get("val") for each in targets]
         sorts = [unwrapped(each)[1].get("node") for each in node.get("sortClause", ())]
+        if not _is_plain(scope):
+            return
+        named = {each["name"]: each.get("val") for each in targets if "name" in each}
+        self._distinct(node, results, sorts, named, scope)
         parts = [*results, node.get("havingClause"), *sorts]
         groups: Sequence[Node] = node.get("groupClause", ())
         grouped = bool(groups) or "havingClause" in node
-        if not grouped and not any(self._has_aggregate(part) for part in parts):
+        if not grouped and not any(self._misplaced.has_aggregate(part) for part in parts):
             return
-        if not _is_plain(scope):
-            return
-        names = {unwrapped(each)[1].get("name") for each in node.get("targetList", ())} - {None}
-        allowed = self._allowed(groups, node, scope)
+        allowed = self._allowed(groups, results, named, scope)
         if allowed is None:
             return
+        for part in results:
+            if _is_star(part):
+                self._star(part, allowed, scope)
         for part in parts:
-            for column in self._outside(part):
-                self._judge(column, allowed, scope, names if part in sorts else set())
+            lone = _lone_name(part) if any(part is each for each in sorts) else None
+            if lone is None or lone not in named:
+                self._judge(part, allowed, scope)
 
-    def _nowhere(self, node: Node | None, where: str) -> None:
-        for kind, fields in _inside(node):
-            if kind == "FuncCall" and self._is_aggregate(fields):
-                raise self._written.refusal(
-                    f"aggregate functions are not allowed in {where}",
-                    "42803",
-                    self._written.part(fields),
-                    help="write the condition in HAVING",
-                )
+    def _allowed(
+        self,
+        groups: Sequence[Node],
+        results: Sequence[Node | None],
+        named: Mapping[str, Node | None],
+        scope: Scope,
+    ) -> _Grouped | None:
+        """What is grouped; None where that is not all known."""
+        columns: set[_Column] = set()
+        written: set[str] = set()
+        inside: set[_Column] = set()
+        for each in _flat(groups):
+            kind, fields = unwrapped(each)
+            here: Node | None = each
+            if kind == "A_Const" and "ival" in fields:
+                place: int = fields["ival"].get("ival", 0) - 1
+                if not 0 <= place < len(results):
+                    return None
+                here = results[place]
+            elif kind == "ColumnRef" and self._meant(fields, scope) is None:
+                name = _lone_name(each)
+                if name is None or name not in named:
+                    return None
+                here = named[name]
+            kind, fields = unwrapped(here)
+            if kind == "ColumnRef":
+                column = self._meant(fields, scope)
+                if column is None:
+                    return None
+                columns.add(column)
+                continue
+            key = self._key(here, scope)
+            if key is None:
+                return None
+            written.add(key)
+            inside |= {found for one in _columns(here) if (found := self._meant(one, scope)) is not None}
+        return _Grouped(frozenset(columns), frozenset(written), frozenset(inside))
 
-    def _is_aggregate(self, call: Node) -> bool:
-        kinds = self._kinds(call)
-        return bool(kinds) and kinds == {"a"}
-
-    def _may_be_aggregate(self, call: Node) -> bool:
-        """Also what nobody knows, such as a function of an extension."""
-        return "over" not in call and (not (kinds := self._kinds(call)) or "a" in kinds)
-
-    def _kinds(self, call: Node) -> set[str]:
-        """What kinds of functions a call may mean; none: nobody knows, or it is a window's."""
-        names = names_of(call.get("funcname"))
-        if "over" in call or not names or len(names) > 2:
-            return set()
-        found = self._catalog.function(names[0] if len(names) == 2 else None, names[-1])
-        return {each.kind for each in found}
-
-    def _has_aggregate(self, node: Node | None) -> bool:
-        return any(
-            (kind == "FuncCall" and self._is_aggregate(fields))
-            or (kind in _JSON_AGGREGATES and "over" not in fields.get("constructor", {}))
-            for kind, fields in _inside(node)
-        )
-
-    def _outside(self, node: Node | None) -> Iterator[Node]:
-        """References to columns outside of aggregates and sub-queries."""
-        todo: list[Any] = [node]
+    def _judge(self, node: Node | None, allowed: _Grouped, scope: Scope) -> None:
+        """Refuse a column outside of aggregates, sub-queries and what is grouped."""
+        todo: list[tuple[Any, bool]] = [(node, True)]
         while todo:
-            here = todo.pop()
+            here, lone = todo.pop()
             if isinstance(here, list):
-                todo += reversed(cast("list[Any]", here))
+                todo += [(each, False) for each in reversed(cast("list[Any]", here))]
                 continue
             if not isinstance(here, dict):
                 continue
             fields = cast("dict[str, Any]", here)
             if "ColumnRef" in fields:
-                yield fields["ColumnRef"]
-            elif (
-                "SubLink" in fields
-                or "GroupingFunc" in fields
-                or not _JSON_AGGREGATES.isdisjoint(fields)
-                or (
-                    "FuncCall" in fields
-                    and (
-                        self._may_be_aggregate(fields["FuncCall"]) or "agg_within_group" in fields["FuncCall"]
-                    )
-                )
-            ):
+                self._column(fields["ColumnRef"], allowed, scope, lone)
                 continue
-            else:
-                todo += reversed(list(fields.values()))
+            if len(fields) == 1 and allowed.written and self._key(fields, scope) in allowed.written:
+                continue
+            call = fields.get("FuncCall")
+            if "SubLink" in fields or "GroupingFunc" in fields or not JSON_AGGREGATES.isdisjoint(fields):
+                continue
+            if call is not None and (self._misplaced.may_be_aggregate(call) or "agg_within_group" in call):
+                continue
+            todo += [(each, False) for each in reversed(list(fields.values()))]
 
-    def _allowed(self, groups: Sequence[Node], node: Node, scope: Scope) -> set[_Column] | None:
-        """The columns that are grouped; None where these are not all."""
-        found: set[_Column] = set()
-        targets: Sequence[Node] = node.get("targetList", ())
-        for each in groups:
+    def _star(self, node: Node | None, allowed: _Grouped, scope: Scope) -> None:
+        """`*` and `table.*` among the results are all of their columns."""
+        kind, fields = unwrapped(node)
+        names = names_of(fields.get("fields"))
+        if kind != "ColumnRef" or len(names) > 1:
+            return
+        for item in [item for entry in scope.names for item in entry.items]:
+            if names and item.name != names[0]:
+                continue
+            grouped = {name for one, name in allowed.columns if one == id(item)}
+            left = [column.name for column in item.output.columns if column.name not in grouped]
+            if left and not self._depends(item, grouped):
+                raise self._ungrouped(item, left[0], self._written.part(fields))
+
+    def _ungrouped(self, item: Item, column: str, span: tuple[int, int] | None) -> Refusal:
+        return self._written.refusal(
+            f'column "{item.name}.{column}" must appear in the GROUP BY clause or be used in an aggregate'
+            " function",
+            "42803",
+            span,
+            help=f"add `{column}` to GROUP BY, or aggregate it",
+        )
+
+    def _column(self, node: Node, allowed: _Grouped, scope: Scope, lone: bool) -> None:
+        column = self._meant(node, scope)
+        # In a larger expression it may be grouped in another way of writing it.
+        if column is None or column in allowed.columns or (column in allowed.inside and not lone):
+            return
+        items: dict[int, Item] = {id(item): item for entry in scope.names for item in entry.items}
+        item = items[column[0]]
+        if self._depends(item, {name for one, name in allowed.columns if one == column[0]}):
+            return
+        raise self._ungrouped(item, column[1], self._written.part(node, len(node.get("fields", ())) - 1))
+
+    def _depends(self, item: Item, grouped: set[str]) -> bool:
+        """Whether a table's other columns may depend on the grouped ones: these have its primary key."""
+        if item.row.name is None:
+            return False
+        relation = self._catalog.relations.get(tuple_of(item.row.name))
+        if relation is None or self._catalog.unsure.everything:
+            return bool(grouped)
+        if relation.primary is not None:
+            return relation.primary <= grouped
+        return bool(grouped) and relation.other_keys
+
+    def _distinct(
+        self,
+        node: Node,
+        results: Sequence[Node | None],
+        sorts: Sequence[Node | None],
+        named: Mapping[str, Node | None],
+        scope: Scope,
+    ) -> None:
+        """SELECT DISTINCT can be ordered by its results alone; DISTINCT ON begins with its own order."""
+        clause: Sequence[Node] = node.get("distinctClause", ())
+        if not clause or any(_is_star(each) for each in results):
+            return
+        own = {self._meant(fields, scope) for kind, fields in map(unwrapped, results) if kind == "ColumnRef"}
+        if any(clause):
+            self._distinct_on(clause, sorts, named, scope)
+            return
+        for each in sorts:
             kind, fields = unwrapped(each)
-            if kind == "A_Const" and "ival" in fields:
-                place: int = fields["ival"].get("ival", 0) - 1
-                if not 0 <= place < len(targets):
-                    return None
-                kind, fields = unwrapped(unwrapped(targets[place])[1].get("val"))
-            if kind != "ColumnRef":
-                return None
-            column = self._meant(fields, scope)
-            if column is None:
-                return None
-            found.add(column)
-        return found
+            column = self._meant(fields, scope) if kind == "ColumnRef" else None
+            if column is None or _lone_name(each) in named or column in own:
+                continue
+            raise self._written.refusal(
+                "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+                "42P10",
+                self._written.part(fields),
+                help=f"add `{column[1]}` to the select list, or order by a column that is there",
+            )
+
+    def _distinct_on(
+        self,
+        clause: Sequence[Node],
+        sorts: Sequence[Node | None],
+        named: Mapping[str, Node | None],
+        scope: Scope,
+    ) -> None:
+        wanted = [self._sorted_by(each, named, scope) for each in clause]
+        given = [self._sorted_by(each, named, scope) for each in sorts]
+        left = set(wanted)
+        for column in given:
+            if None in wanted or column is None or not left:
+                return
+            if column not in wanted:
+                missing = next(each for each, one in zip(clause, wanted, strict=True) if one in left)
+                raise self._written.refusal(
+                    "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+                    "42P10",
+                    self._written.part(unwrapped(missing)[1]),
+                    help="begin ORDER BY with it",
+                )
+            left.discard(column)
+
+    def _sorted_by(self, node: Node | None, named: Mapping[str, Node | None], scope: Scope) -> _Column | None:
+        """The column that an item of ORDER BY is, where it is one: a result's name comes first."""
+        name = _lone_name(node)
+        kind, fields = unwrapped(named.get(name or "", node))
+        return self._meant(fields, scope) if kind == "ColumnRef" else None
 
     def _meant(self, node: Node, scope: Scope) -> _Column | None:
         """The column of this query's own FROM that is meant."""
@@ -142,25 +240,52 @@ class Grouping:
         ]
         return (id(found[0]), names[-1]) if len(found) == 1 else None
 
-    def _judge(self, node: Node, allowed: set[_Column], scope: Scope, names: set[Any]) -> None:
-        column = self._meant(node, scope)
-        if column is None or column in allowed or (len(node.get("fields", ())) == 1 and column[1] in names):
-            return
-        items: dict[int, Item] = {id(item): item for entry in scope.names for item in entry.items}
-        item = items[column[0]]
-        if item.row.name is not None and any(one == column[0] for one, _ in allowed):
-            return
-        raise self._written.refusal(
-            f'column "{item.name}.{column[1]}" must appear in the GROUP BY clause or be used in an aggregate'
-            " function",
-            "42803",
-            self._written.part(node, len(node.get("fields", ())) - 1),
-            help=f"add `{column[1]}` to GROUP BY",
-        )
+    def _key(self, node: Any, scope: Scope) -> str | None:
+        """What an expression says, wherever it stands; None where one of its names is not clear."""
+        if isinstance(node, list):
+            keys = [self._key(each, scope) for each in cast("list[Any]", node)]
+            return None if None in keys else f"[{','.join(map(str, keys))}]"
+        if not isinstance(node, dict):
+            return repr(node)
+        fields = cast("dict[str, Any]", node)
+        if "SubLink" in fields:
+            return None
+        if "ColumnRef" in fields:
+            return str(self._meant(fields["ColumnRef"], scope) or names_of(fields["ColumnRef"].get("fields")))
+        parts: list[str] = []
+        for name, value in fields.items():
+            if name not in _PLACES:
+                key = self._key(value, scope)
+                if key is None:
+                    return None
+                parts.append(f"{name}:{key}")
+        return "{" + ",".join(parts) + "}"
 
 
-def _inside(node: Node | None) -> Iterator[tuple[str, Node]]:
-    """The expressions of one level of a query."""
+def tuple_of(row: str) -> tuple[str, str]:
+    """Schema and name of a table, from the type of its rows."""
+    schema, _, name = row.partition(".")
+    return schema, name
+
+
+def _flat(groups: Sequence[Node]) -> Iterator[Node]:
+    """The expressions of GROUP BY, those of its sets, too."""
+    todo: list[Node] = list(reversed(groups))
+    while todo:
+        here = todo.pop()
+        kind, fields = unwrapped(here)
+        if kind == "GroupingSet":
+            todo += reversed(fields.get("content", ()))
+        elif kind == "RowExpr" and fields.get("row_format") == "COERCE_IMPLICIT_CAST":
+            todo += reversed(fields.get("args", ()))
+        elif kind == "List":
+            todo += reversed(fields.get("items", ()))
+        else:
+            yield here
+
+
+def _columns(node: Any) -> Iterator[Node]:
+    """All references to columns inside of an expression."""
     todo: list[Any] = [node]
     while todo:
         here = todo.pop()
@@ -168,13 +293,22 @@ def _inside(node: Node | None) -> Iterator[tuple[str, Node]]:
             todo += cast("list[Any]", here)
         elif isinstance(here, dict):
             fields = cast("dict[str, Any]", here)
-            if "SubLink" in fields:
-                continue
-            if len(fields) == 1:
-                kind, value = next(iter(fields.items()))
-                if isinstance(value, dict):
-                    yield kind, cast(Node, value)
-            todo += fields.values()
+            if "ColumnRef" in fields:
+                yield fields["ColumnRef"]
+            else:
+                todo += fields.values()
+
+
+def _lone_name(node: Node | None) -> str | None:
+    kind, fields = unwrapped(node)
+    names = names_of(fields.get("fields")) if kind == "ColumnRef" else []
+    return names[0] if len(names) == 1 and len(fields.get("fields", ())) == 1 else None
+
+
+def _is_star(node: Node | None) -> bool:
+    kind, fields = unwrapped(node)
+    parts: Sequence[Node] = fields.get("fields", ()) if kind == "ColumnRef" else fields.get("indirection", ())
+    return bool(parts) and "A_Star" in parts[-1]
 
 
 def _is_plain(scope: Scope) -> bool:

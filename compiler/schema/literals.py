@@ -6,6 +6,7 @@ import json
 import re
 from typing import Final
 
+from dfc.compiler.moments import moment_fault
 from dfc.compiler.schema.catalog import Catalog
 
 _INTEGER: Final = re.compile(
@@ -30,13 +31,32 @@ _MOMENTS: Final = (
     "noon",
     "midnight",
 )
+_UNIT_WORDS: Final = """
+    ago at c cent centuries century d day days dec decade decades decs h hour hours hr hrs infinity
+    m microsecon mil millennia millennium millisecon mils min mins minute minutes mon mons month
+    months ms msec msecond mseconds msecs on qtr quarter quarters s sec second seconds secs timezone
+    timezone_h timezone_m us usec usecond useconds usecs w week weeks y year years yr yrs
+"""
+_UNITS: Final = frozenset(_UNIT_WORDS.split())
+"""The words of an interval, as far as PostgreSQL reads them: ten letters."""
+_UNIT_LETTERS_MAX: Final = 10
+_UNIT: Final = re.compile(r"[A-Za-z_]+")
+_OUTSIDE_ISO: Final = re.compile(r"[+-]?P[0-9PYMWDTHS.,:+-]*", re.IGNORECASE)
+_NAME: Final = re.compile(
+    r"""\s*(?:("(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_$]*)\s*\.\s*)?("(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_$]*)\s*"""
+)
+_MADE_NAME: Final = re.compile(r"_(?:pkey|key|idx|excl)[0-9]*$")
 _RANGES: Final = {"int2": 15, "int4": 31, "int8": 63}
 _WITH_DIGITS: Final = frozenset({"date", "timestamp", "timestamptz", "time", "timetz", "interval"})
+_DATED: Final = frozenset({"date", "timestamp", "timestamptz"})
 _JSON_LENGTH_MAX: Final = 100_000
 
 
 def fault(text: str, type_name: str, catalog: Catalog) -> tuple[str, str] | None:
     """Message and SQLSTATE for a literal that its type's input function refuses."""
+    if type_name == "regclass":
+        name = absent_relation(text, catalog)
+        return None if name is None else (f'relation "{name}" does not exist', "42P01")
     base = catalog.base(type_name)
     if base is None:
         return None
@@ -55,10 +75,30 @@ def fault(text: str, type_name: str, catalog: Catalog) -> tuple[str, str] | None
             return f'value "{text}" is out of range for type {shown}', "22003"
         return None
     shown = _refused_as(text, base)
+    if shown is None and base in _DATED and moment_fault(text) == "is not a time":
+        return f'date/time field value out of range: "{text}"', "22008"
     if shown is None:
         return None
     state = "22007" if base in _WITH_DIGITS else "22P02"
     return f'invalid input syntax for type {shown}: "{text}"', state
+
+
+def absent_relation(text: str, catalog: Catalog) -> str | None:
+    """The relation that a literal of type regclass names and that is not there, for certain."""
+    found = _NAME.fullmatch(text)
+    if found is None:
+        return None
+    schema, name = [None if part is None else _identifier(part) for part in found.groups()]
+    if name is None or name in catalog.indexes or catalog.relation(schema, name) is not None:
+        return None
+    # Indexes that nobody has given a name are called after their table.
+    if _MADE_NAME.search(name) and any(name.startswith(f"{table}_") for _, table in catalog.relations):
+        return None
+    return name if schema is None else f"{schema}.{name}"
+
+
+def _identifier(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part.lower()
 
 
 def _too_big(text: str, bits: int) -> bool:
@@ -91,6 +131,8 @@ def _refused_as(text: str, base: str) -> str | None:
             )
         case "interval":
             ok = any(letter.isdigit() for letter in text) or "infinity" in lower
+            if ok and _OUTSIDE_ISO.fullmatch(lower) is None:
+                ok = all(word[:_UNIT_LETTERS_MAX] in _UNITS or word == "e" for word in _UNIT.findall(lower))
         case _:
             return None
     return None if ok else base

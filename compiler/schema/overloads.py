@@ -186,7 +186,11 @@ class Overloads:
     def _consistent(self, candidate: Signature, given: Sequence[Name]) -> bool:
         """Whether what stands for `anyelement` and its like is the same everywhere."""
         elements: set[str] = set()
+        compatible: list[Name] = []
         for a, b in zip(given, candidate.arguments, strict=True):
+            if a is not None and a != "unknown" and b in ("anycompatible", "anycompatiblearray"):
+                base = self.base(a)
+                compatible.append(base if base is None or b == "anycompatible" else element(base))
             if a is None or b not in SIMPLE or a == "unknown":
                 continue
             base = self.base(a)
@@ -202,6 +206,8 @@ class Overloads:
                 elements.add(RANGES[base])
             elif base in MULTIRANGES:
                 elements.add(RANGES[MULTIRANGES[base]])
+        if None not in compatible and self.common(compatible) is Outcome.NONE:
+            return False
         return len(elements) < 2 or any(self.base(each) != each for each in elements)
 
     def _closest(self, candidates: list[Signature], given: Sequence[Name]) -> list[Signature]:

@@ -10,8 +10,9 @@ from dfc.compiler.schema import types
 from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Column, Typed
 from dfc.compiler.schema.expressions import Expressions
 from dfc.compiler.schema.grouping import Grouping
-from dfc.compiler.schema.overloads import Outcome
-from dfc.compiler.schema.scope import Output, Scope, Written
+from dfc.compiler.schema.misplaced import AGGREGATES, WINDOWS, inside
+from dfc.compiler.schema.overloads import ASSIGNMENT, Outcome
+from dfc.compiler.schema.scope import Output, Scope, Written, did_you_mean
 from dfc.compiler.schema.sources import Sources, renamed
 from dfc.compiler.sql.trees import Node, first_place, names_of, unwrapped
 
@@ -34,7 +35,7 @@ class Queries:
         self.written = written
         self.expressions = Expressions(catalog, written, parameters, self)
         self.sources = Sources(catalog, written, self.expressions, self, rows, path)
-        self.grouping = Grouping(catalog, written)
+        self.grouping = Grouping(catalog, written, self.expressions.misplaced)
         self.kinds: dict[str, Handler] = {"SelectStmt": self.select}
         self._parts: dict[int, Output] = {}
 
@@ -82,9 +83,60 @@ class Queries:
             output = self.values(node, scope)
         else:
             output = self._plain(node, scope)
-        for part in ("limitCount", "limitOffset"):
-            self.expressions.literal(node.get(part), self.expressions.of(node.get(part), scope), "int8")
+        for part, where in (("limitCount", "LIMIT"), ("limitOffset", "OFFSET")):
+            self._limit(node.get(part), where, scope)
+        self._locking(node)
         return output
+
+    def _limit(self, node: Node | None, where: str, scope: Scope) -> None:
+        """A number that no row changes."""
+        found = self.expressions.of(node, scope)
+        self.expressions.literal(node, found, "int8")
+        if self.expressions.overloads.refuses(found.name, "int8", ASSIGNMENT):
+            raise self.written.refusal(
+                f"argument of {where} must be type bigint, not type {types.shown(found, self.catalog)}",
+                "42804",
+                self.expressions.span(node),
+                help="write a number, or cast to bigint",
+            )
+        self.expressions.misplaced.refuse(node, where, frozenset({AGGREGATES, WINDOWS}), scope)
+        for kind, fields in inside(node):
+            names = names_of(fields.get("fields")) if kind == "ColumnRef" else []
+            if len(names) == 1 and any(each.columns(names[0]) for each in scope.names):
+                raise self.written.refusal(
+                    f"argument of {where} must not contain variables",
+                    "42P10",
+                    self.written.part(fields),
+                    help="write a number, or a sub-query that gives one",
+                )
+
+    def _locking(self, node: Node) -> None:
+        """FOR UPDATE and its like lock the rows of tables, which must be seen as they are."""
+        clauses: Sequence[Node] = node.get("lockingClause", ())
+        if not clauses:
+            return
+        strength = unwrapped(clauses[0])[1].get("strength", "")
+        shown = {
+            "LCS_FORUPDATE": "FOR UPDATE",
+            "LCS_FORNOKEYUPDATE": "FOR NO KEY UPDATE",
+            "LCS_FORSHARE": "FOR SHARE",
+        }.get(strength, "FOR KEY SHARE")
+        results = [unwrapped(each)[1].get("val") for each in node.get("targetList", ())]
+        around = {
+            "UNION/INTERSECT/EXCEPT": node.get("op", "SETOP_NONE") != "SETOP_NONE",
+            "DISTINCT clause": "distinctClause" in node,
+            "GROUP BY clause": "groupClause" in node,
+            "HAVING clause": "havingClause" in node,
+            "aggregate functions": self.expressions.misplaced.has_aggregate(results),
+        }
+        what = next((name for name, there in around.items() if there), None)
+        if what is not None:
+            raise self.written.refusal(
+                f"{shown} is not allowed with {what}",
+                "0A000",
+                self.written.word("for", "update", "no", "share", "key"),
+                help="lock the rows in a sub-query of their own",
+            )
 
     def _plain(self, node: Node, scope: Scope) -> Output:
         self.sources.add(node.get("fromClause", ()), scope)
@@ -92,6 +144,7 @@ class Queries:
         self.expressions.boolean(node.get("whereClause"), scope, "WHERE")
         self.expressions.boolean(node.get("havingClause"), scope, "HAVING")
         for each in node.get("sortClause", ()):
+            self._place_of_result(unwrapped(each)[1].get("node", {}), "ORDER BY", output)
             self._sort(unwrapped(each)[1].get("node", {}), output, scope)
         for each in node.get("groupClause", ()):
             self._group(each, output, scope)
@@ -104,6 +157,7 @@ class Queries:
                 self._sort(part, output, scope)
             for part in window.get("orderClause", ()):
                 self._sort(unwrapped(part)[1].get("node", {}), output, scope)
+        self._windows(node)
         self.grouping.check(node, scope)
         return output
 
@@ -126,6 +180,43 @@ class Queries:
             found.columns.append(Column(target.get("name") or name_of(value), found_type))
         return found
 
+    def _windows(self, node: Node) -> None:
+        """What OVER names is there in WINDOW."""
+        known = [unwrapped(each)[1].get("name") for each in node.get("windowClause", ())]
+        parts = [node.get("targetList"), node.get("sortClause"), node.get("windowClause")]
+        for kind, fields in inside(parts):
+            over: Node = fields.get("over", {}) if kind == "FuncCall" else {}
+            name = over.get("name", over.get("refname"))
+            if name is not None and name not in known:
+                raise self.written.refusal(
+                    f'window "{name}" does not exist',
+                    "42704",
+                    self.written.behind(over, name),
+                    help=did_you_mean(name, [each for each in known if each], "windows")
+                    or "name it in WINDOW, or write `OVER (...)`",
+                )
+
+    def _place_of_result(self, node: Node, where: str, output: Output) -> None:
+        """A constant in GROUP BY or ORDER BY is the number of a result."""
+        kind, fields = unwrapped(node)
+        if kind != "A_Const" or "isnull" in fields:
+            return
+        if "ival" not in fields:
+            if "sval" in fields or "fval" in fields:
+                message = f"non-integer constant in {where}"
+                raise self.written.refusal(
+                    message, "42601", self.written.part(fields), help="write the name of a column"
+                )
+            return
+        place: int = fields["ival"].get("ival", 0)
+        if not output.open and not 0 < place <= len(output.columns):
+            raise self.written.refusal(
+                f"{where} position {place} is not in select list",
+                "42P10",
+                self.written.part(fields),
+                help=f"write a number from 1 to {len(output.columns)}, or the name of a column",
+            )
+
     def _sort(self, node: Node, output: Output, scope: Scope) -> None:
         """ORDER BY: a result's name first, otherwise an expression."""
         name = _lone_name(node)
@@ -139,6 +230,8 @@ class Queries:
         while todo:
             here = todo.pop()
             kind, fields = unwrapped(here)
+            self.expressions.misplaced.refuse(here, "GROUP BY", frozenset({AGGREGATES, WINDOWS}), scope)
+            self._place_of_result(here, "GROUP BY", output)
             if kind == "GroupingSet":
                 todo += fields.get("content", ())
             elif kind == "RowExpr":
@@ -152,6 +245,7 @@ class Queries:
         """VALUES: columns named `column1`, ..., of the types that the rows have in common."""
         rows: list[Sequence[Node]] = [each["List"].get("items", ()) for each in node["valuesLists"]]
         given = [[self.expressions.of(each, scope) for each in row] for row in rows]
+        self.expressions.misplaced.refuse(rows, "VALUES", frozenset({AGGREGATES, WINDOWS}), scope)
         width = len(rows[0])
         for row in rows:
             if len(row) != width:
@@ -218,6 +312,7 @@ class Queries:
         """ORDER BY of a set operation knows the names of its results alone."""
         for each in node.get("sortClause", ()):
             here = unwrapped(each)[1].get("node", {})
+            self._place_of_result(here, "ORDER BY", output)
             name = _lone_name(here)
             if name is None or output.open:
                 continue

@@ -54,8 +54,6 @@ _IRRELEVANT: Final = frozenset(
 )
 _IRRELEVANT_OBJECTS: Final = frozenset(
     {
-        "index",
-        "unique",
         "trigger",
         "constraint",
         "event",

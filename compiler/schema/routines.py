@@ -18,6 +18,7 @@ def add_function(node: Node, catalog: Catalog) -> str | None:
     schema, name = _place(node.get("funcname"), catalog)
     procedure = bool(node.get("is_procedure"))
     arguments: list[str | None] = []
+    names: list[str] = []
     outs: list[tuple[str, str | None]] = []
     defaults = 0
     variadic = False
@@ -27,6 +28,7 @@ def add_function(node: Node, catalog: Catalog) -> str | None:
         type = _type(parameter.get("argType", {}), catalog).name
         if mode in _IN or (procedure and mode == "FUNC_PARAM_OUT"):
             arguments.append(type)
+            names.append(parameter.get("name", ""))
             defaults += "defexpr" in parameter
             variadic = variadic or mode == "FUNC_PARAM_VARIADIC"
         if mode in _OUT:
@@ -46,6 +48,7 @@ def add_function(node: Node, catalog: Catalog) -> str | None:
         returns,
         tuple(arguments),
         tuple(outs),
+        tuple(names),
     )
     _add(catalog, Function(schema, name, signature, _body(node)))
     return None

@@ -65,6 +65,33 @@ class Written:
                 return self._span(index)
         return self._span(place)
 
+    def word(self, word: str, *next_ones: str) -> tuple[int, int] | None:
+        """The last place of a keyword that one of these follows."""
+        for index in range(len(self._items) - 2, -1, -1):
+            if self._items[index].word == word and self._items[index + 1].word in next_ones:
+                return self._span(index)
+        return None
+
+    def last(self, offset: int | None, name: str) -> tuple[int, int] | None:
+        """The first place at or behind an offset where a name is an alias: no dot in front of it or behind.
+
+        For names that the tree has no place for.
+        """
+        start = (
+            0 if offset is None else max(0, bisect_right(self._items, offset, key=lambda one: one.start) - 1)
+        )
+        found: tuple[int, int] | None = None
+        for index in range(start, len(self._items)):
+            token = self._items[index]
+            text = self.sql[token.start : token.end]
+            if token.word != name and not (text.startswith('"') and text[1:-1].replace('""', '"') == name):
+                continue
+            around = [self._items[at].word for at in (index - 1, index + 1) if 0 <= at < len(self._items)]
+            if "." not in around:
+                return self._span(index)
+            found = found or self._span(index)
+        return found
+
     def _index(self, node: Node) -> int | None:
         offset = self._places(node)
         if offset is None:

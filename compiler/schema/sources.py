@@ -13,6 +13,7 @@ from dfc.compiler.schema.expressions import Expressions, Queries
 from dfc.compiler.schema.scope import Item, Names, Output, Scope, Written, did_you_mean
 from dfc.compiler.sql.trees import Node, first_place, names_of, unwrapped
 
+_SAMPLES: Final = ("bernoulli", "system")
 _SIDES: Final = ("left", "right")
 
 
@@ -39,7 +40,25 @@ class Sources:
     def add(self, nodes: Sequence[Node], scope: Scope) -> None:
         """The entries of a FROM, from left to right; a later one sees those before it where it is lateral."""
         for node in nodes:
-            scope.names.append(self._entry(node, scope))
+            entry = self._entry(node, scope)
+            self.once(node, [item for each in scope.names for item in each.items], entry.items)
+            scope.names.append(entry)
+
+    def once(self, node: Node, before: Sequence[Item], items: Sequence[Item]) -> None:
+        """A name in front of a dot means one thing; tables of two schemas may have the same."""
+        taken = {item.name: item for item in before if item.name}
+        for item in items:
+            other = taken.get(item.name)
+            if other is None or (other.schema != item.schema and (other.output.open or item.output.open)):
+                continue
+            if None not in (other.schema, item.schema) and other.schema != item.schema:
+                continue
+            raise self._written.refusal(
+                f'table name "{item.name}" specified more than once',
+                "42712",
+                self._written.last(first_place(node), item.name),
+                help=f"give one of them another name: `AS {types.quoted(item.name)}_2`",
+            )
 
     def _entry(self, node: Node, scope: Scope) -> Names:
         kind, fields = unwrapped(node)
@@ -53,6 +72,15 @@ class Sources:
             case "JoinExpr":
                 return self._join(fields, scope)
             case "RangeTableSample":
+                names = names_of(fields.get("method"))
+                if names and names[-1] not in _SAMPLES and not self._catalog.unsure.functions:
+                    raise self._written.refusal(
+                        f"tablesample method {names[-1]} does not exist",
+                        "42704",
+                        self._written.part(fields),
+                        help=did_you_mean(names[-1], _SAMPLES, "methods"),
+                        name=names[-1],
+                    )
                 return self._entry(fields.get("relation", {}), scope)
             case "RangeTableFunc" | "JsonTable":
                 return self._document(kind, fields, scope)
@@ -67,17 +95,55 @@ class Sources:
             rows = self._rows.get(name)
             output = rows if rows is not None else scope.table(name)
             if output is not None:
-                return _named(alias, output, name, system=False)
+                return self._named(alias, output, name, node, system=False)
         found = None if "catalogname" in node else self.relation(node)
         if found is None:
             return _named(alias, Output([], open=True), name, schema=schema)
         output = Output([], open=True) if found.columns is None else Output(found.columns)
         row = Typed(f"{found.schema}.{found.name}")
-        return _named(alias, output, name, schema=found.schema, row=row)
+        return self._named(alias, output, name, node, schema=found.schema, row=row)
+
+    def _named(
+        self,
+        alias: Node | None,
+        output: Output,
+        name: str,
+        node: Node,
+        *,
+        schema: str | None = None,
+        row: Typed = NOT_KNOWN,
+        system: bool = True,
+    ) -> Names:
+        """The entry under its alias, which names no more columns than there are."""
+        new = names_of(alias.get("colnames")) if alias else []
+        if alias and not output.open and len(new) > len(output.columns):
+            called = alias.get("aliasname", name)
+            raise self._written.refusal(
+                f'table "{called}" has {len(output.columns)} columns available but {len(new)} columns'
+                " specified",
+                "42P10",
+                self._written.last(first_place(node), called),
+                help=f"name {len(output.columns)} columns",
+            )
+        return _named(alias, output, name, schema=schema, row=row, system=system)
 
     def relation(self, node: Node) -> Relation | None:
         """The relation that a RangeVar names, None where that is not known. Refuses one that is not there."""
         name, schema = node.get("relname", ""), node.get("schemaname")
+        return self._relation(schema, name, self._written.part(node), self._written.part(node, 1))
+
+    def relation_at(self, schema: str | None, name: str, place: tuple[int, int] | None) -> Relation | None:
+        """A relation that is named at a place of which no more is known."""
+        return self._relation(schema, name, place, self._written.last(None, name))
+
+    def _relation(
+        self,
+        schema: str | None,
+        name: str,
+        place: tuple[int, int] | None,
+        second: tuple[int, int] | None,
+    ) -> Relation | None:
+        """`place` is where its name begins, `second` where that goes on behind a dot."""
         found = self._catalog.relation(schema, name, self._path)
         if isinstance(found, Unclear):
             return None
@@ -86,10 +152,10 @@ class Sources:
         catalog = self._catalog
         full = name if schema is None else f"{schema}.{name}"
         if schema is not None and schema not in catalog.schemas:
-            span, others = self._written.part(node), sorted(catalog.schemas)
+            span, others = place, sorted(catalog.schemas)
             help = did_you_mean(schema, others, "schemas")
         else:
-            span = self._written.part(node, 0 if schema is None else 1)
+            span = place if schema is None else second
             help = self._advice(schema, name)
         raise self._written.refusal(f'relation "{full}" does not exist', "42P01", span, help=help, name=full)
 
@@ -113,7 +179,7 @@ class Sources:
             replace(column, type=Typed("text") if column.type.name == "unknown" else column.type)
             for column in output.columns
         ]
-        return _named(node.get("alias"), Output(settled, output.open), "", system=False)
+        return self._named(node.get("alias"), Output(settled, output.open), "", node, system=False)
 
     def _function(self, node: Node, scope: Scope) -> Names:
         alias: Node | None = node.get("alias")
@@ -144,7 +210,7 @@ class Sources:
             is_open = is_open or output.open
         if node.get("ordinality") and not is_open:
             columns.append(Column("ordinality", Typed("int8")))
-        return _named(alias, Output(columns, is_open), name, system=False)
+        return self._named(alias, Output(columns, is_open), name, node, system=False)
 
     def _returned(self, found: Any, name: str, alias: Node | None, functions: Sequence[Any]) -> Output:
         """The columns that a function gives in FROM."""
@@ -185,6 +251,7 @@ class Sources:
         left = self._entry(node.get("larg", {}), scope)
         inner = Scope(scope.parent, [*scope.names, left], scope.tables)
         right = self._entry(node.get("rarg", {}), inner)
+        self.once(node.get("rarg", {}), left.items, right.items)
         shared = names_of(node.get("usingClause"))
         if node.get("isNatural"):
             mine = [column.name for column in left.output.columns]
@@ -209,7 +276,7 @@ class Sources:
         quals = Scope(scope.parent, [Names(names.items, _both(left, right))], scope.tables)
         self._expressions.boolean(node.get("quals"), quals, "JOIN/ON")
         if "alias" in node:
-            return _named(node["alias"], output, "", system=False)
+            return self._named(node["alias"], output, "", node, system=False)
         return names
 
     def _merged(self, node: Node, name: str, left: Names, right: Names) -> Column:

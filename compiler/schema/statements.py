@@ -8,7 +8,8 @@ from typing import Final
 from dfc.compiler.schema.catalog import Catalog, Relation, Typed
 from dfc.compiler.schema.changes import Changes
 from dfc.compiler.schema.queries import Queries
-from dfc.compiler.schema.scope import Names, Output, Scope, Written, did_you_mean
+from dfc.compiler.schema.scope import Names, Output, Scope, Written
+from dfc.compiler.schema.utility import Utility
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
 _QUERIES: Final = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
@@ -31,6 +32,7 @@ class Statements:
             catalog, written, parameters, rows or {}, catalog.search_path if path is None else path
         )
         Changes(self._queries)
+        self._utility = Utility(catalog, written, self._queries)
 
     def analyse(self, kind: str, node: Node) -> Output | None:
         """The columns of a query's result; None for other statements."""
@@ -47,49 +49,30 @@ class Statements:
                     self._queries.sources.relation(unwrapped(each)[1])
             case "RefreshMatViewStmt":
                 self._queries.sources.relation(node.get("relation", {}))
-            case "VacuumStmt":
-                for each in node.get("rels", ()):
-                    self._vacuum(unwrapped(each)[1])
             case "CopyStmt":
                 self._copy(node)
             case "IndexStmt":
                 self._index(node)
             case "CallStmt":
-                self._queries.expressions.call(node.get("funccall", {}), Scope())
+                self._queries.expressions.call(node.get("funccall", {}), Scope(), by_call=True)
             case _:
-                pass
+                self._utility.check(kind, node)
         return None
 
     def _relation(self, node: Node) -> Relation | None:
         return self._queries.sources.relation(node)
 
-    def _vacuum(self, node: Node) -> None:
-        found = self._relation(node.get("relation", {}))
-        self._listed(node.get("relation", {}), found, names_of(node.get("va_cols")))
-
     def _copy(self, node: Node) -> None:
         if "query" in node:
             self._queries.query(node["query"], None)
         elif "relation" in node:
-            self._listed(node["relation"], self._relation(node["relation"]), names_of(node.get("attlist")))
-
-    def _listed(self, relation: Node, found: Relation | None, names: Sequence[str]) -> None:
-        """Columns that stand in a list behind a table."""
-        if found is None or found.columns is None:
-            return
-        known = [column.name for column in found.columns]
-        for name in names:
-            if name not in known:
-                raise self._written.refusal(
-                    f'column "{name}" of relation "{found.name}" does not exist',
-                    "42703",
-                    self._written.behind(relation, name),
-                    help=did_you_mean(name, known, "columns"),
-                    name=name,
-                )
+            self._utility.listed(
+                node["relation"], self._relation(node["relation"]), names_of(node.get("attlist"))
+            )
 
     def _index(self, node: Node) -> None:
         relation = self._relation(node.get("relation", {}))
+        self._utility.method(node)
         if relation is None or relation.columns is None:
             return
         output = Output(relation.columns)
@@ -99,5 +82,5 @@ class Statements:
             if "expr" in element:
                 self._queries.expressions.of(element["expr"], scope)
             elif name := element.get("name"):
-                self._listed(node["relation"], relation, [name])
+                self._utility.listed(node["relation"], relation, [name])
         self._queries.expressions.boolean(node.get("whereClause"), scope, "WHERE")

@@ -55,21 +55,57 @@ class Tables:
             columns = self._joined(columns, None if parent is None else parent.columns)
             if parent is not None:
                 parent.children.append(table)
+            if parent is not None and "partbound" in node:
+                table.primary, table.unique = parent.primary, list(parent.unique)
+                table.other_keys = parent.other_keys
         for each in node.get("tableElts", ()):
             kind, fields = unwrapped(each)
             if kind == "ColumnDef":
                 own = [self._column(fields)]
                 self._sequence(table, fields)
+                for one in fields.get("constraints", ()):
+                    self._key(table, unwrapped(one)[1], fields.get("colname", ""))
             elif kind == "TableLikeClause":
                 like = self._found(fields.get("relation", {}))
                 own = None if like is None else [replace(column, written="") for column in like.columns or []]
                 own = None if like is None or like.columns is None else own
+                # Its indexes may come along.
+                table.other_keys = True
             else:
+                self._key(table, fields)
                 continue
             columns = self._joined(columns, own)
         table.columns = columns
         self._catalog.add(table)
         return None
+
+    def _key(self, table: Relation, constraint: Node, column: str | None = None) -> None:
+        """What a constraint says of the keys of a table."""
+        kind = constraint.get("contype", "")
+        if name := constraint.get("conname"):
+            self._catalog.indexes.add(name)
+        if kind == "CONSTR_EXCLUSION":
+            table.other_keys = True
+        elif kind in ("CONSTR_PRIMARY", "CONSTR_UNIQUE"):
+            columns = names_of(constraint.get("keys")) if column is None else [column]
+            # One that is deferrable is no arbiter, and nothing depends on it.
+            if "indexname" in constraint or constraint.get("deferrable"):
+                table.other_keys = True
+            for each in self._family(table) if "indexname" not in constraint else ():
+                each.add_key(columns, primary=kind == "CONSTR_PRIMARY")
+
+    def index(self, node: Node) -> None:
+        """CREATE INDEX: the key that a unique one is."""
+        table = self._found(node.get("relation", {}))
+        if table is None:
+            return
+        if name := node.get("idxname"):
+            self._catalog.indexes.add(name)
+        if node.get("unique"):
+            elements = [unwrapped(each)[1] for each in node.get("indexParams", ())]
+            plain = "whereClause" not in node and all("name" in each for each in elements)
+            for each in self._family(table):
+                each.add_key([one.get("name", "") for one in elements] if plain else [], primary=False)
 
     def _sequence(self, table: Relation, column: Node) -> None:
         """The sequence of a column that counts by itself."""
@@ -146,8 +182,13 @@ class Tables:
                 column = self._column(definition)
                 for each in self._family(table):
                     each.columns = self._joined(each.columns, [column])
+                for one in definition.get("constraints", ()):
+                    self._key(table, unwrapped(one)[1], column.name)
+            case "AT_AddConstraint":
+                self._key(table, definition)
             case "AT_DropColumn":
                 for each in self._family(table):
+                    each.drop_column(name)
                     if each.columns is not None:
                         each.columns = [column for column in each.columns if column.name != name]
             case "AT_AlterColumnType":
@@ -173,6 +214,8 @@ class Tables:
             parent, child = (table, found) if child is None else (found, child)
             if child is not parent:
                 parent.children.append(child)
+                child.unique += parent.unique
+                child.primary = child.primary or parent.primary
 
     def _change(
         self, table: Relation, name: str, type: Typed | None = None, written: str | None = None
@@ -210,6 +253,7 @@ class Tables:
                 own.columns = [replace(c, name=new) if c.name == old else c for c in own.columns]
             return None
         for each in self._family(table):
+            each.rename_in_keys(old, new)
             if each.columns is not None:
                 each.columns = [replace(c, name=new) if c.name == old else c for c in each.columns]
         return None

@@ -147,6 +147,13 @@ def of_text(written: str | None, catalog: Catalog) -> Typed:
     return NOT_KNOWN if isinstance(found, str) else found
 
 
+def absent(written: str, catalog: Catalog) -> str | None:
+    """The name of a type that there is not, for certain."""
+    node = _parsed(written)
+    found = NOT_KNOWN if node is None else of_node(node, catalog)
+    return found if isinstance(found, str) else None
+
+
 def sent(type: Typed, catalog: Catalog) -> Typed:
     """A type as results have it: of domains what they are made of."""
     if type.name is None:

@@ -15,6 +15,7 @@ from dfc.compiler.span import Span
 from dfc.compiler.sql import commands, literals, native
 from dfc.compiler.sql.advice import LEXICAL, command_near, correction
 from dfc.compiler.sql.commands import Shape
+from dfc.compiler.sql.options import unknown_argument, unknown_option
 from dfc.compiler.sql.places import places
 from dfc.compiler.sql.references import Place, Reference, for_grammar, reference_at, references
 from dfc.compiler.sql.select_into import create_table_as
@@ -229,6 +230,11 @@ def _found(value: str) -> _Found:
     http = commands.http_call(sql, items, shape) if calls else None
     if not problems and calls:
         problems = _http_problems(items, shape, calls, http)
+    unknown = unknown_option(sql, items, shape.kind) if not problems else None
+    if not problems and http is not None:
+        unknown = unknown_argument(sql, items, http[0].start)
+    if unknown is not None:
+        problems = [_problem(*unknown)]
     if problems:
         moved = [
             replace(problem, start=problem.start + begin, end=problem.end + begin) for problem in problems
@@ -455,6 +461,11 @@ def _forbidden(sql: str, items: list[Token], shape: Shape) -> _Problem | None:
             )
         if named == "transaction" and words[0] == "set" and rest[1:2] not in (["="], ["to"]):
             kind = "begin"
+    called = _role_by_function(sql, items)
+    if called is not None:
+        start, finish = called
+        help = "start the workflow as that role, or call a function that is `SECURITY DEFINER`"
+        return _problem("DF125", "a step runs as the role that submitted it", start, finish, help)
     if kind in _TRANSACTION:
         return _problem(
             "DF124",
@@ -477,6 +488,17 @@ def _forbidden(sql: str, items: list[Token], shape: Shape) -> _Problem | None:
                     token.end,
                     "use INSERT, or a file of the server",
                 )
+    return None
+
+
+def _role_by_function(sql: str, items: list[Token]) -> tuple[int, int] | None:
+    """Where `set_config('role', ...)` stands, which does what SET ROLE does."""
+    for index, token in enumerate(items[:-2]):
+        if identifier(sql, token) != "set_config" or items[index + 1].word != "(":
+            continue
+        setting = items[index + 2]
+        if setting.kind is Kind.STRING and sql[setting.start + 1 : setting.end - 1].lower() in _ROLE_SETTINGS:
+            return token.start, setting.end
     return None
 
 

@@ -37,7 +37,7 @@ def literal_arguments(statement: Text) -> tuple[Argument, ...]:
         return ()
     opening = found[0].start + 3
     arguments: list[Argument] = []
-    for position, part in enumerate(_split(items, opening)):
+    for position, part in enumerate(arguments_of(items, opening)):
         name = _NAMES[position] if position < len(_NAMES) else ""
         if len(part) > 1 and part[1].word in ("=>", ":="):
             name = identifier(sql, part[0]) or ""
@@ -54,7 +54,7 @@ def literal_arguments(statement: Text) -> tuple[Argument, ...]:
     return tuple(arguments)
 
 
-def _split(items: list[Token], opening: int) -> list[list[Token]]:
+def arguments_of(items: list[Token], opening: int) -> list[list[Token]]:
     """The tokens of each argument of a call."""
     depth = items[opening].depth + 1
     parts: list[list[Token]] = [[]]

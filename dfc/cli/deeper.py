@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from dfc.cli.copying import body as without_comments
 from dfc.cli.script import is_session_setting
-from dfc.cli.sources import Compiled, Problem, Server, Workflow, problem_of
+from dfc.cli.sources import Compiled, OnFailure, Problem, Server, Workflow, problem_of
 from dfc.compiler.ast import Piece
 from dfc.compiler.described import diagnostics
 from dfc.compiler.diagnostics import Diagnostic
@@ -96,6 +96,8 @@ def _problems(compilation: Compiled, depth: Depth) -> Iterator[Diagnostic]:
     plans = [_plan(each) for each in compilation.statements]
     texts = [each.text for each in compilation.statements if isinstance(each, Server)]
     inside = [text for plan in plans if plan is not None for text in statements_of(plan)]
+    others = [_plan(each.on_failure) for each in compilation.statements if isinstance(each, Workflow)]
+    inside += [text for plan in others if plan is not None for text in statements_of(plan)]
     # What a scratch database has been told to make is there, unless it could not be made.
     around = [text for text in texts if not (depth.scratch and is_ddl(text))]
     failed = list(depth.absent)
@@ -108,21 +110,30 @@ def _problems(compilation: Compiled, depth: Depth) -> Iterator[Diagnostic]:
             start, end = statement.span
             place = _Place(Span(start, end), (_piece(0, end - start, start, end),))
             yield from diagnostics([] if problem is None else [problem], {"": place})
-        elif plan is not None:
-            yield from diagnostics(flow(plan, depth.describer, made).problems, _places(statement))
+            continue
+        for one, provenance in _plans(statement, plan):
+            yield from diagnostics(flow(one, depth.describer, made).problems, _places(provenance))
 
 
-def _plan(statement: Workflow | Server) -> Plan | None:
-    if isinstance(statement, Server):
+def _plans(workflow: Workflow, plan: Plan | None) -> Iterator[tuple[Plan, Mapping[str, Any]]]:
+    """The plan of a workflow, and the one for its failures; with the places of their nodes."""
+    if plan is not None:
+        yield plan, workflow.provenance
+    if workflow.on_failure is not None and (later := _plan(workflow.on_failure)) is not None:
+        yield later, workflow.on_failure.provenance
+
+
+def _plan(statement: Workflow | OnFailure | Server | None) -> Plan | None:
+    if statement is None or isinstance(statement, Server):
         return None
     json = statement.plan or statement.draft
     return None if json is None else from_json(json)
 
 
-def _places(workflow: Workflow) -> Mapping[str, _Place]:
+def _places(provenance: Mapping[str, Any]) -> Mapping[str, _Place]:
     return {
         node: _Place(Span(*place["span"]), tuple([_piece(*piece) for piece in place["sql"]]))
-        for node, place in workflow.provenance.items()
+        for node, place in provenance.items()
     }
 
 

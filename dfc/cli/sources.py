@@ -62,11 +62,13 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnFailure:
-    """What starts when a workflow has failed; without a plan where variables decide what it says."""
+    """What starts when a workflow has failed; the fields are those of a `Workflow`."""
 
-    wire: str
+    wire: str | None
     plan: Mapping[str, Any] | None
     hash: str | None
+    provenance: Mapping[str, Any]
+    draft: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,7 +348,13 @@ def _statement(json: Mapping[str, Any]) -> Statement:
         draft=json.get("draft"),
         on_failure=None
         if later is None
-        else OnFailure(wire=later["wire"], plan=later["plan"], hash=later["hash"]),
+        else OnFailure(
+            wire=later["wire"],
+            plan=later["plan"],
+            hash=later["hash"],
+            provenance=later["provenance"],
+            draft=later.get("draft"),
+        ),
     )
 
 

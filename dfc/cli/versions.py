@@ -97,7 +97,7 @@ def _version(name: str, statement: Statement) -> Version:
 
 
 def _later(given: OnFailure | None) -> Body | None:
-    if given is None:
+    if given is None or given.wire is None:
         return None
     return Body(wire=_without_declaration(given.wire)[0], plan=_plan(given.plan), hash=given.hash)
 

@@ -30,9 +30,10 @@ from dfc.compiler.plan_describe import (
     column_keys,
 )
 from dfc.executor.bind import Bound, Mode, bind
+from dfc.executor.describe.arbiter import missing_arbiter
 from dfc.executor.describe.made_up import ANY, MadeUp, make_up, types_needed
 from dfc.executor.describe.refusal import Catalog, of_ddl, refusal
-from dfc.executor.describe.utility import is_tried, missing_relation
+from dfc.executor.describe.utility import as_tried, is_tried, missing_relation
 from dfc.executor.failures import StepFailed
 from dfc.executor.queries import query
 from dfc.executor.quoting import array_literal
@@ -180,6 +181,9 @@ class DatabaseDescriber:
             found = self._prepared(bound, settings)
         except _Refusal as refused:
             return refusal(refused.fields, body, bound, made.unsure, self._catalog)
+        arbiter = missing_arbiter(body, self._catalog)
+        if arbiter is not None:
+            return arbiter
         if found.nfields == 0:
             refused = self._tried(body, bound, settings)
             if refused is not None:
@@ -200,7 +204,7 @@ class DatabaseDescriber:
         if missing is None and self._scratch and is_tried(body):
             try:
                 self._begin(settings)
-                self._checked(self._pgconn.exec_(bound.text.encode()))
+                self._checked(self._pgconn.exec_(as_tried(body, bound.text).encode()))
             except _Refusal as refused:
                 return of_ddl(refusal(refused.fields, body, bound, (), self._catalog))
             finally:

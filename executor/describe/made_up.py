@@ -35,7 +35,10 @@ def types_needed(body: SqlBody, shapes: Mapping[str, Shape]) -> set[str]:
         shape = shapes.get(parameter.key, UNKNOWN)
         if parameter.use is Use.ROWS:
             needed.update(column.type for column in rows_of(shape) or () if column.type is not None)
-        elif parameter.type is None:
+        elif parameter.type is not None:
+            # It is sent as a text, with a cast.
+            needed.add("text")
+        else:
             found = type_of(parameter, shape)
             needed.update(() if found is None else (found,))
     return needed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -21,6 +22,7 @@ UNKNOWN_OBJECT: Final = "42704"
 
 NAMES_SHOWN_MAX: Final = 8
 SIGNATURES_SHOWN_MAX: Final = 3
+SIGNATURE_SHOWN_MAX: Final = 120
 SIMILARITY_MIN: Final = 0.6
 
 _UNKNOWN: Final = (UNKNOWN_RELATION, UNKNOWN_COLUMN, UNKNOWN_FUNCTION, UNKNOWN_OBJECT)
@@ -43,6 +45,11 @@ _TOKEN: Final = re.compile(
     r"""\$\w+(?:\.(?:\w+|\*))?\??|(?:[eEnNbBxX]|[uU]&)?'(?:[^']|'')*'|\w+(?:\.\d+)?|"(?:[^"]|"")*"|[-+*/<>=~!@#%^&|`?]+|\S"""
 )
 _OPERATOR: Final = re.compile(r"[-+*/<>=~!@#%^&|`?]+")
+_CLAUSE: Final = re.compile(r"(FOR (?:NO KEY |KEY )?(?:UPDATE|SHARE)) is not allowed|(ON CONFLICT) ")
+_AGAIN: Final = ("more than once", "multiple assignments", "columns available but", "already exists")
+_ARGUMENT: Final = re.compile(r"[(,]\s*(?:(?:IN|OUT|INOUT|VARIADIC)\s+)?(\w+)\s+\w")
+_DEFAULT: Final = re.compile(r" DEFAULT (?:'(?:[^']|'')*'|[^,()']|\([^()]*\))+")
+_OF_TYPE: Final = re.compile(r'not found in data type "?([^"]+)"?$')
 _HINTED: Final = re.compile(r'"([^"]+)"')
 _WORD: Final = re.compile(rf"{_NAME}")
 
@@ -81,6 +88,15 @@ class Catalog:
     def is_relation(self, name: str) -> bool:
         """Whether a name, as it stands in a statement, is that of a relation."""
         return bool(self._rows("describe_relation", name))
+
+    def keys(self, name: str) -> list[tuple[frozenset[str], bool]] | None:
+        """The unique indexes of a table: their columns, and whether there is nothing else to them.
+
+        None for what is no table.
+        """
+        rows = self._rows("describe_keys", name)
+        found = [(frozenset(json.loads(columns)), plain == "t") for columns, plain in rows if plain]
+        return found if rows else None
 
     def columns(self, words: Iterable[str]) -> list[str]:
         """The names of the columns of all relations whose name is one of these words."""
@@ -125,9 +141,13 @@ def refusal(
     lacks_xml = fields.sqlstate == "0A000" and "XML" in fields.message  # how the server was built
     if lacks_xml or _is_one(fields.sqlstate, _OF_THE_STATE):
         return Unsaid(why=f"{fields.message} (SQLSTATE {fields.sqlstate})", start=start, end=start)
-    if start is None and fields.sqlstate in _NAMING:
-        # Most utility statements are refused without a place; the message has the name.
+    if start is None:
+        # Most utility statements are refused without a place, and some mistakes in queries; the message has
+        # the name.
         start = _named_in(fields.message, body.sql)
+    elif fields.sqlstate in _OF_NAMES and body.sql[start : start + 1] == "(":
+        # PostgreSQL points to the list that the name is in.
+        start += _named_in(fields.message, body.sql[start:]) or 0
     parts = [] if start is None else names_at(body.sql, start)
     end = None if start is None else _end_of_token(body, start)
     token = body.sql[start:end] if start is not None else ""
@@ -146,6 +166,9 @@ def refusal(
     wrong = named.wrong()
     if wrong is not None:
         start, end = wrong[1], wrong[2]
+    argument = named.argument()
+    if argument is not None:
+        start, end = argument
     makers = [] if wrong is None else catalog.makers(wrong[0])
     if makers:
         return Unsaid(why=f"`{wrong[0] if wrong else ''}` may be made by `{makers[0]}`", start=start, end=end)
@@ -196,13 +219,31 @@ def _place(fields: Fields, bound: Bound) -> tuple[int | None, bool]:
 
 
 def _named_in(message: str, sql: str) -> int | None:
-    """Where in a statement the name begins that a message has in quotes, or in front of brackets."""
+    """Where in a statement the name begins that a message has in quotes, or in front of brackets.
+
+    What is there too often is its last one. A clause is named as it is written.
+    """
+    clause = _CLAUSE.match(message)
     quoted = re.search(r'"([^"]+)"|([\w$.]+)\(', message)
-    if quoted is None:
+    if clause is None and quoted is None:
         return None
-    name = re.escape(quoted[1] or quoted[2])
-    found = re.search(rf'(?<![\w$"])"?{name}(?![\w$])', sql, re.IGNORECASE)
-    return None if found is None else found.start()
+    name = re.escape(quoted[1] or quoted[2]) if quoted is not None else ""
+    if clause is not None:
+        name = r"\s+".join((clause[1] or clause[2]).split())
+    found = [each.start() for each in re.finditer(rf'(?<![\w$"])"?{name}(?![\w$])', sql, re.IGNORECASE)]
+    if not found:
+        return None
+    return found[-1 if any(words in message for words in _AGAIN) else 0]
+
+
+def _misnamed(message: str, sql: str, start: int, signatures: Sequence[str]) -> tuple[str, int] | None:
+    """The name of an argument that no function has, and where it is given."""
+    known = {name for each in signatures for name in _ARGUMENT.findall(each)}
+    for name in re.findall(r"(\w+) =>", message):
+        place = re.compile(rf"(?<![\w$]){name}(?=\s*(?:=>|:=))", re.IGNORECASE).search(sql, start)
+        if known and name not in known and place is not None:
+            return name, place.start()
+    return None
 
 
 def _folded(word: str) -> str:
@@ -282,6 +323,14 @@ class _Named:
             case _:
                 return None
 
+    def argument(self) -> tuple[int, int] | None:
+        """Where an argument is given by a name that no function of this name has."""
+        if self._fields.sqlstate != UNKNOWN_FUNCTION or not self._parts or self._is_operator():
+            return None
+        name, start, _ = self._parts[-1]
+        found = _misnamed(self._fields.message, self._body.sql, start, self._catalog.signatures(name))
+        return None if found is None else (found[1], found[1] + len(found[0]))
+
     def name(self) -> str | None:
         """What is unknown, None where something else is wrong."""
         wrong = self.wrong()
@@ -304,6 +353,8 @@ class _Named:
                 return self._column(name)
             case "42883":
                 return self._function(name)
+            case "42704" if not self._fields.message.startswith("type "):
+                return ""
             case "42704":
                 return _near(name, self._catalog.types(), name)
             case _:
@@ -330,16 +381,38 @@ class _Named:
             return f"did you mean `{near[0]}`?"
         if not columns:
             return ""
+        inside = _OF_TYPE.search(self._fields.message)
+        if inside is not None:
+            columns = self._catalog.columns([inside[1]])
+            near = get_close_matches(name, columns, n=1, cutoff=SIMILARITY_MIN)
+            if near:
+                return f"did you mean `{near[0]}`?"
+        if not columns:
+            return ""
         shown = ", ".join(f"`{column}`" for column in columns[:NAMES_SHOWN_MAX])
         more = ", ..." if len(columns) > NAMES_SHOWN_MAX else ""
         return f"write one of the columns {shown}{more}"
 
     def _function(self, name: str) -> str:
         signatures = self._catalog.signatures(name)
+        misnamed = _misnamed(self._fields.message, self._body.sql, 0, signatures) if signatures else None
+        if misnamed is not None:
+            known = [one for each in signatures for one in _ARGUMENT.findall(each)]
+            near = get_close_matches(misnamed[0], known, n=1, cutoff=SIMILARITY_MIN)
+            if near:
+                return f"did you mean `{near[0]}`?"
         if signatures:
-            shown = ", ".join(f"`{each}`" for each in signatures[:SIGNATURES_SHOWN_MAX])
+            shown = ", ".join(f"`{_short(each)}`" for each in signatures[:SIGNATURES_SHOWN_MAX])
             return f"call it as {shown}, with casts where types differ"
         return _near(name, self._catalog.functions(self._schema()), name)
+
+
+def _short(signature: str) -> str:
+    """A function; without its defaults, and without the end of its arguments, where these are many."""
+    text = signature if len(signature) <= SIGNATURE_SHOWN_MAX else _DEFAULT.sub("", signature)
+    if len(text) <= SIGNATURE_SHOWN_MAX:
+        return text
+    return f"{text[:SIGNATURE_SHOWN_MAX].rpartition(',')[0]}, ...)"
 
 
 def _near(name: str, names: Sequence[str], wrong: str) -> str:

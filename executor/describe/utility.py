@@ -9,7 +9,10 @@ from dfc.compiler.plan import Form, SqlBody
 from dfc.compiler.plan_describe import Refused
 from dfc.executor.describe.refusal import UNKNOWN_RELATION, Catalog, names_at, near_relation
 
-_TRIED: Final = re.compile(r"(create|alter|drop|comment|grant|revoke|truncate|lock)\b")
+_TRIED: Final = re.compile(r"(create|alter|drop|comment|grant|revoke|truncate|lock|analyze|cluster)\b")
+_IN_A_TRANSACTION: Final = re.compile(r"((create|drop) index|cluster)\b")
+"""What can be tried in a transaction, however a step runs it: without CONCURRENTLY."""
+_CONCURRENTLY: Final = re.compile(r"(?<=index)(\s+)(concurrently)(?=\s)", re.IGNORECASE)
 _NOT_TRIED: Final = re.compile(
     r"(create table as|create materialized view|alter system|grant role|revoke role)\b"
     r"|(create|alter|drop) (database|tablespace|subscription|extension|role|user|group|server|foreign|event)"
@@ -41,7 +44,15 @@ _WORDS: Final = frozenset(
 def is_tried(body: SqlBody) -> bool:
     """Whether a statement can be run in a scratch database to see whether it would be refused."""
     tried = _TRIED.match(body.kind) and not _NOT_TRIED.match(body.kind)
-    return bool(tried) and body.form is not Form.AUTOCOMMIT and not body.parameters
+    alone = body.form is Form.AUTOCOMMIT and _IN_A_TRANSACTION.match(body.kind) is None
+    return bool(tried) and not alone and not body.parameters
+
+
+def as_tried(body: SqlBody, text: str) -> str:
+    """The statement in a form that a transaction takes, of the same length."""
+    if body.form is not Form.AUTOCOMMIT:
+        return text
+    return _CONCURRENTLY.sub(lambda found: found[1] + " " * len(found[2]), text, count=1)
 
 
 def missing_relation(body: SqlBody, catalog: Catalog, *, by_path: bool = True) -> Refused | None:

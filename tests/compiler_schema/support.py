@@ -87,6 +87,15 @@ class Oracle:
             )
         )
 
+    def runs(self, sql: str) -> str:
+        """Why PostgreSQL does not run a text, or nothing. What it has done is rolled back."""
+        try:
+            with self._connection.transaction(force_rollback=True):
+                self._connection.execute(sql.encode())
+        except psycopg.Error as error:
+            return f"{error.sqlstate} {error}"
+        return ""
+
     def relations(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
         """All relations of the schema with their columns and types, as the server's catalog has them."""
         found: dict[tuple[str, str], list[tuple[str, str]]] = {}

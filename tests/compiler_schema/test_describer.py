@@ -73,7 +73,7 @@ from tests.compiler_schema.support import catalog, described
         ("INSERT INTO orders (id, [[id]]) VALUES (1, 2)", "DF405", "id", ""),
         ("SELECT [[line]] FROM items i, items j", "DF405", "line", ""),
         ("SELECT id::[[intt]] FROM orders", "DF405", "intt", ""),
-        ("SELECT [[note]], count(*) FROM orders", "DF405", "note", "add `note` to GROUP BY"),
+        ("SELECT [[note]], count(*) FROM orders", "DF405", "note", "add `note` to GROUP BY, or aggregate it"),
         ("TRUNCATE orders, [[itmes]]", "DF401", "itmes", "did you mean `items`?"),
         ("CREATE INDEX ON orders ([[totl]])", "DF402", "totl", "did you mean `total`?"),
         ("COPY items (sku, [[prise]]) TO '/tmp/x'", "DF402", "prise", "did you mean `price`?"),
@@ -110,8 +110,8 @@ def test_a_mistake_is_found_at_its_token(sql: str, code: str, place: str, help: 
         "",
         "SELECT $1 + totl FROM orders",
         "CREATE EXTENSION vector",
-        "ALTER TABLE nowhere ADD COLUMN x int",
-        "GRANT SELECT ON nothing TO nobody",
+        "ALTER TABLE IF EXISTS nowhere ADD COLUMN x int",
+        "GRANT SELECT ON df.nothing TO nobody",
     ],
 )
 def test_what_is_not_known_for_certain_passes(sql: str, known: Catalog) -> None:

@@ -53,6 +53,14 @@ REFUSED = [
     ("SELECT email, count(*) FROM users", "DF405", "email", ""),
     ("INSERT INTO users (id, email) VALUES (1)", "DF405", "email", ""),
     ("SELECT id FROM users u JOIN app.orders o ON o.user_id = u.id", "DF405", "id", ""),
+    ("INSERT INTO users VALUES (1, 'x') ON CONFLICT (email) DO NOTHING", "DF405", "email", "are `(id)`"),
+    ("INSERT INTO users VALUES (1, 'x') ON CONFLICT (emial) DO NOTHING", "DF402", "emial", "`users.email`"),
+    ("INSERT INTO app.orders (id) VALUES (1)", "DF405", "id", "Use OVERRIDING SYSTEM VALUE"),
+    ("UPDATE users SET born = NULL, born = now()", "DF405", "born", "take one of them out"),
+    ("SELECT 1 FROM users u, app.orders u", "DF405", "u", "another name"),
+    ("SELECT email FROM users GROUP BY email FOR UPDATE", "DF405", "FOR", "sub-query"),
+    ("SELECT taxed(amount => 1, rat => 2)", "DF403", "rat", "did you mean `rate`?"),
+    ("SELECT email COLLATE nowhere FROM users", "DF405", "COLLATE", "write a collation"),
     ("SELECT ''x''::moood", "DF405", "moood", "did you mean `mood`?"),
     ("CREATE TABLE x AS SELECT emial FROM users", "DF402", "emial", "did you mean `users.email`?"),
     ("EXPLAIN SELECT * FROM usres", "DF401", "usres", "did you mean `users`?"),
@@ -76,9 +84,12 @@ TRIED = [
     ("ALTER TABLE users ADD COLUMN x intt", "DF405", "intt"),
     ("ALTER TABLE users DROP COLUMN emial", "DF402", "emial"),
     ("CREATE INDEX ON users (emial)", "DF402", "emial"),
+    ("CREATE INDEX CONCURRENTLY i ON users (emial)", "DF402", "emial"),
     ("DROP FUNCTION taxde(numeric)", "DF403", "taxde"),
     ("CREATE TABLE x (id int REFERENCES usres)", "DF401", "usres"),
     ("COMMENT ON COLUMN users.emial IS 'x'", "DF402", "emial"),
+    ("ANALYZE users (emial)", "DF402", "emial"),
+    ("CLUSTER users USING users_email", "DF405", "users_email"),
 ]
 
 
@@ -120,6 +131,33 @@ ACROSS = [
 @pytest.mark.parametrize(("text", "code", "under"), ACROSS)
 def test_types_across_steps(schema: str, text: str, code: str, under: str) -> None:
     assert errors(asked(f"SELECT df.start({text});", schema)) == [(code, under)]
+
+
+def test_what_variables_decide_on_is_left_alone_and_the_rest_is_not(schema: str) -> None:
+    text = """df.sql('SELECT ''{days} days''::interval, ''{n}''::int FROM users WHERE mood = ''{mood}''')
+        ~> 'SELECT emial FROM users';"""
+    assert errors(asked(text, schema)) == [("DF402", "emial")]
+    text = """('SELECT id FROM {table} WHERE {condition}' |=> 'some')
+        ~> 'SELECT $some.id, x.y FROM $some.* AS x' ~> 'SELECT emial, $some FROM users';"""
+    assert errors(asked(text, schema)) == [("DF402", "emial")]
+    text = """SELECT df.define('d', 'SELECT 1', on_failure => 'SELECT id FROM {table}' ~> 'TABLE usres');"""
+    assert errors(asked(text, schema)) == [("DF401", "usres")]
+    for made in ("CREATE TABLE {table} (a int)", "{statement} it", "SELECT {function}(1)"):
+        assert errors(asked(f"'{made}' ~> 'TABLE usres';", schema)) == []
+
+
+def test_what_a_definition_does_about_failures(schema: str) -> None:
+    text = """SELECT df.define('d', 'SELECT 1', on_failure =>
+        'INSERT INTO users (id, emial) VALUES (1, $input.error->>''message'')' ~> 'SELECT 1 FROM usres');"""
+    assert errors(asked(text, schema)) == [("DF402", "emial"), ("DF401", "usres")]
+    text = text.replace("emial", "email").replace("usres", "users")
+    assert errors(asked(text, schema)) == []
+
+
+def test_the_types_of_inputs_are_known_behind_a_setting(schema: str) -> None:
+    text = """SET search_path = public; SELECT df.define('d', 'SELECT born + $input.day FROM users',
+        params => '{"day": "date"}');"""
+    assert errors(asked(text, schema)) == [("DF404", "+")]
 
 
 def test_declared_inputs_have_their_types(schema: str) -> None:
