@@ -8,7 +8,7 @@ from typing import Final
 from dfc.compiler.schema.catalog import Catalog, Relation
 from dfc.compiler.schema.literals import absent_relation
 from dfc.compiler.schema.queries import Queries
-from dfc.compiler.schema.scope import Written, did_you_mean
+from dfc.compiler.schema.scope import Written, did_you_mean, near
 from dfc.compiler.schema.types import quoted
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
@@ -201,8 +201,10 @@ class Utility:
             self._index(relation.get("schemaname"), relation.get("relname", ""))
 
     def method(self, node: Node) -> None:
-        """The kind of an index."""
+        """The kind of an index: one that is like none of PostgreSQL's own comes with an extension."""
         name = node.get("accessMethod", "btree")
+        if near(name, _METHODS) is None:
+            return
         if name in _METHODS or self._catalog.unsure.functions or self._catalog.unsure.everything:
             return
         raise self._written.refusal(

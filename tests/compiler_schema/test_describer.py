@@ -110,6 +110,7 @@ def test_a_mistake_is_found_at_its_token(sql: str, code: str, place: str, help: 
         "",
         "SELECT $1 + totl FROM orders",
         "CREATE EXTENSION vector",
+        "CREATE INDEX ON orders USING hnsw (note)",
         "ALTER TABLE IF EXISTS nowhere ADD COLUMN x int",
         "GRANT SELECT ON df.nothing TO nobody",
     ],
