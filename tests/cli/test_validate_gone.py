@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -17,7 +17,7 @@ STEPS = " ~> ".join(f"df.step('s{n}', 'SELECT {n} AS n')" for n in range(40))
 
 
 @contextmanager
-def cut(database: str, answers: int) -> Iterator[str]:
+def cut(database: str, answers: int) -> Generator[str]:
     """The URL of a way to the database on which the server is gone after so many answers of its."""
     parts = urlsplit(database)
     folder = parse_qs(parts.query)["host"][0]
