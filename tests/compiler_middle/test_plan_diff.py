@@ -58,8 +58,8 @@ def test_references_that_mean_another_step() -> None:
     assert changes(old, new)["c"] == {Change.REFERENCES}
 
 
-def obstacle(old: str, new: str, *recorded: str) -> str | None:
-    return move(plan(old), plan(new)).obstacle(recorded)
+def obstacle(old: str, new: str, *recorded: str, inputs: tuple[str, ...] = ()) -> str | None:
+    return move(plan(old), plan(new)).obstacle(recorded, inputs)
 
 
 def test_who_could_move() -> None:
@@ -101,10 +101,6 @@ def test_every_step_is_accounted_for(old: Plan, new: Plan) -> None:
     removed = sum(change.new is None for change in found.changes)
     assert found.same + len(found.changes) - removed == len(list(every_node(new.nodes)))
     assert removed <= len(list(every_node(old.nodes)))
-
-
-def obstacle(old: str, new: str, *recorded: str, inputs: tuple[str, ...] = ()) -> str | None:
-    return move(plan(old), plan(new)).obstacle(recorded, inputs)
 
 
 def test_what_has_not_run_must_not_stand_in_front_of_what_has() -> None:
