@@ -14,8 +14,8 @@ import click
 
 from dfc.cli.errors import CliError
 from dfc.cli.reports.examined import name_of
-from dfc.cli.sources import SUFFIX, Compiled, CompileFile, Problem, Server, needed
-from dfc.executor.compiler_child import ENDING_SECONDS_MAX, TOO_LONG, crashed, ending, started
+from dfc.cli.sources import SUFFIX, Compiled, CompileFile, Server, needed, problem_of
+from dfc.executor.compiler_child import ENDING_SECONDS_MAX, TOO_LONG, Died, crashed, ending, started
 from dfc.executor.limits import COMPILE_SECONDS_MAX
 
 if TYPE_CHECKING:
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 MODULE: Final = "dfc.cli.reading_schema"
 _NOTES_MAX: Final = 5
-
-
-class _Died(Exception):
-    """The process that reads the trees has."""
 
 
 class BySchema:
@@ -55,37 +51,25 @@ class BySchema:
 
     def deepen(self, compilation: Compiled) -> Compiled:
         """The file with all of its problems. One that the process dies over has DF590."""
-        try:
-            if self._process is None:
-                self._begin(say=False)
-            found = self._ask(compilation)
-        except _Died as death:
-            found = None
-            why = str(death)
-        else:
-            if isinstance(found, Compiled):
-                return found
-            why = str(found.why)
-        [diagnostic] = crashed(compilation.text, why)["diagnostics"]
-        problem = Problem(
-            code=diagnostic["code"],
-            severity=diagnostic["severity"],
-            message=diagnostic["message"],
-            json={"file": compilation.name, **diagnostic},
-        )
+        if self._process is None:
+            self._begin(say=False)
+        found = self._ask(compilation)
+        if isinstance(found, Compiled):
+            return found
+        [diagnostic] = crashed(compilation.text, str(found.why))["diagnostics"]
+        problem = problem_of(compilation.name, diagnostic)
         return replace(compilation, problems=(*compilation.problems, problem))
 
     def _begin(self, *, say: bool) -> None:
         self._process = started(MODULE)
-        try:
-            skipped = self._ask(self._sources)
-        except _Died as death:
-            raise CliError(f"the schema cannot be read: its reader died ({death})") from None
+        skipped = self._ask(self._sources)
+        if isinstance(skipped, Died):
+            raise CliError(f"the schema cannot be read: its reader died ({skipped.why})")
         if say:
             _notes(self._sources, skipped)
 
     def _ask(self, request: object) -> Any:
-        """The answer of the process. Raises _Died, and there is none any more."""
+        """The answer of the process, or how it died, and there is none any more."""
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
         late = threading.Event()
@@ -103,7 +87,7 @@ class BySchema:
         except (OSError, EOFError, pickle.UnpicklingError):
             code = _ended(process)
             self._end()
-            raise _Died(TOO_LONG if late.is_set() else ending(code)) from None
+            return Died(TOO_LONG if late.is_set() else ending(code))
         finally:
             timer.cancel()
             timer.join()

@@ -209,7 +209,7 @@ def needed(path: str) -> str:
     try:
         return read(path)
     except Unreadable as error:
-        raise CliError(f"{error.diagnostic.message}: {error.diagnostic.help}") from None
+        raise CliError(clean(f"{error.diagnostic.message}: {error.diagnostic.help}")) from None
 
 
 def read(path: str) -> str:
