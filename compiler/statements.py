@@ -158,11 +158,13 @@ class _Splitter:
         self._previous = written.lower()
 
     def _bracket(self, statement: Statement, lexeme: Lexeme, written: str) -> None:
+        if statement.too_deep is not None:
+            return  # a million more of them would only take memory
         if written in _OPENING:
             self._closing.append(_OPENING[written])
             statement.opened.append(lexeme)
             limit = NESTING_LEVELS_MAX + (1 if self._form is Form.CALL else 0)
-            if len(self._closing) > limit and self._form is not Form.SERVER and statement.too_deep is None:
+            if len(self._closing) > limit and self._form is not Form.SERVER:
                 statement.too_deep = lexeme
                 self._form = self._form or Form.BARE
                 statement.lexemes.clear()

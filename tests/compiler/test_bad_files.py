@@ -13,6 +13,7 @@ from dfc.compiler.answer import answer_file
 from dfc.compiler.driver import compile_file
 from dfc.compiler.parse import PROBLEMS_MAX
 from dfc.compiler.source import Source
+from dfc.compiler.statements import split
 from tests.depth import depth
 
 SIZE = 600
@@ -49,6 +50,15 @@ def test_big_files_of_one_line() -> None:
     for text in ("(" * 20_000, "x" * 500_000, "'SELECT ''" + "x" * 500_000):
         diagnostics = answer_file(Source("big.dfsql", text))["diagnostics"]
         assert isinstance(diagnostics, list) and diagnostics
+
+
+def test_brackets_that_are_too_deep_are_not_kept() -> None:
+    """All that follow would be a gigabyte in a file of 10 MB."""
+    for text in ("(" * 5_000, "df.seq(" * 5_000, "SELECT df.start(" + "(" * 5_000):
+        (statement,) = split(text)
+        assert statement.too_deep is not None and len(statement.opened) < 300
+    two = list(split("(" * 300 + "'SELECT 1'" + ")" * 300 + "; 'SELECT 2';"))
+    assert [each.too_deep is None for each in two] == [False, True]
 
 
 def test_nobody_reads_on_behind_a_thousand_faults(monkeypatch: pytest.MonkeyPatch) -> None:
