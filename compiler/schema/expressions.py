@@ -418,10 +418,13 @@ class Expressions:
         here = self.of(node.get("arg"), scope)
         parts: Sequence[Node] = node.get("indirection", ())
         sliced = any(unwrapped(each)[1].get("is_slice") for each in parts)
+        array: str | None = None  # of which the subscripts before this one are: all of them make one element
         for each in parts:
             kind, fields = unwrapped(each)
+            if kind != "A_Indices":
+                array = None
             if kind == "A_Indices":
-                base = self.overloads.base(here.name)
+                base = array or self.overloads.base(here.name)
                 for side in ("lidx", "uidx"):
                     found_type = self.of(fields.get(side), scope)
                     if base is not None and base.endswith("[]"):
@@ -438,6 +441,7 @@ class Expressions:
                         self.span(node.get("arg")),
                         help="take a part of a text with `substr(...)`, of JSON with `->`",
                     )
+                array = base if base is not None and base.endswith("[]") else None
                 here = Typed("jsonb") if base == "jsonb" else Typed(inner)
             elif kind == "String":
                 base = self.overloads.base(here.name) or ""
