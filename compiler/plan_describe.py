@@ -268,11 +268,14 @@ def column_keys(columns: Sequence[str]) -> tuple[str, ...]:
     keys: list[str] = []
     taken: set[str] = set()
     written = set(columns)
+    last: dict[str, int] = {}
     for column in columns:
         key, suffix = column, 1
         while key in taken or (suffix > 1 and key in written):
-            suffix += 1
+            # What was not free before will not be.
+            suffix = max(suffix, last.get(column, 1)) + 1
             key = f"{column}_{suffix}"
+        last[column] = suffix
         keys.append(key)
         taken.add(key)
     return tuple(keys)

@@ -20,6 +20,7 @@ from dfc.compiler.plan_describe import (
     Shape,
     Statement,
     Unsaid,
+    column_keys,
     rows_of,
     type_of,
 )
@@ -124,19 +125,14 @@ class SchemaDescriber:
 
     def _named(self, columns: list[Column]) -> list[ResultColumn]:
         """The columns under the names that the stored result gives them."""
-        taken: set[str] = set()
-        numbers: dict[str, int] = {}
-        found: list[ResultColumn] = []
-        for column in columns:
-            name, number = column.name, numbers.get(column.name, 1)
-            while name in taken:
-                number += 1
-                name = f"{column.name}_{number}"
-            numbers[column.name] = number
-            taken.add(name)
-            type = Typed("text") if column.type.name == "unknown" else types.sent(column.type, self._catalog)
-            found.append(ResultColumn(name, types.shown(type, self._catalog)))
-        return found
+        names = column_keys([column.name for column in columns])
+        return [ResultColumn(name, self._sent(column)) for name, column in zip(names, columns, strict=True)]
+
+    def _sent(self, column: Column) -> str | None:
+        unknown = column.type.name == "unknown"
+        return types.shown(
+            Typed("text") if unknown else types.sent(column.type, self._catalog), self._catalog
+        )
 
     def _filled(self, body: SqlBody, sources: Mapping[str, Shape], comments: list[Lexeme]) -> _Filled:
         parameters: list[Typed] = []

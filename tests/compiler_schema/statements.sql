@@ -190,3 +190,4 @@ SELECT 'orders'::regclass, to_regclass('orders'), 'orders'::regclass::oid, 1::oi
 SELECT bit_and(o.id), bit_or(line), json_object_agg(o.id, note), jsonb_object_agg(o.id, total), array_agg(DISTINCT note ORDER BY note), array_agg(tags), corr(price, amount), first_value(note) OVER () FROM orders o, items, app.users GROUP BY note;
 CREATE TABLE made AS SELECT id, total * 2 AS twice FROM orders WHERE paid;
 EXPLAIN SELECT * FROM orders;
+SELECT 1 AS a, 2.5 AS a, 'x' AS a_2, true AS a;

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 from psycopg import pq
 
-from dfc.compiler.plan_describe import Answer, Described, Refused, Rows, Statement, Unsaid
+from dfc.compiler.plan_describe import Answer, Described, Refused, Rows, Statement, Unsaid, column_keys
 from dfc.compiler.plan_statement import Form, Returns, SqlBody
 from dfc.compiler.schema import Catalog, SchemaDescriber, SchemaSource, read_schema
 from dfc.compiler.schema.describer import NOT_FORESEEN
@@ -127,16 +127,8 @@ def columns_of(answer: Answer) -> tuple[tuple[str, str | None], ...] | None:
 
 def suffixed(columns: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """Names as the stored result has them."""
-    taken: set[str] = set()
-    found: list[tuple[str, str]] = []
-    for name, type in columns:
-        unique, number = name, 1
-        while unique in taken:
-            number += 1
-            unique = f"{name}_{number}"
-        taken.add(unique)
-        found.append((unique, type))
-    return tuple(found)
+    names = column_keys([name for name, _ in columns])
+    return tuple((name, type) for name, (_, type) in zip(names, columns, strict=True))
 
 
 def is_refused(answer: Answer) -> bool:
