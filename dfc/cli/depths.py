@@ -8,18 +8,22 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from dfc.cli.copying import body as without_comments
 from dfc.cli.errors import CliError
 from dfc.cli.sources import Compiled, CompileFile, Server, needed
 
 if TYPE_CHECKING:
     from dfc.cli.crashing.scratch import Scratch
     from dfc.cli.deeper import Depth
+    from dfc.compiler.plan_describe import Answer, Statement
+    from dfc.executor.describe.database import DatabaseDescriber
 
 Deepen = Callable[[Compiled], Compiled]
 
 ROLE: Final = "dfc_validate"
 """Who owns the scratch databases: what a file says runs without any rights beyond them."""
 
+_EXTENSION: Final = re.compile(r"create\s+extension\b", re.IGNORECASE)
 _PSQL: Final = re.compile(r"^[ \t]*\\[^\n]*", re.MULTILINE)
 _COPY: Final = re.compile(
     r"^COPY [^;]* FROM stdin;\n(?:(?!\\\.)[^\n]*\n)*\\\.$", re.MULTILINE | re.IGNORECASE
@@ -92,6 +96,35 @@ def _blank(found: re.Match[str]) -> str:
     return re.sub(r"[^\n]", " ", found[0])
 
 
+@dataclass(frozen=True, slots=True)
+class _WithExtensions:
+    """A session of a scratch database, whose extensions a superuser makes: most may not be made by its owner.
+
+    These are what the embedded server brings, and nothing of the user's.
+    """
+
+    describer: DatabaseDescriber
+    superuser: str
+
+    def describe(self, statement: Statement) -> Answer:
+        """What PostgreSQL says of a statement."""
+        return self.describer.describe(statement)
+
+    def execute(self, text: str) -> Answer:
+        """Run a statement; why it has not run, or None."""
+        import psycopg
+
+        if _EXTENSION.match(without_comments(text)) is not None:
+            with (
+                contextlib.suppress(psycopg.Error),  # said below, with its place
+                psycopg.connect(self.superuser, autocommit=True) as connection,
+            ):
+                connection.execute(text.encode())
+                self.describer.forget()
+                return None
+        return self.describer.execute(text)
+
+
 @dataclass(slots=True)
 class _Databases:
     """Scratch databases with the schema: one for the files without DDL, one for each of the others."""
@@ -125,7 +158,8 @@ class _Databases:
         name = self.scratch.make_for(ROLE, self._made())
         try:
             with DatabaseDescriber(self._conninfo(name), scratch=True) as describer:
-                yield Depth(describer=describer, scratch=True, absent=self._absent)
+                session = _WithExtensions(describer, self.scratch.conninfo(name))
+                yield Depth(describer=session, scratch=True, absent=self._absent)
         finally:
             self.scratch.drop(name)
 
@@ -138,7 +172,8 @@ class _Databases:
             base = self.scratch.make_for(ROLE)
             install(self._conninfo(base))
             with DatabaseDescriber(self._conninfo(base), scratch=True) as describer:
-                self._absent = load(describer, self.statements)
+                session = _WithExtensions(describer, self.scratch.conninfo(base))
+                self._absent = load(session, self.statements)
             self._base = base
         return self._base
 

@@ -112,6 +112,20 @@ def test_what_an_extension_has_is_not_unknown(dfc: Run, tmp_path: Path) -> None:
     assert [each["code"] for each in json.loads(answer.stdout)] == ["DF410", "DF410"]
 
 
+def test_an_extension_that_the_embedded_server_brings_is_made(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "ddl.sql").write_text(
+        "CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;\nCOMMENT ON EXTENSION vector IS 'v';\n"
+        "CREATE TABLE docs (id int, embedding public.vector(3));\n"
+    )
+    (tmp_path / "x.dfsql").write_text(
+        "SELECT df.start('SELECT embedding <=> ''[1,2,3]'' AS d FROM docs' |=> 'near'\n"
+        "  ~> 'SELECT $near.distance'\n"
+        "  ~> 'SELECT cosine_distanse(embedding, embedding) FROM docs');\n"
+    )
+    answer = dfc("validate", "x.dfsql", "--schema", "ddl.sql", "--exact", "--format", "json")
+    assert codes(answer.stdout) == [("DF213", 2), ("DF406", 2), ("DF403", 3)]
+
+
 def test_the_examples_make_what_they_need(dfc: Run) -> None:
     answer = dfc("validate", str(ROOT / "examples"), "--exact", "--format", "json")
     assert answer.returncode == 0, answer.stdout
