@@ -6,6 +6,7 @@ the rows show of that, has to be the one that is rebuilt from the rows alone.
 
 from __future__ import annotations
 
+from dfc.compiler.plan import RetryNode
 from dfc.executor.actions import FetchItems
 from dfc.executor.core.arms import Arms
 from dfc.executor.core.asking import action_of
@@ -41,7 +42,7 @@ def check_fold(database: Database, instance: Instance, state: State) -> bool:
         return False
     if instance.cancel is not None:
         # Whether a part was entered of which nothing is recorded, only its driver knows.
-        if _unwinding(state) or any(_in_item(job) for job in state.jobs.values()):
+        if _unwinding(state) or any(_in_item(job) or _behind_a_pause(job) for job in state.jobs.values()):
             return False
         step(state, CancelRequested(reason=instance.cancel))
         _catch_up(database, instance, state)
@@ -88,6 +89,18 @@ def _in_item(job: Job) -> bool:
     while here is not None and here.role is not Role.ITEM:
         here = None if here.owner is None else here.owner.scope
     return here is not None
+
+
+def _behind_a_pause(job: Job) -> bool:
+    """Whether it stands in a further round of a retry, of which nothing is recorded: as in the pause before it."""
+    here: Scope | None = job.task.scope
+    while here is not None:
+        owner = here.owner
+        again = owner is not None and isinstance(owner.node, RetryNode) and here.number > 1
+        if again and here.role is Role.BODY and not here.records:
+            return True
+        here = None if owner is None else owner.scope
+    return False
 
 
 def _unwinding(state: State) -> bool:
