@@ -92,7 +92,7 @@ def _in_item(job: Job) -> bool:
 
 
 def _behind_a_pause(job: Job) -> bool:
-    """Whether it stands in a further round of a retry, of which nothing is recorded: as in the pause before it."""
+    """Whether it stands in a further round of a retry of which nothing is recorded, as in its pause."""
     here: Scope | None = job.task.scope
     while here is not None:
         owner = here.owner
