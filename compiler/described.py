@@ -7,7 +7,7 @@ from typing import Protocol
 
 from dfc.compiler.ast import Piece
 from dfc.compiler.diagnostics import Diagnostic, Note, Severity
-from dfc.compiler.plan_types import Problem
+from dfc.compiler.plan_refusals import Problem
 from dfc.compiler.span import Span
 
 

@@ -17,9 +17,9 @@ from dfc.compiler.plan import Form, Plan, Returns, SqlBody
 from dfc.compiler.plan_describe import NO_SUCH_RESULT, Answer, Describer, Statement
 from dfc.compiler.plan_json import from_json
 from dfc.compiler.plan_made import Made
-from dfc.compiler.plan_types import Problem as StepProblem
+from dfc.compiler.plan_refusals import Problem as StepProblem
+from dfc.compiler.plan_refusals import problem_of as step_problem_of
 from dfc.compiler.plan_types import flow, statements_of
-from dfc.compiler.plan_types import problem_of as step_problem_of
 from dfc.compiler.render import to_json
 from dfc.compiler.silence import without_silenced
 from dfc.compiler.source import Source
