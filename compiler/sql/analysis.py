@@ -492,11 +492,16 @@ def _forbidden(sql: str, items: list[Token], shape: Shape) -> _Problem | None:
 
 
 def _role_by_function(sql: str, items: list[Token]) -> tuple[int, int] | None:
-    """Where `set_config('role', ...)` stands, which does what SET ROLE does."""
+    """Where `set_config('role', ..., false)` stands, which does what SET ROLE does.
+
+    Until the end of the transaction another role does no harm: row security is used like that.
+    """
     for index, token in enumerate(items[:-2]):
         if identifier(sql, token) != "set_config" or items[index + 1].word != "(":
             continue
         setting = items[index + 2]
+        if items[min(closing(items, index + 1), len(items)) - 1].word != "false":
+            continue
         if setting.kind is Kind.STRING and sql[setting.start + 1 : setting.end - 1].lower() in _ROLE_SETTINGS:
             return token.start, setting.end
     return None
