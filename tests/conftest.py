@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,6 +17,36 @@ from tests.depth import depth
 from tests.postgres import FAST, Server
 
 TEMPLATE = "df_template"
+HERE = Path(__file__).parent
+LONGEST = (
+    "cli/test_commands.py",
+    "executor/test_databases.py",
+    "compiler_schema/test_describer.py",
+    "test_simulate.py",
+    "cli/test_examples.py",
+    "cli/test_diff.py",
+    "compiler/layout/test_laws.py",
+    "cli/test_fixing.py",
+    "sql/test_starting.py",
+    "cli/test_supervise.py",
+    "e2e/test_kills.py",
+    "executor/test_retries.py",
+    "executor/test_schedules.py",
+    "cli/test_validate_depths.py",
+    "compiler_middle/test_lints.py",
+    "executor/test_embedded.py",
+    "cli/test_examples_that_wait.py",
+    "executor/test_pauses.py",
+    "executor/test_recording.py",
+    "executor/test_cron.py",
+    "cli/test_deploy.py",
+    "executor/test_worker.py",
+    "executor/test_compilation.py",
+    "sweep/test_suspects_and_postgres.py",
+    "sweep/test_suspects.py",
+    "executor/test_faults.py",
+    "executor/test_definitions.py",
+)
 _numbers = itertools.count(1)
 # How fast the machine is, is no matter of theirs.
 settings.register_profile(
@@ -24,9 +55,11 @@ settings.register_profile(
 settings.load_profile("dfc")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Of `pytest -n auto`: twice the processors, because a third of what tests do is to wait."""
-    return 2 * (os.cpu_count() or 1)
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no process of `pytest -n auto` has one for itself at the end."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.relative_to(HERE).as_posix(), len(places)))
 
 
 @pytest.fixture(scope="session")
