@@ -88,9 +88,14 @@ class Crashpoints(Protocol):
         """Something of the instance has committed. Need not return."""
         ...
 
+    def ended(self, instance: str) -> None:
+        """What was passed last has committed the end of the instance, too. Need not return."""
+        ...
+
 
 CLAIMED: Final = Point(what="claim", path="")
 PARKED: Final = Point(what="parking", path="")
+ENDED: Final = Point(what=_WORDS[Finish], path="")
 
 
 def nature_of(action: Action) -> Nature | None:
@@ -134,7 +139,7 @@ def point_of(action: Action, events: Sequence[Event], failed: Nature | None = No
         case EndItem(path=path, item=number):
             return Point(what=what, path=path, number=number)
         case Finish():
-            return Point(what=what, path="")
+            return ENDED
         case _:
             return Point(what=what, path=action.path)
 

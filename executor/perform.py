@@ -156,6 +156,8 @@ class Performer:
         """Do one thing. Raises FenceLost."""
         came = await self._perform(action, step_id)
         self._made(action, came.events)
+        if came.finished and self._crashpoints is not None:
+            self._crashpoints.ended(self._claim.instance)
         return came
 
     def passed(self, point: Point) -> None:

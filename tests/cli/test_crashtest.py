@@ -25,7 +25,8 @@ from dfc.cli.errors import CliError
 from dfc.compiler.plan import Form
 from dfc.executor.actions import RunSql
 from dfc.executor.claim import Claim
-from dfc.executor.crashpoints import Point
+from dfc.executor.core import ending
+from dfc.executor.crashpoints import ENDED, Point
 from dfc.executor.ports import Answer
 from dfc.executor.runners.http_mock import read_mock
 from dfc.executor.runners.sql import PostgresSql
@@ -221,6 +222,26 @@ def test_what_is_not_safe_is_found_where_it_is_called_or_fails(
     assert verdicts(trial)[step] == "NOT safe to repeat"
     # A worker that dies between two commits of who calls may die over what is called, too.
     assert "inside" in {each.kill.where for each in trial.tried if not each.same}
+
+
+def ends_apart(orders: Orders) -> None:
+    """A worker that commits the end of a workflow by itself, unless it is to die."""
+
+    def never(*_: object) -> None:
+        return None
+
+    if orders.die_at is None:
+        ending.finish_if_completed = never
+    work(orders)
+
+
+def test_an_end_that_rides_along_is_a_boundary_where_it_was_one_undisturbed(
+    tmp_path: Path, scratch: Scratch
+) -> None:
+    text = "CREATE TABLE t (n int); SELECT df.start(df.step('put', 'INSERT INTO t VALUES (1)'), 'x');"
+    [trial] = crashtest(asked(tmp_path, text, body=ends_apart), scratch)
+    assert [each.fired for each in trial.tried if each.kill.passed.point == ENDED] == [True]
+    assert trial.safe
 
 
 SLOW = """
