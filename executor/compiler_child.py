@@ -5,6 +5,7 @@ Who sends and reads is elsewhere: `compilation` in an event loop, `compiler_pool
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -151,6 +152,23 @@ def ending(code: int | None) -> str:
     if code is None:
         return "it stopped answering"
     return f"signal {-code}" if code < 0 else f"exit status {code}"
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process now, and let go of its pipes."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # what was not sent any more
+                pipe.close()
+
+
+def end_of(process: subprocess.Popen[bytes]) -> str:
+    """How a process that has closed its output comes to its end by itself, for people."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(ENDING_SECONDS_MAX)
+    return ending(process.returncode)
 
 
 def parse(line: bytes, number: int) -> Json | None:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
-import subprocess
 import threading
 import time
 from collections.abc import Generator
 from typing import Final
 
 from dfc.executor.compiler_child import (
-    ENDING_SECONDS_MAX,
     PROCESS_SECONDS_MAX,
     REPLY_BYTES_MAX,
     TOO_LONG,
@@ -26,11 +24,12 @@ from dfc.executor.compiler_child import (
     FileReply,
     FormatReply,
     Json,
-    ending,
+    end_of,
     file_reply,
     format_reply,
     parse,
     started,
+    stop,
 )
 from dfc.executor.limits import COMPILE_SECONDS_MAX
 
@@ -119,12 +118,7 @@ class _Child:
         self._stop()
 
     def _stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        stop(self._process)
 
     def stop_if_late(self) -> None:
         """End the process if it has been at one text for too long."""
@@ -154,11 +148,9 @@ class _Child:
         reply = parse(answer, self._number)
         if reply is None:
             late = self._late
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(ENDING_SECONDS_MAX)
-            code = process.returncode
+            why = end_of(process)
             self._replace()
-            return Died(TOO_LONG if late else ending(code))
+            return Died(TOO_LONG if late else why)
         return reply
 
     def _replace(self) -> None:

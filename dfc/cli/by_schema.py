@@ -15,7 +15,7 @@ import click
 from dfc.cli.errors import CliError
 from dfc.cli.reports.examined import name_of
 from dfc.cli.sources import SUFFIX, Compiled, CompileFile, Server, needed, problem_of
-from dfc.executor.compiler_child import ENDING_SECONDS_MAX, TOO_LONG, Died, crashed, ending, started
+from dfc.executor.compiler_child import TOO_LONG, Died, crashed, end_of, started, stop
 from dfc.executor.limits import COMPILE_SECONDS_MAX
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ class BySchema:
             process.stdin.flush()
             return pickle.load(process.stdout)
         except (OSError, EOFError, pickle.UnpicklingError):
-            code = _ended(process)
+            why = end_of(process)
             self._end()
-            return Died(TOO_LONG if late.is_set() else ending(code))
+            return Died(TOO_LONG if late.is_set() else why)
         finally:
             timer.cancel()
             timer.join()
@@ -95,26 +95,7 @@ class BySchema:
     def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    _close(pipe)
-
-
-def _ended(process: subprocess.Popen[bytes]) -> int | None:
-    """How a process that has closed its pipes comes to its end by itself."""
-    try:
-        return process.wait(ENDING_SECONDS_MAX)
-    except subprocess.TimeoutExpired:
-        return None
-
-
-def _close(pipe: Any) -> None:
-    try:
-        pipe.close()
-    except OSError:
-        return  # what was not sent any more
+            stop(process)
 
 
 def _notes(sources: Sequence[tuple[str, str]], skipped: Sequence[Skipped]) -> None:
