@@ -214,12 +214,16 @@ class Catalog:
             return UNCLEAR
         return None
 
+    def of_rows(self, type_name: str) -> Relation | None:
+        """The table whose rows have the type `schema.name`."""
+        schema, _, name = type_name.partition(".")
+        return self.relations.get((schema, name))
+
     def named(self, type_name: str) -> UserType | None:
         """The type behind `schema.name`, where it is one of these."""
         found = self.types.get(type_name)
         if found is None and "." in type_name:
-            schema, _, name = type_name.partition(".")
-            relation = self.relations.get((schema, name))
+            relation = self.of_rows(type_name)
             if relation is not None:
                 return UserType(relation.schema, relation.name, "composite", columns=relation.columns)
         return found

@@ -7,7 +7,6 @@ from typing import Final
 
 from dfc.compiler.schema import types
 from dfc.compiler.schema.catalog import Column, Typed
-from dfc.compiler.schema.grouping import tuple_of
 from dfc.compiler.schema.misplaced import AGGREGATES, NONE, WINDOWS
 from dfc.compiler.schema.overloads import ASSIGNMENT
 from dfc.compiler.schema.queries import Queries
@@ -187,7 +186,7 @@ class Changes:
         """The columns behind ON CONFLICT are those of a key."""
         elements = [unwrapped(each)[1] for each in infer.get("indexElems", ())]
         row = target.items[0].row.name
-        table = None if row is None else self._catalog.relations.get(tuple_of(row))
+        table = None if row is None else self._catalog.of_rows(row)
         if not elements or table is None or table.other_keys or table.kind != "table":
             return
         if self._catalog.unsure.everything or any("name" not in each for each in elements):

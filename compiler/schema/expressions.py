@@ -42,7 +42,6 @@ _VALUE_FUNCTIONS: Final = {
     "SVFOP_LOCALTIMESTAMP": "timestamp",
     "SVFOP_LOCALTIMESTAMP_N": "timestamp",
 }
-_INT4_MAX: Final = 2**31
 _INT8_MAX: Final = 2**63
 
 

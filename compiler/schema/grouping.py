@@ -161,7 +161,7 @@ class Grouping:
         """Whether a table's other columns may depend on the grouped ones: these have its primary key."""
         if item.row.name is None:
             return False
-        relation = self._catalog.relations.get(tuple_of(item.row.name))
+        relation = self._catalog.of_rows(item.row.name)
         if relation is None or self._catalog.unsure.everything:
             return bool(grouped)
         if relation.primary is not None:
@@ -260,12 +260,6 @@ class Grouping:
                     return None
                 parts.append(f"{name}:{key}")
         return "{" + ",".join(parts) + "}"
-
-
-def tuple_of(row: str) -> tuple[str, str]:
-    """Schema and name of a table, from the type of its rows."""
-    schema, _, name = row.partition(".")
-    return schema, name
 
 
 def _flat(groups: Sequence[Node]) -> Iterator[Node]:

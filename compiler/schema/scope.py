@@ -130,9 +130,6 @@ class Output:
     open: bool = False
 
 
-NOTHING_KNOWN: Final = Output([], open=True)
-
-
 @dataclass(slots=True)
 class Item:
     """What can be named in front of a dot. `row` is the type of a whole row."""

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any, Final
 
-from dfc.compiler.schema.builtins import MULTIRANGES, RANGES, builtins
+from dfc.compiler.schema.builtins import builtins
 from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Typed, Unclear, UserType
 from dfc.compiler.sql.native import Fault
 from dfc.compiler.sql.tokens import split_comments, tokens
@@ -172,13 +172,3 @@ def element(type_name: str) -> str | None:
     if type_name.endswith("[]"):
         return type_name.removesuffix("[]")
     return {"int2vector": "int2", "oidvector": "oid"}.get(type_name)
-
-
-def is_range(type_name: str) -> bool:
-    """Whether it is a range of PostgreSQL's own."""
-    return type_name in RANGES
-
-
-def is_multirange(type_name: str) -> bool:
-    """Whether it is a multirange of PostgreSQL's own."""
-    return type_name in MULTIRANGES
