@@ -19,7 +19,7 @@ _DYNAMIC: Final = re.compile(
     (?=.*\bexecute\b)(?=.*\b(?:create|alter|import)\b)""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
-_OPERATOR: Final = re.compile(r"\s*create\s+operator\b", re.IGNORECASE)
+_OPERATOR: Final = re.compile(r"\s*create\s+operator\b(?!\s+(?:class|family)\s)", re.IGNORECASE)
 _CAST: Final = re.compile(r"\s*create\s+cast\b", re.IGNORECASE)
 _LABEL: Final = re.compile(r"\s*alter\s+type\b.*\bvalue\b", re.IGNORECASE | re.DOTALL)
 _OPEN: Final = re.compile(r"\s*(create\s+extension|import\s+foreign)\b", re.IGNORECASE)
