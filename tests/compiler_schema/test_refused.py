@@ -25,6 +25,8 @@ BROKEN = (
     "INSERT INTO orders (id) VALUES ([[count]](*))",
     "DELETE FROM orders RETURNING [[count]](*)",
     "SELECT [[row_number]]() FROM orders",
+    "SELECT [[count]]() FROM orders",
+    "SELECT [[count]]() OVER () FROM orders",
     "SELECT [[upper]](note) FILTER (WHERE id > 3) FROM orders",
     "SELECT [[upper]](DISTINCT note) FROM orders",
     "SELECT [[upper]](note) OVER () FROM orders",
