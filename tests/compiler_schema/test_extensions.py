@@ -201,9 +201,7 @@ def test_a_newer_extension_may_have_more() -> None:
     known = catalog("CREATE EXTENSION vector")
     assert "vector" in OF_OTHERS
     assert not isinstance(described(known, "SELECT zigzag(1, 2)"), Refused)
-    assert isinstance(
-        described(catalog("CREATE EXTENSION hstore"), "SELECT zigzag(1, 2)"), Refused
-    )
+    assert isinstance(described(catalog("CREATE EXTENSION hstore"), "SELECT zigzag(1, 2)"), Refused)
 
 
 @pytest.mark.parametrize(
