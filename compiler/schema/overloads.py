@@ -128,6 +128,11 @@ class Overloads:
         own = self._catalog.named(name)
         return own is not None and own.kind == "other"
 
+    def is_operator(self, name: str) -> bool:
+        """Whether there is, or may be, an operator of this name."""
+        known = name in builtins().operators or name in _OWN or name in self._catalog.operators
+        return known or self._catalog.unsure.operators or self._catalog.unsure.everything
+
     def operator(self, name: str, left: Name, right: Name) -> Signature | Outcome:
         """The operator between two values; `left` is `` for one in front of a value."""
         own = self._catalog.operators.get(name, ())
