@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from dfc.compiler.plan_extensions import brings_unknown_tables, extension
+from dfc.compiler.plan_names import name_of
 
 _MAKES: Final = re.compile(
     r"""\s*(?:(?:create|alter|do|call|import|execute)\b|explain\b.*?\bcreate\b
@@ -91,18 +92,14 @@ class Made:
 def _extension_of(text: str) -> str:
     """The extension that a statement makes; empty for a foreign schema."""
     found = _EXTENSION.match(text)
-    return "" if found is None else _folded(found[1])
+    return "" if found is None else name_of(found[1])
 
 
 def _changed(text: str) -> set[str]:
     """The names in the place of the table that a statement drops or alters."""
     changed = _CHANGES.match(text)
-    return set() if changed is None else set(map(_folded, _WORDS.findall(changed[1])))
+    return set() if changed is None else set(map(name_of, _WORDS.findall(changed[1])))
 
 
 def _words(text: str) -> set[str]:
-    return {_folded(word) for word in _WORDS.findall(text)}
-
-
-def _folded(word: str) -> str:
-    return word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
+    return {name_of(word) for word in _WORDS.findall(text)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from dfc.compiler.plan_names import fold
 from dfc.compiler.schema import types
 from dfc.compiler.schema.builtins import Signature, builtins
 from dfc.compiler.schema.catalog import (
@@ -20,7 +21,7 @@ from dfc.compiler.schema.routines import add_aggregate, add_constructors, add_fu
 from dfc.compiler.schema.scope import Output, Refusal, Written
 from dfc.compiler.schema.statements import Statements
 from dfc.compiler.schema.tables import SEQUENCE, Tables
-from dfc.compiler.sql.tokens import Token, fold
+from dfc.compiler.sql.tokens import Token
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
 _ROUTINES: Final = frozenset({"OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE"})
