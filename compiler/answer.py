@@ -19,6 +19,7 @@ from dfc.compiler.plan import Plan
 from dfc.compiler.plan_json import plan_hash
 from dfc.compiler.plan_json import to_json as plan_to_json
 from dfc.compiler.plan_print import plan_text
+from dfc.compiler.processor_time import processor_time
 from dfc.compiler.render import render, to_json
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
@@ -36,24 +37,24 @@ def respond(line: bytes) -> Answer:
     request: Mapping[str, object] = {}
     try:
         request = _request(line)
-        match request:
-            case {"do": "compile_wire", "wire": str(wire)}:
-                variables = _variables(request.get("variables", {}))
-                return {"id": request.get("id"), **answer_wire(wire, variables)}
-            case {"do": "compile_file", "name": str(name), "text": str(text)}:
-                wanted = request.get("durability") is True
-                return {"id": request.get("id"), **answer_file(Source(name, text), durability=wanted)}
-            case {"do": "format_file", "name": str(name), "text": str(text)}:
-                return {
-                    "id": request.get("id"),
-                    **answer_format(Source(name, text), request.get("sql") is True),
-                }
-            case _:
-                raise RequestError("the request is none of `compile_wire`, `compile_file` and `format_file`")
+        with processor_time(_seconds(request.get("seconds"))):
+            return {"id": request.get("id"), **_answered(request)}
     except Exception as problem:
         if not isinstance(problem, RequestError):
             traceback.print_exc(file=sys.stderr)
         return {"id": request.get("id"), **_internal(problem, request)}
+
+
+def _answered(request: Mapping[str, object]) -> Answer:
+    match request:
+        case {"do": "compile_wire", "wire": str(wire)}:
+            return answer_wire(wire, _variables(request.get("variables", {})))
+        case {"do": "compile_file", "name": str(name), "text": str(text)}:
+            return answer_file(Source(name, text), durability=request.get("durability") is True)
+        case {"do": "format_file", "name": str(name), "text": str(text)}:
+            return answer_format(Source(name, text), request.get("sql") is True)
+        case _:
+            raise RequestError("the request is none of `compile_wire`, `compile_file` and `format_file`")
 
 
 def answer_wire(wire: str, variables: Variables = NO_VARIABLES) -> Answer:
@@ -90,6 +91,12 @@ def _request(line: bytes) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise RequestError("the request is not an object")
     return cast("dict[str, object]", value)
+
+
+def _seconds(value: object) -> float | None:
+    if value is not None and not isinstance(value, int | float):
+        raise RequestError("`seconds` is not a number")
+    return value
 
 
 def _variables(value: object) -> Variables:
