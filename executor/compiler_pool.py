@@ -54,9 +54,16 @@ class Compilers:
         for compiler in self._all:
             self._idle.put(compiler)
 
-    def compile_file(self, name: str, text: str, *, durability: bool = False) -> FileReply:
-        """Compile the text of a file, with reports on durability if wanted. Raises CompilerUnavailable."""
+    def compile_file(
+        self, name: str, text: str, *, durability: bool = False, brief: bool = False
+    ) -> FileReply:
+        """Compile the text of a file, with reports on durability if wanted. Raises CompilerUnavailable.
+
+        `brief`: of workflows only where they are; it is the problems that are wanted.
+        """
         request: Json = {"do": "compile_file", "name": name, "text": text, "durability": durability}
+        if brief:
+            request["brief"] = True
         return file_reply(self._ask(request, text))
 
     def format_file(self, name: str, text: str, *, sql: bool) -> FormatReply:
