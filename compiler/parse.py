@@ -74,6 +74,13 @@ def parsed_statements(source: Source, problems: list[Diagnostic]) -> Iterator[as
 
     What is wrong with the file, or with a statement, is in `problems` by then.
     """
+    return (parsed for _, parsed in parsed_with_lexemes(source, problems))
+
+
+def parsed_with_lexemes(
+    source: Source, problems: list[Diagnostic]
+) -> Iterator[tuple[Statement, ast.Statement]]:
+    """The same with what each has been parsed from."""
     problems += _character_problems(source.text)
     found = errors = notes = 0
     for statement in split(source.text, beginning(source.text)):
@@ -86,7 +93,7 @@ def parsed_statements(source: Source, problems: list[Diagnostic]) -> Iterator[as
         if errors >= PROBLEMS_MAX:
             problems.append(rest_not_shown(statement.end))
         if result is not None:
-            yield result
+            yield statement, result
         if errors >= PROBLEMS_MAX:
             return
     if not found:

@@ -17,7 +17,8 @@ class Reading:
 
     def __init__(self, build: Callable[[str, list[Any]], Any]) -> None:
         known = tables()
-        self._states = known.states
+        self._actions = known.actions
+        self._targets = known.targets
         self._end = known.end
         self._build = build
         self._stack = [known.start]
@@ -25,21 +26,25 @@ class Reading:
 
     def take(self, terminal: str, token: object) -> None:
         """Read a token. Raises Unexpected."""
-        states, stack = self._states, self._stack
+        stack = self._stack
         while True:
-            action = states[stack[-1]].get(terminal)
+            action = self._actions[stack[-1]].get(terminal)
             if action is None:
                 raise Unexpected
             if isinstance(action, int):
                 stack.append(action)
                 self._parts.append(token)
                 return
-            self._reduce(action)
+            if action.alone:
+                # Half of all rules only stand for another one.
+                stack[-1] = self._targets[stack[-2]][action.symbol]
+            else:
+                self._reduce(action)
 
     def result(self) -> Any:
         """What the whole is, behind the last token. Raises Unexpected."""
         while self._stack[-1] != self._end:
-            action = self._states[self._stack[-1]].get(END)
+            action = self._actions[self._stack[-1]].get(END)
             if action is None or isinstance(action, int):
                 raise Unexpected
             self._reduce(action)
@@ -47,38 +52,33 @@ class Reading:
 
     def expected(self) -> frozenset[str]:
         """The terminals that could be read instead of one that is unexpected."""
-        found = (terminal for terminal in self._states[self._stack[-1]] if terminal.isupper())
-        return frozenset(terminal for terminal in found if self._leads_on(terminal))
+        return frozenset(filter(self._leads_on, self._actions[self._stack[-1]]))
 
     def _reduce(self, action: Reduction) -> None:
         """Put the part that a complete rule makes in the place of its parts."""
-        stack, parts = self._stack, self._parts
-        size = action.size
-        if size == 1 and action.single:
-            stack.pop()
+        stack, parts, size = self._stack, self._parts, action.size
+        del stack[-size:]
+        stack.append(self._targets[stack[-1]][action.symbol])
+        if action.alone:
+            return
+        mine = parts[-size:]
+        del parts[-size:]
+        if action.spread:
+            mine = _spread(mine, action.spread)
+        if action.hidden:
+            parts.append(mine)
         else:
-            mine = parts[-size:]
-            del parts[-size:]
-            del stack[-size:]
-            if action.spread:
-                mine = _spread(mine, action.spread)
-            alone = action.single and len(mine) == 1
-            parts.append(mine if action.hidden else mine[0] if alone else self._build(action.rule, mine))
-        target = self._states[stack[-1]][action.symbol]
-        assert isinstance(target, int)
-        stack.append(target)
+            parts.append(mine[0] if action.single and len(mine) == 1 else self._build(action.rule, mine))
 
     def _leads_on(self, terminal: str) -> bool:
         """Whether a terminal can be read: it may be that rules are complete before it, and none goes on."""
         stack = self._stack.copy()
         while terminal != END or stack[-1] != self._end:
-            action = self._states[stack[-1]].get(terminal)
+            action = self._actions[stack[-1]].get(terminal)
             if action is None or isinstance(action, int):
                 return action is not None
             del stack[-action.size :]
-            target = self._states[stack[-1]][action.symbol]
-            assert isinstance(target, int)
-            stack.append(target)
+            stack.append(self._targets[stack[-1]][action.symbol])
         return True
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, cast
 _FOLDER: Final = Path(__file__).parent
 _GRAMMAR: Final = _FOLDER / "dfsql.lark"
 STORED: Final = _FOLDER / "dfsql.tables"
-_FORM: Final = 2
+_FORM: Final = 1
 """Of what is stored; another form is not read."""
 
 END: Final = "$END"
@@ -24,10 +24,10 @@ END: Final = "$END"
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """What the parser does when it has all `size` parts of a rule, whose name as a part is `symbol`.
+    """What is done in a state in which all `size` parts of a rule are there, which are then one: a `symbol`.
 
-    `single`: one part stands for itself. `hidden`: the parts are for another rule, which takes them one by
-    one; `spread` says which parts of this rule are such.
+    `alone`: the one part is what the whole is. `single`: so it is where only one is left. `hidden`: the parts
+    are for another rule, which takes them one by one; `spread` says which parts of this rule are such.
     """
 
     rule: str
@@ -36,19 +36,24 @@ class Reduction:
     single: bool
     hidden: bool
     spread: tuple[int, ...]
+    alone: bool
 
 
 Action: TypeAlias = "int | Reduction"
-"""The state to go to with a token or part, or the rule that is complete."""
+"""The state to go to with a token, or the rule that is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What to do in a state with a terminal or rule; in the state `end` all has been read."""
+    """What to do in a state with a terminal, and where to go with what a rule has made.
+
+    In the state `end` all has been read.
+    """
 
     start: int
     end: int
-    states: tuple[dict[str, Action], ...]
+    actions: tuple[dict[str, Action], ...]
+    targets: tuple[dict[str, int], ...]
 
 
 @cache
@@ -77,14 +82,16 @@ def _stamp() -> str:
 
 def _read(stored: Any) -> Tables:
     rules = [
-        Reduction(rule, symbol, size, single, hidden, tuple(spread))
+        Reduction(rule, symbol, size, single, hidden, tuple(spread), single and size == 1)
         for rule, symbol, size, single, hidden, spread in stored["rules"]
     ]
-    states: list[dict[str, Action]] = [
-        {symbol: action if action >= 0 else rules[-action - 1] for symbol, action in actions.items()}
-        for actions in stored["states"]
+    actions: list[dict[str, Action]] = [
+        {terminal: action if action >= 0 else rules[-action - 1] for terminal, action in state.items()}
+        for state in stored["actions"]
     ]
-    return Tables(start=stored["start"], end=stored["end"], states=tuple(states))
+    return Tables(
+        start=stored["start"], end=stored["end"], actions=tuple(actions), targets=tuple(stored["targets"])
+    )
 
 
 def _computed() -> str:
@@ -105,19 +112,25 @@ def _computed() -> str:
     lark = Lark(text, parser="lalr", lexer=NoLexer, maybe_placeholders=False, keep_all_tokens=True)
     table = cast(Any, lark).parser.parser._parse_table
     rules: dict[Any, int] = {}
-    states: list[dict[str, int]] = []
+    actions: list[dict[str, int]] = []
+    targets: list[dict[str, int]] = []
     for state in range(len(table.states)):
-        actions: dict[str, int] = {}
+        actions.append({})
+        targets.append({})
         for symbol, (_, target) in table.states[state].items():
-            known = isinstance(target, int)
-            actions[str(symbol)] = target if known else -1 - rules.setdefault(target, len(rules))
-        states.append(actions)
+            if not str(symbol).isupper():
+                targets[-1][str(symbol)] = target
+            elif isinstance(target, int):
+                actions[-1][str(symbol)] = target
+            else:
+                actions[-1][str(symbol)] = -1 - rules.setdefault(target, len(rules))
     return json.dumps(
         {
             "start": table.start_states["start"],
             "end": table.end_states["start"],
             "rules": [_rule(rule) for rule in rules],
-            "states": states,
+            "actions": actions,
+            "targets": targets,
         },
         separators=(",", ":"),
     )
