@@ -5,6 +5,7 @@ An exception of the compiler becomes DF590, with the traceback on standard error
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import traceback
@@ -34,10 +35,10 @@ class RequestError(ValueError):
 
 def reply(line: bytes) -> bytes:
     """The answer to one line, as a line. Raises nothing but what ends the process."""
-    try:
+    with contextlib.suppress(MemoryError):
         return encoded(respond(line))
-    except MemoryError:
-        return encoded(_too_large(line))
+    # Only here what it had made is gone.
+    return encoded(_too_large(line))
 
 
 def _too_large(line: bytes) -> Answer:

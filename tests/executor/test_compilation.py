@@ -118,6 +118,13 @@ def test_limits_of_time_and_memory() -> None:
         assert (await compiler.compile_wire(wire({"sql": "SELECT 1"}))).plan is not None
         assert compiler.pid == pid
 
+    async def tight(compiler: CompilerProcess) -> None:
+        big = wire({"chain": [{"sql": f"SELECT {n} AS {'n' * 500}"} for n in range(19_000)]})
+        [problem] = (await compiler.compile_wire(big)).diagnostics
+        assert problem["code"] == "DF590" and "`compile_bytes_max`" in problem["message"]
+        assert problem["help"].startswith("divide the file")
+        assert (await compiler.compile_wire(wire({"sql": "SELECT 1"}))).plan is not None
+
     async def small(compiler: CompilerProcess) -> None:
         with pytest.raises(CompilerUnavailable):
             await compiler.compile_wire(wire({"sql": "SELECT 1"}))
@@ -125,6 +132,7 @@ def test_limits_of_time_and_memory() -> None:
     run(greedy, allowance=Allowance(processor_seconds=1))
     run(stopped)
     run(slow, allowance=Allowance(processor_seconds=0.5))
+    run(tight, bytes_max=130 * 1024 * 1024)
     run(small, bytes_max=16 * 1024 * 1024)
 
 
