@@ -50,7 +50,7 @@ from dfc.compiler.plan_types import body_of, flow, refers_to_columns
 from dfc.compiler.policies import policing
 from dfc.compiler.printer import HOLE, print_expression
 from dfc.compiler.scope import NO_SCOPE, known_names, resolve
-from dfc.compiler.silence import without_silenced
+from dfc.compiler.silence import not_too_many, without_silenced
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis, analyse, literals_of
@@ -165,7 +165,7 @@ def compile_file(source: Source) -> CompiledFile:
             problems.append(rest_not_shown(statement.span.end))
             break
     problems.sort(key=lambda problem: problem.span.start)
-    heard = without_silenced(source.text, spans, problems)
+    heard = not_too_many(without_silenced(source.text, spans, problems))
     return CompiledFile(source=source, statements=tuple(statements), problems=heard)
 
 

@@ -106,6 +106,10 @@ def _window(text: str, begin: int, stop: int, start: int, length: int) -> tuple[
         first = max(begin, start - _COLUMNS_BEFORE_CARET)
     end = first
     columns = 0
+    near = text[first : min(stop, first + LINE_COLUMNS_MAX)]
+    if near.isascii() and "\t" not in near:
+        columns = len(near)
+        end = first + columns
     while end < stop and columns < LINE_COLUMNS_MAX:
         columns += _width(text[end])
         end += 1
@@ -116,6 +120,8 @@ def _window(text: str, begin: int, stop: int, start: int, length: int) -> tuple[
 
 
 def _expanded(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(" " * TAB_COLUMNS if character == "\t" else _visible(character) for character in text)
 
 
@@ -143,6 +149,8 @@ def _columns(character: str) -> int:
 
 def clean(message: str) -> str:
     """One line, without control characters: messages quote hostile texts."""
+    if message.isascii() and message.isprintable():
+        return message
     return "".join(" " if character in "\n\t" else _visible(character) for character in message)
 
 

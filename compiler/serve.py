@@ -29,7 +29,7 @@ def serve(requests: Iterable[bytes], answers: BinaryIO) -> None:
     """Answer each line. Raises BrokenPipeError when nobody reads the answers."""
     # A fifth of the start is garbage collection that finds nothing, so the collector waits for the imports.
     gc.disable()
-    from dfc.compiler.answer import encoded, respond
+    from dfc.compiler.answer import reply
 
     gc.freeze()
     # Trees have no circles, and looking for some each time they grow takes a tenth of a large file's time.
@@ -37,7 +37,7 @@ def serve(requests: Iterable[bytes], answers: BinaryIO) -> None:
     gc.enable()
     for line in requests:
         if line.strip():
-            answers.write(encoded(respond(line)))
+            answers.write(reply(line))
             answers.flush()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
@@ -95,21 +96,21 @@ def tables(sql: str, kind: str) -> Tables:
 
 
 @cache
-def _dialect() -> object:
+def _parse() -> Callable[[str], list[exp.Expr | None]]:
+    """sqlglot's parser: making one takes as long as parsing a short statement."""
     from sqlglot.dialects.postgres import Postgres
 
     # It warns on standard error about each statement that it takes for a mere command.
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
-    return Postgres()
+    dialect = Postgres()
+    parser, tokenizer = dialect.parser(), dialect.tokenizer()
+    return lambda sql: parser.parse(tokenizer.tokenize(sql), sql)
 
 
 def _read(rendered: Rendered) -> Tables:
     from sqlglot import exp
-    from sqlglot.dialects.dialect import Dialect
 
-    dialect = _dialect()
-    assert isinstance(dialect, Dialect)
-    parsed = [tree for tree in dialect.parse(rendered.text) if tree is not None]
+    parsed = [tree for tree in _parse()(rendered.text) if tree is not None]
     if len(parsed) != 1:
         return UNKNOWN
     found: list[Found] = []

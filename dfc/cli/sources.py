@@ -34,7 +34,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """A compiled workflow of a file. `plan` is None where it has errors.
+    """A compiled workflow of a file. `plan` is None where it has errors, and where nobody wants it.
 
     It is None, too, and `wire` is there, where variables decide what it says: it is compiled when it starts.
 
@@ -338,12 +338,12 @@ def _statement(json: Mapping[str, Any]) -> Statement:
         span=(start, end),
         submit=json["submit"],
         label=json["label"],
-        options=json["options"],
-        wire=json["wire"],
-        plan=json["plan"],
-        hash=json["hash"],
-        drawing=json["drawing"],
-        provenance=json["provenance"],
+        options=json.get("options") or {},
+        wire=json.get("wire"),
+        plan=json.get("plan"),
+        hash=json.get("hash"),
+        drawing=json.get("drawing"),
+        provenance=json.get("provenance") or {},
         durability=json.get("durability"),
         draft=json.get("draft"),
         on_failure=None

@@ -7,7 +7,12 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
+from dfc.cli import by_schema
 from dfc.cli.by_schema import BySchema
+from dfc.cli.errors import CliError
+from dfc.executor.compiler_child import Allowance
 from tests.cli.conftest import ROOT, Run
 from tests.cli.test_validate_depths import BAD, DUMP, GOOD, codes
 from tests.describe.support import compilation
@@ -55,11 +60,21 @@ def test_what_kills_the_reader_of_trees_is_a_diagnostic(tmp_path: Path) -> None:
     path = tmp_path / "a.sql"
     path.write_text("CREATE TABLE t (a int);\n")
     file = compilation("SELECT df.start('SELECT b FROM t');\n")
-    with BySchema(lambda name, text: compilation(text, name), (str(path),)) as by_schema:
-        assert [each.code for each in by_schema.deepen(file).problems] == ["DF402"]
-        assert by_schema.pid is not None and by_schema.pid != os.getpid()
-        os.kill(by_schema.pid, signal.SIGSEGV)
-        [problem] = by_schema.deepen(file).problems
+    with BySchema(lambda name, text: compilation(text, name), (str(path),)) as schema:
+        assert [each.code for each in schema.deepen(file).problems] == ["DF402"]
+        assert schema.pid is not None and schema.pid != os.getpid()
+        os.kill(schema.pid, signal.SIGSEGV)
+        [problem] = schema.deepen(file).problems
         assert (problem.code, problem.severity) == ("DF590", "error")
         assert f"signal {signal.SIGSEGV.value}" in problem.message
-        assert [each.code for each in by_schema.deepen(file).problems] == ["DF402"]
+        assert [each.code for each in schema.deepen(file).problems] == ["DF402"]
+
+
+def test_a_schema_is_read_in_bounded_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.sql"
+    path.write_text(
+        "".join(f"CREATE TABLE t{n} (a int PRIMARY KEY, b text NOT NULL);\n" for n in range(20_000))
+    )
+    monkeypatch.setattr(by_schema, "ALLOWED", Allowance(processor_seconds=1))
+    with pytest.raises(CliError, match=r"its reader died .*compile_seconds_max"):
+        BySchema(lambda name, text: compilation(text, name), (str(path),))
