@@ -126,7 +126,11 @@ UNCLEAR: Final = Unclear()
 
 @dataclass(slots=True)
 class Catalog:
-    """All that is known. `search_path` is what a step looks through."""
+    """All that is known. `search_path` is what a step looks through.
+
+    `open`: nothing is known but what PostgreSQL has, and anything else may be there, also functions, operators
+    and casts for PostgreSQL's own types. Then only that is certain which none of these changes (ADR 0042).
+    """
 
     schemas: set[str] = field(default_factory=lambda: {"public"})
     relations: dict[tuple[str, str], Relation] = field(default_factory=dict[tuple[str, str], Relation])
@@ -135,6 +139,7 @@ class Catalog:
     indexes: set[str] = field(default_factory=set[str])
     unsure: Unsure = field(default_factory=Unsure)
     search_path: tuple[str, ...] = DEFAULT_PATH
+    open: bool = False
     _places: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     _type_places: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
 
@@ -257,3 +262,9 @@ class Catalog:
                 return None
             type_name = found.base.name
         return None
+
+
+def open_catalog() -> Catalog:
+    """The catalog of a database that nobody has described."""
+    unsure = Unsure(everything=True, relations=True, functions=True, types=True, operators=True)
+    return Catalog(unsure=unsure, open=True)

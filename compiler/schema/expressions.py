@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Final, Protocol
 
 from dfc.compiler.schema import types
@@ -13,7 +14,7 @@ from dfc.compiler.schema.columns import Columns
 from dfc.compiler.schema.literals import fault
 from dfc.compiler.schema.misplaced import NONE, SETS, WINDOWS, Misplaced
 from dfc.compiler.schema.overloads import ASSIGNMENT, EXPLICIT, Outcome, Overloads
-from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Output, Scope, Written, did_you_mean
+from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Output, Scope, Written, did_you_mean, is_row_star
 from dfc.compiler.sql.trees import Node, first_place, names_of, unwrapped
 
 BOOL: Final = Typed("bool")
@@ -215,7 +216,10 @@ class Expressions:
 
     def _alike(self, node: Node, *rows: Node | None) -> None:
         """Rows that are compared have as many values."""
-        counts = [len(fields.get("args", ())) for kind, fields in map(unwrapped, rows) if kind == "RowExpr"]
+        given = [fields.get("args", ()) for kind, fields in map(unwrapped, rows) if kind == "RowExpr"]
+        counts = [len(each) for each in given]
+        if any(map(is_row_star, chain(*given))):
+            return
         if len(counts) == 2 and counts[0] != counts[1]:
             raise self._written.refusal(
                 "unequal number of entries in row expressions",
@@ -327,6 +331,8 @@ class Expressions:
         """What a sub-query gives is compared with as many values."""
         kind, fields = unwrapped(test)
         wanted = len(fields.get("args", ())) if kind == "RowExpr" else 1
+        if kind == "RowExpr" and any(map(is_row_star, fields.get("args", ()))):
+            return
         if output.open or wanted == len(output.columns) or kind == "":
             return
         how = "many" if len(output.columns) > wanted else "few"

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from dfc.compiler.schema.catalog import Catalog
 from dfc.compiler.schema.misplaced import JSON_AGGREGATES, Misplaced
-from dfc.compiler.schema.scope import Item, Refusal, Scope, Written
+from dfc.compiler.schema.scope import Item, Output, Refusal, Scope, Written, is_row_star
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
 _Column = tuple[int, str]
@@ -37,12 +37,14 @@ class Grouping:
         self._written = written
         self._misplaced = misplaced
 
-    def check(self, node: Node, scope: Scope) -> None:
+    def check(self, node: Node, scope: Scope, output: Output) -> None:
         """A SELECT whose names are all there."""
         targets = [unwrapped(each)[1] for each in node.get("targetList", ())]
         results = [each.get("val") for each in targets]
         sorts = [unwrapped(each)[1].get("node") for each in node.get("sortClause", ())]
         if not _is_plain(scope):
+            self._distinct_open(node, results, sorts, output, scope)
+            self._without_groups(node, [*results, node.get("havingClause"), *_columns_of(sorts, output)], scope)
             return
         named = {each["name"]: each.get("val") for each in targets if "name" in each}
         self._distinct(node, results, sorts, named, scope)
@@ -55,7 +57,7 @@ class Grouping:
         if allowed is None:
             return
         for part in results:
-            if _is_star(part):
+            if is_row_star(part):
                 self._star(part, allowed, scope)
         for part in parts:
             lone = _lone_name(part) if any(part is each for each in sorts) else None
@@ -116,12 +118,52 @@ class Grouping:
                 continue
             if len(fields) == 1 and allowed.written and self._key(fields, scope) in allowed.written:
                 continue
-            call = fields.get("FuncCall")
-            if "SubLink" in fields or "GroupingFunc" in fields or not JSON_AGGREGATES.isdisjoint(fields):
-                continue
-            if call is not None and (self._misplaced.may_be_aggregate(call) or "agg_within_group" in call):
+            if self._is_opaque(fields):
                 continue
             todo += [(each, False) for each in reversed(list(fields.values()))]
+
+    def _is_opaque(self, fields: Node) -> bool:
+        """What columns may stand in that are not grouped, or that has others."""
+        call = fields.get("FuncCall")
+        if "SubLink" in fields or "GroupingFunc" in fields or not JSON_AGGREGATES.isdisjoint(fields):
+            return True
+        if "A_Indirection" in fields and self._catalog.unsure.functions:
+            # `(row).f` is `f(row)`, and may be an aggregate.
+            return any("String" in each for each in fields["A_Indirection"].get("indirection", ()))
+        return call is not None and (self._misplaced.may_be_aggregate(call) or "agg_within_group" in call)
+
+    def _without_groups(self, node: Node, parts: Sequence[Node | None], scope: Scope) -> None:
+        """No GROUP BY: whatever the tables have, a column beside an aggregate is one too many.
+
+        A name with a dot in it may be a function (`row.f`), and in a query inside of another one a column may
+        be of that.
+        """
+        if "groupClause" in node or not scope.alone() or not scope.names:
+            return
+        if "havingClause" not in node and not any(map(self._misplaced.has_aggregate, parts)):
+            return
+        todo: list[Any] = list(reversed(parts))
+        while todo:
+            here = todo.pop()
+            if isinstance(here, list):
+                todo += reversed(cast("list[Any]", here))
+            elif isinstance(here, dict) and not self._is_opaque(cast("Node", here)):
+                fields = cast("dict[str, Any]", here)
+                column: Node = fields.get("ColumnRef", {})
+                parts_of = column.get("fields", ())
+                if column and (len(parts_of) == 1 or is_row_star(fields)):
+                    raise self._beside_aggregates(column)
+                if not column:
+                    todo += reversed(list(fields.values()))
+
+    def _beside_aggregates(self, column: Node) -> Refusal:
+        name = "*" if "A_Star" in column["fields"][-1] else names_of(column["fields"])[0]
+        return self._written.refusal(
+            f'column "{name}" must appear in the GROUP BY clause or be used in an aggregate function',
+            "42803",
+            self._written.part(column),
+            help="add GROUP BY with it, or aggregate it",
+        )
 
     def _star(self, node: Node | None, allowed: _Grouped, scope: Scope) -> None:
         """`*` and `table.*` among the results are all of their columns."""
@@ -178,7 +220,7 @@ class Grouping:
     ) -> None:
         """SELECT DISTINCT can be ordered by its results alone; DISTINCT ON begins with its own order."""
         clause: Sequence[Node] = node.get("distinctClause", ())
-        if not clause or any(_is_star(each) for each in results):
+        if not clause or any(is_row_star(each) for each in results):
             return
         own = {self._meant(fields, scope) for kind, fields in map(unwrapped, results) if kind == "ColumnRef"}
         if any(clause):
@@ -195,6 +237,29 @@ class Grouping:
                 self._written.part(fields),
                 help=f"add `{column[1]}` to the select list, or order by a column that is there",
             )
+
+    def _distinct_open(
+        self,
+        node: Node,
+        results: Sequence[Node | None],
+        sorts: Sequence[Node | None],
+        output: Output,
+        scope: Scope,
+    ) -> None:
+        """The same where nobody knows the columns of a table: names that differ are different columns."""
+        clause: Sequence[Node] = node.get("distinctClause", ())
+        if not clause or any(clause) or output.open or not scope.alone() or "groupClause" in node:
+            return
+        own = {names[-1] for each in results if (names := names_of(unwrapped(each)[1].get("fields")))}
+        for each in _columns_of(sorts, output):
+            name = _lone_name(each)
+            if name is not None and name not in own:
+                raise self._written.refusal(
+                    "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+                    "42P10",
+                    self._written.part(unwrapped(each)[1]),
+                    help=f"add `{name}` to the select list, or order by a column that is there",
+                )
 
     def _distinct_on(
         self,
@@ -293,16 +358,16 @@ def _columns(node: Any) -> Iterator[Node]:
                 todo += fields.values()
 
 
+def _columns_of(sorts: Sequence[Node | None], output: Output) -> list[Node | None]:
+    """What ORDER BY says that is not the name of a result."""
+    names = {column.name for column in output.columns}
+    return [each for each in sorts if (name := _lone_name(each)) is None or not (output.open or name in names)]
+
+
 def _lone_name(node: Node | None) -> str | None:
     kind, fields = unwrapped(node)
     names = names_of(fields.get("fields")) if kind == "ColumnRef" else []
     return names[0] if len(names) == 1 and len(fields.get("fields", ())) == 1 else None
-
-
-def _is_star(node: Node | None) -> bool:
-    kind, fields = unwrapped(node)
-    parts: Sequence[Node] = fields.get("fields", ()) if kind == "ColumnRef" else fields.get("indirection", ())
-    return bool(parts) and "A_Star" in parts[-1]
 
 
 def _is_plain(scope: Scope) -> bool:

@@ -19,6 +19,8 @@ _HELP: Final = {
     (WINDOWS, "WHERE"): "compute it in a sub-query, and write the condition around that",
     (SETS, "WHERE"): "call it in FROM",
 }
+_OF_AGGREGATES: Final = ("agg_star", "agg_distinct", "agg_order", "agg_filter", "agg_within_group")
+"""What nothing but an aggregate has."""
 JSON_AGGREGATES: Final = frozenset({"JsonObjectAgg", "JsonArrayAgg"})
 NONE: Final = frozenset({AGGREGATES, WINDOWS, SETS})
 
@@ -29,6 +31,8 @@ class Misplaced:
     def __init__(self, catalog: Catalog, written: Written) -> None:
         self._catalog = catalog
         self._written = written
+        self.sure: dict[int, Signature] = {}
+        """What calls mean for certain, by their identity, where functions may be there that nobody knows."""
 
     def refuse(self, node: Any, where: str, what: frozenset[str], scope: Scope) -> None:
         """Refuse such a call at one level of a query. `where` is the clause, as PostgreSQL calls it."""
@@ -120,14 +124,16 @@ class Misplaced:
 
     def is_aggregate(self, call: Node) -> bool:
         """Whether every function of this name is one, and it is not called as a window function."""
-        return "over" not in call and self._all(call, "a")
+        if "over" in call:
+            return False
+        return any(call.get(each) for each in _OF_AGGREGATES) or self._all(call, "a")
 
     def may_be_aggregate(self, call: Node) -> bool:
         """Also what nobody knows, such as a function of an extension."""
         if "over" in call:
             return False
         found = self._candidates(call)
-        return not found or any(each.kind == "a" for each in found)
+        return not found or any(each.kind == "a" for each in found) or self.is_aggregate(call)
 
     def _what(self, call: Node, scope: Scope) -> str:
         if "over" in call:
@@ -139,8 +145,10 @@ class Misplaced:
 
     def _is_own(self, call: Node, scope: Scope) -> bool:
         """Whether the aggregate is of this query; with columns of outer ones alone it would be theirs."""
-        if scope.parent is None:
+        if scope.alone():
             return True
+        if _has_query([call.get("args"), call.get("agg_filter")]):
+            return False
         columns = [
             fields
             for kind, fields in inside([call.get("args"), call.get("agg_filter")])
@@ -170,6 +178,8 @@ class Misplaced:
         if not names or len(names) > 2:
             return ()
         unsure = self._catalog.unsure
+        if self._catalog.open and names[0] != "pg_catalog":
+            return self._certain(call, names)
         if (
             len(names) == 1
             and (unsure.functions or unsure.everything)
@@ -177,6 +187,14 @@ class Misplaced:
         ):
             return ()
         return self._catalog.function(names[0] if len(names) == 2 else None, names[-1])
+
+    def _certain(self, call: Node, names: Sequence[str]) -> Sequence[Signature]:
+        """What is meant where anybody may have made functions: only one with these very types is certain."""
+        if id(call) in self.sure:
+            return (self.sure[id(call)],)
+        if len(names) > 1 or call.get("args") or call.get("agg_within_group"):
+            return ()
+        return [each for each in self._catalog.function(None, names[0]) if not each.arguments]
 
     def _place(self, call: Node) -> tuple[int, int] | None:
         return self._written.part(call, len(names_of(call.get("funcname"))) - 1)
@@ -199,6 +217,21 @@ def inside(node: Any) -> Iterator[tuple[str, Node]]:
                 if isinstance(value, dict):
                     yield kind, cast(Node, value)
             todo += reversed(list(fields.values()))
+
+
+def _has_query(node: Any) -> bool:
+    """Whether a sub-query stands inside of an expression."""
+    todo: list[Any] = [node]
+    while todo:
+        here = todo.pop()
+        if isinstance(here, list):
+            todo += cast("list[Any]", here)
+        elif isinstance(here, dict):
+            fields = cast("dict[str, Any]", here)
+            if "SubLink" in fields:
+                return True
+            todo += fields.values()
+    return False
 
 
 def is_call(node: Node | None) -> bool:

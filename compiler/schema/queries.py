@@ -12,7 +12,7 @@ from dfc.compiler.schema.expressions import Expressions
 from dfc.compiler.schema.grouping import Grouping
 from dfc.compiler.schema.misplaced import AGGREGATES, WINDOWS, inside
 from dfc.compiler.schema.overloads import ASSIGNMENT, Outcome
-from dfc.compiler.schema.scope import Output, Scope, Written, did_you_mean
+from dfc.compiler.schema.scope import Output, Scope, Written, did_you_mean, is_row_star
 from dfc.compiler.schema.sources import Sources, renamed
 from dfc.compiler.sql.trees import Node, first_place, names_of, unwrapped
 
@@ -102,7 +102,8 @@ class Queries:
         self.expressions.misplaced.refuse(node, where, frozenset({AGGREGATES, WINDOWS}), scope)
         for kind, fields in inside(node):
             names = names_of(fields.get("fields")) if kind == "ColumnRef" else []
-            if len(names) == 1 and any(each.columns(names[0]) for each in scope.names):
+            known = any(each.columns(names[0]) for each in scope.names) if len(names) == 1 else False
+            if known or (names and scope.alone() and scope.open()):
                 raise self.written.refusal(
                     f"argument of {where} must not contain variables",
                     "42P10",
@@ -158,7 +159,7 @@ class Queries:
             for part in window.get("orderClause", ()):
                 self._sort(unwrapped(part)[1].get("node", {}), output, scope)
         self._windows(node)
-        self.grouping.check(node, scope)
+        self.grouping.check(node, scope, output)
         return output
 
     def targets(self, nodes: Sequence[Node], scope: Scope) -> Output:
@@ -246,6 +247,8 @@ class Queries:
         rows: list[Sequence[Node]] = [each["List"].get("items", ()) for each in node["valuesLists"]]
         given = [[self.expressions.of(each, scope) for each in row] for row in rows]
         self.expressions.misplaced.refuse(rows, "VALUES", frozenset({AGGREGATES, WINDOWS}), scope)
+        if any(is_row_star(each) for row in rows for each in row):
+            return Output([], open=True)
         width = len(rows[0])
         for row in rows:
             if len(row) != width:

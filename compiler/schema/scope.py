@@ -11,7 +11,7 @@ from typing import Final
 from dfc.compiler.plan_describe import Refused
 from dfc.compiler.schema.catalog import NOT_KNOWN, Column, Typed
 from dfc.compiler.sql.tokens import Token
-from dfc.compiler.sql.trees import Node, Places
+from dfc.compiler.sql.trees import Node, Places, unwrapped
 
 SYSTEM_COLUMNS: Final = {
     "ctid": "tid",
@@ -173,6 +173,14 @@ class Scope:
             yield here
             here = here.parent
 
+    def alone(self) -> bool:
+        """Whether no query around this one has names that it could mean."""
+        return self.parent is None or not any(each.names for each in self.parent.around())
+
+    def open(self) -> bool:
+        """Whether an entry of this query's own FROM may have any column."""
+        return any(names.output.open for names in self.names)
+
     def table(self, name: str) -> Output | None:
         """The query of a WITH that a name means."""
         return next((each.tables[name] for each in self.around() if name in each.tables), None)
@@ -199,6 +207,13 @@ class Scope:
             for column in (*names.output.columns, *[c for item in names.items for c in item.output.columns])
         ]
         return list(dict.fromkeys(found[:_NEAR_NAMES_MAX]))
+
+
+def is_row_star(node: Node | None) -> bool:
+    """Whether an expression is as many values as a row has: `t.*`, `(f(x)).*`."""
+    kind, fields = unwrapped(node)
+    parts: Sequence[Node] = fields.get("fields", ()) if kind == "ColumnRef" else fields.get("indirection", ())
+    return bool(parts) and "A_Star" in parts[-1]
 
 
 def near(name: str, names: Sequence[str]) -> str | None:
