@@ -13,6 +13,7 @@ from typing import cast
 
 from dfc.compiler import plan_durability
 from dfc.compiler.ast import ServerStatement
+from dfc.compiler.certain import with_certain
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.driver import Compiled, CompiledStatement, OnFailure, Origin, compile_file, compile_wire
 from dfc.compiler.plan import Plan
@@ -41,8 +42,9 @@ def respond(line: bytes) -> Answer:
                 variables = _variables(request.get("variables", {}))
                 return {"id": request.get("id"), **answer_wire(wire, variables)}
             case {"do": "compile_file", "name": str(name), "text": str(text)}:
-                wanted = request.get("durability") is True
-                return {"id": request.get("id"), **answer_file(Source(name, text), durability=wanted)}
+                source, wanted = Source(name, text), request.get("durability") is True
+                closely = request.get("closely") is True
+                return {"id": request.get("id"), **answer_file(source, durability=wanted, closely=closely)}
             case {"do": "format_file", "name": str(name), "text": str(text)}:
                 return {
                     "id": request.get("id"),
@@ -62,9 +64,14 @@ def answer_wire(wire: str, variables: Variables = NO_VARIABLES) -> Answer:
     return {**_plan(compiled.plan), **_problems(compiled.problems, compiled.source)}
 
 
-def answer_file(source: Source, *, durability: bool = False) -> Answer:
-    """`compile_file`: every statement of a file, with the report on its durability where that is wanted."""
+def answer_file(source: Source, *, durability: bool = False, closely: bool = False) -> Answer:
+    """`compile_file`: every statement of a file, with the report on its durability where that is wanted.
+
+    `closely`: with what PostgreSQL refuses in its statements, whatever database they meet.
+    """
     compiled = compile_file(source)
+    if closely:
+        compiled = with_certain(compiled)
     statements: list[Answer] = []
     for statement in compiled.statements:
         more = _durability(statement) if durability else {}

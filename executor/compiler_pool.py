@@ -64,9 +64,16 @@ class Compilers:
         self._closed = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
-    def compile_file(self, name: str, text: str, *, durability: bool = False) -> FileReply:
-        """Compile the text of a file, with reports on durability if wanted. Raises CompilerUnavailable."""
+    def compile_file(
+        self, name: str, text: str, *, durability: bool = False, closely: bool = False
+    ) -> FileReply:
+        """Compile the text of a file, with reports on durability if wanted. Raises CompilerUnavailable.
+
+        `closely`: with what PostgreSQL refuses in its statements, whatever database they meet.
+        """
         request: Json = {"do": "compile_file", "name": name, "text": text, "durability": durability}
+        if closely:
+            request["closely"] = True
         return file_reply(self._ask(request, text))
 
     def format_file(self, name: str, text: str, *, sql: bool) -> FormatReply:

@@ -21,18 +21,20 @@ AHEAD_MAX: Final = 64
 
 
 @contextlib.contextmanager
-def compiler(files: Sequence[str] = ()) -> Generator[CompileFile]:
+def compiler(files: Sequence[str] = (), *, closely: bool = False) -> Generator[CompileFile]:
     """A function from a file's name and text to what the compiler says.
 
     `files` are those that will be asked for, in this order: they are compiled ahead. What is then asked with
-    another text than the file had is compiled once more.
+    another text than the file had is compiled once more. `closely`: with what PostgreSQL refuses in their
+    statements, whatever database they meet.
     """
     count = max(1, min(os.cpu_count() or 1, len(files) // FILES_PER_PROCESS))
     with compilers(count) as pool:
-        ahead = _Ahead(pool, [file for file in files if file != "-"] if len(files) > 1 else [], count)
+        ahead = _Ahead(pool, [file for file in files if file != "-"] if len(files) > 1 else [], count, closely)
 
         def one(name: str, text: str) -> Compiled:
-            return as_compiled(name, text, ahead.taken(name, text) or pool.compile_file(name, text))
+            reply = ahead.taken(name, text) or pool.compile_file(name, text, closely=closely)
+            return as_compiled(name, text, reply)
 
         try:
             yield one
@@ -43,8 +45,9 @@ def compiler(files: Sequence[str] = ()) -> Generator[CompileFile]:
 class _Ahead:
     """Threads that compile files before they are asked for, each with a process."""
 
-    def __init__(self, pool: Compilers, files: Sequence[str], count: int) -> None:
+    def __init__(self, pool: Compilers, files: Sequence[str], count: int, closely: bool) -> None:
         self._pool = pool
+        self._closely = closely
         self._left = dict.fromkeys(files)
         self._begun: set[str] = set()
         self._done: dict[str, tuple[str, FileReply] | None] = {}
@@ -78,7 +81,7 @@ class _Ahead:
             # Whoever asks for the file meets what is wrong with it.
             with contextlib.suppress(Exception):
                 text = read(file)
-                found = text, self._pool.compile_file(file, text)
+                found = text, self._pool.compile_file(file, text, closely=self._closely)
             with self._changed:
                 self._done[file] = found
                 self._changed.notify_all()

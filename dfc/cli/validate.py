@@ -45,9 +45,11 @@ def command(
     if fix and (diff or "-" in paths):
         raise click.UsageError("--fix writes files: give it neither `-` nor --diff")
     files = find(paths)
+    # Who knows a schema knows all that can be told without one.
+    alone = not schemas and database is None
     report = Report(form=form, notes=notes, fix=fix, diff=diff)
     with (
-        compiler(files) as compile_file,
+        compiler(files, closely=alone) as compile_file,
         depth(compile_file, schemas, exact=exact, database=database) as deepen,
     ):
         for file in files:
