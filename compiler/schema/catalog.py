@@ -128,8 +128,8 @@ UNCLEAR: Final = Unclear()
 class Catalog:
     """All that is known. `search_path` is what a step looks through.
 
-    `open`: nothing is known but what PostgreSQL has, and anything else may be there, also functions, operators
-    and casts for PostgreSQL's own types. Then only that is certain which none of these changes (ADR 0042).
+    `open`: nothing is known but what PostgreSQL has, and anything else may be there, also functions,
+    operators and casts for PostgreSQL's own types. Then only that is certain which none of these changes.
     """
 
     schemas: set[str] = field(default_factory=lambda: {"public"})

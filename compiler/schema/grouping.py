@@ -6,18 +6,18 @@ are written differently, nothing is said.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from dfc.compiler.schema.catalog import Catalog
-from dfc.compiler.schema.misplaced import JSON_AGGREGATES, Misplaced
+from dfc.compiler.schema.grouping_open import PLACES, OpenGrouping, columns_in, flat, lone_name
+from dfc.compiler.schema.misplaced import Misplaced
 from dfc.compiler.schema.scope import Item, Output, Refusal, Scope, Written, is_row_star
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
 _Column = tuple[int, str]
 """An entry of FROM, by its identity, and the name of a column."""
-_PLACES: Final = frozenset({"location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Grouping:
         self._catalog = catalog
         self._written = written
         self._misplaced = misplaced
+        self._open = OpenGrouping(written, misplaced)
 
     def check(self, node: Node, scope: Scope, output: Output) -> None:
         """A SELECT whose names are all there."""
@@ -43,8 +44,7 @@ class Grouping:
         results = [each.get("val") for each in targets]
         sorts = [unwrapped(each)[1].get("node") for each in node.get("sortClause", ())]
         if not _is_plain(scope):
-            self._distinct_open(node, results, sorts, output, scope)
-            self._without_groups(node, [*results, node.get("havingClause"), *_columns_of(sorts, output)], scope)
+            self._open.check(node, scope, output)
             return
         named = {each["name"]: each.get("val") for each in targets if "name" in each}
         self._distinct(node, results, sorts, named, scope)
@@ -60,7 +60,7 @@ class Grouping:
             if is_row_star(part):
                 self._star(part, allowed, scope)
         for part in parts:
-            lone = _lone_name(part) if any(part is each for each in sorts) else None
+            lone = lone_name(part) if any(part is each for each in sorts) else None
             if lone is None or lone not in named:
                 self._judge(part, allowed, scope)
 
@@ -75,7 +75,7 @@ class Grouping:
         columns: set[_Column] = set()
         written: set[str] = set()
         inside: set[_Column] = set()
-        for each in _flat(groups):
+        for each in flat(groups):
             kind, fields = unwrapped(each)
             here: Node | None = each
             if kind == "A_Const" and "ival" in fields:
@@ -84,7 +84,7 @@ class Grouping:
                     return None
                 here = results[place]
             elif kind == "ColumnRef" and self._meant(fields, scope) is None:
-                name = _lone_name(each)
+                name = lone_name(each)
                 if name is None or name not in named:
                     return None
                 here = named[name]
@@ -99,7 +99,7 @@ class Grouping:
             if key is None:
                 return None
             written.add(key)
-            inside |= {found for one in _columns(here) if (found := self._meant(one, scope)) is not None}
+            inside |= {found for one in columns_in(here) if (found := self._meant(one, scope)) is not None}
         return _Grouped(frozenset(columns), frozenset(written), frozenset(inside))
 
     def _judge(self, node: Node | None, allowed: _Grouped, scope: Scope) -> None:
@@ -118,52 +118,9 @@ class Grouping:
                 continue
             if len(fields) == 1 and allowed.written and self._key(fields, scope) in allowed.written:
                 continue
-            if self._is_opaque(fields):
+            if self._misplaced.is_opaque(fields):
                 continue
             todo += [(each, False) for each in reversed(list(fields.values()))]
-
-    def _is_opaque(self, fields: Node) -> bool:
-        """What columns may stand in that are not grouped, or that has others."""
-        call = fields.get("FuncCall")
-        if "SubLink" in fields or "GroupingFunc" in fields or not JSON_AGGREGATES.isdisjoint(fields):
-            return True
-        if "A_Indirection" in fields and self._catalog.unsure.functions:
-            # `(row).f` is `f(row)`, and may be an aggregate.
-            return any("String" in each for each in fields["A_Indirection"].get("indirection", ()))
-        return call is not None and (self._misplaced.may_be_aggregate(call) or "agg_within_group" in call)
-
-    def _without_groups(self, node: Node, parts: Sequence[Node | None], scope: Scope) -> None:
-        """No GROUP BY: whatever the tables have, a column beside an aggregate is one too many.
-
-        A name with a dot in it may be a function (`row.f`), and in a query inside of another one a column may
-        be of that.
-        """
-        if "groupClause" in node or not scope.alone() or not scope.names:
-            return
-        if "havingClause" not in node and not any(map(self._misplaced.has_aggregate, parts)):
-            return
-        todo: list[Any] = list(reversed(parts))
-        while todo:
-            here = todo.pop()
-            if isinstance(here, list):
-                todo += reversed(cast("list[Any]", here))
-            elif isinstance(here, dict) and not self._is_opaque(cast("Node", here)):
-                fields = cast("dict[str, Any]", here)
-                column: Node = fields.get("ColumnRef", {})
-                parts_of = column.get("fields", ())
-                if column and (len(parts_of) == 1 or is_row_star(fields)):
-                    raise self._beside_aggregates(column)
-                if not column:
-                    todo += reversed(list(fields.values()))
-
-    def _beside_aggregates(self, column: Node) -> Refusal:
-        name = "*" if "A_Star" in column["fields"][-1] else names_of(column["fields"])[0]
-        return self._written.refusal(
-            f'column "{name}" must appear in the GROUP BY clause or be used in an aggregate function',
-            "42803",
-            self._written.part(column),
-            help="add GROUP BY with it, or aggregate it",
-        )
 
     def _star(self, node: Node | None, allowed: _Grouped, scope: Scope) -> None:
         """`*` and `table.*` among the results are all of their columns."""
@@ -229,7 +186,7 @@ class Grouping:
         for each in sorts:
             kind, fields = unwrapped(each)
             column = self._meant(fields, scope) if kind == "ColumnRef" else None
-            if column is None or _lone_name(each) in named or column in own:
+            if column is None or lone_name(each) in named or column in own:
                 continue
             raise self._written.refusal(
                 "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
@@ -237,29 +194,6 @@ class Grouping:
                 self._written.part(fields),
                 help=f"add `{column[1]}` to the select list, or order by a column that is there",
             )
-
-    def _distinct_open(
-        self,
-        node: Node,
-        results: Sequence[Node | None],
-        sorts: Sequence[Node | None],
-        output: Output,
-        scope: Scope,
-    ) -> None:
-        """The same where nobody knows the columns of a table: names that differ are different columns."""
-        clause: Sequence[Node] = node.get("distinctClause", ())
-        if not clause or any(clause) or output.open or not scope.alone() or "groupClause" in node:
-            return
-        own = {names[-1] for each in results if (names := names_of(unwrapped(each)[1].get("fields")))}
-        for each in _columns_of(sorts, output):
-            name = _lone_name(each)
-            if name is not None and name not in own:
-                raise self._written.refusal(
-                    "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
-                    "42P10",
-                    self._written.part(unwrapped(each)[1]),
-                    help=f"add `{name}` to the select list, or order by a column that is there",
-                )
 
     def _distinct_on(
         self,
@@ -286,7 +220,7 @@ class Grouping:
 
     def _sorted_by(self, node: Node | None, named: Mapping[str, Node | None], scope: Scope) -> _Column | None:
         """The column that an item of ORDER BY is, where it is one: a result's name comes first."""
-        name = _lone_name(node)
+        name = lone_name(node)
         kind, fields = unwrapped(named.get(name or "", node))
         return self._meant(fields, scope) if kind == "ColumnRef" else None
 
@@ -319,55 +253,12 @@ class Grouping:
             return str(self._meant(fields["ColumnRef"], scope) or names_of(fields["ColumnRef"].get("fields")))
         parts: list[str] = []
         for name, value in fields.items():
-            if name not in _PLACES:
+            if name not in PLACES:
                 key = self._key(value, scope)
                 if key is None:
                     return None
                 parts.append(f"{name}:{key}")
         return "{" + ",".join(parts) + "}"
-
-
-def _flat(groups: Sequence[Node]) -> Iterator[Node]:
-    """The expressions of GROUP BY, those of its sets, too."""
-    todo: list[Node] = list(reversed(groups))
-    while todo:
-        here = todo.pop()
-        kind, fields = unwrapped(here)
-        if kind == "GroupingSet":
-            todo += reversed(fields.get("content", ()))
-        elif kind == "RowExpr" and fields.get("row_format") == "COERCE_IMPLICIT_CAST":
-            todo += reversed(fields.get("args", ()))
-        elif kind == "List":
-            todo += reversed(fields.get("items", ()))
-        else:
-            yield here
-
-
-def _columns(node: Any) -> Iterator[Node]:
-    """All references to columns inside of an expression."""
-    todo: list[Any] = [node]
-    while todo:
-        here = todo.pop()
-        if isinstance(here, list):
-            todo += cast("list[Any]", here)
-        elif isinstance(here, dict):
-            fields = cast("dict[str, Any]", here)
-            if "ColumnRef" in fields:
-                yield fields["ColumnRef"]
-            else:
-                todo += fields.values()
-
-
-def _columns_of(sorts: Sequence[Node | None], output: Output) -> list[Node | None]:
-    """What ORDER BY says that is not the name of a result."""
-    names = {column.name for column in output.columns}
-    return [each for each in sorts if (name := _lone_name(each)) is None or not (output.open or name in names)]
-
-
-def _lone_name(node: Node | None) -> str | None:
-    kind, fields = unwrapped(node)
-    names = names_of(fields.get("fields")) if kind == "ColumnRef" else []
-    return names[0] if len(names) == 1 and len(fields.get("fields", ())) == 1 else None
 
 
 def _is_plain(scope: Scope) -> bool:

@@ -36,6 +36,8 @@ class Misplaced:
 
     def refuse(self, node: Any, where: str, what: frozenset[str], scope: Scope) -> None:
         """Refuse such a call at one level of a query. `where` is the clause, as PostgreSQL calls it."""
+        if "(" not in self._written.sql:
+            return
         for kind, fields in inside(node):
             if kind != "FuncCall":
                 continue
@@ -116,7 +118,7 @@ class Misplaced:
 
     def has_aggregate(self, node: Any) -> bool:
         """Whether there is one at this level."""
-        return any(
+        return "(" in self._written.sql and any(
             (kind == "FuncCall" and self.is_aggregate(fields))
             or (kind in JSON_AGGREGATES and "over" not in fields.get("constructor", {}))
             for kind, fields in inside(node)
@@ -134,6 +136,16 @@ class Misplaced:
             return False
         found = self._candidates(call)
         return not found or any(each.kind == "a" for each in found) or self.is_aggregate(call)
+
+    def is_opaque(self, fields: Node) -> bool:
+        """What columns may stand in that are not grouped, or has columns that are not of this query."""
+        call = fields.get("FuncCall")
+        if "SubLink" in fields or "GroupingFunc" in fields or not JSON_AGGREGATES.isdisjoint(fields):
+            return True
+        if "A_Indirection" in fields and self._catalog.unsure.functions:
+            # `(row).f` is `f(row)`, and may be an aggregate.
+            return any("String" in each for each in fields["A_Indirection"].get("indirection", ()))
+        return call is not None and (self.may_be_aggregate(call) or "agg_within_group" in call)
 
     def _what(self, call: Node, scope: Scope) -> str:
         if "over" in call:

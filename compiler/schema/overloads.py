@@ -346,7 +346,7 @@ class Overloads:
             if each == found:
                 continue
             if self.category(each)[0] != self.category(found)[0]:
-                # Types of PostgreSQL's own of two categories have nothing in common, whatever casts there are.
+                # PostgreSQL's own types of two categories have nothing in common, whatever casts there are.
                 sure = self._catalog.open or not self._catalog.unsure.operators
                 return Outcome.NONE if sure else None
             if self._catalog.open and not builtins().casts.keys() >= {(each, found), (found, each)}:

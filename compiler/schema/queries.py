@@ -90,6 +90,8 @@ class Queries:
 
     def _limit(self, node: Node | None, where: str, scope: Scope) -> None:
         """A number that no row changes."""
+        if node is None:
+            return
         found = self.expressions.of(node, scope)
         self.expressions.literal(node, found, "int8")
         if self.expressions.overloads.refuses(found.name, "int8", ASSIGNMENT):
@@ -183,6 +185,8 @@ class Queries:
 
     def _windows(self, node: Node) -> None:
         """What OVER names is there in WINDOW."""
+        if "over" not in self.written.lower:
+            return
         known = [unwrapped(each)[1].get("name") for each in node.get("windowClause", ())]
         parts = [node.get("targetList"), node.get("sortClause"), node.get("windowClause")]
         for kind, fields in inside(parts):

@@ -6,11 +6,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Final
 
 from dfc.compiler.plan_describe import Refused
 from dfc.compiler.schema.catalog import NOT_KNOWN, Column, Typed
-from dfc.compiler.sql.tokens import Token
+from dfc.compiler.sql.tokens import Token, split_comments, tokens
 from dfc.compiler.sql.trees import Node, Places, unwrapped
 
 SYSTEM_COLUMNS: Final = {
@@ -35,13 +36,20 @@ class Refusal(Exception):
 class Written:
     """The text that was parsed: where its nodes stand. `origin` leads from its offsets to the author's."""
 
-    def __init__(
-        self, sql: str, items: Sequence[Token], origin: Callable[[int, int], tuple[int, int]]
-    ) -> None:
+    def __init__(self, sql: str, origin: Callable[[int, int], tuple[int, int]]) -> None:
         self.sql = sql
-        self._items = items
         self._origin = origin
         self._places = Places(sql)
+
+    @cached_property
+    def _items(self) -> Sequence[Token]:
+        """Its tokens, which only those need who say where something stands."""
+        return tokens(self.sql, split_comments(self.sql)[0])
+
+    @cached_property
+    def lower(self) -> str:
+        """The text in lower case."""
+        return self.sql.lower()
 
     def part(self, node: Node, index: int = 0) -> tuple[int, int] | None:
         """Part `index` of the qualified name at a node."""

@@ -130,6 +130,9 @@ class Sources:
     def relation(self, node: Node) -> Relation | None:
         """The relation that a RangeVar names, None where that is not known. Refuses one that is not there."""
         name, schema = node.get("relname", ""), node.get("schemaname")
+        found = self._catalog.relation(schema, name, self._path)
+        if found is not None:
+            return None if isinstance(found, Unclear) else found
         return self._relation(schema, name, self._written.part(node), self._written.part(node, 1))
 
     def relation_at(self, schema: str | None, name: str, place: tuple[int, int] | None) -> Relation | None:

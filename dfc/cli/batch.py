@@ -30,7 +30,9 @@ def compiler(files: Sequence[str] = (), *, closely: bool = False) -> Generator[C
     """
     count = max(1, min(os.cpu_count() or 1, len(files) // FILES_PER_PROCESS))
     with compilers(count) as pool:
-        ahead = _Ahead(pool, [file for file in files if file != "-"] if len(files) > 1 else [], count, closely)
+        ahead = _Ahead(
+            pool, [file for file in files if file != "-"] if len(files) > 1 else [], count, closely
+        )
 
         def one(name: str, text: str) -> Compiled:
             reply = ahead.taken(name, text) or pool.compile_file(name, text, closely=closely)

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dfc.compiler.plan_describe import Refused, Statement
-from dfc.compiler.plan_made import Made
-from dfc.compiler.plan_refusals import Problem, problem_of
-from dfc.compiler.plan_statement import SqlBody
-from dfc.compiler.schema.builtins import builtins
-from dfc.compiler.schema.catalog import open_catalog
-from dfc.compiler.schema.describer import SchemaDescriber
+from dfc.compiler.plan_statement import Use
+
+if TYPE_CHECKING:
+    from dfc.compiler.schema import SchemaDescriber
 
 _REMEMBERED_MAX: Final = 4_096
 _STRANGE: Final = re.compile(r"\\|--|/\*|\$[^A-Za-z_]|\bby\b", re.IGNORECASE)
@@ -27,23 +25,34 @@ _NUMBERED: Final = re.compile(
 _in_order: Final[set[tuple[object, ...]]] = set()
 
 
-def refusal(node: str, body: SqlBody, made: Made) -> Problem | None:
+def refusal(statement: Statement) -> Refused | None:
     """What PostgreSQL refuses in a statement, whatever there is in the database."""
-    key = (_shape(body.sql), *[(each.use, each.type, each.identifier) for each in body.parameters])
+    key = _key(statement)
     if key in _in_order:
         return None
-    answer = _describer().describe(Statement(node=node, body=body))
-    if not isinstance(answer, Refused):
-        if len(_in_order) >= _REMEMBERED_MAX:
-            _in_order.clear()
-        _in_order.add(key)
-        return None
-    problem = problem_of(node, body.sql, answer, made)
-    return None if problem is None or problem.severity != "error" else problem
+    answer = _describer().describe(statement)
+    if isinstance(answer, Refused):
+        return answer
+    if len(_in_order) >= _REMEMBERED_MAX:
+        _in_order.clear()
+    _in_order.add(key)
+    return None
+
+
+def _key(statement: Statement) -> tuple[object, ...]:
+    """What the answer depends on."""
+    body = statement.body
+    rows = [statement.sources.get(each.key) for each in body.parameters if each.use is Use.ROWS]
+    sql = body.sql if any(rows) else _shape(body.sql)
+    return sql, *[(each.use, each.type, each.identifier) for each in body.parameters], *rows
 
 
 @cache
 def _describer() -> SchemaDescriber:
+    # Who does not look closely never needs what is loaded here.
+    from dfc.compiler.schema import SchemaDescriber
+    from dfc.compiler.schema.catalog import open_catalog
+
     return SchemaDescriber(open_catalog())
 
 
@@ -66,5 +75,7 @@ def _shape(sql: str) -> str:
 @cache
 def _kept() -> frozenset[str]:
     """Names with numbers that mean something to PostgreSQL."""
+    from dfc.compiler.schema.builtins import builtins
+
     known = builtins()
     return frozenset(name for name in (*known.types, *known.functions) if any(map(str.isdigit, name)))
