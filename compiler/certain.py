@@ -1,6 +1,6 @@
 """What is wrong with the statements of a file whatever database they meet: nothing but PostgreSQL is known.
 
-`dfc validate` looks, and nobody else: a plan does not depend on it (docs/adr/0042-wrong-whatever-there-is.md).
+`dfc validate` looks, and nobody else: a plan does not depend on it (ADR 0042).
 """
 
 from __future__ import annotations

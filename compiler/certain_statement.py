@@ -16,26 +16,30 @@ from dfc.compiler.plan_statement import Use
 if TYPE_CHECKING:
     from dfc.compiler.schema import SchemaDescriber
 
+LOOKED_AT_MAX: Final = 50_000
+"""Code points. What is longer is data, and would take longer than to compile it."""
 _REMEMBERED_MAX: Final = 4_096
 _STRANGE: Final = re.compile(r"\\|--|/\*|\$[^A-Za-z_]|\bby\b", re.IGNORECASE)
 """Where numbers count, or more than a glance is needed to tell what is a literal."""
 _NUMBERED: Final = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|(?<![\w.])[0-9]{1,9}(?![\w.])|[A-Za-z_]+[0-9]\w*""", re.IGNORECASE
 )
-_in_order: Final[set[tuple[object, ...]]] = set()
+remembered: Final[set[tuple[object, ...]]] = set()
 
 
 def refusal(statement: Statement) -> Refused | None:
     """What PostgreSQL refuses in a statement, whatever there is in the database."""
+    if len(statement.body.sql) > LOOKED_AT_MAX:
+        return None
     key = _key(statement)
-    if key in _in_order:
+    if key in remembered:
         return None
     answer = _describer().describe(statement)
     if isinstance(answer, Refused):
         return answer
-    if len(_in_order) >= _REMEMBERED_MAX:
-        _in_order.clear()
-    _in_order.add(key)
+    if len(remembered) >= _REMEMBERED_MAX:
+        remembered.clear()
+    remembered.add(key)
     return None
 
 

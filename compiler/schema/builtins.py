@@ -23,6 +23,17 @@ RANGES: Final = {
 """What is in a range."""
 MULTIRANGES: Final = {name.replace("range", "multirange"): name for name in RANGES}
 
+_NEWER_NAMES: Final = """
+    any_value array_reverse array_sample array_shuffle array_sort bytea casefold crc32 crc32c date_add
+    date_subtract erf erfc gamma icu_unicode_version json_agg_strict json_object_agg_strict
+    json_object_agg_unique json_object_agg_unique_strict jsonb_agg_strict jsonb_object_agg_strict
+    jsonb_object_agg_unique jsonb_object_agg_unique_strict jsonb_populate_record_valid lgamma random
+    random_normal reverse system_user to_bin to_oct to_regtypemod unicode_assigned unicode_version
+    uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7 xmltext
+"""
+NEWER: Final = frozenset(_NEWER_NAMES.split())
+"""Functions that PostgreSQL 15 does not have: there somebody may have made others of their names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:

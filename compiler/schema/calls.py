@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from dfc.compiler.schema import types
-from dfc.compiler.schema.builtins import Signature, builtins
+from dfc.compiler.schema.builtins import NEWER, Signature, builtins
 from dfc.compiler.schema.catalog import NOT_KNOWN, SYSTEM_SCHEMAS, Catalog, Typed
 from dfc.compiler.schema.literals import fault
 from dfc.compiler.schema.misplaced import Misplaced
@@ -91,6 +91,8 @@ class Calls:
         named = any("NamedArgExpr" in each for each in node.get("args", ()))
         own = len(names) == 2 and names[0] == "pg_catalog"
         if named or any(node.get(each) for each in special) or (len(names) > 1 and not own):
+            return None
+        if names[-1] in NEWER:
             return None
         name, candidates = names[-1], self._catalog.function(None, names[-1])
         found = self._overloads.function(candidates, [each.name for each in given])

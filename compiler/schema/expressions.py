@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from typing import Final, Protocol
 
 from dfc.compiler.schema import types
@@ -14,7 +13,7 @@ from dfc.compiler.schema.columns import Columns
 from dfc.compiler.schema.literals import fault
 from dfc.compiler.schema.misplaced import NONE, SETS, WINDOWS, Misplaced
 from dfc.compiler.schema.overloads import ASSIGNMENT, EXPLICIT, Outcome, Overloads
-from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Output, Scope, Written, did_you_mean, is_row_star
+from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Output, Scope, Written, did_you_mean, has_row_star
 from dfc.compiler.sql.trees import Node, first_place, names_of, unwrapped
 
 BOOL: Final = Typed("bool")
@@ -186,13 +185,7 @@ class Expressions:
         kind = node.get("kind", "")
         name = names_of(node.get("name"))
         left_node, right_node = node.get("lexpr"), node.get("rexpr")
-        if kind in (
-            "AEXPR_IN",
-            "AEXPR_BETWEEN",
-            "AEXPR_NOT_BETWEEN",
-            "AEXPR_BETWEEN_SYM",
-            "AEXPR_NOT_BETWEEN_SYM",
-        ):
+        if kind == "AEXPR_IN" or "BETWEEN" in kind:
             self._several(node, kind, name, scope)
             return BOOL
         if unwrapped(left_node)[0] == "RowExpr" and unwrapped(right_node)[0] == "SubLink":
@@ -216,10 +209,8 @@ class Expressions:
 
     def _alike(self, node: Node, *rows: Node | None) -> None:
         """Rows that are compared have as many values."""
-        given = [fields.get("args", ()) for kind, fields in map(unwrapped, rows) if kind == "RowExpr"]
-        counts = [len(each) for each in given]
-        if any(map(is_row_star, chain(*given))):
-            return
+        found = [fields for kind, fields in map(unwrapped, rows) if kind == "RowExpr"]
+        counts = [len(fields.get("args", ())) for fields in found if not has_row_star(fields)]
         if len(counts) == 2 and counts[0] != counts[1]:
             raise self._written.refusal(
                 "unequal number of entries in row expressions",
@@ -331,9 +322,7 @@ class Expressions:
         """What a sub-query gives is compared with as many values."""
         kind, fields = unwrapped(test)
         wanted = len(fields.get("args", ())) if kind == "RowExpr" else 1
-        if kind == "RowExpr" and any(map(is_row_star, fields.get("args", ()))):
-            return
-        if output.open or wanted == len(output.columns) or kind == "":
+        if has_row_star(fields) or output.open or wanted == len(output.columns) or kind == "":
             return
         how = "many" if len(output.columns) > wanted else "few"
         raise self._written.refusal(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
-from dfc.compiler.schema.builtins import Signature
+from dfc.compiler.schema.builtins import NEWER, Signature
 from dfc.compiler.schema.catalog import Catalog
 from dfc.compiler.schema.scope import Scope, Written
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
@@ -73,14 +73,14 @@ class Misplaced:
             return
         name = names_of(call.get("funcname"))[-1]
         kinds = {each.kind for each in found}
-        message, help, state = "", "", "42809"
+        message, help = "", ""
         if by_call:
             if "p" not in kinds and not self._catalog.unsure.functions:
                 message, help = f"{name} is not a procedure", f"call it in a query: `SELECT {name}(...)`"
         elif kinds == {"p"}:
             message, help = f"{name} is a procedure", f"run it by a step of its own: `CALL {name}(...)`"
         elif kinds == {"w"} and "over" not in call:
-            message, state = f"window function {name} requires an OVER clause", "42P20"
+            message = f"window function {name} requires an OVER clause"
             help = "write `OVER (ORDER BY ...)` behind it"
         elif not kinds & {"a", "w"}:
             clauses = {
@@ -96,7 +96,7 @@ class Misplaced:
                 message = f"OVER specified, but {name} is not a window function nor an aggregate function"
                 help = "take OVER out"
         if message:
-            raise self._written.refusal(message, state, self._place(call), help=help)
+            raise self._written.refusal(message, "42809", self._place(call), help=help)
 
     def distinct(self, call: Node) -> None:
         """An aggregate with DISTINCT can be ordered by its arguments alone."""
@@ -204,7 +204,7 @@ class Misplaced:
         """What is meant where anybody may have made functions: only one with these very types is certain."""
         if id(call) in self.sure:
             return (self.sure[id(call)],)
-        if len(names) > 1 or call.get("args") or call.get("agg_within_group"):
+        if len(names) > 1 or call.get("args") or call.get("agg_within_group") or names[0] in NEWER:
             return ()
         return [each for each in self._catalog.function(None, names[0]) if not each.arguments]
 

@@ -224,6 +224,11 @@ def is_row_star(node: Node | None) -> bool:
     return bool(parts) and "A_Star" in parts[-1]
 
 
+def has_row_star(row: Node) -> bool:
+    """Whether a row has more values than are written."""
+    return any(map(is_row_star, row.get("args", ())))
+
+
 def near(name: str, names: Sequence[str]) -> str | None:
     """The name that was meant, if one is near."""
     lower = name.lower()

@@ -63,3 +63,16 @@ def test_what_kills_the_reader_of_trees_is_a_diagnostic(tmp_path: Path) -> None:
         assert (problem.code, problem.severity) == ("DF590", "error")
         assert f"signal {signal.SIGSEGV.value}" in problem.message
         assert [each.code for each in by_schema.deepen(file).problems] == ["DF402"]
+
+
+def test_what_needs_no_schema_is_said_without_one_and_once(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "s.sql").write_text("CREATE TABLE t (a int);\n")
+    text = "SELECT df.start('SELECT a, count(*) FROM t');\n"
+    (tmp_path / "x.dfsql").write_text(text)
+    for options in ((), ("--schema", "s.sql")):
+        answer = dfc("validate", "x.dfsql", *options, "--format", "json")
+        assert answer.returncode == 1
+        assert codes(answer.stdout) == [("DF405", 1)]
+        assert [each["column"] for each in json.loads(answer.stdout)] == [text.index("a, count") + 1]
+    # A plan says what is to be done; what a statement makes of it is known when it runs.
+    assert dfc("compile", "x.dfsql").returncode == 0
