@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 
 from dfc.compiler.ast import Piece, ServerStatement
-from dfc.compiler.certain_statement import refusal
+from dfc.compiler.certain_statement import Refusal, refusal
 from dfc.compiler.described import diagnostics
 from dfc.compiler.diagnostics import Diagnostic
 from dfc.compiler.driver import Compiled, CompiledFile, CompiledStatement
@@ -34,7 +34,7 @@ from dfc.compiler.plan import (
     blocks_of,
     every_node,
 )
-from dfc.compiler.plan_describe import NO_SUCH_RESULT, Answer, Refused, Statement
+from dfc.compiler.plan_describe import NO_SUCH_RESULT, Answer, Statement
 from dfc.compiler.plan_made import Made
 from dfc.compiler.plan_refusals import Problem, problem_of
 from dfc.compiler.plan_types import body_of, flow, parameters_of
@@ -45,6 +45,10 @@ from dfc.compiler.sql.written import Written
 _QUERY: Final = re.compile(
     r"(?:\s|--[^\n]*\n|/\*[^*]*\*/)*(?:select|with|insert|update|delete|merge|values|table|\()", re.IGNORECASE
 )
+_MAKES: Final = re.compile(
+    r"\bcreate\s+(?:or\s+replace\s+)?(?:function|aggregate|operator|extension)\b", re.IGNORECASE
+)
+_UNLESS: Final = "PostgreSQL refuses this, unless you have made a function or operator for it"
 _NOTHING: Final = Made()
 
 
@@ -60,7 +64,10 @@ def with_certain(file: CompiledFile) -> CompiledFile:
     """The file with these problems among its others."""
     if _has_other_path(file.source.text):
         return file
-    found = list(islice(_problems(file), PROBLEMS_MAX))
+    makes = _MAKES.search(file.source.text) is not None
+    # Who makes functions and operators knows what they are.
+    sure = (each for each in _problems(file) if not makes or each.label != _UNLESS)
+    found = list(islice(sure, PROBLEMS_MAX))
     if not found:
         return file
     spans = [
@@ -97,33 +104,55 @@ def _of_plan(compiled: Compiled) -> Iterator[Diagnostic]:
         return
     if any(each.use is Use.ROWS for node in every_node(plan.nodes) for each in parameters_of(node)):
         # Which columns the rows of a step have is known where its statement says so.
-        found = [each for each in flow(plan, _Certain(), _NOTHING).problems if each.code != NO_SUCH_RESULT]
-        found = [each for each in found if each.severity == "error"]
+        asked = _Asked()
+        problems = flow(plan, asked, _NOTHING).problems
+        of_statements = [each for each in problems if each.code != NO_SUCH_RESULT]
+        found = [_said(each, asked.refused.get(each.node)) for each in of_statements]
     else:
         bodies = [(node.id, body) for node in every_node(plan.nodes) if (body := body_of(node)) is not None]
-        answers = [(node, body.sql, refusal(Statement(node=node, body=body))) for node, body in bodies]
-        found = [each for answer in answers if (each := _problem(*answer)) is not None]
-    if found:
+        found = [_problem(Statement(node=node, body=body)) for node, body in bodies]
+    lints = [each for each in found if each is not None]
+    if lints:
         caught = _caught(plan)
-        lints = [replace(each, severity="warning") if each.node in caught else each for each in found]
+        lints = [replace(each, severity="warning") if each.node in caught else each for each in lints]
         yield from diagnostics(lints, compiled.provenance)
 
 
-class _Certain:
-    """What is refused for certain, and the columns that are plain."""
+class _Asked:
+    """The describer of what is refused, and of the columns that are plain. `refused` is by node."""
 
     def __init__(self) -> None:
         self._written = Written()
+        self.refused: dict[str, Refusal] = {}
 
     def describe(self, statement: Statement) -> Answer:
         """What the statement gives, or why it is refused."""
-        return refusal(statement) or self._written.describe(statement)
+        found = refusal(statement)
+        if found is None:
+            self.refused.pop(statement.node, None)
+            return self._written.describe(statement)
+        self.refused[statement.node] = found
+        return found.refused
 
 
-def _problem(node: str, sql: str, refused: Refused | None) -> Problem | None:
-    found = None if refused is None else problem_of(node, sql, refused, _NOTHING)
-    # Of a literal with a `{name}` in it there is a note, which says nothing new here.
-    return found if found is not None and found.severity == "error" else None
+def _problem(statement: Statement) -> Problem | None:
+    found = refusal(statement)
+    if found is None:
+        return None
+    problem = problem_of(statement.node, statement.body.sql, found.refused, _NOTHING)
+    return None if problem is None else _said(problem, found)
+
+
+def _said(problem: Problem, refused: Refusal | None) -> Problem | None:
+    """An error, or a warning where somebody may have made what makes it right.
+
+    Of a literal with a `{name}` in it there is a note, which says nothing new here.
+    """
+    if problem.severity != "error" or refused is None:
+        return None
+    if refused.certain:
+        return problem
+    return replace(problem, severity="warning", label=_UNLESS)
 
 
 def _caught(plan: Plan) -> frozenset[str]:
@@ -156,6 +185,6 @@ def _of_server(statement: ServerStatement) -> Iterator[Diagnostic]:
         return
     body = SqlBody(sql=text, kind="", form=Form.EXECUTE, returns=Returns.ROWS)
     piece = Piece(value_start=0, length=len(text), source_start=span.start, source_end=span.end)
-    problem = _problem("", text, refusal(Statement(node="", body=body)))
+    problem = _problem(Statement(node="", body=body))
     if problem is not None:
         yield from diagnostics([problem], {"": _Whole(span, (piece,))})

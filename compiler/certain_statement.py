@@ -7,6 +7,7 @@ without these. What is refused is looked at each time, so that nothing is ever r
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -27,16 +28,26 @@ _NUMBERED: Final = re.compile(
 remembered: Final[set[tuple[object, ...]]] = set()
 
 
-def refusal(statement: Statement) -> Refused | None:
-    """What PostgreSQL refuses in a statement, whatever there is in the database."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What PostgreSQL refuses. `certain`: whatever there is in the database; otherwise it is likely."""
+
+    refused: Refused
+    certain: bool
+
+
+def refusal(statement: Statement) -> Refusal | None:
+    """What PostgreSQL refuses in a statement without knowing what is in the database."""
     if len(statement.body.sql) > LOOKED_AT_MAX:
         return None
     key = _key(statement)
     if key in remembered:
         return None
-    answer = _describer().describe(statement)
+    # What is likely holds all that is certain.
+    answer = _describer(likely=True).describe(statement)
     if isinstance(answer, Refused):
-        return answer
+        certain = _describer(likely=False).describe(statement)
+        return Refusal(certain, True) if isinstance(certain, Refused) else Refusal(answer, False)
     if len(remembered) >= _REMEMBERED_MAX:
         remembered.clear()
     remembered.add(key)
@@ -52,12 +63,12 @@ def _key(statement: Statement) -> tuple[object, ...]:
 
 
 @cache
-def _describer() -> SchemaDescriber:
+def _describer(*, likely: bool) -> SchemaDescriber:
     # Who does not look closely never needs what is loaded here.
     from dfc.compiler.schema import SchemaDescriber
     from dfc.compiler.schema.catalog import open_catalog
 
-    return SchemaDescriber(open_catalog())
+    return SchemaDescriber(open_catalog(likely=likely))
 
 
 def _shape(sql: str) -> str:

@@ -130,6 +130,8 @@ class Catalog:
 
     `open`: nothing is known but what PostgreSQL has, and anything else may be there, also functions,
     operators and casts for PostgreSQL's own types. Then only that is certain which none of these changes.
+    `likely`: yet nobody has used PostgreSQL's names for functions of another kind, `t.a` is a column, and
+    `==` is a mistake.
     """
 
     schemas: set[str] = field(default_factory=lambda: {"public"})
@@ -140,6 +142,7 @@ class Catalog:
     unsure: Unsure = field(default_factory=Unsure)
     search_path: tuple[str, ...] = DEFAULT_PATH
     open: bool = False
+    likely: bool = False
     _places: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     _type_places: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
 
@@ -264,7 +267,7 @@ class Catalog:
         return None
 
 
-def open_catalog() -> Catalog:
+def open_catalog(*, likely: bool = False) -> Catalog:
     """The catalog of a database that nobody has described."""
     unsure = Unsure(everything=True, relations=True, functions=True, types=True, operators=True)
-    return Catalog(unsure=unsure, open=True)
+    return Catalog(unsure=unsure, open=True, likely=likely)

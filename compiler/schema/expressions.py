@@ -30,6 +30,8 @@ _PLAIN_NAMES: Final = """
 """
 PLAIN: Final = frozenset(_PLAIN_NAMES.split())
 """Types of single values: no arrays, and nothing that could be read as one."""
+_MISTAKEN: Final = {"==": "=", "=<": "<=", "=!": "<>"}
+"""Operators of other languages."""
 _COMPARED: Final = frozenset({"AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_NULLIF"})
 _VALUE_FUNCTIONS: Final = {
     "SVFOP_CURRENT_DATE": "date",
@@ -226,6 +228,13 @@ class Expressions:
         a, b = left[1].name, right[1].name
         if (a, b) == ("unknown", "unknown") and name in ("=", "<>", "<", ">", "<=", ">="):
             return BOOL
+        if self._catalog.likely and name in _MISTAKEN:
+            raise self._written.refusal(
+                f"operator does not exist: {name}",
+                "42883",
+                self._written.part(node),
+                help=f"write `{_MISTAKEN[name]}`",
+            )
         found = self.overloads.operator(name, a, b)
         if found is Outcome.NONE:
             shown = [types.shown(each, self._catalog) for each in (left[1], right[1]) if each.name != ""]

@@ -64,14 +64,19 @@ class OpenGrouping:
             if is_row_star(fields):
                 raise self._ungrouped(column, "*")
             # In a larger expression it may be grouped in another way of writing it.
-            if len(column["fields"]) == 1 and name and (lone or name[0] not in inside):
-                raise self._ungrouped(column, name[0])
+            if name and self._is_column(column, name) and (lone or name[-1] not in inside):
+                raise self._ungrouped(column, name[-1])
+
+    def _is_column(self, column: Node, names: Sequence[str]) -> bool:
+        return len(column["fields"]) == 1 or (
+            self._misplaced.likely and not self._misplaced.aggregates(names[-1])
+        )
 
     def _ungrouped(self, column: Node, name: str) -> Refusal:
         return self._written.refusal(
             f'column "{name}" must appear in the GROUP BY clause or be used in an aggregate function',
             "42803",
-            self._written.part(column),
+            self._written.part(column, len(column["fields"]) - 1),
             help="add GROUP BY with it, or aggregate it"
             if name == "*"
             else f"add `{name}` to GROUP BY, or aggregate it",

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 from dfc.compiler.schema.builtins import NEWER, Signature
 from dfc.compiler.schema.catalog import Catalog
+from dfc.compiler.schema.overloads import takes
 from dfc.compiler.schema.scope import Scope, Written
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
@@ -137,12 +138,21 @@ class Misplaced:
         found = self._candidates(call)
         return not found or any(each.kind == "a" for each in found) or self.is_aggregate(call)
 
+    @property
+    def likely(self) -> bool:
+        """Whether what is likely is taken for certain."""
+        return self._catalog.likely
+
+    def aggregates(self, name: str) -> bool:
+        """Whether PostgreSQL has an aggregate of this name."""
+        return any(each.kind == "a" for each in self._catalog.function(None, name))
+
     def is_opaque(self, fields: Node) -> bool:
         """What columns may stand in that are not grouped, or has columns that are not of this query."""
         call = fields.get("FuncCall")
         if "SubLink" in fields or "GroupingFunc" in fields or not JSON_AGGREGATES.isdisjoint(fields):
             return True
-        if "A_Indirection" in fields and self._catalog.unsure.functions:
+        if "A_Indirection" in fields and self._catalog.unsure.functions and not self._catalog.likely:
             # `(row).f` is `f(row)`, and may be an aggregate.
             return any("String" in each for each in fields["A_Indirection"].get("indirection", ()))
         return call is not None and (self.may_be_aggregate(call) or "agg_within_group" in call)
@@ -204,6 +214,10 @@ class Misplaced:
         """What is meant where anybody may have made functions: only one with these very types is certain."""
         if id(call) in self.sure:
             return (self.sure[id(call)],)
+        if self._catalog.likely and len(names) == 1 and not call.get("agg_within_group"):
+            count = len(call.get("args", ()))
+            same = self._catalog.function(None, names[0]) if names[0] not in NEWER else ()
+            return same if any(takes(each, count) for each in same) or call.get("agg_star") else ()
         if len(names) > 1 or call.get("args") or call.get("agg_within_group") or names[0] in NEWER:
             return ()
         return [each for each in self._catalog.function(None, names[0]) if not each.arguments]

@@ -69,6 +69,15 @@ def test_who_catches_a_failure_may_want_it(text: str) -> None:
     assert ("DF404", "warning", "''x''") in said(text)
 
 
+def test_what_somebody_may_have_made_is_a_warning() -> None:
+    text = "df.step('a', 'SELECT b, sum(c) FROM t WHERE b == 1');"
+    assert said(text) == [("DF404", "warning", "==")]
+    assert said("df.step('a', 'SELECT b, sum(c) FROM t');") == [("DF405", "warning", "b")]
+    assert said(f"-- dfc: disable=DF404 ours\n{text}") == []
+    makes = "CREATE FUNCTION sum(tree) RETURNS int LANGUAGE sql AS 'SELECT 1';\n"
+    assert said(makes + text) == []
+
+
 def test_what_catches_may_not_fail_itself() -> None:
     assert ("DF404", "error", "''x''") in said("df.try('SELECT 1/0', 'SELECT ''x''::int');")
 
