@@ -87,6 +87,7 @@ class Changes:
     def _rows(self, node: Node, select: Node, columns: list[Column] | None, scope: Scope) -> None:
         """The rows that are inserted: as many values as columns, of their types."""
         if "valuesLists" in select and not (set(select) & {"withClause", "sortClause", "limitCount"}):
+            self._queries.alike([unwrapped(each)[1].get("items", ()) for each in select["valuesLists"]])
             for each in select["valuesLists"]:
                 self._row(node, unwrapped(each)[1].get("items", ()), columns, scope)
             return

@@ -33,17 +33,6 @@ PLAIN: Final = frozenset(_PLAIN_NAMES.split())
 _MISTAKEN: Final = {"==": "=", "=<": "<=", "=!": "<>"}
 """Operators of other languages."""
 _COMPARED: Final = frozenset({"AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_NULLIF"})
-_VALUE_FUNCTIONS: Final = {
-    "SVFOP_CURRENT_DATE": "date",
-    "SVFOP_CURRENT_TIME": "timetz",
-    "SVFOP_CURRENT_TIME_N": "timetz",
-    "SVFOP_CURRENT_TIMESTAMP": "timestamptz",
-    "SVFOP_CURRENT_TIMESTAMP_N": "timestamptz",
-    "SVFOP_LOCALTIME": "time",
-    "SVFOP_LOCALTIME_N": "time",
-    "SVFOP_LOCALTIMESTAMP": "timestamp",
-    "SVFOP_LOCALTIMESTAMP_N": "timestamp",
-}
 _INT8_MAX: Final = 2**63
 
 
@@ -316,13 +305,13 @@ class Expressions:
             if lone and one.name != "unknown" and unwrapped(test)[0] != "RowExpr":
                 self.binary(node, name[0], (test, left), (None, one))
             return BOOL
-        if kind == "EXPR_SUBLINK":
+        if kind in ("EXPR_SUBLINK", "ARRAY_SUBLINK"):
             if not output.open and len(output.columns) > 1:
                 raise self._written.refusal(
                     "subquery must return only one column", "42601", self._written.part(node)
                 )
-            return Typed("text") if one.name == "unknown" else one
-        if kind == "ARRAY_SUBLINK":
+            if kind == "EXPR_SUBLINK":
+                return Typed("text") if one.name == "unknown" else one
             inner = "text" if one.name == "unknown" else one.name
             return NOT_KNOWN if inner is None or inner.endswith("[]") else Typed(f"{inner}[]")
         return NOT_KNOWN
@@ -489,7 +478,9 @@ class Expressions:
 
     def _value_function(self, node: Node, scope: Scope) -> Typed:
         digits = node.get("typmod", 0) if node.get("op", "").endswith("_N") else -1
-        return Typed(_VALUE_FUNCTIONS.get(node.get("op", ""), "name"), f"({digits})" if digits >= 0 else "")
+        return Typed(
+            types.VALUE_FUNCTIONS.get(node.get("op", ""), "name"), f"({digits})" if digits >= 0 else ""
+        )
 
     def _json_function(self, node: Node, scope: Scope) -> Typed:
         self.of(node.get("context_item", {}).get("raw_expr"), scope)

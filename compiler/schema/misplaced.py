@@ -51,7 +51,15 @@ class Misplaced:
 
     def nested(self, call: Node, scope: Scope) -> None:
         """An aggregate inside of an aggregate."""
-        if not self.is_aggregate(call) or "over" in call:
+        if "over" in call:
+            for kind, fields in inside(call.get("args")):
+                if kind == "FuncCall" and "over" in fields:
+                    message, help = (
+                        "window function calls cannot be nested",
+                        "compute the inner one in a sub-query",
+                    )
+                    raise self._written.refusal(message, "42P20", self._place(fields), help=help)
+        if not self.is_aggregate(call):
             return
         for part in ("args", "agg_order", "agg_filter"):
             for kind, fields in inside(call.get(part)):

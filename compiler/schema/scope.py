@@ -132,10 +132,14 @@ class Written:
 
 @dataclass(slots=True)
 class Output:
-    """The columns of a query or of what stands in FROM. `open`: there are others, nobody knows which."""
+    """The columns of a query or of what stands in FROM. `open`: there are others, nobody knows which.
+
+    `mute`: a change without RETURNING, which no FROM may name.
+    """
 
     columns: list[Column]
     open: bool = False
+    mute: bool = False
 
 
 @dataclass(slots=True)

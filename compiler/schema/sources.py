@@ -94,6 +94,10 @@ class Sources:
         if schema is None:
             rows = self._rows.get(name)
             output = rows if rows is not None else scope.table(name)
+            if output is not None and output.mute:
+                message = f'WITH query "{name}" does not have a RETURNING clause'
+                help = "give it RETURNING, with the columns that are wanted here"
+                raise self._written.refusal(message, "0A000", self._written.part(node), help=help)
             if output is not None:
                 return self._named(alias, output, name, node, system=False)
         found = None if "catalogname" in node else self.relation(node)

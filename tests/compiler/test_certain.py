@@ -44,7 +44,7 @@ def said(text: str) -> list[tuple[str, str, str]]:
         ("INSERT INTO t (a, b) VALUES (1);\ndf.step('a', 'SELECT 1');", "DF405", "b"),
         ("-- the first\nSELECT 'x'::date;\n'SELECT 1';", "DF404", "'x'"),
         ("df.step('a', 'SELECT id FROM t') ~> 'SELECT idd FROM $a.*';", "DF402", "idd"),
-        ("df.step('m', df.map('SELECT 1 AS v', 'SELECT 1')) ~> 'SELECT outcome FROM $m.*';", "DF402", "outcome"),
+        ("df.step('m', df.map('SELECT 1', 'SELECT 1')) ~> 'SELECT outcome FROM $m.*';", "DF402", "outcome"),
         ("df.step('a', E'SELECT \\'ä\\', a /* b */ FROM t HAVING true');", "DF405", "a"),
         ("df.step('a', 'SELECT 1 AS n') ~> 'SELECT $a.n, b FROM t LIMIT c';", "DF405", "c"),
         ("@> ('SELECT a, count(*) FROM t' ~> df.sleep('1 s') ~> df.break());", "DF405", "a"),
@@ -108,7 +108,7 @@ def test_plans_do_not_depend_on_it() -> None:
     assert after.wire == before.wire
     assert after.compiled.plan == before.compiled.plan
     assert answer_file(Source("x.dfsql", text))["diagnostics"] == []
-    assert len(answer_file(Source("x.dfsql", text), closely=True)["diagnostics"]) == 1  # type: ignore[arg-type]
+    assert answer_file(Source("x.dfsql", text), closely=True)["diagnostics"] != []
 
 
 def test_what_is_remembered_is_what_is_in_order() -> None:

@@ -73,6 +73,17 @@ BROKEN = (
     "SELECT 1 FROM t WHERE a = [[(]]SELECT id, a FROM u)",
     "SELECT 1 FROM t WHERE (a, b) [[=]] (1, 2, 3)",
     "INSERT INTO keyed (id) VALUES (1) [[ON]] CONFLICT DO UPDATE SET n = 1",
+    "INSERT INTO t (a, b) VALUES (1, 2), ([[3]])",
+    "SELECT ARRAY[1] || [[ARRAY]](SELECT a, b FROM t)",
+    "WITH [[q]](a, b) AS (SELECT 1) SELECT a FROM q",
+    # Clauses
+    "SELECT a FROM t UNION SELECT a FROM u ORDER BY [[a]] + 1",
+    "SELECT sum([[rank]]() OVER ()) OVER () FROM t",
+    "SELECT count(*) FILTER (WHERE [[count]](*) > 1) FROM t",
+    "WITH q AS (DELETE FROM t) SELECT 1 FROM [[q]]",
+    "WITH q AS (SELECT 1), [[q]] AS (SELECT 2) SELECT 1",
+    "CREATE TABLE new_one (a int, [[a]] text)",
+    "CREATE TABLE new_one (a int PRIMARY KEY, b int, [[PRIMARY]] KEY (a, b))",
     # Names
     "SELECT [[a]]",
     "INSERT INTO t (c) VALUES ([[x]])",
@@ -199,8 +210,8 @@ def test_what_is_wrong_whatever_there_is_is_refused_at_its_token(marked: str, ma
     assert answer.start is not None and answer.end is not None
     assert sql[answer.start : answer.end] == sql[start:end], answer
     assert answer.start == start, answer
-    verdict = made.says(sql)
-    assert verdict.sqlstate == answer.sqlstate, verdict
+    # Of what makes objects PostgreSQL says nothing before it runs it.
+    assert (made.says(sql).sqlstate or made.runs(sql)[:5]) == answer.sqlstate
 
 
 @pytest.mark.parametrize("marked", LIKELY)
