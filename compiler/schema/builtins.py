@@ -7,6 +7,7 @@ of `pg_type`; an array has the name of its elements with `[]`.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -70,13 +71,37 @@ class Builtins:
 
     types: dict[str, Type]
     casts: dict[tuple[str, str], str]
-    functions: dict[str, tuple[Signature, ...]]
-    operators: dict[str, tuple[Signature, ...]]
+    functions: Mapping[str, tuple[Signature, ...]]
+    operators: Mapping[str, tuple[Signature, ...]]
     older: frozenset[str]
 
     def knows(self, function: str) -> bool:
         """Whether some server has a function of this name."""
         return function in self.functions or function in self.older
+
+
+class _Made(Mapping[str, tuple[Signature, ...]]):
+    """Signatures by name, each made when it is asked for: of thousands a file needs a few."""
+
+    def __init__(self, written: dict[str, list[list[Any]]], make: Callable[[list[Any]], Signature]) -> None:
+        self._written = written
+        self._make = make
+        self._made: dict[str, tuple[Signature, ...]] = {}
+
+    def __getitem__(self, name: str) -> tuple[Signature, ...]:
+        found = self._made.get(name)
+        if found is None:
+            found = self._made[name] = tuple([self._make(each) for each in self._written[name]])
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._written
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._written)
+
+    def __len__(self) -> int:
+        return len(self._written)
 
 
 @cache
@@ -88,14 +113,8 @@ def builtins() -> Builtins:
         names[name]: Type(shown, category, preferred, kind)
         for name, (shown, category, preferred, kind, _) in data["types"].items()
     }
-    functions = {
-        name: tuple([_function(each, names) for each in entries])
-        for name, entries in data["functions"].items()
-    }
-    operators = {
-        name: tuple([_operator(each, names) for each in entries])
-        for name, entries in data["operators"].items()
-    }
+    functions = _Made(data["functions"], lambda entry: _function(entry, names))
+    operators = _Made(data["operators"], lambda entry: _operator(entry, names))
     casts = {(names.get(a, a), names.get(b, b)): context for a, b, context in data["casts"]}
     return Builtins(types, casts, functions, operators, frozenset(data["older"]))
 
