@@ -188,6 +188,12 @@ def test_of_what_could_be_right_nothing_is_said(sql: str) -> None:
     assert not isinstance(described(open_catalog(), sql), Refused)
 
 
+def test_what_extensions_have_passes() -> None:
+    known = open_catalog(likely=True)
+    for sql in statements("open_extensions.sql"):
+        assert not isinstance(described(known, sql), Refused), sql
+
+
 def test_documented_statements_pass() -> None:
     known = open_catalog()
     likely = open_catalog(likely=True)
