@@ -12,7 +12,7 @@ from dfc.compiler.schema.catalog import LITERAL, NOT_KNOWN, Catalog, Typed, User
 from dfc.compiler.schema.columns import Columns
 from dfc.compiler.schema.literals import fault
 from dfc.compiler.schema.misplaced import NONE, SETS, WINDOWS, Misplaced
-from dfc.compiler.schema.overloads import ASSIGNMENT, EXPLICIT, Outcome, Overloads
+from dfc.compiler.schema.overloads import ASSIGNMENT, EXPLICIT, MISTAKEN, Outcome, Overloads
 from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Output, Scope, Written, did_you_mean, has_row_star
 from dfc.compiler.sql.trees import Node, first_place, names_of, unwrapped
 
@@ -30,8 +30,6 @@ _PLAIN_NAMES: Final = """
 """
 PLAIN: Final = frozenset(_PLAIN_NAMES.split())
 """Types of single values: no arrays, and nothing that could be read as one."""
-_MISTAKEN: Final = {"==": "=", "=<": "<=", "=!": "<>"}
-"""Operators of other languages."""
 _COMPARED: Final = frozenset({"AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_NULLIF"})
 _INT8_MAX: Final = 2**63
 
@@ -217,12 +215,12 @@ class Expressions:
         a, b = left[1].name, right[1].name
         if (a, b) == ("unknown", "unknown") and name in ("=", "<>", "<", ">", "<=", ">="):
             return BOOL
-        if self._catalog.likely and name in _MISTAKEN:
+        if self._catalog.likely and name in MISTAKEN:
             raise self._written.refusal(
                 f"operator does not exist: {name}",
                 "42883",
                 self._written.part(node),
-                help=f"write `{_MISTAKEN[name]}`",
+                help=f"write `{MISTAKEN[name]}`",
             )
         found = self.overloads.operator(name, a, b)
         if found is Outcome.NONE:

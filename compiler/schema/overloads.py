@@ -32,6 +32,8 @@ _CONTEXTS: Final = {"i": 0, "a": 1, "e": 2}
 IMPLICIT: Final = 0
 ASSIGNMENT: Final = 1
 EXPLICIT: Final = 2
+MISTAKEN: Final = {"==": "=", "=<": "<=", "=!": "<>"}
+"""Operators of other languages."""
 CANDIDATES_MAX: Final = 500
 _TEXTS: Final = (Signature("f", False, 0, False, "text", ("text", "text")),)
 _OWN: Final = {
