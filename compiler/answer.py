@@ -14,6 +14,7 @@ from typing import cast
 
 from dfc.compiler import plan_durability
 from dfc.compiler.ast import ServerStatement
+from dfc.compiler.certain import with_certain
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.driver import Compiled, CompiledStatement, OnFailure, Origin, compile_file, compile_wire
 from dfc.compiler.plan import Plan
@@ -72,8 +73,8 @@ def _answered(request: Mapping[str, object]) -> Answer:
         case {"do": "compile_wire", "wire": str(wire)}:
             return answer_wire(wire, _variables(request.get("variables", {})))
         case {"do": "compile_file", "name": str(name), "text": str(text)}:
-            durable, brief = request.get("durability") is True, request.get("brief") is True
-            return answer_file(Source(name, text), durability=durable, brief=brief)
+            wanted = {each: request.get(each) is True for each in ("durability", "closely", "brief")}
+            return answer_file(Source(name, text), **wanted)
         case {"do": "format_file", "name": str(name), "text": str(text)}:
             return answer_format(Source(name, text), request.get("sql") is True)
         case _:
@@ -86,12 +87,17 @@ def answer_wire(wire: str, variables: Variables = NO_VARIABLES) -> Answer:
     return {**_plan(compiled.plan), **_problems(compiled.problems, compiled.source)}
 
 
-def answer_file(source: Source, *, durability: bool = False, brief: bool = False) -> Answer:
+def answer_file(
+    source: Source, *, durability: bool = False, closely: bool = False, brief: bool = False
+) -> Answer:
     """`compile_file`: every statement of a file, with the report on its durability where that is wanted.
 
-    `brief`: of a workflow no more than where it is, and the problems are for the caller to render.
+    `closely`: with what PostgreSQL refuses in its statements, whatever database they meet. `brief`: of a
+    workflow no more than where it is, and the problems are for the caller to render.
     """
     compiled = compile_file(source)
+    if closely:
+        compiled = with_certain(compiled)
     if brief:
         places = [_place(statement) for statement in compiled.statements]
         return {"statements": places, **_listed(compiled.problems, source)}

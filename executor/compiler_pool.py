@@ -55,15 +55,16 @@ class Compilers:
             self._idle.put(compiler)
 
     def compile_file(
-        self, name: str, text: str, *, durability: bool = False, brief: bool = False
+        self, name: str, text: str, *, durability: bool = False, closely: bool = False, brief: bool = False
     ) -> FileReply:
         """Compile the text of a file, with reports on durability if wanted. Raises CompilerUnavailable.
 
-        `brief`: of workflows only where they are; it is the problems that are wanted.
+        `closely`: with what PostgreSQL refuses in its statements, whatever database they meet. `brief`: of
+        workflows only where they are; it is the problems that are wanted.
         """
         request: Json = {"do": "compile_file", "name": name, "text": text, "durability": durability}
-        if brief:
-            request["brief"] = True
+        request |= {"closely": True} if closely else {}
+        request |= {"brief": True} if brief else {}
         return file_reply(self._ask(request, text))
 
     def format_file(self, name: str, text: str, *, sql: bool) -> FormatReply:

@@ -136,6 +136,11 @@ UNCLEAR: Final = Unclear()
 class Catalog:
     """All that is known. `search_path` is what a step looks through.
 
+    `open`: nothing is known but what PostgreSQL has, and anything else may be there, also functions,
+    operators and casts for PostgreSQL's own types. Then only that is certain which none of these changes.
+    `likely`: yet nobody has used PostgreSQL's names for functions of another kind, `t.a` is a column, and
+    `==` is a mistake.
+
     Of operators and casts it has those of the schema, by name and by types; of casts the context, as pg_cast
     has it.
     """
@@ -150,6 +155,8 @@ class Catalog:
     indexes: set[str] = field(default_factory=set[str])
     unsure: Unsure = field(default_factory=Unsure)
     search_path: tuple[str, ...] = DEFAULT_PATH
+    open: bool = False
+    likely: bool = False
     _places: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     _type_places: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
 
@@ -272,3 +279,9 @@ class Catalog:
                 return None
             type_name = found.base.name
         return None
+
+
+def open_catalog(*, likely: bool = False) -> Catalog:
+    """The catalog of a database that nobody has described."""
+    unsure = Unsure(everything=True, relations=True, functions=True, types=True, operators=True)
+    return Catalog(unsure=unsure, open=True, likely=likely)

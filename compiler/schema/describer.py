@@ -5,6 +5,7 @@ It refuses only what PostgreSQL refuses for certain, given that the schema is al
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -32,10 +33,12 @@ from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Column, Typed
 from dfc.compiler.schema.scope import Output, Refusal, Written
 from dfc.compiler.schema.statements import Statements
 from dfc.compiler.sql.native import Fault
-from dfc.compiler.sql.tokens import split_comments, tokens
+from dfc.compiler.sql.tokens import split_comments
 from dfc.compiler.sql.trees import tree_of, unwrapped
 from dfc.grammar.lexer import Kind, Lexeme
 
+_UNEVEN: Final = re.compile(r"--|/\*|\$[0-9]")
+"""Without these there are neither comments nor positional parameters."""
 NOT_FORESEEN: Final = "the statement has a form that is not known here"
 _ROWS: Final = "_df_rows_"
 
@@ -83,7 +86,7 @@ class SchemaDescriber:
         body = statement.body
         if statement.database is not None:
             return None
-        code, comments = split_comments(body.sql)
+        code, comments = split_comments(body.sql) if _UNEVEN.search(body.sql) else ([], [])
         named = any(parameter.identifier for parameter in body.parameters)
         if named or any(each.kind is Kind.PARAM for each in code):
             # Which object a value names is not known before it runs.
@@ -92,13 +95,12 @@ class SchemaDescriber:
             filled = self._filled(body, statement.sources, comments)
         except Refusal as refusal:
             return refusal.refused
-        items = tokens(filled.text, split_comments(filled.text)[0])
-        tree = tree_of(filled.text, items)
+        tree = tree_of(filled.text)
         if tree is None:
             return Unsaid(why="the statement is too long or nests too deeply")
         if isinstance(tree, Fault):
             return None
-        written = Written(filled.text, items, filled.origin)
+        written = Written(filled.text, filled.origin)
         path = _path(statement.settings)
         try:
             kind, fields = unwrapped(tree)

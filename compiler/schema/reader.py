@@ -147,7 +147,7 @@ def _apply(piece: Piece, catalog: Catalog) -> str | None:
         return f"not read: {tree.message}" if tree is not None else "not read"
     kind, fields = unwrapped(tree)
     try:
-        return definitions.apply(kind, fields, piece.sql, piece.items, catalog)
+        return definitions.apply(kind, fields, piece.sql, catalog)
     except RecursionError:
         catalog.unsure.everything = True
         return "not read: too deep"

@@ -45,11 +45,13 @@ def command(
     if fix and (diff or "-" in paths):
         raise click.UsageError("--fix writes files: give it neither `-` nor --diff")
     files = find(paths)
+    # Who knows a schema knows all that can be told without one.
+    alone = not (schemas or exact or database)
     # Nobody looks at the plans where there is no schema and nothing to change.
-    brief = not (schemas or exact or database or fix or diff)
+    brief = alone and not (fix or diff)
     report = Report(form=form, notes=notes, fix=fix, diff=diff)
     with (
-        compiler(files, brief=brief) as compile_file,
+        compiler(files, closely=alone, brief=brief) as compile_file,
         depth(compile_file, schemas, exact=exact, database=database) as deepen,
     ):
         for file in files:

@@ -78,3 +78,16 @@ def test_a_schema_is_read_in_bounded_time(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(by_schema, "ALLOWED", Allowance(processor_seconds=1))
     with pytest.raises(CliError, match=r"its reader died .*compile_seconds_max"):
         BySchema(lambda name, text: compilation(text, name), (str(path),))
+
+
+def test_what_needs_no_schema_is_said_without_one_and_once(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "s.sql").write_text("CREATE TABLE t (a int);\n")
+    text = "SELECT df.start('SELECT a, count(*) FROM t');\n"
+    (tmp_path / "x.dfsql").write_text(text)
+    for options in ((), ("--schema", "s.sql")):
+        answer = dfc("validate", "x.dfsql", *options, "--format", "json")
+        assert answer.returncode == 1
+        assert codes(answer.stdout) == [("DF405", 1)]
+        assert [each["column"] for each in json.loads(answer.stdout)] == [text.index("a, count") + 1]
+    # A plan says what is to be done; what a statement makes of it is known when it runs.
+    assert dfc("compile", "x.dfsql").returncode == 0
