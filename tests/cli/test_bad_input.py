@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from dfc.cli.errors import explain
 from tests.cli.conftest import Run, environment
 
 
@@ -144,7 +146,6 @@ def test_no_database_is_one_line(dfc: Run, tmp_path: Path) -> None:
 
 
 def test_schema_not_installed_and_newer(dfc: Run, bare_database: str) -> None:
-    import psycopg
 
     for command in (
         ("list",),
@@ -181,6 +182,49 @@ def test_an_unknown_database_and_a_bad_url(dfc: Run, database: str) -> None:
     assert "does not exist" in line
     (line,) = said(dfc("list", "--database", "host=x nope=1").stderr)
     assert "not a connection string" in line
+
+
+@pytest.mark.parametrize(
+    "conninfo",
+    [
+        "postgres://me:%ZZsekret@h/db",
+        "postgresql://me:sekret@[::1/db",
+        "postgresql://me:sekret@[]/db",
+        "postgresql://me:sekret@[::1]x/db",
+        "postgresql:/me:sekret@h/db",
+        "postgresql//me:sekret@h=1",
+        "host=h password=a sekret",
+        "host=h password=a sekret=1",
+        "host=h password='sekret",
+        "postgresql://me:x@h/db?sekret",
+        'postgresql://me:a"sekret%ZZ@h/db',
+        "postgresql://me:a@127.0.0.1:sekret@h/db",
+    ],
+)
+def test_no_part_of_a_password_is_shown(conninfo: str) -> None:
+    with pytest.raises(psycopg.Error) as caught:
+        psycopg.connect(conninfo, connect_timeout=5)
+    assert "sekret" in str(caught.value) or "'" in conninfo, "libpq quotes what it cannot read"
+    line = explain(caught.value)
+    assert line is not None and "sekret" not in line
+    assert line.startswith("--database is not a connection string or URL")
+
+
+@pytest.mark.parametrize(
+    ("said_by_libpq", "line"),
+    [
+        (
+            'connection to server at "h", port 5432 failed: FATAL:  too many connections for role "r"',
+            'PostgreSQL refuses the connection: too many connections for role "r"',
+        ),
+        (
+            'definition of service "x" not found',
+            'definition of service "x" not found: check PGSERVICE, `service=` and the service file',
+        ),
+    ],
+)
+def test_why_there_is_no_connection(said_by_libpq: str, line: str) -> None:
+    assert explain(psycopg.OperationalError(said_by_libpq)) == line
 
 
 def test_ids(dfc: Run, database: str) -> None:
