@@ -33,6 +33,7 @@ from dfc.executor.bind import Bound, Mode, bind
 from dfc.executor.describe.arbiter import missing_arbiter
 from dfc.executor.describe.made_up import ANY, MadeUp, make_up, types_needed
 from dfc.executor.describe.refusal import Catalog, of_ddl, refusal
+from dfc.executor.describe.session import Session
 from dfc.executor.describe.utility import as_tried, is_tried, missing_relation
 from dfc.executor.failures import StepFailed
 from dfc.executor.queries import query
@@ -70,10 +71,7 @@ class DatabaseDescriber:
 
     def __init__(self, conninfo: str, *, scratch: bool = False) -> None:
         self._scratch = scratch
-        self._connection = psycopg.connect(
-            conninfo, autocommit=True, connect_timeout=10, application_name="dfc validate"
-        )
-        self._pgconn = self._connection.pgconn
+        self._session = Session(conninfo, is_bounded=not scratch)
         self._oids: dict[str, int | None] = {}
         self._names: dict[int, str] = {}
         self._formatted: dict[int, str | None] = {}
@@ -91,14 +89,14 @@ class DatabaseDescriber:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        self._session.close()
 
     def execute(self, text: str) -> Answer:
         """Run a statement: a setting of the session, or in a scratch database what makes its schema.
 
         None when it has run, else why it has not.
         """
-        result = self._pgconn.exec_(text.encode())
+        result = self._session.run(text.encode())
         if result.status not in _FAILED:
             self.forget()
             return None
@@ -204,30 +202,30 @@ class DatabaseDescriber:
         if missing is None and self._scratch and is_tried(body):
             try:
                 self._begin(settings)
-                self._checked(self._pgconn.exec_(as_tried(body, bound.text).encode()))
+                self._checked(self._session.run(as_tried(body, bound.text).encode()))
             except _Refusal as refused:
                 return of_ddl(refusal(refused.fields, body, bound, (), self._catalog))
             finally:
-                if self._pgconn.status == pq.ConnStatus.OK:
-                    self._pgconn.exec_(b"ROLLBACK")
+                if self._session.is_open:
+                    self._session.run(b"ROLLBACK")
         return missing
 
     def _prepared(self, bound: Bound, settings: Sequence[tuple[str, str]]) -> PGresult:
         """The description of a statement. Raises _Refusal; the transaction is rolled back."""
         try:
             self._begin(settings)
-            self._checked(self._pgconn.prepare(b"", bound.text.encode(), bound.types or None))
-            return self._checked(self._pgconn.describe_prepared(b""))
+            self._checked(self._session.prepare(bound.text.encode(), bound.types or None))
+            return self._checked(self._session.describe_prepared())
         finally:
-            if self._pgconn.status == pq.ConnStatus.OK:
-                self._pgconn.exec_(b"ROLLBACK")
+            if self._session.is_open:
+                self._session.run(b"ROLLBACK")
 
     def _begin(self, settings: Sequence[tuple[str, str]]) -> None:
         """A transaction with a step's own settings. Raises _Refusal."""
-        self._checked(self._pgconn.exec_(_BEGIN.encode()))
+        self._checked(self._session.run(_BEGIN.encode()))
         for name, value in settings:
             self._checked(
-                self._pgconn.exec_params(
+                self._session.run_with(
                     b"SELECT pg_catalog.set_config($1, $2, true)", [name.encode(), value.encode()]
                 )
             )
@@ -235,14 +233,14 @@ class DatabaseDescriber:
     def _checked(self, result: PGresult) -> PGresult:
         if result.status not in _FAILED:
             return result
-        if self._pgconn.status != pq.ConnStatus.OK:
+        if not self._session.is_open:
             raise psycopg.OperationalError(result.get_error_message())
         raise _Refusal(fields_of(result))
 
     def _ask(self, name: str, *values: str | None) -> list[tuple[str, ...]]:
         """The rows of a query of ours, as texts. What fails has no rows."""
         encoded = [None if value is None else value.encode() for value in values]
-        result = self._pgconn.exec_params(query(name).encode(), encoded)
+        result = self._session.run_with(query(name).encode(), encoded)
         if result.status in _FAILED:
             return []
         return [
