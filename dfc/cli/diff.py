@@ -50,6 +50,8 @@ def command(
     file that is compared with what is defined under its names. With a database the running instances are
     looked at. Exit code 0: the same; 1: they differ; 2: they cannot be compared.
     """
+    if old == new == "-":
+        raise click.UsageError("standard input can be read only once")
     asked = ctx.get_parameter_source("database") is ParameterSource.COMMANDLINE
     connects = new is None or asked or old.startswith(DEPLOYED) or new.startswith(DEPLOYED)
     try:

@@ -35,9 +35,6 @@ def command(paths: tuple[str, ...], check: bool, show: bool, sql: bool) -> int:
         for file in files:
             outcome = _one(file, lay_out, writes=not (check or show), show=show)
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    if not files:
-        click.echo(f"dfc: no *.dfsql in {', '.join(paths)}", err=True)
-        return 1
     if files != ["-"] or check:
         click.echo(_summary(outcomes, writes=not (check or show)), err=True)
     return 1 if outcomes.get(_FAULTY) or (check and outcomes.get(_CHANGED)) else 0

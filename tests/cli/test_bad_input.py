@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -114,10 +118,107 @@ def test_validate_reads_standard_input(dfc: Run) -> None:
     assert dfc("validate", "-", input="SELECT df.start('SELECT 1';").returncode == 1
 
 
-def test_a_folder_without_workflows_is_an_error(dfc: Run) -> None:
-    answer = dfc("validate", ".")
-    assert answer.returncode == 1
-    assert "no *.dfsql" in answer.stderr
+@pytest.mark.parametrize("command", [("validate",), ("fmt",), ("fmt", "--check")])
+def test_a_folder_without_workflows_is_an_error(dfc: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "good.dfsql").write_text("SELECT df.start('SELECT 1');\n")
+    (tmp_path / "empty/.hidden").mkdir(parents=True)
+    (tmp_path / "empty/.hidden/no.dfsql").write_text("SELECT df.start('SELECT 1');\n")
+    for paths in (["empty"], ["good.dfsql", "empty"]):
+        answer = dfc(*command, *paths)
+        assert answer.returncode == 1
+        assert "there is no *.dfsql in it" in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("validate",), ("fmt",), ("compile",), ("explain",), ("run",), ("diff", "a")]
+)
+def test_an_empty_name_is_not_the_current_folder(dfc: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "a").write_text("SELECT df.start('SELECT 1');\n")
+    answer = dfc(*command, "")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert said(answer.stderr) == ["dfc: the name of a file is empty: is a variable of the shell not set?"]
+
+
+def test_what_of_a_folder_cannot_be_looked_at_is_reported(dfc: Run, tmp_path: Path) -> None:
+    flows = tmp_path / "flows"
+    (flows / "shut").mkdir(parents=True)
+    (flows / "x.dfsql").mkdir()
+    (flows / "x.dfsql/a.dfsql").write_text("SELECT df.start('SELECT 1');\n")
+    (flows / "gone.dfsql").symlink_to("nowhere")
+    (flows / "ring.dfsql").symlink_to("ring.dfsql")
+    (flows / "up").symlink_to(".")
+    (flows / "zero.dfsql").symlink_to("/dev/zero")
+    os.mkfifo(flows / "pipe.dfsql")
+    (flows / "shut").chmod(0)
+    command = [sys.executable, "-m", "dfc", "validate", "--format", "json", "flows"]
+    if os.geteuid() == 0:
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+    try:
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment(), capture_output=True, timeout=60, check=False
+        )
+    finally:
+        (flows / "shut").chmod(0o700)
+    assert done.returncode == 1, done.stderr
+    found = {each["file"]: each["message"].partition(": ")[2] for each in json.loads(done.stdout)}
+    assert found == {
+        "flows/gone.dfsql": "",
+        "flows/ring.dfsql": "Too many levels of symbolic links",
+        "flows/shut": "Permission denied",
+    }
+
+
+def test_pipes_are_read_once(tmp_path: Path) -> None:
+    script = """dfc validate --format json <(echo "'SELECT 1'") <(echo "'SELEC 2'")"""
+    command = ["bash", "-c", script.replace("dfc", f"{sys.executable} -m dfc", 1)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, timeout=60, check=False
+    )
+    assert [each["code"] for each in json.loads(done.stdout)] == ["DF120"], done
+
+
+def test_standard_input_is_read_once(dfc: Run) -> None:
+    for arguments in (("validate", "-", "--schema", "-"), ("diff", "-", "-")):
+        answer = dfc(*arguments, input="SELECT df.start('SELECT 1');")
+        assert answer.returncode == 2 and "only once" in answer.stderr
+
+
+def test_a_file_is_looked_at_once_however_it_is_written(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.dfsql").write_text("SELECT df.start('SELECT 1');\n")
+    (tmp_path / "link.dfsql").symlink_to("a.dfsql")
+    paths = ("a.dfsql", "./a.dfsql", "sub/../a.dfsql", str(tmp_path / "a.dfsql"), ".", "link.dfsql")
+    assert dfc("validate", *paths).stdout == "2 files, 2 workflows, no problems\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "what", "help"),
+    [
+        (gzip.compress(b"CREATE TABLE t (a int);"), "compressed with gzip", "gunzip"),
+        (bz2.compress(b"CREATE TABLE t (a int);"), "compressed with bzip2", "bunzip2"),
+        (lzma.compress(b"CREATE TABLE t (a int);"), "compressed with xz", "unxz"),
+        (b"PGDMP\x01\x0e\x00" + b"\0" * 99, "a dump in the custom format", "pg_restore --schema-only"),
+        (
+            b"toc.dat".ljust(257, b"\0") + b"ustar\x0000" + b"\0" * 99,
+            "a tar archive",
+            "pg_restore --schema-only",
+        ),
+    ],
+)
+def test_a_dump_that_is_no_text(dfc: Run, tmp_path: Path, data: bytes, what: str, help: str) -> None:
+    (tmp_path / "schema.sql").write_bytes(data)
+    (tmp_path / "a.dfsql").write_text("SELECT df.start('SELECT 1');\n")
+    (line,) = said(dfc("validate", "a.dfsql", "--schema", "schema.sql").stderr)
+    assert what in line and help in line
+    assert what in dfc("validate", "schema.sql").stdout
+
+
+def test_a_dump_in_a_folder(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "dump").mkdir()
+    (tmp_path / "dump/toc.dat").write_bytes(b"PGDMP")
+    (tmp_path / "a.dfsql").write_text("SELECT df.start('SELECT 1');\n")
+    (line,) = said(dfc("validate", "a.dfsql", "--schema", "dump").stderr)
+    assert "directory format" in line and "pg_restore --schema-only -f schema.sql dump" in line
 
 
 def test_wrong_usage(dfc: Run) -> None:
