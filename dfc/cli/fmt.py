@@ -9,6 +9,7 @@ from collections.abc import Callable
 import click
 
 from dfc.cli.layouting import layouter
+from dfc.cli.printing import has_color
 from dfc.cli.replacing import refusal, write
 from dfc.cli.sources import Unreadable, compiled, decode, find, read_bytes
 from dfc.executor.compiler_child import FormatReply
@@ -55,7 +56,7 @@ def _one(file: str, lay_out: Callable[[str, str], FormatReply], *, writes: bool,
     reply = lay_out(name, text)
     if reply.formatted is None:
         found = compiled(name, text, (), reply.diagnostics, reply.rendered)
-        click.echo(found.shown(notes=False, color=sys.stderr.isatty()), err=True)
+        click.echo(found.shown(notes=False, color=has_color(sys.stderr)), err=True)
         if writes and file == "-":
             click.echo(data, nl=False)
         return _FAULTY

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from dfc.cli.printing import has_color
 from dfc.cli.replacing import refusal, write
 from dfc.cli.reports import github
 from dfc.cli.reports.examined import CompileFile, Examined, examined, name_of, unreadable
@@ -73,7 +74,7 @@ class Report:
             text = read(path)
         except Unreadable as error:
             return unreadable(error)
-        color = self.form == "human" and sys.stdout.isatty()
+        color = self.form == "human" and has_color(sys.stdout)
         name = name_of(path)
         if self.fix or self.diff:
             fixed = fix(name, text, compile_file)
