@@ -43,7 +43,7 @@ class Scratch:
         except OSError as error:
             raise CliError(
                 f"no folder for the scratch database ({error.strerror or error}):"
-                " set TMPDIR to one that can be written to"
+                " set TMPDIR to one that can be written to, and is short"
             ) from None
         try:
             self._server = EmbeddedServer(self.folder / SERVER)
