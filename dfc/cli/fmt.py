@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable
 
@@ -10,7 +9,7 @@ import click
 
 from dfc.cli.layouting import layouter
 from dfc.cli.printing import has_color
-from dfc.cli.replacing import refusal, write
+from dfc.cli.replacing import difference, refusal, write
 from dfc.cli.sources import Unreadable, compiled, decode, find, read_bytes
 from dfc.executor.compiler_child import FormatReply
 
@@ -68,7 +67,8 @@ def _one(file: str, lay_out: Callable[[str, str], FormatReply], *, writes: bool,
     if result == data:
         return _SAME
     if show:
-        click.echo(_difference(name, text, reply.formatted), nl=False)
+        for line in difference(name, text, reply.formatted):
+            click.echo(line)
     elif not writes:
         click.echo(name)
     if writes and file != "-":
@@ -78,11 +78,6 @@ def _one(file: str, lay_out: Callable[[str, str], FormatReply], *, writes: bool,
             click.echo(f"dfc: {refusal(file, error)}", err=True)
             return _REFUSED
     return _CHANGED
-
-
-def _difference(name: str, old: str, new: str) -> str:
-    lines = difflib.unified_diff(old.split("\n"), new.split("\n"), name, name, lineterm="")
-    return "".join(f"{line}\n" for line in lines)
 
 
 def _summary(outcomes: dict[str, int], *, writes: bool) -> str:

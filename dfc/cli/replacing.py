@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from dfc.cli.errors import CliError
+from dfc.compiler.render import clean
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -51,6 +54,23 @@ def write_output(path: str, text: str) -> None:
             _replace(file, text.encode(), found)
     except OSError as error:
         raise CliError(refusal(path, error)) from None
+
+
+def difference(name: str, old: str, new: str) -> Iterator[str]:
+    """What lies between two texts of a file, as lines that `patch` takes; none where they are the same."""
+    found = difflib.unified_diff(_lines(old), _lines(new), clean(name), clean(name), lineterm="")
+    for number, line in enumerate(found):
+        body = line.removesuffix("\n")
+        yield body
+        # The head and the places have no line ends, nor has the last line of a text without one.
+        if body == line and number > 1 and not line.startswith("@@"):
+            yield "\\ No newline at end of file"
+
+
+def _lines(text: str) -> list[str]:
+    """With their ends; what other programs take for the end of a line is none."""
+    lines = [f"{line}\n" for line in text.split("\n")]
+    return [*lines[:-1], *([lines[-1][:-1]] if len(lines[-1]) > 1 else [])]
 
 
 def refusal(path: str, error: OSError) -> str:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfc.cli.errors import CliError
-from dfc.cli.replacing import write, write_output
+from dfc.cli.replacing import difference, write, write_output
 from dfc.cli.reports.fixing import Fixed, fix
 from dfc.cli.sources import Compiled, Workflow, compiled
 from dfc.compiler.answer import answer_file
@@ -208,6 +208,29 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OSError, match="No space"):
         write(str(file), "old", "new")
     assert file.read_text() == "old" and list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("a", "b"),
+        ("a\n", "a"),
+        ("a", "a\n"),
+        ("", "a\n"),
+        ("a\n\n", "a\n"),
+        ("--- a\n+++ b", "@@ a\n--- c\n"),
+        ("a\u2028b\x0bc\r\nd\re\n", "a\u2028b\x0bC\r\nd\re"),
+        ("-- x", "-- y"),
+    ],
+)
+def test_what_would_change_can_be_patched(tmp_path: Path, old: str, new: str) -> None:
+    file = tmp_path / "a.dfsql"
+    file.write_bytes(old.encode())
+    shown = "".join(f"{line}\n" for line in difference("a.dfsql", old, new))
+    subprocess.run(
+        ["git", "apply", "--unidiff-zero", "-p0", "-"], input=shown.encode(), cwd=tmp_path, check=True
+    )
+    assert file.read_bytes().decode() == new
 
 
 def test_only_files_are_replaced(dfc: Run, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from dfc.cli.printing import has_color
-from dfc.cli.replacing import refusal, write
+from dfc.cli.replacing import difference, refusal, write
 from dfc.cli.reports import github
 from dfc.cli.reports.examined import CompileFile, Examined, examined, name_of, unreadable
 from dfc.cli.reports.fixing import Fixed, fix, is_fixable
@@ -82,7 +82,8 @@ class Report:
             if written or self.diff:
                 self.changes += len(fixed.changes)
             if self.diff and fixed.changes:
-                self._show(name, text, fixed.compilation.text)
+                for line in difference(name, text, fixed.compilation.text):
+                    self._tell(line)
             if written:
                 return examined(fixed.compilation, notes=self.notes, color=color)
         return examined(compile_file(name, text), notes=self.notes, color=color)
@@ -100,13 +101,6 @@ class Report:
             said = f"{_short(change.before)} -> {_short(change.after)}" if change.before else change.after
             self._tell(f"fixed[{change.code}] {place}: {said}")
         return True
-
-    def _show(self, name: str, text: str, fixed: str) -> None:
-        import difflib
-
-        old, new = text.splitlines(keepends=True), fixed.splitlines(keepends=True)
-        for line in difflib.unified_diff(old, new, name, name):
-            self._tell(line.rstrip("\r\n"))
 
     def _tell(self, line: str) -> None:
         """Beside a report for programs, what is for people goes to standard error."""
