@@ -56,6 +56,8 @@ def explain(error: BaseException) -> str | None:
         return _line(str(error)) or type(error).__name__
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return DISK_FULL
+    if isinstance(error, FileNotFoundError) and error.filename is None:
+        return "the current folder has been removed: change to another one"
     if isinstance(error, PermissionError) and error.filename:
         return f"no permission for `{error.filename}`"
     module = sys.modules.get("psycopg")

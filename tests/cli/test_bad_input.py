@@ -175,6 +175,16 @@ def test_pipes_are_read_once(tmp_path: Path) -> None:
     assert [each["code"] for each in json.loads(done.stdout)] == ["DF120"], done
 
 
+def test_a_folder_that_has_been_removed_is_no_place_to_be(tmp_path: Path) -> None:
+    (tmp_path / "a.dfsql").write_text("'SELEC 1';\n")
+    dfc = f"{sys.executable} -m dfc validate --format sarif"
+    script = f"mkdir gone; cd gone; rmdir ../gone; {dfc} a.dfsql; {dfc} {tmp_path / 'a.dfsql'}"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert set(said(done.stderr)) == {"dfc: the current folder has been removed: change to another one"}
+
+
 def test_standard_input_is_read_once(dfc: Run) -> None:
     for arguments in (("validate", "-", "--schema", "-"), ("diff", "-", "-")):
         answer = dfc(*arguments, input="SELECT df.start('SELECT 1');")
