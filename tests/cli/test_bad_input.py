@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from dfc.cli.database import target
 from dfc.cli.errors import explain
 from tests.cli.conftest import Run, environment, limited
 
@@ -318,6 +319,23 @@ def test_no_part_of_a_password_is_shown(conninfo: str) -> None:
     line = explain(caught.value)
     assert line is not None and "sekret" not in line
     assert line.startswith("--database is not a connection string or URL")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("postgresql://me:sekret@h:5433/db", "user=me dbname=db host=h port=5433"),
+        ("host=h password=sekret dbname=db", "dbname=db host=h"),
+        ("postgresql://me@h/db?sslpassword=sekret", "user=me dbname=db host=h"),
+        ("postgresql://me@h/db", "postgresql://me@h/db"),
+        ("db", "db"),
+        ("postgresql://me:%ZZsekret@h/db", ""),
+    ],
+)
+def test_a_database_is_shown_without_its_password(given: str, shown: str) -> None:
+    """As in `try next: dfc show ... --database ...`."""
+    with target(given) as where:
+        assert where.option == shown
 
 
 @pytest.mark.parametrize(
