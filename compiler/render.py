@@ -112,9 +112,11 @@ def _window(text: str, begin: int, stop: int, start: int, length: int) -> tuple[
             before += _columns(text[first])
     end = first
     columns = 0
-    while end < min(stop, start + _MARKS_MAX) and columns < LINE_COLUMNS_MAX:
+    while end < stop and columns < LINE_COLUMNS_MAX:
         columns += _width(text[end])
         end += 1
+        if end - start > _MARKS_MAX:
+            break
     left, right = "..." if first > begin else "", "..." if end < stop else ""
     before = len(left) + _width(text[first:start])
     carets = max(1, _width(text[start : min(start + length, end)]))

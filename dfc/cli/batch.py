@@ -6,7 +6,6 @@ import contextlib
 import os
 import threading
 from collections.abc import Generator, Sequence
-from pathlib import Path
 from typing import Final
 
 from dfc.cli.compiling import as_compiled
@@ -78,10 +77,8 @@ class _Ahead:
             found = None
             # Whoever asks for the file meets what is wrong with it.
             with contextlib.suppress(Exception):
-                # What a pipe holds can be read only once, by whoever asks for it.
-                if Path(file).is_file():
-                    text = read(file)
-                    found = text, self._pool.compile_file(file, text)
+                text = read(file)
+                found = text, self._pool.compile_file(file, text)
             with self._changed:
                 self._done[file] = found
                 self._changed.notify_all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from dfc.cli.batch import compiler
@@ -49,7 +51,8 @@ def command(
     files = find(paths)
     report = Report(form=form, notes=notes, fix=fix, diff=diff)
     with (
-        compiler(files) as compile_file,
+        # What a pipe holds can be read only once: it is not compiled ahead.
+        compiler([each for each in files if Path(each).is_file()]) as compile_file,
         depth(compile_file, schemas, exact=exact, database=database) as deepen,
     ):
         for file in files:

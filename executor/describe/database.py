@@ -71,7 +71,7 @@ class DatabaseDescriber:
 
     def __init__(self, conninfo: str, *, scratch: bool = False) -> None:
         self._scratch = scratch
-        self._session = Session(conninfo, is_bounded=not scratch)
+        self._pgconn = Session(conninfo, is_bounded=not scratch)
         self._oids: dict[str, int | None] = {}
         self._names: dict[int, str] = {}
         self._formatted: dict[int, str | None] = {}
@@ -89,14 +89,14 @@ class DatabaseDescriber:
 
     def close(self) -> None:
         """Close the connection."""
-        self._session.close()
+        self._pgconn.close()
 
     def execute(self, text: str) -> Answer:
         """Run a statement: a setting of the session, or in a scratch database what makes its schema.
 
         None when it has run, else why it has not.
         """
-        result = self._session.run(text.encode())
+        result = self._pgconn.exec_(text.encode())
         if result.status not in _FAILED:
             self.forget()
             return None
@@ -202,30 +202,30 @@ class DatabaseDescriber:
         if missing is None and self._scratch and is_tried(body):
             try:
                 self._begin(settings)
-                self._checked(self._session.run(as_tried(body, bound.text).encode()))
+                self._checked(self._pgconn.exec_(as_tried(body, bound.text).encode()))
             except _Refusal as refused:
                 return of_ddl(refusal(refused.fields, body, bound, (), self._catalog))
             finally:
-                if self._session.is_open:
-                    self._session.run(b"ROLLBACK")
+                if self._pgconn.status == pq.ConnStatus.OK:
+                    self._pgconn.exec_(b"ROLLBACK")
         return missing
 
     def _prepared(self, bound: Bound, settings: Sequence[tuple[str, str]]) -> PGresult:
         """The description of a statement. Raises _Refusal; the transaction is rolled back."""
         try:
             self._begin(settings)
-            self._checked(self._session.prepare(bound.text.encode(), bound.types or None))
-            return self._checked(self._session.describe_prepared())
+            self._checked(self._pgconn.prepare(b"", bound.text.encode(), bound.types or None))
+            return self._checked(self._pgconn.describe_prepared(b""))
         finally:
-            if self._session.is_open:
-                self._session.run(b"ROLLBACK")
+            if self._pgconn.status == pq.ConnStatus.OK:
+                self._pgconn.exec_(b"ROLLBACK")
 
     def _begin(self, settings: Sequence[tuple[str, str]]) -> None:
         """A transaction with a step's own settings. Raises _Refusal."""
-        self._checked(self._session.run(_BEGIN.encode()))
+        self._checked(self._pgconn.exec_(_BEGIN.encode()))
         for name, value in settings:
             self._checked(
-                self._session.run_with(
+                self._pgconn.exec_params(
                     b"SELECT pg_catalog.set_config($1, $2, true)", [name.encode(), value.encode()]
                 )
             )
@@ -233,14 +233,14 @@ class DatabaseDescriber:
     def _checked(self, result: PGresult) -> PGresult:
         if result.status not in _FAILED:
             return result
-        if not self._session.is_open:
+        if self._pgconn.status != pq.ConnStatus.OK:
             raise psycopg.OperationalError(result.get_error_message())
         raise _Refusal(fields_of(result))
 
     def _ask(self, name: str, *values: str | None) -> list[tuple[str, ...]]:
         """The rows of a query of ours, as texts. What fails has no rows."""
         encoded = [None if value is None else value.encode() for value in values]
-        result = self._session.run_with(query(name).encode(), encoded)
+        result = self._pgconn.exec_params(query(name).encode(), encoded)
         if result.status in _FAILED:
             return []
         return [

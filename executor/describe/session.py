@@ -22,9 +22,10 @@ _COPYING: Final = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.
 
 
 class Session:
-    """A connection of its own. Its methods raise psycopg.OperationalError where there is no answer.
+    """A connection of its own, with the methods of psycopg's PGconn that are needed.
 
-    `is_bounded`: an answer has to come within ANSWER_SECONDS_MAX.
+    They raise psycopg.OperationalError where there is no answer. `is_bounded`: it has to come within
+    ANSWER_SECONDS_MAX.
     """
 
     def __init__(self, conninfo: str, *, is_bounded: bool = True) -> None:
@@ -35,32 +36,32 @@ class Session:
         self._seconds_max = ANSWER_SECONDS_MAX if is_bounded else None
 
     @property
-    def is_open(self) -> bool:
-        """Whether something can be sent."""
-        return self._pgconn.status == pq.ConnStatus.OK
+    def status(self) -> int:
+        """Whether something can be sent (`ConnStatus.OK`)."""
+        return self._pgconn.status
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def run(self, text: bytes) -> PGresult:
+    def exec_(self, text: bytes) -> PGresult:
         """The result of statements, of the last one or of the one that failed."""
         self._pgconn.send_query(text)
         return self._answer()
 
-    def run_with(self, text: bytes, values: Sequence[bytes | None]) -> PGresult:
+    def exec_params(self, text: bytes, values: Sequence[bytes | None]) -> PGresult:
         """The result of a statement with parameters."""
         self._pgconn.send_query_params(text, values)
         return self._answer()
 
-    def prepare(self, text: bytes, types: Sequence[int] | None) -> PGresult:
-        """Whether a statement could be prepared, as the unnamed one."""
-        self._pgconn.send_prepare(b"", text, types)
+    def prepare(self, name: bytes, text: bytes, types: Sequence[int] | None) -> PGresult:
+        """Whether a statement could be prepared."""
+        self._pgconn.send_prepare(name, text, types)
         return self._answer()
 
-    def describe_prepared(self) -> PGresult:
-        """The parameters and columns of the unnamed statement."""
-        self._pgconn.send_describe_prepared(b"")
+    def describe_prepared(self, name: bytes) -> PGresult:
+        """The parameters and columns of a prepared statement."""
+        self._pgconn.send_describe_prepared(name)
         return self._answer()
 
     def _answer(self) -> PGresult:
