@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import Final
 
 from dfc.cli.compiling import as_compiled
@@ -77,6 +78,7 @@ class _Ahead:
             found = None
             # Whoever asks for the file meets what is wrong with it.
             with contextlib.suppress(Exception):
+                _refuse_pipe(file)
                 text = read(file)
                 found = text, self._pool.compile_file(file, text)
             with self._changed:
@@ -93,3 +95,9 @@ class _Ahead:
             del self._left[file]
             self._begun.add(file)
             return file
+
+
+def _refuse_pipe(file: str) -> None:
+    """Raises OSError for what can be read only once: that is for whoever asks for it."""
+    if not Path(file).is_file():
+        raise OSError(f"`{file}` is no regular file")

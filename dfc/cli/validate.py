@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from dfc.cli.batch import compiler
@@ -51,8 +49,7 @@ def command(
     files = find(paths)
     report = Report(form=form, notes=notes, fix=fix, diff=diff)
     with (
-        # What a pipe holds can be read only once: it is not compiled ahead.
-        compiler([each for each in files if Path(each).is_file()]) as compile_file,
+        compiler(files) as compile_file,
         depth(compile_file, schemas, exact=exact, database=database) as deepen,
     ):
         for file in files:
