@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from dfc.cli.compiling import as_compiled
@@ -86,6 +87,7 @@ class _Ahead:
             found = None
             # Whoever asks for the file meets what is wrong with it.
             with contextlib.suppress(Exception):
+                _refuse_pipe(file)
                 text = read(file)
                 found = text, self._compile_one(file, text)
             with self._changed:
@@ -102,3 +104,9 @@ class _Ahead:
             del self._left[file]
             self._begun.add(file)
             return file
+
+
+def _refuse_pipe(file: str) -> None:
+    """Raises OSError for what can be read only once: that is for whoever asks for it."""
+    if not Path(file).is_file():
+        raise OSError(f"`{file}` is no regular file")

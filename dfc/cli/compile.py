@@ -10,6 +10,7 @@ import click
 from dfc.cli.compiling import compile_path, pick
 from dfc.cli.copying import client_copy
 from dfc.cli.errors import CliError
+from dfc.cli.replacing import write_output
 from dfc.cli.sources import START, Compiled, Server, Workflow
 from dfc.compiler.signatures import SUBMISSIONS
 from dfc.compiler.strings import quoted
@@ -36,10 +37,7 @@ def command(file: str, output: str | None, as_sql: bool, workflow: str | None) -
     if output is None:
         click.echo(text, nl=False)
         return
-    try:
-        Path(output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise CliError(f"cannot write `{output}`: {error.strerror}") from None
+    write_output(output, text)
 
 
 def submission(workflow: Workflow) -> dict[str, object]:

@@ -44,6 +44,8 @@ def command(
     """
     if fix and (diff or "-" in paths):
         raise click.UsageError("--fix writes files: give it neither `-` nor --diff")
+    if ("-" in paths) + schemas.count("-") > 1:
+        raise click.UsageError("standard input can be read only once")
     files = find(paths)
     # Who knows a schema knows all that can be told without one.
     alone = not (schemas or exact or database)
@@ -57,7 +59,4 @@ def command(
         for file in files:
             report.look(file, lambda name, text: deepen(compile_file(name, text)))
     report.finish()
-    if not files:
-        click.echo(f"dfc: no *.dfsql in {', '.join(paths)}", err=True)
-        return 1
     return 1 if report.failed(strict=strict) else 0

@@ -33,6 +33,7 @@ from dfc.executor.bind import Bound, Mode, bind
 from dfc.executor.describe.arbiter import missing_arbiter
 from dfc.executor.describe.made_up import ANY, MadeUp, make_up, types_needed
 from dfc.executor.describe.refusal import Catalog, of_ddl, refusal
+from dfc.executor.describe.session import Session
 from dfc.executor.describe.utility import as_tried, is_tried, missing_relation
 from dfc.executor.failures import StepFailed
 from dfc.executor.queries import query
@@ -70,10 +71,7 @@ class DatabaseDescriber:
 
     def __init__(self, conninfo: str, *, scratch: bool = False) -> None:
         self._scratch = scratch
-        self._connection = psycopg.connect(
-            conninfo, autocommit=True, connect_timeout=10, application_name="dfc validate"
-        )
-        self._pgconn = self._connection.pgconn
+        self._pgconn = Session(conninfo, is_bounded=not scratch)
         self._oids: dict[str, int | None] = {}
         self._names: dict[int, str] = {}
         self._formatted: dict[int, str | None] = {}
@@ -91,7 +89,7 @@ class DatabaseDescriber:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        self._pgconn.close()
 
     def execute(self, text: str) -> Answer:
         """Run a statement: a setting of the session, or in a scratch database what makes its schema.

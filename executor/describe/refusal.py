@@ -123,6 +123,10 @@ class Catalog:
         """The functions that make objects whose names only a run knows."""
         return tuple([row[0] for row in self._rows("describe_dynamic")])
 
+    def hidden(self, name: str, schema: str | None = None) -> str | None:
+        """The schema with something of this name that the role may not use, where it would be looked for."""
+        return next((row[0] for row in self._rows("describe_hidden", name, schema or "")), None)
+
     def makers(self, name: str) -> list[str]:
         """The functions whose text makes something of this name."""
         return [row[0] for row in self._rows("describe_makers", name)]
@@ -173,6 +177,9 @@ def refusal(
     makers = [] if wrong is None else catalog.makers(wrong[0])
     if makers:
         return Unsaid(why=f"`{wrong[0] if wrong else ''}` may be made by `{makers[0]}`", start=start, end=end)
+    hidden = catalog.hidden(wrong[0]) if wrong is not None and len(parts) == 1 else None
+    if hidden is not None and fields.sqlstate != UNKNOWN_COLUMN:
+        return Unsaid(why=f"this role may not use the schema `{hidden}`", start=start, end=end)
     return Refused(
         message=fields.message,
         sqlstate=fields.sqlstate,
