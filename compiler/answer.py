@@ -31,8 +31,8 @@ class RequestError(ValueError):
     """A request is not one of docs/internals.md. The message says why."""
 
 
-def respond(line: bytes) -> Answer:
-    """The answer to one line. Raises nothing but what ends the process."""
+def respond(line: bytes, schema: tuple[str, ...] = ()) -> Answer:
+    """The answer to one line; `schema` is DDL that is known. Raises nothing but what ends the process."""
     request: Mapping[str, object] = {}
     try:
         request = _request(line)
@@ -42,7 +42,8 @@ def respond(line: bytes) -> Answer:
                 return {"id": request.get("id"), **answer_wire(wire, variables)}
             case {"do": "compile_file", "name": str(name), "text": str(text)}:
                 wanted = request.get("durability") is True
-                return {"id": request.get("id"), **answer_file(Source(name, text), durability=wanted)}
+                found = answer_file(Source(name, text), durability=wanted, schema=schema)
+                return {"id": request.get("id"), **found}
             case {"do": "format_file", "name": str(name), "text": str(text)}:
                 return {
                     "id": request.get("id"),
@@ -62,9 +63,9 @@ def answer_wire(wire: str, variables: Variables = NO_VARIABLES) -> Answer:
     return {**_plan(compiled.plan), **_problems(compiled.problems, compiled.source)}
 
 
-def answer_file(source: Source, *, durability: bool = False) -> Answer:
+def answer_file(source: Source, *, durability: bool = False, schema: tuple[str, ...] = ()) -> Answer:
     """`compile_file`: every statement of a file, with the report on its durability where that is wanted."""
-    compiled = compile_file(source)
+    compiled = compile_file(source, schema)
     statements: list[Answer] = []
     for statement in compiled.statements:
         more = _durability(statement) if durability else {}

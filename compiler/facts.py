@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dfc.compiler.ast import (
     Atomic,
     Compensate,
+    Expression,
     FanOut,
     Hole,
     Http,
@@ -33,12 +34,15 @@ from dfc.compiler.sql.references import Reference
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a workflow's file says beside it: the statements that go to the server.
+    """What a workflow's file says beside it: the statements that go to the server, and what it defines.
 
-    `variables` are those that the file sets. `limited`: whoever starts the workflow limits its time.
+    `schema` are the texts of files with DDL. `variables` are those that the file sets. `limited`: whoever
+    starts the workflow limits its time.
     """
 
     scripts: tuple[str, ...] = ()
+    schema: tuple[str, ...] = ()
+    definitions: tuple[tuple[str, Expression], ...] = ()
     variables: frozenset[str] = frozenset()
     limited: bool = False
 

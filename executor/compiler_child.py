@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -46,7 +46,7 @@ for name, wanted in (("RLIMIT_AS", {memory}), ("RLIMIT_CPU", {seconds}), ("RLIMI
         resource.setrlimit(kind, (limit, limit))
     except (ValueError, OSError):
         pass
-sys.argv = ["{module}"]
+sys.argv[0] = "{module}"
 runpy.run_module("{module}", run_name="__main__")
 """
 
@@ -125,11 +125,14 @@ class FormatReply:
     rendered: str
 
 
-def started(module: str = SERVE) -> subprocess.Popen[bytes]:
-    """A process that waits for requests, with the limits of a compiler. Raises CompilerUnavailable."""
+def started(module: str = SERVE, schema: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """A process that waits for requests, with the limits of a compiler; it knows the DDL in some files.
+
+    Raises CompilerUnavailable.
+    """
     try:
         return subprocess.Popen(
-            command(COMPILE_BYTES_MAX, module),
+            [*command(COMPILE_BYTES_MAX, module), *schema],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment(os.environ),

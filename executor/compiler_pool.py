@@ -11,7 +11,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Final
 
 from dfc.executor.compiler_child import (
@@ -38,12 +38,14 @@ WATCH_SECONDS: Final = 0.5
 
 
 @contextlib.contextmanager
-def compilers(count: int = 1, *, seconds_max: float = COMPILE_SECONDS_MAX) -> Generator[Compilers]:
+def compilers(
+    count: int = 1, *, seconds_max: float = COMPILE_SECONDS_MAX, schema: Sequence[str] = ()
+) -> Generator[Compilers]:
     """So many compiler processes, or as many as can be started; they are gone afterwards.
 
-    Raises CompilerUnavailable.
+    They know the DDL in the files `schema`. Raises CompilerUnavailable.
     """
-    pool = Compilers(count, seconds_max)
+    pool = Compilers(count, seconds_max, schema)
     try:
         yield pool
     finally:
@@ -53,11 +55,11 @@ def compilers(count: int = 1, *, seconds_max: float = COMPILE_SECONDS_MAX) -> Ge
 class Compilers:
     """A row of compiler processes. Used from any thread."""
 
-    def __init__(self, count: int, seconds_max: float) -> None:
-        self._all = [_Child(seconds_max)]
+    def __init__(self, count: int, seconds_max: float, schema: Sequence[str] = ()) -> None:
+        self._all = [_Child(seconds_max, schema)]
         with contextlib.suppress(CompilerUnavailable):
             for _ in range(count - 1):
-                self._all.append(_Child(seconds_max))
+                self._all.append(_Child(seconds_max, schema))
         self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
         for child in self._all:
             self._idle.put(child)
@@ -96,9 +98,10 @@ class Compilers:
 class _Child:
     """One process at a time, replaced when it has died or done enough."""
 
-    def __init__(self, seconds_max: float) -> None:
+    def __init__(self, seconds_max: float, schema: Sequence[str]) -> None:
         self._seconds_max = seconds_max
-        self._process = started()
+        self._schema = schema
+        self._process = started(schema=schema)
         self._busy_seconds = 0.0
         self._number = 0
         self._since: float | None = None
@@ -157,7 +160,7 @@ class _Child:
         self._stop()
         if self._closed:
             raise CompilerUnavailable("the compiler processes have been stopped")
-        self._process = started()
+        self._process = started(schema=self._schema)
         self._busy_seconds = 0.0
         if self._closed:
             self._stop()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from dfc.grammar.lexer import Kind, Lexeme, scan
 
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 _OPEN = frozenset("([")
 _CLOSE = frozenset(")]")
 _FOLD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
@@ -29,6 +31,11 @@ class Token(NamedTuple):
 def fold(name: str) -> str:
     """An unquoted identifier as PostgreSQL folds it in a UTF-8 database: ASCII only."""
     return name.lower() if name.isascii() else name.translate(_FOLD)
+
+
+def quoted(name: str) -> str:
+    """A name as PostgreSQL keeps it, in quotes where it cannot be written without."""
+    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
 def identifier(sql: str, token: Token) -> str | None:

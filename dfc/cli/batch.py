@@ -21,14 +21,14 @@ AHEAD_MAX: Final = 64
 
 
 @contextlib.contextmanager
-def compiler(files: Sequence[str] = ()) -> Generator[CompileFile]:
+def compiler(files: Sequence[str] = (), schema: Sequence[str] = ()) -> Generator[CompileFile]:
     """A function from a file's name and text to what the compiler says.
 
     `files` are those that will be asked for, in this order: they are compiled ahead. What is then asked with
-    another text than the file had is compiled once more.
+    another text than the file had is compiled once more. `schema` are files with DDL.
     """
     count = max(1, min(os.cpu_count() or 1, len(files) // FILES_PER_PROCESS))
-    with compilers(count) as pool:
+    with compilers(count, schema=[path for path in schema if path != "-"]) as pool:
         ahead = _Ahead(pool, [file for file in files if file != "-"] if len(files) > 1 else [], count)
 
         def one(name: str, text: str) -> Compiled:

@@ -47,7 +47,7 @@ def command(
     files = find(paths)
     report = Report(form=form, notes=notes, fix=fix, diff=diff)
     with (
-        compiler(files) as compile_file,
+        compiler(files, schemas) as compile_file,
         depth(compile_file, schemas, exact=exact, database=database) as deepen,
     ):
         for file in files:
