@@ -1,4 +1,4 @@
-"""Two places that can run at the same time, or cannot, and touch tables in every way: is each conflict told?"""
+"""Two places that can run at the same time, or cannot, touch tables in every way: is each conflict told?"""
 
 from __future__ import annotations
 
