@@ -40,6 +40,21 @@ def test_each_kind_of_change() -> None:
     assert with_else == {"if_3": {Change.STRUCTURE, Change.NUMBERED}, "b": {Change.REMOVED}}
 
 
+def said(old: str, new: str) -> list[tuple[str, str, str, str]]:
+    found = compare(plan(old), plan(new))
+    return [(change.id, each.what, each.old, each.new) for change in found.changes for each in change.details]
+
+
+def test_what_is_different_is_written_as_people_write_it() -> None:
+    nap = "df.step('nap', df.sleep('90 minutes'))"
+    assert said(nap, nap.replace("90 minutes", "2 days")) == [("nap", "duration", "90 minutes", "2 days")]
+    ask = "df.step('h', df.http('http://x/', 'GET'))"
+    assert said(ask, ask.replace("//x", "//y")) == [("h", "request.url", "http://x/", "http://y/")]
+    chosen = f"{A} ~> df.if('$a', 'SELECT 8', 'SELECT 9')"
+    assert said(chosen, chosen.replace("$a", "$a.a")) == [("value_2", "parameter", "$a", "$a.a")]
+    assert said(chosen, chosen.replace("$a", "$a?")) == [("value_2", "parameter", "$a", "$a?")]
+
+
 def test_the_order() -> None:
     assert changes(f"{A} ~> {B} ~> {C}", f"{B} ~> {C} ~> {A}") == {"a": {Change.MOVED}}
     assert changes(f"{A} ~> {B}", f"{A} |=> {B}")["b"] == {Change.MOVED}
