@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
 
 from dfc.compiler.diagnostics import Severity
 from dfc.compiler.driver import compile_file
 from dfc.compiler.source import Source
+from tests.corpus.marked import FOLDER, Case, cases
 
-CORPUS = Path(__file__).parent.parent / "corpus"
 CODES = ("DF202", "DF206", "DF207")
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A file, what is wanted of it without and with a schema, and the places that are in conflict."""
-
-    number: str
-    wanted: str
-    name: str
-    text: str
-    places: tuple[tuple[int, int], ...]
-
-
-def cases() -> Iterator[Case]:
-    """The cases of the corpus."""
-    written = (CORPUS / "races.txt").read_text(encoding="utf-8")
-    for part in re.split(r"^## ", written, flags=re.MULTILINE)[1:]:
-        head, body = part.split("\n", 1)
-        number, wanted, name = head.split(" ", 2)
-        places: list[tuple[int, int]] = []
-        text, start = "", 0
-        for piece in re.split("([«»])", body):
-            if piece == "«":
-                start = len(text)
-            elif piece == "»":
-                places.append((start, len(text)))
-            else:
-                text += piece
-        yield Case(number, wanted, name, text, tuple(places))
-
-
-CASES = list(cases())
-SCHEMA = (CORPUS / "races_schema.sql").read_text(encoding="utf-8")
+CASES = cases("races.txt")
+SCHEMA = (FOLDER / "races_schema.sql").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("deep", [False, True], ids=["text", "schema"])
