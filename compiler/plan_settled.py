@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from dfc.compiler.plan_names import name_of
 from dfc.compiler.plan_statement import SqlBody
 
 _MAKES: Final = re.compile(
@@ -85,14 +86,10 @@ class Settled:
 
 def words(text: str) -> set[str]:
     """The words of a statement, as PostgreSQL folds names."""
-    return {_folded(word) for word in _WORDS.findall(text)}
+    return {name_of(word) for word in _WORDS.findall(text)}
 
 
 def _last(name: str) -> str:
     """The last part of a name as it is written."""
     parts = _WORDS.findall(name)
-    return _folded(parts[-1]) if parts else ""
-
-
-def _folded(word: str) -> str:
-    return word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
+    return name_of(parts[-1]) if parts else ""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from dfc.compiler.plan_names import fold, name_of
 from dfc.grammar.lexer import Kind, Lexeme, scan
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 _OPEN = frozenset("([")
 _CLOSE = frozenset(")]")
-_FOLD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 
 class Token(NamedTuple):
@@ -28,11 +28,6 @@ class Token(NamedTuple):
     depth: int
 
 
-def fold(name: str) -> str:
-    """An unquoted identifier as PostgreSQL folds it in a UTF-8 database: ASCII only."""
-    return name.lower() if name.isascii() else name.translate(_FOLD)
-
-
 def quoted(name: str) -> str:
     """A name as PostgreSQL keeps it, in quotes where it cannot be written without."""
     return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
@@ -45,7 +40,7 @@ def identifier(sql: str, token: Token) -> str | None:
             return token.word
         case Kind.QUOTED_IDENT:
             text = sql[token.start : token.end]
-            return text[1:-1].replace('""', '"') if text.startswith('"') else None
+            return name_of(text) if text.startswith('"') else None
         case _:
             return None
 

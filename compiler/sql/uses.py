@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from dfc.compiler.plan_builtins import NOT_VOLATILE, VOLATILE
+from dfc.compiler.plan_names import fold
 from dfc.compiler.sql.domains import VALUES_MAX, Domain, both
 from dfc.compiler.sql.pure import harmless
-from dfc.compiler.sql.tokens import fold
 
 if TYPE_CHECKING:
     from sqlglot import exp
