@@ -32,7 +32,7 @@ from dfc.compiler.ast import (
 from dfc.compiler.check import LAST_RULES, RULES, SIZE_RULES, check
 from dfc.compiler.described import diagnostics
 from dfc.compiler.diagnostics import Diagnostic, Severity, has_errors, note
-from dfc.compiler.facts import NO_SURROUNDINGS, Facts, Surroundings
+from dfc.compiler.facts import NO_SURROUNDINGS, Definition, Facts, Surroundings
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.lower import lower
 from dfc.compiler.names import refers
@@ -186,7 +186,14 @@ def _parsed(source: Source, problems: list[Diagnostic]) -> tuple[Iterable[Statem
     beside = _surroundings([each.text for each in statements if isinstance(each, ServerStatement)])
     defined = [each for each in statements if isinstance(each, Workflow) and each.kind is Submitting.DEFINE]
     return statements, replace(
-        beside, definitions=tuple([(each.label, each.body) for each in defined if each.label is not None])
+        beside,
+        definitions=tuple(
+            [
+                Definition(name=each.label, body=each.body, params=each.params)
+                for each in defined
+                if each.label is not None
+            ]
+        ),
     )
 
 

@@ -24,12 +24,22 @@ from dfc.compiler.diagnostics import Fix, replacing
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.nearness import Near
 from dfc.compiler.outline import Branch, Fork, Outline, Role
+from dfc.compiler.params import Params
 from dfc.compiler.plan import Returns
 from dfc.compiler.policies import NO_POLICING, Policing
 from dfc.compiler.scope import Scope
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis
 from dfc.compiler.sql.references import Reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """A workflow that the file defines, with the inputs that it declares."""
+
+    name: str
+    body: Expression
+    params: Params | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +52,7 @@ class Surroundings:
 
     scripts: tuple[str, ...] = ()
     schema: tuple[str, ...] = ()
-    definitions: tuple[tuple[str, Expression], ...] = ()
+    definitions: tuple[Definition, ...] = ()
     variables: frozenset[str] = frozenset()
     limited: bool = False
 

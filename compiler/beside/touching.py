@@ -27,7 +27,7 @@ class Touching:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._relations: Relations | None = None
-        self._definitions = dict(facts.beside.definitions)
+        self._definitions = {each.name: each.body for each in facts.beside.definitions}
         self._called: dict[str, tuple[Use, ...]] = {}
         self._temporary: frozenset[str] | None = None
 
