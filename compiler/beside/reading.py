@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from dfc.compiler.ast import Text
 from dfc.compiler.beside.relations import ForeignKey, Relations, Trigger
@@ -31,19 +31,35 @@ _COMMANDS: Final = {
 }
 
 
+_Statement: TypeAlias = tuple[str, Node]
+
+
 @lru_cache(maxsize=16)
 def relations(scripts: tuple[str, ...], schema: tuple[str, ...] = ()) -> Relations:
     """What the statements beside a workflow say, and the files of the schema."""
-    return _Reading().read(_statements(scripts, schema))
+    wanted = [text for text in scripts if _WANTED.match(text)]
+    if scripts and not wanted:
+        return relations((), schema)
+    own = [_read(text, tokens(text, split_comments(text)[0])) for text in wanted]
+    return _Reading().read([*_of_schema(schema), *own])
 
 
-def _statements(scripts: Iterable[str], schema: Iterable[str]) -> Iterator[tuple[str, list[Token]]]:
-    for text in schema:
-        for piece in pieces(script(text).text):
-            yield piece.sql, piece.items
-    for text in scripts:
-        if _WANTED.match(text):
-            yield text, tokens(text, split_comments(text)[0])
+@lru_cache(maxsize=4)
+def _of_schema(schema: tuple[str, ...]) -> tuple[_Statement, ...]:
+    """The statements of the schema that matter. They are the same for all files."""
+    return tuple(
+        [
+            _read(piece.sql, piece.items)
+            for text in schema
+            for piece in pieces(script(text).text)
+            if _WANTED.match(piece.sql)
+        ]
+    )
+
+
+def _read(sql: str, items: list[Token]) -> _Statement:
+    tree = tree_of(sql, items)
+    return (sql, {}) if tree is None or isinstance(tree, Fault) else (sql, tree)
 
 
 class _Reading:
@@ -64,14 +80,9 @@ class _Reading:
             "CreateFunctionStmt": self._routine,
         }
 
-    def read(self, statements: Iterable[tuple[str, list[Token]]]) -> Relations:
+    def read(self, statements: Iterable[_Statement]) -> Relations:
         """Take in each statement."""
-        for sql, items in statements:
-            if _WANTED.match(sql) is None:
-                continue
-            tree = tree_of(sql, items)
-            if tree is None or isinstance(tree, Fault):
-                continue
+        for sql, tree in statements:
             kind, node = unwrapped(tree)
             take = self._kinds.get(kind)
             if take is not None:
