@@ -88,7 +88,11 @@ class Touching:
 
     def _temporaries(self) -> frozenset[str]:
         if self._temporary is None:
-            found = [analysis.tables.temporary for analysis in self._facts.analyses.values()]
+            found = [
+                analysis.tables.temporary
+                for analysis in self._facts.analyses.values()
+                if analysis.kind.startswith("create table")
+            ]
             self._temporary = frozenset().union(*found)
         return self._temporary
 
