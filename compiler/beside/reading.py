@@ -148,7 +148,10 @@ class _Reading:
                     pass
 
     def _view(self, sql: str, node: Node) -> None:
-        self._found.views[_name(node.get("view"))] = _reads(sql)
+        name = _name(node.get("view"))
+        self._found.views[name] = _reads(sql)
+        calls = analyse(Text(value=sql)).tables.calls
+        self._found.calls[name] = tuple([plain(call.name) for call in calls])
 
     def _table_as(self, sql: str, node: Node) -> None:
         name = _name(node.get("into", {}).get("rel"))

@@ -49,12 +49,14 @@ class Trigger:
 
 @dataclass(slots=True)
 class Relations:
-    """`views` and `stored` (materialized ones) have what they read, `heirs` the parts of a table.
+    """`views` and `stored` (materialized ones) have what they read, `calls` the functions in views, `heirs`
+    the parts of a table.
 
     `keyless` are the tables that are made here and have no unique key, `tables` all that are made.
     """
 
     views: dict[str, tuple[Use, ...]] = field(default_factory=dict[str, tuple[Use, ...]])
+    calls: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     stored: dict[str, tuple[Use, ...]] = field(default_factory=dict[str, tuple[Use, ...]])
     heirs: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     partitioned: set[str] = field(default_factory=set[str])
@@ -114,6 +116,9 @@ class Relations:
             for one in self.stored.get(use.table, ()):
                 yield _through(use, one, word)
             return
+        for name in self.calls.get(use.table, ()) if not use.writes else ():
+            for one in self.called(name).uses:
+                yield _through(use, one, word)
         for one in self.views.get(use.table, ()):
             if use.writes:
                 one = replace(one, effect=use.effect, changed=None, read=None, rows=())

@@ -100,8 +100,8 @@ class Touching:
         """What a workflow of the same file does, with those that it calls."""
         if name not in self._called:
             todo, found = [name], list[Use]()
-            for each in todo[:WORKFLOWS_MAX]:
-                for tree in self._bodies(each):
+            for each in todo:
+                for tree in self._bodies(each) if len(todo) <= WORKFLOWS_MAX else ():
                     if isinstance(tree, CallWorkflow):
                         todo += [tree.workflow.value] if tree.workflow.value not in todo else []
                     elif isinstance(tree, Sql):
