@@ -34,10 +34,13 @@ class RequestError(ValueError):
     """A request is not one of docs/internals.md. The message says why."""
 
 
-def reply(line: bytes) -> bytes:
-    """The answer to one line, as a line. Raises nothing but what ends the process."""
+def reply(line: bytes, schema: tuple[str, ...] = ()) -> bytes:
+    """The answer to one line, as a line; `schema` is DDL that is known.
+
+    Raises nothing but what ends the process.
+    """
     with contextlib.suppress(MemoryError):
-        return encoded(respond(line))
+        return encoded(respond(line, schema))
     # Only here what it had made is gone.
     return encoded(_too_large(line))
 
@@ -53,13 +56,13 @@ def _too_large(line: bytes) -> Answer:
     return {"id": request.get("id"), **_instead(found, request)}
 
 
-def respond(line: bytes) -> Answer:
+def respond(line: bytes, schema: tuple[str, ...] = ()) -> Answer:
     """The answer to one line. Raises MemoryError, and nothing else but what ends the process."""
     request: Mapping[str, object] = {}
     try:
         request = _request(line)
         with processor_time(_seconds(request.get("seconds"))):
-            return {"id": request.get("id"), **_answered(request)}
+            return {"id": request.get("id"), **_answered(request, schema)}
     except MemoryError:
         raise
     except Exception as problem:
@@ -68,13 +71,13 @@ def respond(line: bytes) -> Answer:
         return {"id": request.get("id"), **_internal(problem, request)}
 
 
-def _answered(request: Mapping[str, object]) -> Answer:
+def _answered(request: Mapping[str, object], schema: tuple[str, ...]) -> Answer:
     match request:
         case {"do": "compile_wire", "wire": str(wire)}:
             return answer_wire(wire, _variables(request.get("variables", {})))
         case {"do": "compile_file", "name": str(name), "text": str(text)}:
             wanted = {each: request.get(each) is True for each in ("durability", "closely", "brief")}
-            return answer_file(Source(name, text), **wanted)
+            return answer_file(Source(name, text), **wanted, schema=schema)
         case {"do": "format_file", "name": str(name), "text": str(text)}:
             return answer_format(Source(name, text), request.get("sql") is True)
         case _:
@@ -88,14 +91,20 @@ def answer_wire(wire: str, variables: Variables = NO_VARIABLES) -> Answer:
 
 
 def answer_file(
-    source: Source, *, durability: bool = False, closely: bool = False, brief: bool = False
+    source: Source,
+    *,
+    durability: bool = False,
+    closely: bool = False,
+    brief: bool = False,
+    schema: tuple[str, ...] = (),
 ) -> Answer:
     """`compile_file`: every statement of a file, with the report on its durability where that is wanted.
 
     `closely`: with what PostgreSQL refuses in its statements, whatever database they meet. `brief`: of a
-    workflow no more than where it is, and the problems are for the caller to render.
+    workflow no more than where it is, and the problems are for the caller to render. `schema` is DDL that is
+    known.
     """
-    compiled = compile_file(source)
+    compiled = compile_file(source, schema)
     if closely:
         compiled = with_certain(compiled)
     if brief:

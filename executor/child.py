@@ -6,7 +6,7 @@ import contextlib
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, Final, TypeVar
 
 from dfc.executor.compiler_child import ENDING_SECONDS_MAX, Allowance, Died, started
@@ -23,8 +23,8 @@ class Child:
     Making one raises CompilerUnavailable.
     """
 
-    def __init__(self, module: str) -> None:
-        self._process = started(module)
+    def __init__(self, module: str, arguments: Sequence[str] = ()) -> None:
+        self._process = started(module, arguments)
         self._deadline: float | None = None
         self._late = False
         self._gone = threading.Event()

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -44,7 +44,7 @@ for name, wanted in (("RLIMIT_AS", {memory}), ("RLIMIT_CORE", 0)):
         resource.setrlimit(kind, (limit, limit))
     except (ValueError, OSError):
         pass
-sys.argv = ["{module}"]
+sys.argv[0] = "{module}"
 runpy.run_module("{module}", run_name="__main__")
 """
 
@@ -162,11 +162,11 @@ class FormatReply:
     rendered: str
 
 
-def started(module: str = SERVE) -> subprocess.Popen[bytes]:
+def started(module: str = SERVE, arguments: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     """A process that waits for requests, with the limits of a compiler. Raises CompilerUnavailable."""
     try:
         return subprocess.Popen(
-            command(COMPILE_BYTES_MAX, module),
+            [*command(COMPILE_BYTES_MAX, module), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment(os.environ),

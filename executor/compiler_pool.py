@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Final
 
 from dfc.executor.child import Child
@@ -30,12 +30,14 @@ ALLOWED: Final = Allowance()
 
 
 @contextlib.contextmanager
-def compilers(count: int = 1, allowance: Allowance = ALLOWED) -> Generator[Compilers]:
+def compilers(
+    count: int = 1, allowance: Allowance = ALLOWED, *, schema: Sequence[str] = ()
+) -> Generator[Compilers]:
     """So many compiler processes, or as many as can be started; they are gone afterwards.
 
-    Raises CompilerUnavailable.
+    They know the DDL in the files `schema`. Raises CompilerUnavailable.
     """
-    pool = Compilers(count, allowance)
+    pool = Compilers(count, allowance, schema)
     try:
         yield pool
     finally:
@@ -45,11 +47,11 @@ def compilers(count: int = 1, allowance: Allowance = ALLOWED) -> Generator[Compi
 class Compilers:
     """A row of compiler processes. Used from any thread."""
 
-    def __init__(self, count: int, allowance: Allowance) -> None:
-        self._all = [_Compiler(allowance)]
+    def __init__(self, count: int, allowance: Allowance, schema: Sequence[str] = ()) -> None:
+        self._all = [_Compiler(allowance, schema)]
         with contextlib.suppress(CompilerUnavailable):
             for _ in range(count - 1):
-                self._all.append(_Compiler(allowance))
+                self._all.append(_Compiler(allowance, schema))
         self._idle: queue.SimpleQueue[_Compiler] = queue.SimpleQueue()
         for compiler in self._all:
             self._idle.put(compiler)
@@ -88,9 +90,10 @@ class Compilers:
 class _Compiler:
     """One process at a time, replaced when it has died."""
 
-    def __init__(self, allowance: Allowance) -> None:
+    def __init__(self, allowance: Allowance, schema: Sequence[str]) -> None:
         self._allowance = allowance
-        self._child = Child(SERVE)
+        self._schema = schema
+        self._child = Child(SERVE, schema)
         self._number = 0
         self._closed = False
 
@@ -123,7 +126,7 @@ class _Compiler:
     def _replace(self) -> None:
         self._child.stop()
         if not self._closed:
-            self._child = Child(SERVE)
+            self._child = Child(SERVE, self._schema)
         if self._closed:
             self._child.stop()
             raise CompilerUnavailable("the compiler processes have been stopped")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dfc.compiler.schema.builtins import Signature, builtins
@@ -159,6 +159,23 @@ class Catalog:
     likely: bool = False
     _places: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     _type_places: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+
+    def copied(self) -> Catalog:
+        """A catalog that relations and types can be added to without changing this one."""
+        return replace(
+            self,
+            schemas=set(self.schemas),
+            relations=dict(self.relations),
+            functions={name: list(same) for name, same in self.functions.items()},
+            types=dict(self.types),
+            operators={name: list(same) for name, same in self.operators.items()},
+            casts=dict(self.casts),
+            extensions=set(self.extensions),
+            indexes=set(self.indexes),
+            unsure=replace(self.unsure, schemas=set(self.unsure.schemas)),
+            _places={name: set(places) for name, places in self._places.items()},
+            _type_places={name: set(places) for name, places in self._type_places.items()},
+        )
 
     def add_type(self, type: UserType) -> None:
         """A type, in place of one of the same name."""

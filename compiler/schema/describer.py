@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dfc.compiler.plan_describe import (
+    NULL,
     UNKNOWN,
     Answer,
     Count,
@@ -30,6 +31,7 @@ from dfc.compiler.plan_names import name_of
 from dfc.compiler.plan_statement import Literal, Parameter, Returns, SqlBody, Use
 from dfc.compiler.schema import types
 from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Column, Typed
+from dfc.compiler.schema.reader import with_statements
 from dfc.compiler.schema.scope import Output, Refusal, Written
 from dfc.compiler.schema.statements import Statements
 from dfc.compiler.sql.native import Fault
@@ -80,10 +82,15 @@ class SchemaDescriber:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._with: dict[tuple[str, ...], SchemaDescriber | None] = {}
 
     def describe(self, statement: Statement) -> Answer:
         """What the statement gives. Never raises for bad text."""
         body = statement.body
+        later = self._later(statement.made) if statement.made else None
+        if later is not None:
+            answer = later.describe(replace(statement, made=()))
+            return replace(answer, with_made=True) if isinstance(answer, Refused) else answer
         if statement.database is not None:
             return None
         code, comments = split_comments(body.sql) if _UNEVEN.search(body.sql) else ([], [])
@@ -115,6 +122,13 @@ class SchemaDescriber:
             return Unsaid(why=NOT_FORESEEN)
         shape = self._shape(body, output)
         return None if shape is UNKNOWN else Described(shape)
+
+    def _later(self, made: tuple[str, ...]) -> SchemaDescriber | None:
+        """Who knows what these statements have made, too; None where they cannot be read."""
+        if made not in self._with:
+            catalog = with_statements(self._catalog, made)
+            self._with[made] = None if catalog is None else SchemaDescriber(catalog)
+        return self._with[made]
 
     def _shape(self, body: SqlBody, output: Output | None) -> Shape:
         if body.returns is Returns.COUNT:
@@ -158,6 +172,10 @@ class SchemaDescriber:
                 rows[name] = self._rows(shape)
                 alias = "" if parameter.aliased else f"AS {types.quoted(parameter.name)} "
                 text = f" {name} {alias}"
+            elif (
+                shape == NULL and parameter.optional and parameter.use is Use.VALUE and parameter.type is None
+            ):
+                text = " NULL "
             else:
                 parameters.append(self._value(parameter, shape))
                 text = f" ${len(parameters)} "

@@ -123,6 +123,13 @@ def read_schema(sources: Iterable[SchemaSource]) -> Read:
     return Read(catalog, tuple(skipped))
 
 
+def with_statements(catalog: Catalog, texts: Sequence[str]) -> Catalog | None:
+    """The catalog with what some statements make; None where they cannot be read."""
+    found = catalog.copied()
+    skipped = _read(SchemaSource(name="", text=";\n".join(texts), session=True), found)
+    return None if skipped else found
+
+
 def _read(source: SchemaSource, catalog: Catalog) -> list[Skipped]:
     found: list[Skipped] = []
     written = script(source.text)

@@ -24,17 +24,17 @@ AHEAD_MAX: Final = 64
 
 @contextlib.contextmanager
 def compiler(
-    files: Sequence[str] = (), *, closely: bool = False, brief: bool = False
+    files: Sequence[str] = (), schema: Sequence[str] = (), *, closely: bool = False, brief: bool = False
 ) -> Generator[CompileFile]:
     """A function from a file's name and text to what the compiler says.
 
     `files` are those that will be asked for, in this order: they are compiled ahead. What is then asked with
-    another text than the file had is compiled once more. `closely`: with what PostgreSQL refuses in their
-    statements, whatever database they meet. `brief`: the problems are all that is wanted; the workflows have
-    no plans.
+    another text than the file had is compiled once more. `schema` are files with DDL. `closely`: with what
+    PostgreSQL refuses in their statements, whatever database they meet. `brief`: the problems are all that is
+    wanted; the workflows have no plans.
     """
     count = max(1, min(os.cpu_count() or 1, len(files) // FILES_PER_PROCESS))
-    with compilers(count) as pool:
+    with compilers(count, schema=[path for path in schema if path != "-"]) as pool:
         compile_one = partial(pool.compile_file, closely=closely, brief=brief)
         ahead = _Ahead(compile_one, [file for file in files if file != "-"] if len(files) > 1 else [], count)
 

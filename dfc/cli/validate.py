@@ -53,7 +53,7 @@ def command(
     brief = alone and not (fix or diff)
     report = Report(form=form, notes=notes, fix=fix, diff=diff)
     with (
-        compiler(files, closely=alone, brief=brief) as compile_file,
+        compiler(files, schemas, closely=alone, brief=brief) as compile_file,
         depth(compile_file, schemas, exact=exact, database=database) as deepen,
     ):
         for file in files:

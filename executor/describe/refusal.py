@@ -18,6 +18,7 @@ from dfc.executor.session import Fields
 UNKNOWN_RELATION: Final = "42P01"
 UNKNOWN_SCHEMA: Final = "3F000"
 UNKNOWN_COLUMN: Final = "42703"
+_FIELD: Final = re.compile(r'column "([^"]+)" not found in data type ')
 UNKNOWN_FUNCTION: Final = "42883"
 UNKNOWN_OBJECT: Final = "42704"
 
@@ -150,6 +151,10 @@ def refusal(
         # Most utility statements are refused without a place, and some mistakes in queries; the message has
         # the name.
         start = _named_in(fields.message, body.sql)
+    elif (field := _FIELD.match(fields.message)) is not None:
+        # The place is that of the row, in front of its field.
+        found = re.compile(rf'\.\s*"?({re.escape(field[1])})\b', re.IGNORECASE).search(body.sql, start)
+        start = start if found is None else found.start(1) - (body.sql[found.start(1) - 1] == '"')
     elif fields.sqlstate in _OF_NAMES and body.sql[start : start + 1] == "(":
         # PostgreSQL points to the list that the name is in.
         start += _named_in(fields.message, body.sql[start:]) or 0

@@ -45,6 +45,18 @@ def test_a_workflow_file_can_be_the_schema(dfc: Run, tmp_path: Path) -> None:
     assert codes(answer.stdout) == [("DF402", 1)]
 
 
+def test_what_runs_at_the_same_time_meets_behind_the_schema(dfc: Run, tmp_path: Path) -> None:
+    """By the text alone the two branches have nothing in common; in the schema they have a foreign key."""
+    (tmp_path / "a.sql").write_text(
+        "CREATE TABLE t (id int PRIMARY KEY);\nCREATE TABLE u (t int REFERENCES t (id) ON DELETE CASCADE);\n"
+    )
+    (tmp_path / "x.dfsql").write_text("'DELETE FROM t WHERE id = 1' & 'UPDATE u SET t = 2 WHERE t = 3';\n")
+    assert "DF202" not in dfc("validate", "x.dfsql").stdout
+    for more in ((), ("--exact",)):
+        found = dfc("validate", "x.dfsql", "--schema", "a.sql", *more).stdout
+        assert "DF202" in found and "through the foreign key of `u`" in found
+
+
 def test_examples_and_valid_workflows_pass(dfc: Run, tmp_path: Path) -> None:
     empty = tmp_path / "empty.sql"
     empty.write_text("")
