@@ -143,7 +143,7 @@ class _Definitions:
 
     def _table_as(self, node: Node) -> str | None:
         into: Node = node.get("into", {})
-        kind = "view" if node.get("objtype") == "OBJECT_MATVIEW" else "table"
+        kind = "materialized view" if node.get("objtype") == "OBJECT_MATVIEW" else "table"
         self._stored(into.get("rel", {}), names_of(into.get("colNames")), node.get("query", {}), kind)
         return None
 

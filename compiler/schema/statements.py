@@ -44,11 +44,14 @@ class Statements:
                 inner = unwrapped(node.get("query"))
                 if inner[0] in _QUERIES:
                     self._queries.query(node["query"], None)
-            case "TruncateStmt" | "LockStmt":
+            case "LockStmt":
                 for each in node.get("relations", ()):
-                    self._queries.sources.relation(unwrapped(each)[1])
+                    self._relation(unwrapped(each)[1])
+            case "TruncateStmt":
+                for each in node.get("relations", ()):
+                    self._utility.is_a("table", self._relation(unwrapped(each)[1]))
             case "RefreshMatViewStmt":
-                self._queries.sources.relation(node.get("relation", {}))
+                self._utility.is_a("materialized view", self._relation(node.get("relation", {})))
             case "CopyStmt":
                 self._copy(node)
             case "IndexStmt":

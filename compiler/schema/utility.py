@@ -35,6 +35,14 @@ _OF_COLUMNS: Final = frozenset(
 """Parts of ALTER TABLE about a column that has to be there."""
 
 
+_KINDS: Final = {
+    "OBJECT_TABLE": "table",
+    "OBJECT_VIEW": "view",
+    "OBJECT_MATVIEW": "materialized view",
+    "OBJECT_SEQUENCE": "sequence",
+}
+
+
 class Utility:
     """The statements, by their kind; each raises Refusal."""
 
@@ -78,6 +86,17 @@ class Utility:
                     help=did_you_mean(name, known, "columns"),
                     name=name,
                 )
+
+    def is_a(self, kind: str, found: Relation | None) -> None:
+        """What a statement wants to be of a kind is of that."""
+        if found is None or found.kind == kind:
+            return
+        raise self._written.refusal(
+            f'"{found.name}" is not a {kind}',
+            "42809",
+            self._written.last(None, found.name),
+            help=f"it is a {found.kind}",
+        )
 
     def _there(self, relation: Node) -> None:
         self._queries.sources.relation(relation)
@@ -167,7 +186,9 @@ class Utility:
             return
         for each in node.get("objects", ()):
             names = names_of(unwrapped(each)[1].get("items"))
-            if node.get("removeType") in _RELATIONS:
+            if node.get("removeType") in _KINDS:
+                self.is_a(_KINDS[node["removeType"]], self._named(names))
+            elif node.get("removeType") in _RELATIONS:
                 self._named(names)
             elif node.get("removeType") == "OBJECT_INDEX" and 0 < len(names) <= 2:
                 self._index(names[-2] if len(names) > 1 else None, names[-1])

@@ -13,7 +13,7 @@ from dfc.compiler.span import Span
 from dfc.compiler.sql import commands, literals, native
 from dfc.compiler.sql.commands import Shape
 from dfc.compiler.sql.forbidden import refusals, requests_inside, unreadable
-from dfc.compiler.sql.options import unknown_argument, unknown_option
+from dfc.compiler.sql.options import unknown_argument, unknown_field, unknown_word
 from dfc.compiler.sql.places import places
 from dfc.compiler.sql.references import Place, Reference, references
 from dfc.compiler.sql.select_into import create_table_as
@@ -212,7 +212,9 @@ def _found(value: str) -> _Found:
     http = commands.http_call(sql, items, shape) if calls else None
     if not problems and calls:
         problems = requests_inside(items, shape, calls, http)
-    unknown = unknown_option(sql, items, shape.kind) if not problems else None
+    unknown = unknown_word(sql, items, shape.kind) if not problems else None
+    if not problems and unknown is None and "extract" in sql.lower():
+        unknown = unknown_field(sql, items)
     if not problems and http is not None:
         unknown = unknown_argument(sql, items, http[0].start)
     if unknown is not None:

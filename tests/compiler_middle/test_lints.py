@@ -187,4 +187,4 @@ def test_time_is_linear(made: str, joint: str) -> None:
         items = [made.replace("#", str(start + number)) for number in range(times)]
         found(f"df.seq({', '.join(items)});" if joint == " ~> " else f"df.join({', '.join(items)});")
 
-    assert_linear(look, 2_000, least_seconds=0.02)
+    assert_linear(look, 800, least_seconds=0.01)
