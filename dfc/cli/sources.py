@@ -339,7 +339,7 @@ def _statement(json: Mapping[str, Any]) -> Statement:
         submit=json["submit"],
         label=json["label"],
         options=json.get("options") or {},
-        wire=json["wire"] if "wire" in json else "",
+        wire=json.get("wire", ""),
         plan=json.get("plan"),
         hash=json.get("hash"),
         drawing=json.get("drawing"),
