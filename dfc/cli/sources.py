@@ -401,7 +401,7 @@ def _statement(json: Mapping[str, Any]) -> Statement:
         submit=json["submit"],
         label=json["label"],
         options=json.get("options") or {},
-        wire=json.get("wire"),
+        wire=json.get("wire", ""),
         plan=json.get("plan"),
         hash=json.get("hash"),
         drawing=json.get("drawing"),
