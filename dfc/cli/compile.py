@@ -35,7 +35,8 @@ def command(file: str, output: str | None, as_sql: bool, workflow: str | None) -
             raise CliError(f"{compilation.name} has {len(chosen)} workflows: pick one with --workflow NAME")
         text = "".join(document(each) for each in chosen)
     if output is None:
-        click.echo(text, nl=False)
+        # With `color` click takes nothing out that looks like one, as in a literal of the file.
+        click.echo(text, nl=False, color=True)
         return
     write_output(output, text)
 

@@ -11,6 +11,7 @@ from dfc.cli.layouting import layouter
 from dfc.cli.printing import has_color
 from dfc.cli.replacing import difference, refusal, write
 from dfc.cli.sources import Unreadable, compiled, decode, find, read_bytes
+from dfc.compiler.render import clean
 from dfc.executor.compiler_child import FormatReply
 
 _BOM = b"\xef\xbb\xbf"
@@ -60,7 +61,7 @@ def _one(file: str, lay_out: Callable[[str, str], FormatReply], *, writes: bool,
             click.echo(data, nl=False)
         return _FAULTY
     if reply.kept:
-        click.echo(f"dfc: {name}: {reply.kept} statement(s) left as they are", err=True)
+        click.echo(f"dfc: {clean(name)}: {reply.kept} statement(s) left as they are", err=True)
     result = (_BOM if data.startswith(_BOM) else b"") + reply.formatted.encode()
     if writes and file == "-":
         click.echo(result, nl=False)
@@ -68,9 +69,9 @@ def _one(file: str, lay_out: Callable[[str, str], FormatReply], *, writes: bool,
         return _SAME
     if show:
         for line in difference(name, text, reply.formatted):
-            click.echo(line)
+            click.echo(line, color=True)  # as it is: click would take out what looks like a colour
     elif not writes:
-        click.echo(name)
+        click.echo(clean(name) if sys.stdout.isatty() else name, color=True)
     if writes and file != "-":
         try:
             write(file, text, reply.formatted)

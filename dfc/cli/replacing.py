@@ -75,7 +75,7 @@ def _lines(text: str) -> list[str]:
 
 def refusal(path: str, error: OSError) -> str:
     """Why a file could not be written."""
-    return f"cannot write `{path}`: {error.strerror or error}"
+    return clean(f"cannot write `{path}`: {error.strerror or error}")
 
 
 def _status(file: Path) -> os.stat_result | None:

@@ -55,6 +55,38 @@ def test_there_is_colour_where_it_is_wanted(tmp_path: Path, command: str) -> Non
         assert (b"\x1b[" in said) is coloured, (settings, said)
 
 
+def test_no_name_moves_the_cursor_of_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "\x1b[31m\n.dfsql").write_text("df.sleeep( '1 s')")
+    for command in (("validate", "--fix"), ("fmt", "--check"), ("fmt", "--diff"), ("validate",)):
+        said = on_a_terminal(*command, ".", cwd=tmp_path, settings={"NO_COLOR": "1"})
+        assert "␛[31m .dfsql".encode() in said or command == ("validate",), said
+        assert b"\x1b" not in said
+    piped = subprocess.run(
+        [sys.executable, "-m", "dfc", "fmt", "--check", "."],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert piped.stdout == "\x1b[31m\n.dfsql\n", "for programs it is what it is"
+
+
+def test_what_looks_like_a_colour_stays_in_a_script(tmp_path: Path) -> None:
+    text = "INSERT INTO t VALUES ('\x1b[31mred')"
+    (tmp_path / "a.dfsql").write_text(f"{text};\n'SELECT 1'")
+    for command in (("compile", "--sql"), ("fmt", "--diff")):
+        done = subprocess.run(
+            [sys.executable, "-m", "dfc", *command, "a.dfsql"],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert text in done.stdout, (command, done)
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin1", "utf-16", "utf-8"])
 def test_programs_read_utf_8(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a.dfsql").write_text(BAD)

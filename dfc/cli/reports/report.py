@@ -15,6 +15,7 @@ from dfc.cli.reports import github
 from dfc.cli.reports.examined import CompileFile, Examined, examined, name_of, unreadable
 from dfc.cli.reports.fixing import Fixed, fix, is_fixable
 from dfc.cli.sources import Problem, Unreadable, read
+from dfc.compiler.render import clean
 
 FORMS: Final = ("human", "json", "sarif", "github")
 SHOWN_CHARACTERS_MAX: Final = 60
@@ -97,14 +98,14 @@ class Report:
             self.not_written += 1
             return False
         for change in fixed.changes:
-            place = f"{path}:{change.line}:{change.column}"
+            place = f"{clean(path)}:{change.line}:{change.column}"
             said = f"{_short(change.before)} -> {_short(change.after)}" if change.before else change.after
             self._tell(f"fixed[{change.code}] {place}: {said}")
         return True
 
     def _tell(self, line: str) -> None:
         """Beside a report for programs, what is for people goes to standard error."""
-        click.echo(line, err=self.form != "human")
+        click.echo(line, err=self.form != "human", color=True)
 
     def _summary(self) -> str:
         counts: dict[str, int] = {}
@@ -125,5 +126,5 @@ def _count(number: int, word: str) -> str:
 
 
 def _short(text: str) -> str:
-    words = " ".join(text.split())
+    words = clean(" ".join(text.split()))
     return f"`{words if len(words) <= SHOWN_CHARACTERS_MAX else words[: SHOWN_CHARACTERS_MAX - 3] + '...'}`"
