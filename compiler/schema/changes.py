@@ -98,7 +98,9 @@ class Changes:
         lone = len(targets) == len(output.columns)
         self._count(node, len(output.columns), columns, targets if lone else ())
         for place, (column, given) in enumerate(zip(columns, output.columns, strict=False)):
-            value = unwrapped(targets[place])[1].get("val") if lone else None
+            # One item with many columns is a star, and stands for each of them.
+            target = targets[place] if lone else targets[0] if len(targets) == 1 else None
+            value = None if target is None else unwrapped(target)[1].get("val")
             self._writable(node, column, value)
             self._assign(column, value, given.type)
 
