@@ -16,6 +16,7 @@ from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.functions import Functions
 from dfc.compiler.grouping import Mixed, Operation, mixed
 from dfc.compiler.names import is_identifier
+from dfc.compiler.plan_names import name_of
 from dfc.compiler.span import Span
 from dfc.compiler.strings import StringFault, is_unicode_escape_character, string_value
 from dfc.compiler.values import (
@@ -53,7 +54,7 @@ class Leaf:
     @property
     def name(self) -> str:
         """The name that an identifier is: folded to lower case, or what stands between the quotes."""
-        return self.written[1:-1].replace('""', '"') if self.written.startswith('"') else self.written.lower()
+        return name_of(self.written)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from dfc.compiler.plan_extensions import WITHOUT_TABLES
+from dfc.compiler.plan_extensions import brings_unknown_tables, extension
+from dfc.compiler.plan_names import name_of
 
 _MAKES: Final = re.compile(
     r"""\s*(?:(?:create|alter|do|call|import|execute)\b|explain\b.*?\bcreate\b
@@ -19,7 +20,7 @@ _DYNAMIC: Final = re.compile(
     (?=.*\bexecute\b)(?=.*\b(?:create|alter|import)\b)""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
-_OPERATOR: Final = re.compile(r"\s*create\s+operator\b", re.IGNORECASE)
+_OPERATOR: Final = re.compile(r"\s*create\s+operator\b(?!\s+(?:class|family)\s)", re.IGNORECASE)
 _CAST: Final = re.compile(r"\s*create\s+cast\b", re.IGNORECASE)
 _LABEL: Final = re.compile(r"\s*alter\s+type\b.*\bvalue\b", re.IGNORECASE | re.DOTALL)
 _OPEN: Final = re.compile(r"\s*(create\s+extension|import\s+foreign)\b", re.IGNORECASE)
@@ -49,10 +50,12 @@ class Made:
         self._words: Counter[str] = Counter()
         for text in self._makers:
             self._words.update(_words(text))
-        self.is_open = self._some(_OPEN)
-        self.tables_open = any(_brings_tables(text) for text in self._makers)
-        self.operators = self._some(_OPERATOR)
-        self.casts = self._some(_CAST)
+        opened = [_extension_of(text) for text in self._makers if _OPEN.match(text)]
+        self._extensions = tuple([found for name in opened if (found := extension(name)) is not None])
+        self.is_open = len(self._extensions) < len(opened)
+        self.tables_open = any(brings_unknown_tables(name) for name in opened)
+        self.operators = self._some(_OPERATOR) or any(each.operators for each in self._extensions)
+        self.casts = self._some(_CAST) or any(each.casts for each in self._extensions)
         self.labels = self._some(_LABEL)
         self._is_dynamic = self._some(_DYNAMIC)
         self._texts = (*around, *steps)
@@ -64,6 +67,8 @@ class Made:
     def knows(self, name: str, asking: str) -> bool:
         """Whether a statement other than the one that asks has the last part of a name."""
         last = name.rpartition(".")[2]
+        if any(each.has(last) for each in self._extensions):
+            return True
         own = asking in self._makers and last in _words(asking)
         return self._words[last] > own
 
@@ -84,23 +89,17 @@ class Made:
         return bool(self._changed) and any(self._changed[word] > (word in own) for word in _words(asking))
 
 
-def _brings_tables(text: str) -> bool:
-    """Whether a statement makes tables that it does not name."""
-    if _OPEN.match(text) is None:
-        return False
-    extension = _EXTENSION.match(text)
-    return extension is None or _folded(extension[1]) not in WITHOUT_TABLES
+def _extension_of(text: str) -> str:
+    """The extension that a statement makes; empty for a foreign schema."""
+    found = _EXTENSION.match(text)
+    return "" if found is None else name_of(found[1])
 
 
 def _changed(text: str) -> set[str]:
     """The names in the place of the table that a statement drops or alters."""
     changed = _CHANGES.match(text)
-    return set() if changed is None else set(map(_folded, _WORDS.findall(changed[1])))
+    return set() if changed is None else set(map(name_of, _WORDS.findall(changed[1])))
 
 
 def _words(text: str) -> set[str]:
-    return {_folded(word) for word in _WORDS.findall(text)}
-
-
-def _folded(word: str) -> str:
-    return word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
+    return {name_of(word) for word in _WORDS.findall(text)}

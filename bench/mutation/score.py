@@ -72,8 +72,9 @@ def run(seeds: Iterable[Seed], depths: dict[str, Depth], oracle: Oracle, each: i
                 continue
             plain: list[Diagnostic] = []
             for name, depth in depths.items():
-                # What the text alone shows is not looked for once more.
-                known = plain if has_errors(plain) else list(depth(seed, mutant.text))
+                # What the text alone shows is not looked for once more; what it shows of columns is.
+                shown = has_errors([problem for problem in plain if problem.code != "DF406"])
+                known = plain if shown else list(depth(seed, mutant.text))
                 plain = known if name == "offline" else plain
                 if name != "offline" or refusal is None or refusal.syntax:
                     _look(scores, name, known, seed, way, mutant, refusal)

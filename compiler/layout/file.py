@@ -112,8 +112,9 @@ def _says(written: str, tokens: Sequence[Token]) -> bool:
 
 def _same(written: str, meaning: Workflow, *, moved: bool) -> bool:
     """Whether the text means what the statement did; but for white space where SQL has been moved."""
-    again = parse_file(Source("", written)).statements
-    if len(again) != 1 or not isinstance(again[0], Workflow):
+    parsed = parse_file(Source("", written))
+    again = parsed.statements
+    if has_errors(parsed.problems) or len(again) != 1 or not isinstance(again[0], Workflow):
         return False
     return _essence(again[0], moved) == _essence(meaning, moved)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from dfc.compiler.ast import Expression, ServerStatement, Sql, Statement, Text
 from dfc.compiler.layout.document import Block
+from dfc.compiler.names import is_identifier
 from dfc.compiler.outline import outline
 from dfc.grammar.lexer import STRINGS, Kind, scan
 
@@ -70,6 +71,8 @@ def _written(before: str, lines: Sequence[str]) -> str | None:
     """The lines as a literal; None where none can hold them."""
     value = "\n".join(lines)
     if len(lines) == 1 and before.startswith("'"):
+        if is_identifier(value):
+            return None  # alone it would be the name of a workflow, not SQL
         doubled = value.replace("'", "''")
         return f"'{doubled}'"
     tags = [before[: before.index("$", 1) + 1]] if before.startswith("$") else []

@@ -7,10 +7,13 @@ of `pg_type`; an array has the name of its elements with `[]`.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+
+Named = Callable[[str], "str | None"]
 
 RANGES: Final = {
     "int4range": "int4",
@@ -78,18 +81,19 @@ def builtins() -> Builtins:
         for name, (shown, category, preferred, kind, _) in data["types"].items()
     }
     functions = {
-        name: tuple([_function(each, names) for each in entries])
+        name: tuple([function_of(each, lambda type: names.get(type, type)) for each in entries])
         for name, entries in data["functions"].items()
     }
     operators = {
-        name: tuple([_operator(each, names) for each in entries])
+        name: tuple([operator_of(each, lambda type: names.get(type, type)) for each in entries])
         for name, entries in data["operators"].items()
     }
     casts = {(names.get(a, a), names.get(b, b)): context for a, b, context in data["casts"]}
     return Builtins(types, casts, functions, operators, frozenset(data["older"]))
 
 
-def _function(entry: list[Any], names: dict[str, str]) -> Signature:
+def function_of(entry: Sequence[Any], named: Named) -> Signature:
+    """A function as the files have it. `named` gives the name of a type."""
     kind, returns_set, defaults, variadic, returns, arguments, outs = entry
     columns = [each.rpartition(" ") for each in outs if each]
     return Signature(
@@ -97,12 +101,14 @@ def _function(entry: list[Any], names: dict[str, str]) -> Signature:
         returns_set,
         defaults,
         variadic,
-        names.get(returns, returns),
-        tuple([names.get(each, each) for each in arguments]),
-        tuple([(name, names.get(type, type)) for name, _, type in columns]),
+        named(returns),
+        tuple([named(each) for each in arguments]),
+        tuple([(name, named(type)) for name, _, type in columns]),
     )
 
 
-def _operator(entry: list[str], names: dict[str, str]) -> Signature:
-    left, right, returns = [names.get(each, each) for each in entry]
-    return Signature("f", False, 0, False, returns, (left, right) if left else (right,))
+def operator_of(entry: Sequence[str], named: Named) -> Signature:
+    """An operator as the files have it."""
+    left, right, returns = entry
+    arguments = (named(left), named(right)) if left else (named(right),)
+    return Signature("f", False, 0, False, named(returns), arguments)

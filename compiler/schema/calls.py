@@ -185,7 +185,7 @@ class Calls:
             return
         known = list(catalog.functions)
         meant = near(name, known) or self._near_builtin(name)
-        if meant is None and not known:
+        if meant is None and catalog.unsure.newer:
             return
         shown = [types.shown(each, catalog) or "unknown" for each in given]
         full = name if schema is None else f"{schema}.{name}"

@@ -85,7 +85,9 @@ class Relation:
 
 @dataclass(slots=True)
 class UserType:
-    """`kind`: enum, composite, domain, other. Labels of an enum; the base of a domain; columns of a row."""
+    """`kind`: enum, composite, domain, base, other. Labels of an enum; the base of a domain; columns of a
+    row; category of a base type, and whether that prefers it.
+    """
 
     schema: str
     name: str
@@ -93,6 +95,8 @@ class UserType:
     labels: list[str] = field(default_factory=list[str])
     base: Typed = NOT_KNOWN
     columns: list[Column] | None = None
+    category: str = "U"
+    preferred: bool = False
 
 
 @dataclass(slots=True)
@@ -107,13 +111,17 @@ class Function:
 
 @dataclass(slots=True)
 class Unsure:
-    """Of what there may be more than was read; `schemas`: anything in these, `everything`: anywhere."""
+    """Of what there may be more than was read; `schemas`: anything in these, `everything`: anywhere.
+
+    `newer`: functions, of an extension that may be newer than the one that is known.
+    """
 
     everything: bool = False
     relations: bool = False
     functions: bool = False
     types: bool = False
     operators: bool = False
+    newer: bool = False
     schemas: set[str] = field(default_factory=set[str])
 
 
@@ -126,12 +134,19 @@ UNCLEAR: Final = Unclear()
 
 @dataclass(slots=True)
 class Catalog:
-    """All that is known. `search_path` is what a step looks through."""
+    """All that is known. `search_path` is what a step looks through.
+
+    Of operators and casts it has those of the schema, by name and by types; of casts the context, as pg_cast
+    has it.
+    """
 
     schemas: set[str] = field(default_factory=lambda: {"public"})
     relations: dict[tuple[str, str], Relation] = field(default_factory=dict[tuple[str, str], Relation])
     functions: dict[str, list[Function]] = field(default_factory=dict[str, list[Function]])
     types: dict[str, UserType] = field(default_factory=dict[str, UserType])
+    operators: dict[str, list[Signature]] = field(default_factory=dict[str, list[Signature]])
+    casts: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+    extensions: set[str] = field(default_factory=set[str])
     indexes: set[str] = field(default_factory=set[str])
     unsure: Unsure = field(default_factory=Unsure)
     search_path: tuple[str, ...] = DEFAULT_PATH

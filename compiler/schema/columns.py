@@ -22,6 +22,8 @@ class Columns:
         fields = node.get("fields", ())
         names = names_of(fields)
         if len(names) != len(fields):
+            if names:
+                self.star(node, scope)
             return NOT_KNOWN
         match names:
             case [name]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from dfc.compiler.plan_extensions import PLAIN_EXTENSIONS, WITHOUT_TABLES
+from dfc.compiler.plan_names import fold
 from dfc.compiler.schema import types
-from dfc.compiler.schema.builtins import builtins
+from dfc.compiler.schema.builtins import Signature, builtins
 from dfc.compiler.schema.catalog import (
     NOT_KNOWN,
     Catalog,
@@ -16,11 +16,12 @@ from dfc.compiler.schema.catalog import (
     Typed,
     UserType,
 )
+from dfc.compiler.schema.extending import extend
 from dfc.compiler.schema.routines import add_aggregate, add_constructors, add_function, drop_function
 from dfc.compiler.schema.scope import Output, Refusal, Written
 from dfc.compiler.schema.statements import Statements
 from dfc.compiler.schema.tables import SEQUENCE, Tables
-from dfc.compiler.sql.tokens import Token, fold
+from dfc.compiler.sql.tokens import Token
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
 _ROUTINES: Final = frozenset({"OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE"})
@@ -54,6 +55,15 @@ _NOTHING: Final = frozenset(
 )
 
 
+_CONTEXTS: Final = {"COERCION_IMPLICIT": "i", "COERCION_ASSIGNMENT": "a", "COERCION_EXPLICIT": "e"}
+
+
+def _options(node: Node) -> dict[str, Node]:
+    """What DefineStmt gives, by the names of its options."""
+    options = [unwrapped(each)[1] for each in node.get("definition", ())]
+    return {each.get("defname", ""): unwrapped(each.get("arg"))[1] for each in options}
+
+
 def apply(kind: str, node: Node, sql: str, items: Sequence[Token], catalog: Catalog) -> str | None:
     """Change the catalog; why that could not be done, or None."""
     return _Definitions(catalog, sql, items).apply(kind, node)
@@ -84,7 +94,7 @@ class _Definitions:
             "CreateRangeStmt": self._range,
             "DefineStmt": self._define,
             "CreateFunctionStmt": lambda node: add_function(node, catalog),
-            "CreateCastStmt": self._operators,
+            "CreateCastStmt": self._cast,
             "CreateExtensionStmt": self._extension,
             "VariableSetStmt": self._set,
             "SelectStmt": self._select,
@@ -293,31 +303,41 @@ class _Definitions:
             case "OBJECT_AGGREGATE":
                 add_aggregate(node, self._catalog)
             case "OBJECT_TYPE":
-                self._type(node.get("defnames"), "other")
-                self._catalog.unsure.operators = True
+                own, given = self._type(node.get("defnames"), "base"), _options(node)
+                own.category = given.get("category", {}).get("sval", "U")
+                own.preferred = given.get("preferred", {}).get("sval", "") == "true"
             case "OBJECT_OPERATOR":
-                self._catalog.unsure.operators = True
+                self._operator(node)
             case _:
                 pass
         return None
 
-    def _operators(self, node: Node) -> str | None:
-        self._catalog.unsure.operators = True
+    def _operator(self, node: Node) -> None:
+        """CREATE OPERATOR: what it returns is what its function does."""
+        given = _options(node)
+        sides = [given[side] for side in ("leftarg", "rightarg") if side in given]
+        arguments = tuple([types.known_of_node(each, self._catalog).name for each in sides])
+        named = names_of(given.get("function", given.get("procedure", {})).get("names"))
+        functions = self._catalog.function(named[-2] if len(named) > 1 else None, named[-1]) if named else []
+        returns = {each.returns for each in functions if each.arguments == arguments}
+        if None in arguments or len(returns) != 1:
+            self._catalog.unsure.operators = True
+            return
+        name = names_of(node.get("defnames"))[-1]
+        signature = Signature("f", False, 0, False, returns.pop(), arguments)
+        self._catalog.operators.setdefault(name, []).append(signature)
+
+    def _cast(self, node: Node) -> str | None:
+        source = types.known_of_node(node.get("sourcetype", {}), self._catalog).name
+        target = types.known_of_node(node.get("targettype", {}), self._catalog).name
+        if source is None or target is None:
+            self._catalog.unsure.operators = True
+        else:
+            self._catalog.casts[source, target] = _CONTEXTS.get(node.get("context", ""), "i")
         return None
 
     def _extension(self, node: Node) -> str | None:
-        name = node.get("extname", "")
-        if name in PLAIN_EXTENSIONS:
-            return None
-        unsure = self._catalog.unsure
-        unsure.functions = unsure.types = unsure.operators = True
-        if name not in WITHOUT_TABLES:
-            unsure.relations = True
-            for each in node.get("options", ()):
-                option = unwrapped(each)[1]
-                if option.get("defname") == "schema":
-                    unsure.schemas.add(unwrapped(option.get("arg"))[1].get("sval", ""))
-            unsure.schemas.add(name)
+        extend(node, self._catalog)
         return None
 
     def _import(self, node: Node) -> str | None:

@@ -25,13 +25,14 @@ from dfc.compiler.plan_describe import (
     type_of,
 )
 from dfc.compiler.plan_describe import Column as ResultColumn
+from dfc.compiler.plan_names import name_of
 from dfc.compiler.plan_statement import Literal, Parameter, Returns, SqlBody, Use
 from dfc.compiler.schema import types
 from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Column, Typed
 from dfc.compiler.schema.scope import Output, Refusal, Written
 from dfc.compiler.schema.statements import Statements
 from dfc.compiler.sql.native import Fault
-from dfc.compiler.sql.tokens import fold, split_comments, tokens
+from dfc.compiler.sql.tokens import split_comments, tokens
 from dfc.compiler.sql.trees import tree_of, unwrapped
 from dfc.grammar.lexer import Kind, Lexeme
 
@@ -219,10 +220,5 @@ def _path(settings: tuple[tuple[str, str], ...]) -> tuple[str, ...] | None:
     for name, value in settings:
         if name.lower() == "search_path":
             parts = [each.strip() for each in value.split(",")]
-            return tuple(
-                [
-                    part[1:-1].replace('""', '"') if part.startswith('"') else fold(part.strip("'"))
-                    for part in parts
-                ]
-            )
+            return tuple([name_of(part.strip("'")) for part in parts])
     return None

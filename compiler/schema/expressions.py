@@ -234,8 +234,9 @@ class Expressions:
         found = self.overloads.operator(name, a, b)
         if found is Outcome.NONE:
             shown = [types.shown(each, self._catalog) for each in (left[1], right[1]) if each.name != ""]
-            if None in shown:
+            if None in shown and self.overloads.is_operator(name):
                 return NOT_KNOWN
+            shown = [each or "unknown" for each in shown]
             between = f" {name} ".join(map(str, shown)) if len(shown) == 2 else f"{name} {shown[0]}"
             raise self._written.refusal(
                 f"operator does not exist: {between}",

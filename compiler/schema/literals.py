@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from dfc.compiler.moments import moment_fault
+from dfc.compiler.plan_names import name_of
 from dfc.compiler.schema.catalog import Catalog
 
 _INTEGER: Final = re.compile(
@@ -88,17 +89,13 @@ def absent_relation(text: str, catalog: Catalog) -> str | None:
     found = _NAME.fullmatch(text)
     if found is None:
         return None
-    schema, name = [None if part is None else _identifier(part) for part in found.groups()]
+    schema, name = [None if part is None else name_of(part) for part in found.groups()]
     if name is None or name in catalog.indexes or catalog.relation(schema, name) is not None:
         return None
     # Indexes that nobody has given a name are called after their table.
     if _MADE_NAME.search(name) and any(name.startswith(f"{table}_") for _, table in catalog.relations):
         return None
     return name if schema is None else f"{schema}.{name}"
-
-
-def _identifier(part: str) -> str:
-    return part[1:-1].replace('""', '"') if part.startswith('"') else part.lower()
 
 
 def _too_big(text: str, bits: int) -> bool:

@@ -76,6 +76,10 @@ class Misplaced:
         elif kinds == {"w"} and "over" not in call:
             message, state = f"window function {name} requires an OVER clause", "42P20"
             help = "write `OVER (ORDER BY ...)` behind it"
+        elif kinds == {"a"} and not (call.keys() & {"args", "agg_star", "agg_within_group"}):
+            if any(not each.arguments for each in found):
+                message = f"{name}(*) must be used to call a parameterless aggregate function"
+                help = f"write `{name}(*)`"
         elif not kinds & {"a", "w"}:
             clauses = {
                 "agg_star": "(*)",

@@ -62,6 +62,8 @@ class Overloads:
         if name.endswith("[]"):
             return "A", False
         own = self._catalog.named(name)
+        if own is not None and own.kind == "base":
+            return own.category, own.preferred
         if own is not None:
             return {"enum": "E", "composite": "C"}.get(own.kind, "U"), False
         return "U", False
@@ -79,7 +81,7 @@ class Overloads:
         source, wanted = self.base(source), self.base(target)
         if source is None or wanted is None or source == wanted:
             return True
-        context_of = builtins().casts.get((source, wanted))
+        context_of = self._catalog.casts.get((source, wanted)) or builtins().casts.get((source, wanted))
         if context_of is not None:
             return _CONTEXTS[context_of] <= context
         mine, others = element(source), element(wanted)
@@ -126,9 +128,15 @@ class Overloads:
         own = self._catalog.named(name)
         return own is not None and own.kind == "other"
 
+    def is_operator(self, name: str) -> bool:
+        """Whether there is, or may be, an operator of this name."""
+        known = name in builtins().operators or name in _OWN or name in self._catalog.operators
+        return known or self._catalog.unsure.operators or self._catalog.unsure.everything
+
     def operator(self, name: str, left: Name, right: Name) -> Signature | Outcome:
         """The operator between two values; `left` is `` for one in front of a value."""
-        known = (*builtins().operators.get(name, ()), *_OWN.get(name, ()))
+        own = self._catalog.operators.get(name, ())
+        known = (*builtins().operators.get(name, ()), *_OWN.get(name, ()), *own)
         prefix = left == ""
         given: list[Name] = [right] if prefix else [left, right]
         candidates = [each for each in known if len(each.arguments) == len(given)]

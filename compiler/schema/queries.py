@@ -169,6 +169,13 @@ class Queries:
             value: Node = target.get("val", {})
             kind, fields = unwrapped(value)
             if kind == "ColumnRef" and "A_Star" in fields.get("fields", ({},))[-1]:
+                if not scope.names and not names_of(fields.get("fields")):
+                    raise self.written.refusal(
+                        "SELECT * with no tables specified is not valid",
+                        "42601",
+                        self.written.part(fields),
+                        help="write FROM and a table behind it, or what is selected",
+                    )
                 columns, is_open = self.expressions.columns.star(fields, scope)
                 found.columns += columns
                 found.open = found.open or is_open

@@ -6,7 +6,7 @@ from typing import Final
 
 from dfc.compiler.schema import types
 from dfc.compiler.schema.builtins import Signature
-from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Function, Typed, UserType
+from dfc.compiler.schema.catalog import Catalog, Function, UserType
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
 _IN: Final = frozenset({"FUNC_PARAM_IN", "FUNC_PARAM_INOUT", "FUNC_PARAM_VARIADIC", "FUNC_PARAM_DEFAULT"})
@@ -25,7 +25,7 @@ def add_function(node: Node, catalog: Catalog) -> str | None:
     for each in node.get("parameters", ()):
         parameter = unwrapped(each)[1]
         mode = parameter.get("mode", "FUNC_PARAM_DEFAULT")
-        type = _type(parameter.get("argType", {}), catalog).name
+        type = types.known_of_node(parameter.get("argType", {}), catalog).name
         if mode in _IN or (procedure and mode == "FUNC_PARAM_OUT"):
             arguments.append(type)
             names.append(parameter.get("name", ""))
@@ -34,7 +34,7 @@ def add_function(node: Node, catalog: Catalog) -> str | None:
         if mode in _OUT:
             outs.append((parameter.get("name") or f"column{len(outs) + 1}", type))
     returned: Node = node.get("returnType", {})
-    returns = _type(returned, catalog).name if returned else None
+    returns = types.known_of_node(returned, catalog).name if returned else None
     if len(outs) == 1:
         # One OUT parameter is the value of the function.
         returns = outs[0][1]
@@ -67,7 +67,7 @@ def add_aggregate(node: Node, catalog: Catalog) -> None:
     parameters = [
         unwrapped(each)[1] for part in node.get("args", ()) for each in unwrapped(part)[1].get("items", ())
     ]
-    arguments = tuple([_type(each.get("argType", {}), catalog).name for each in parameters])
+    arguments = tuple([types.known_of_node(each.get("argType", {}), catalog).name for each in parameters])
     signature = Signature("a", False, 0, False, None, arguments)
     if node.get("oldstyle"):
         signature = Signature("a", False, 99, True, None, (None,))
@@ -106,8 +106,3 @@ def _place(parts: object, catalog: Catalog) -> tuple[str, str]:
     names = names_of(parts)
     schema = names[-2] if len(names) > 1 else next(iter(catalog.search_path), "public")
     return schema, names[-1] if names else ""
-
-
-def _type(node: Node, catalog: Catalog) -> Typed:
-    found = types.of_node(node, catalog)
-    return NOT_KNOWN if isinstance(found, str) else found

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from dfc.compiler.plan_describe import Refused
+from dfc.compiler.plan_names import name_of
 from dfc.compiler.schema.catalog import NOT_KNOWN, Column, Typed
 from dfc.compiler.sql.tokens import Token
 from dfc.compiler.sql.trees import Node, Places
@@ -61,7 +62,7 @@ class Written:
         for index in range(place, len(self._items)):
             token = self._items[index]
             text = self.sql[token.start : token.end]
-            if token.word == name or (text.startswith('"') and text[1:-1].replace('""', '"') == name):
+            if token.word == name or (text.startswith('"') and name_of(text) == name):
                 return self._span(index)
         return self._span(place)
 
@@ -84,7 +85,7 @@ class Written:
         for index in range(start, len(self._items)):
             token = self._items[index]
             text = self.sql[token.start : token.end]
-            if token.word != name and not (text.startswith('"') and text[1:-1].replace('""', '"') == name):
+            if token.word != name and not (text.startswith('"') and name_of(text) == name):
                 continue
             around = [self._items[at].word for at in (index - 1, index + 1) if 0 <= at < len(self._items)]
             if "." not in around:

@@ -83,7 +83,8 @@ def of_node(node: Node, catalog: Catalog) -> Typed | str:
     own = schema != "pg_catalog"
     if own and (found := catalog.type(schema, name)) is not None:
         if isinstance(found, UserType):
-            return Typed(f"{found.schema}.{found.name}{array}")
+            modifier = _modifier(name, node.get("typmods")) if found.kind == "base" else ""
+            return Typed(f"{found.schema}.{found.name}{array}", modifier)
         if schema is not None or name not in builtins().types:
             return NOT_KNOWN
     if schema in (None, "pg_catalog"):
@@ -98,12 +99,17 @@ def of_node(node: Node, catalog: Catalog) -> Typed | str:
     return NOT_KNOWN if catalog.unsure.types or catalog.unsure.everything else ".".join(names)
 
 
+def known_of_node(node: Node, catalog: Catalog) -> Typed:
+    """The type that a TypeName means; not known where there is none."""
+    found = of_node(node, catalog)
+    return NOT_KNOWN if isinstance(found, str) else found
+
+
 def of_column(node: Node, catalog: Catalog) -> Typed:
     """The type of a ColumnDef."""
     type_node: Node = node.get("typeName", {})
     serial = is_serial(type_node)
-    found = Typed(serial) if serial is not None else of_node(type_node, catalog)
-    return NOT_KNOWN if isinstance(found, str) else found
+    return Typed(serial) if serial is not None else known_of_node(type_node, catalog)
 
 
 def _modifier(name: str, modifiers: Any) -> str:
@@ -141,10 +147,7 @@ def _parsed(written: str) -> Node | None:
 def of_text(written: str | None, catalog: Catalog) -> Typed:
     """The type of this name, as `format_type` or a person writes it; not known where there is none."""
     node = None if written is None else _parsed(written)
-    if node is None:
-        return NOT_KNOWN
-    found = of_node(node, catalog)
-    return NOT_KNOWN if isinstance(found, str) else found
+    return NOT_KNOWN if node is None else known_of_node(node, catalog)
 
 
 def absent(written: str, catalog: Catalog) -> str | None:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from dfc.compiler.plan_names import fold
 from dfc.compiler.sql.commands import QUERIES
 from dfc.compiler.sql.references import Rendered, swap
-from dfc.compiler.sql.tokens import fold, split_comments, tokens
+from dfc.compiler.sql.tokens import split_comments, tokens
 from dfc.compiler.sql.uses import Called, Found, Use, calls, uses
 from dfc.grammar.lexer import Kind
 

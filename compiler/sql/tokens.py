@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dfc.compiler.plan_names import fold, name_of
 from dfc.grammar.lexer import Kind, Lexeme, scan
 
 _OPEN = frozenset("([")
 _CLOSE = frozenset(")]")
-_FOLD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 
 class Token(NamedTuple):
@@ -26,11 +26,6 @@ class Token(NamedTuple):
     depth: int
 
 
-def fold(name: str) -> str:
-    """An unquoted identifier as PostgreSQL folds it in a UTF-8 database: ASCII only."""
-    return name.lower() if name.isascii() else name.translate(_FOLD)
-
-
 def identifier(sql: str, token: Token) -> str | None:
     """The name an identifier token means, or None. `U&""` escapes are not decoded (None)."""
     match token.kind:
@@ -38,7 +33,7 @@ def identifier(sql: str, token: Token) -> str | None:
             return token.word
         case Kind.QUOTED_IDENT:
             text = sql[token.start : token.end]
-            return text[1:-1].replace('""', '"') if text.startswith('"') else None
+            return name_of(text) if text.startswith('"') else None
         case _:
             return None
 

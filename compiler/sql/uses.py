@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from dfc.compiler.plan_builtins import VOLATILE
+from dfc.compiler.plan_names import fold
 from dfc.compiler.sql.pure import harmless
-from dfc.compiler.sql.tokens import fold
 
 if TYPE_CHECKING:
     from sqlglot import exp

@@ -7,6 +7,7 @@ from typing import Final
 
 from dfc.compiler.plan import SqlBody
 from dfc.compiler.plan_describe import Refused
+from dfc.compiler.plan_names import name_of
 from dfc.executor.describe.refusal import Catalog
 
 _NAME: Final = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
@@ -29,7 +30,7 @@ def missing_arbiter(body: SqlBody, catalog: Catalog) -> Refused | None:
     start, end = targets[0].span(1)
     if any(each.start < end and start < each.end for each in body.parameters):
         return None
-    columns = frozenset(_folded(part[0]) for part in _PART.finditer(body.sql, start, end))
+    columns = frozenset(name_of(part[0]) for part in _PART.finditer(body.sql, start, end))
     keys = catalog.keys(inserted[1])
     if keys is None or any(not plain or columns == key for key, plain in keys):
         return None
@@ -42,8 +43,3 @@ def missing_arbiter(body: SqlBody, catalog: Catalog) -> Refused | None:
         end=end if first is None else first.end(),
         help=f"the keys of the table are {shown}" if keys else "give the table a unique constraint",
     )
-
-
-def _folded(name: str) -> str:
-    """What a name means."""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()

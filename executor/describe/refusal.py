@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from dfc.compiler.plan import WITH_EXPRESSIONS, SqlBody
 from dfc.compiler.plan_describe import Refused, Unsaid
+from dfc.compiler.plan_names import name_of
 from dfc.executor.bind import Bound
 from dfc.executor.quoting import array_literal
 from dfc.executor.session import Fields
@@ -246,10 +247,6 @@ def _misnamed(message: str, sql: str, start: int, signatures: Sequence[str]) -> 
     return None
 
 
-def _folded(word: str) -> str:
-    return word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
-
-
 def near_relation(name: str, schema: str | None, catalog: Catalog) -> str:
     """Help for a relation that does not exist; empty where none is near."""
     return _near(name, catalog.relations(schema), name)
@@ -260,11 +257,11 @@ def names_at(sql: str, start: int) -> list[tuple[str, int, int]]:
     path = _PATH.match(sql, start)
     if path is None:
         return []
-    return [(_folded(part[0]), part.start(), part.end()) for part in _PART.finditer(sql, start, path.end())]
+    return [(name_of(part[0]), part.start(), part.end()) for part in _PART.finditer(sql, start, path.end())]
 
 
 def _words(sql: str) -> list[str]:
-    return [_folded(word) for word in _WORD.findall(sql)]
+    return [name_of(word) for word in _WORD.findall(sql)]
 
 
 def _end_of_token(body: SqlBody, start: int) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
-from time import process_time
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,7 @@ from dfc.compiler.check import LAST_RULES, RULES
 from dfc.compiler.diagnostics import Severity
 from dfc.compiler.driver import CompiledStatement, compile_file
 from dfc.compiler.source import Source
+from tests.growth import assert_linear
 
 ROOT = Path(__file__).parent.parent.parent
 LINTS = frozenset(
@@ -179,12 +180,11 @@ def test_statements_that_run_twice(statement: str, reported: bool) -> None:
 )
 @pytest.mark.parametrize("joint", [" ~> ", " & "])
 def test_time_is_linear(made: str, joint: str) -> None:
-    def seconds(times: int, first: int) -> float:
-        items = [made.replace("#", str(first + number)) for number in range(times)]
-        text = f"df.seq({', '.join(items)});" if joint == " ~> " else f"df.join({', '.join(items)});"
-        start = process_time()
-        found(text)
-        return process_time() - start
+    first = itertools.count(0, 10_000)
 
-    seconds(10, 1_000_000)
-    assert seconds(2_000, 0) < 40 * max(seconds(200, 500_000), 0.02)
+    def look(times: int) -> None:
+        start = next(first)  # no statement twice: analyses are kept
+        items = [made.replace("#", str(start + number)) for number in range(times)]
+        found(f"df.seq({', '.join(items)});" if joint == " ~> " else f"df.join({', '.join(items)});")
+
+    assert_linear(look, 800, least_seconds=0.01)

@@ -273,7 +273,7 @@ def test_a_backlog_that_nobody_serves_costs_nothing(session: Connection) -> None
     me = serving(session, "mine")
     session.execute(
         "INSERT INTO df.instances (expression, queue, priority)"
-        " SELECT '/*dfc:1:18*/{\"sql\":\"SELECT 1\"}', 'theirs', 5 FROM generate_series(1, 20000) g"
+        " SELECT '/*dfc:1:18*/{\"sql\":\"SELECT 1\"}', 'theirs', 5 FROM generate_series(1, 5000) g"
     )
     session.execute("ANALYZE df.instances")
     mine = start(session, "queue => 'mine'")
@@ -385,7 +385,7 @@ def test_a_full_key_is_not_scanned(session: Connection) -> None:
     me = register(session)
     session.execute(
         "INSERT INTO df.instances (expression, concurrency_key)"
-        " SELECT '/*dfc:1:18*/{\"sql\":\"SELECT 1\"}', 'k' FROM generate_series(1, 20000) g"
+        " SELECT '/*dfc:1:18*/{\"sql\":\"SELECT 1\"}', 'k' FROM generate_series(1, 5000) g"
     )
     session.execute("ANALYZE df.instances")
     [(first, token, _)] = claim(session, me)

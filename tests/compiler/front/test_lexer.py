@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections import deque
 
 import postgast
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dfc.grammar.lexer import FAULTS, Kind, Lexeme, Reference, reference_of, scan
+from tests.growth import assert_linear
 
 
 def shown(text: str) -> list[tuple[Kind, str]]:
@@ -191,15 +192,4 @@ HOSTILE = [
 
 @pytest.mark.parametrize("unit", HOSTILE, ids=repr)
 def test_time_is_linear(unit: str) -> None:
-    def seconds(count: int) -> float:
-        text = unit * count
-        best = float("inf")
-        for _ in range(3):
-            start = time.perf_counter()
-            for _ in scan(text):
-                pass
-            best = min(best, time.perf_counter() - start)
-        return best
-
-    seconds(100)
-    assert seconds(80_000) < 40 * max(seconds(8_000), 1e-4)
+    assert_linear(lambda count: deque(scan(unit * count), maxlen=0), 40_000)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +12,7 @@ from dfc.compiler.parse import parse_expression, parse_file
 from dfc.compiler.render import render, to_json
 from dfc.compiler.source import Source
 from dfc.grammar import tables
+from tests.growth import assert_linear
 
 
 def problems(text: str) -> list[tuple[str, str]]:
@@ -294,17 +293,7 @@ def test_a_chain_of_ten_thousand_steps() -> None:
     ids=repr,
 )
 def test_time_is_linear(unit: str) -> None:
-    def seconds(count: int) -> float:
-        source = Source("test", unit * count)
-        best = float("inf")
-        for _ in range(2):
-            start = time.process_time()
-            parse_file(source)
-            best = min(best, time.process_time() - start)
-        return best
-
-    seconds(10)
-    assert seconds(4_000) < 40 * max(seconds(400), 1e-3)
+    assert_linear(lambda count: parse_file(Source("test", unit * count)), 2_000)
 
 
 @given(st.text("'\"$();~>|=&?!@-/*.,\\ \n\0aéE1df[]:", max_size=60))

@@ -85,6 +85,16 @@ def test_files_with_their_sql(file: Path) -> None:
     assert [tokens(sql) for sql in after] == [tokens(sql) for sql in before]
 
 
+@pytest.mark.parametrize("step", ["'SELECT '", "' TABLE '", "$$ SELECT $$", "df.sql('SELECT ')"])
+def test_a_statement_of_one_word_stays_a_statement(step: str) -> None:
+    """Without the blank a step would be one bare word, which is refused."""
+    text = f"SELECT df.start({step} ~> 'SELECT 1');\n"
+    result = format_file(Source("test", text), sql_lines)
+    assert result.text is not None
+    assert not result.kept
+    assert not has_errors(parse_file(Source("test", result.text)).problems)
+
+
 def statements(text: str) -> list[str]:
     """All SQL of the plans of a file."""
     found: list[str] = []
