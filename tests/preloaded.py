@@ -287,7 +287,9 @@ class Compilers:
             self._forks = Forks(connection)
         theirs_in, mine_in = os.pipe()
         mine_out, theirs_out = os.pipe()
-        process = self._forks.start(command[-1], streams=(theirs_in, theirs_out, 2), environment=env)
+        _, _, _, program, *arguments = command  # python -P -c program
+        what = f"import sys; sys.argv[1:] = {arguments!r}\n{program}"
+        process = self._forks.start(what, streams=(theirs_in, theirs_out, 2), environment=env)
         os.close(theirs_in)
         os.close(theirs_out)
         return Piped(process.pid, self._forks, os.fdopen(mine_in, "wb"), os.fdopen(mine_out, "rb"))
