@@ -30,6 +30,8 @@ from typing import IO, Any, Final, cast
 MESSAGE_BYTES_MAX: Final = 200_000
 COMPILERS: Final = ("dfc.compiler.serve", "dfc.cli.reading_schema")
 """The programs that dfc starts for what may die."""
+OWN_COMPILERS: Final = "DFC_TESTS_OWN_COMPILERS"
+"""In the environment of a process: its compilers are started by the system, as its own children."""
 
 
 class Process:
@@ -54,8 +56,11 @@ class Process:
                 raise subprocess.TimeoutExpired("dfc", timeout or 0.0)
             # A pid is not given away before its exit code has been fetched.
             self.returncode = self._owner.exit_code(self.pid)
-            os.close(self._alive)
         return self.returncode
+
+    def __del__(self) -> None:
+        # Not before: another thread may be waiting.
+        os.close(self._alive)
 
     def send_signal(self, number: int) -> None:
         """Send a signal, unless it has ended."""
@@ -187,12 +192,15 @@ def _serve(owner: socket.socket, name: str) -> list[str] | str:
     listening.bind(f"\0{name}")
     listening.listen()
     connections = [owner]
+    ended = dict[int, int]()
     while True:
         for ready in select.select([listening, *connections], [], [])[0]:
             if ready is listening:
                 connections.append(listening.accept()[0])
                 continue
-            message, streams, _, _ = socket.recv_fds(ready, MESSAGE_BYTES_MAX, 3)
+            message, streams = b"", list[int]()
+            with suppress(ConnectionResetError):  # killed with an answer on its way
+                message, streams, _, _ = socket.recv_fds(ready, MESSAGE_BYTES_MAX, 3)
             if not message and ready is owner:
                 os._exit(0)
             if not message:
@@ -201,10 +209,13 @@ def _serve(owner: socket.socket, name: str) -> list[str] | str:
                 continue
             asked = json.loads(message)
             if "wait" in asked:
-                _, status = os.waitpid(asked["wait"], 0)
-                _answer(ready, os.waitstatus_to_exitcode(status))
+                child: int = asked["wait"]
+                if child not in ended:  # threads of one process may ask twice
+                    ended[child] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                _answer(ready, ended[child])
                 continue
             pid = os.fork()
+            ended.pop(pid, None)
             if pid == 0:
                 for each in (listening, *connections):
                     each.close()
@@ -287,7 +298,7 @@ class Compilers:
             self._forks = Forks(connection)
         theirs_in, mine_in = os.pipe()
         mine_out, theirs_out = os.pipe()
-        _, _, _, program, *arguments = command  # python -P -c program
+        program, arguments = command[3], list(command[4:])  # python -P -c program ...
         what = f"import sys; sys.argv[1:] = {arguments!r}\n{program}"
         process = self._forks.start(what, streams=(theirs_in, theirs_out, 2), environment=env)
         os.close(theirs_in)
@@ -329,8 +340,9 @@ def _main(kind: str, connection: str, name: str, *names: str) -> None:
     gc.collect()
     gc.freeze()
     what = _serve(socket.socket(fileno=int(connection)), name)
-    for compilers in map(Compilers, names):
-        compilers.take_over()
+    if OWN_COMPILERS not in os.environ:
+        for compilers in map(Compilers, names):
+            compilers.take_over()
     if isinstance(what, str):
         exec(what, {"__name__": "__main__"})
     else:
