@@ -10,7 +10,6 @@ from dfc.cli.batch import compiler
 from dfc.cli.depths import Deepen, depth
 from dfc.cli.sources import Problem
 from dfc.compiler.certain import with_certain
-from dfc.compiler.certain import with_certain
 from dfc.compiler.diagnostics import Diagnostic, Severity
 from dfc.compiler.driver import compile_file
 from dfc.compiler.source import Source
