@@ -87,7 +87,10 @@ def test_what_looks_like_a_colour_stays_in_a_script(tmp_path: Path) -> None:
         assert text in done.stdout, (command, done)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin1", "utf-16", "utf-8"])
+OTHERS = [pytest.param(each, marks=pytest.mark.long) for each in ("latin1", "utf-16", "utf-8")]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", *OTHERS])
 def test_programs_read_utf_8(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a.dfsql").write_text(BAD)
     (tmp_path / "b.dfsql").write_text("SELECT df.start('SELECT ''日😀é''', 'ä');")
