@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from dfc.compiler.schema.catalog import Catalog
-from dfc.compiler.schema.grouping_open import PLACES, OpenGrouping, columns_in, flat, lone_name
+from dfc.compiler.schema.grouping_open import (
+    PLACES,
+    OpenGrouping,
+    columns_in,
+    distinct_on,
+    flat,
+    lone_name,
+)
 from dfc.compiler.schema.misplaced import Misplaced
 from dfc.compiler.schema.scope import Item, Output, Refusal, Scope, Written, is_row_star
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
@@ -204,19 +211,7 @@ class Grouping:
     ) -> None:
         wanted = [self._sorted_by(each, named, scope) for each in clause]
         given = [self._sorted_by(each, named, scope) for each in sorts]
-        left = set(wanted)
-        for column in given:
-            if None in wanted or column is None or not left:
-                return
-            if column not in wanted:
-                missing = next(each for each, one in zip(clause, wanted, strict=True) if one in left)
-                raise self._written.refusal(
-                    "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
-                    "42P10",
-                    self._written.part(unwrapped(missing)[1]),
-                    help="begin ORDER BY with it",
-                )
-            left.discard(column)
+        distinct_on(self._written, clause, wanted, given)
 
     def _sorted_by(self, node: Node | None, named: Mapping[str, Node | None], scope: Scope) -> _Column | None:
         """The column that an item of ORDER BY is, where it is one: a result's name comes first."""

@@ -109,19 +109,7 @@ class OpenGrouping:
         given = [lone_name(each) for each in sorts]
         if None in wanted or not renamed.isdisjoint((*wanted, *given)):
             return
-        left = set(wanted)
-        for name in given:
-            if name is None or not left:
-                return
-            if name not in wanted:
-                missing = next(each for each, one in zip(clause, wanted, strict=True) if one in left)
-                raise self._written.refusal(
-                    "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
-                    "42P10",
-                    self._written.part(unwrapped(missing)[1]),
-                    help="begin ORDER BY with it",
-                )
-            left.discard(name)
+        distinct_on(self._written, clause, wanted, given)
 
 
 def _grouped(node: Node, results: Sequence[Node | None]) -> list[Node] | None:
@@ -179,6 +167,25 @@ def flat(groups: Sequence[Node]) -> Iterator[Node]:
             todo += reversed(fields.get("items", ()))
         else:
             yield here
+
+
+def distinct_on(
+    written: Written, clause: Sequence[Node], wanted: Sequence[object], given: Sequence[object]
+) -> None:
+    """Refuse an ORDER BY that does not begin with what DISTINCT ON names. None: what it is, nobody knows."""
+    left = set(wanted)
+    for each in given:
+        if each is None or None in wanted or not left:
+            return
+        if each not in wanted:
+            missing = next(node for node, one in zip(clause, wanted, strict=True) if one in left)
+            raise written.refusal(
+                "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+                "42P10",
+                written.part(unwrapped(missing)[1]),
+                help="begin ORDER BY with it",
+            )
+        left.discard(each)
 
 
 def columns_in(node: Any) -> Iterator[Node]:
