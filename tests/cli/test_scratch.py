@@ -44,7 +44,12 @@ def test_what_is_killed_leaves_nothing(tmp_path: Path, number: signal.Signals) -
         folder.chmod(0o777)
         command = [sys.executable, "-m", "dfc", "validate", "--exact", "a.dfsql"]
         process = subprocess.Popen(
-            command, cwd=tmp_path, env={**environment(), "TMPDIR": name}, stdout=subprocess.DEVNULL
+            command,
+            cwd=tmp_path,
+            env={**environment(), "TMPDIR": name},
+            stdout=subprocess.DEVNULL,
+            # Whoever runs the tests under nohup has it ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
         wait_until(lambda: bool(list(folder.glob("*/server/**/postmaster.pid"))), 60, "no server")
         server = int(next(folder.glob("*/server/**/postmaster.pid")).read_text().split()[0])
