@@ -22,7 +22,7 @@ class TablesHook(BuildHookInterface[Any]):
             del sys.modules[name]
         sys.path.insert(0, root)
         try:
-            from dfc.compiler.parse import store_tables
+            from dfc.grammar.tables import store
         finally:
             sys.path.remove(root)
-        store_tables()
+        store()

@@ -5,6 +5,7 @@ An exception of the compiler becomes DF590, with the traceback on standard error
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import traceback
@@ -13,12 +14,14 @@ from typing import cast
 
 from dfc.compiler import plan_durability
 from dfc.compiler.ast import ServerStatement
+from dfc.compiler.certain import with_certain
 from dfc.compiler.diagnostics import Diagnostic, error
 from dfc.compiler.driver import Compiled, CompiledStatement, OnFailure, Origin, compile_file, compile_wire
 from dfc.compiler.plan import Plan
 from dfc.compiler.plan_json import plan_hash
 from dfc.compiler.plan_json import to_json as plan_to_json
 from dfc.compiler.plan_print import plan_text
+from dfc.compiler.processor_time import processor_time
 from dfc.compiler.render import render, to_json
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
@@ -31,29 +34,54 @@ class RequestError(ValueError):
     """A request is not one of docs/internals.md. The message says why."""
 
 
-def respond(line: bytes) -> Answer:
-    """The answer to one line. Raises nothing but what ends the process."""
+def reply(line: bytes, schema: tuple[str, ...] = ()) -> bytes:
+    """The answer to one line, as a line; `schema` is DDL that is known.
+
+    Raises nothing but what ends the process.
+    """
+    with contextlib.suppress(MemoryError):
+        return encoded(respond(line, schema))
+    # Only here what it had made is gone.
+    return encoded(_too_large(line))
+
+
+def _too_large(line: bytes) -> Answer:
+    request = _request(line)
+    found = error(
+        "DF590",
+        "this text takes more memory than the compiler may have (`compile_bytes_max`)",
+        Span(0, 0),
+        help="divide the file into several, or make its workflows smaller",
+    )
+    return {"id": request.get("id"), **_instead(found, request)}
+
+
+def respond(line: bytes, schema: tuple[str, ...] = ()) -> Answer:
+    """The answer to one line. Raises MemoryError, and nothing else but what ends the process."""
     request: Mapping[str, object] = {}
     try:
         request = _request(line)
-        match request:
-            case {"do": "compile_wire", "wire": str(wire)}:
-                variables = _variables(request.get("variables", {}))
-                return {"id": request.get("id"), **answer_wire(wire, variables)}
-            case {"do": "compile_file", "name": str(name), "text": str(text)}:
-                wanted = request.get("durability") is True
-                return {"id": request.get("id"), **answer_file(Source(name, text), durability=wanted)}
-            case {"do": "format_file", "name": str(name), "text": str(text)}:
-                return {
-                    "id": request.get("id"),
-                    **answer_format(Source(name, text), request.get("sql") is True),
-                }
-            case _:
-                raise RequestError("the request is none of `compile_wire`, `compile_file` and `format_file`")
+        with processor_time(_seconds(request.get("seconds"))):
+            return {"id": request.get("id"), **_answered(request, schema)}
+    except MemoryError:
+        raise
     except Exception as problem:
         if not isinstance(problem, RequestError):
             traceback.print_exc(file=sys.stderr)
         return {"id": request.get("id"), **_internal(problem, request)}
+
+
+def _answered(request: Mapping[str, object], schema: tuple[str, ...]) -> Answer:
+    match request:
+        case {"do": "compile_wire", "wire": str(wire)}:
+            return answer_wire(wire, _variables(request.get("variables", {})))
+        case {"do": "compile_file", "name": str(name), "text": str(text)}:
+            wanted = {each: request.get(each) is True for each in ("durability", "closely", "brief")}
+            return answer_file(Source(name, text), **wanted, schema=schema)
+        case {"do": "format_file", "name": str(name), "text": str(text)}:
+            return answer_format(Source(name, text), request.get("sql") is True)
+        case _:
+            raise RequestError("the request is none of `compile_wire`, `compile_file` and `format_file`")
 
 
 def answer_wire(wire: str, variables: Variables = NO_VARIABLES) -> Answer:
@@ -62,9 +90,26 @@ def answer_wire(wire: str, variables: Variables = NO_VARIABLES) -> Answer:
     return {**_plan(compiled.plan), **_problems(compiled.problems, compiled.source)}
 
 
-def answer_file(source: Source, *, durability: bool = False) -> Answer:
-    """`compile_file`: every statement of a file, with the report on its durability where that is wanted."""
-    compiled = compile_file(source)
+def answer_file(
+    source: Source,
+    *,
+    durability: bool = False,
+    closely: bool = False,
+    brief: bool = False,
+    schema: tuple[str, ...] = (),
+) -> Answer:
+    """`compile_file`: every statement of a file, with the report on its durability where that is wanted.
+
+    `closely`: with what PostgreSQL refuses in its statements, whatever database they meet. `brief`: of a
+    workflow no more than where it is, and the problems are for the caller to render. `schema` is DDL that is
+    known.
+    """
+    compiled = compile_file(source, schema)
+    if closely:
+        compiled = with_certain(compiled)
+    if brief:
+        places = [_place(statement) for statement in compiled.statements]
+        return {"statements": places, **_listed(compiled.problems, source)}
     statements: list[Answer] = []
     for statement in compiled.statements:
         more = _durability(statement) if durability else {}
@@ -92,6 +137,12 @@ def _request(line: bytes) -> Mapping[str, object]:
     return cast("dict[str, object]", value)
 
 
+def _seconds(value: object) -> float | None:
+    if value is not None and not isinstance(value, int | float):
+        raise RequestError("`seconds` is not a number")
+    return value
+
+
 def _variables(value: object) -> Variables:
     if not isinstance(value, dict):
         raise RequestError("`variables` is not an object of texts")
@@ -99,6 +150,18 @@ def _variables(value: object) -> Variables:
     if not all(isinstance(text, str) for text in given.values()):
         raise RequestError("`variables` is not an object of texts")
     return cast("dict[str, str]", given)
+
+
+def _place(statement: CompiledStatement | ServerStatement) -> Answer:
+    if isinstance(statement, ServerStatement):
+        return _statement(statement)
+    written = statement.statement
+    return {
+        "kind": "workflow",
+        "span": _span(written.span),
+        "submit": written.kind.value,
+        "label": written.label,
+    }
 
 
 def _statement(statement: CompiledStatement | ServerStatement) -> Answer:
@@ -181,16 +244,15 @@ def _origin(origin: Origin) -> Answer:
 
 
 def _problems(problems: Sequence[Diagnostic], source: Source) -> Answer:
-    return {
-        "diagnostics": [to_json(problem, source) for problem in problems],
-        "rendered": render(problems, source),
-    }
+    return {**_listed(problems, source), "rendered": render(problems, source)}
+
+
+def _listed(problems: Sequence[Diagnostic], source: Source) -> Answer:
+    return {"diagnostics": [to_json(problem, source) for problem in problems]}
 
 
 def _internal(problem: Exception, request: Mapping[str, object]) -> Answer:
     """DF590 in the shape of the answer that was asked for."""
-    text = request.get("text")
-    source = Source(str(request.get("name", "<request>")), text if isinstance(text, str) else "")
     said = str(problem) if isinstance(problem, RequestError) else f"{type(problem).__name__}: {problem}"
     found = error(
         "DF590",
@@ -199,6 +261,12 @@ def _internal(problem: Exception, request: Mapping[str, object]) -> Answer:
         label="somewhere in this text",
         help="report this with the text of the workflow",
     )
+    return _instead(found, request)
+
+
+def _instead(found: Diagnostic, request: Mapping[str, object]) -> Answer:
+    text = request.get("text")
+    source = Source(str(request.get("name", "<request>")), text if isinstance(text, str) else "")
     head: Answer = {"statements": []} if request.get("do") == "compile_file" else _plan(None)
     return {**head, **_problems([found], source)}
 

@@ -20,6 +20,7 @@ from dfc.compiler.rules.df133_policy_twice import policy_twice
 from dfc.compiler.rules.df141_not_atomic import not_atomic
 from dfc.compiler.rules.df142_undo_of_undo import undo_of_undo
 from dfc.compiler.rules.df183_unknown_input import unknown_input
+from dfc.compiler.rules.df187_input_not_taken import input_not_taken
 from dfc.compiler.rules.df201_mixed_operators import mixed_operators
 from dfc.compiler.rules.df202_parallel_conflict import parallel_conflict
 from dfc.compiler.rules.df203_near_name_in_literal import near_name_in_literal
@@ -59,6 +60,7 @@ RULES: tuple[Rule, ...] = (
     not_atomic,
     undo_of_undo,
     unknown_input,
+    input_not_taken,
     mixed_operators,
     parallel_conflict,
     near_name_in_literal,

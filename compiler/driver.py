@@ -23,6 +23,7 @@ from dfc.compiler.ast import (
     Sleep,
     Sql,
     Statement,
+    Submitting,
     Text,
     WaitInstance,
     WaitUntil,
@@ -31,7 +32,7 @@ from dfc.compiler.ast import (
 from dfc.compiler.check import LAST_RULES, RULES, SIZE_RULES, check
 from dfc.compiler.described import diagnostics
 from dfc.compiler.diagnostics import Diagnostic, Severity, has_errors, note
-from dfc.compiler.facts import NO_SURROUNDINGS, Facts, Surroundings
+from dfc.compiler.facts import NO_SURROUNDINGS, Definition, Facts, Surroundings
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.lower import lower
 from dfc.compiler.names import refers
@@ -50,7 +51,7 @@ from dfc.compiler.plan_types import body_of, flow, refers_to_columns
 from dfc.compiler.policies import policing
 from dfc.compiler.printer import HOLE, print_expression
 from dfc.compiler.scope import NO_SCOPE, known_names, resolve
-from dfc.compiler.silence import without_silenced
+from dfc.compiler.silence import not_too_many, without_silenced
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 from dfc.compiler.sql.analysis import Analysis, analyse, literals_of
@@ -134,13 +135,17 @@ class CompiledFile:
     problems: tuple[Diagnostic, ...]
 
 
-def compile_file(source: Source) -> CompiledFile:
-    """Compile every workflow of a file. Problems are in the result; nothing is raised for bad input."""
+def compile_file(source: Source, schema: tuple[str, ...] = ()) -> CompiledFile:
+    """Compile every workflow of a file. Problems are in the result; nothing is raised for bad input.
+
+    `schema` are the texts of files with DDL, as far as it is known.
+    """
     statements: list[CompiledStatement | ServerStatement] = []
     problems: list[Diagnostic] = []
     spans: list[Span] = []
     errors = 0
     parsed, beside = _parsed(source, problems)
+    beside = replace(beside, schema=schema)
     for statement in parsed:
         spans.append(statement.span)
         if isinstance(statement, ServerStatement):
@@ -165,7 +170,7 @@ def compile_file(source: Source) -> CompiledFile:
             problems.append(rest_not_shown(statement.span.end))
             break
     problems.sort(key=lambda problem: problem.span.start)
-    heard = without_silenced(source.text, spans, problems)
+    heard = not_too_many(without_silenced(source.text, spans, problems))
     return CompiledFile(source=source, statements=tuple(statements), problems=heard)
 
 
@@ -178,7 +183,18 @@ def _parsed(source: Source, problems: list[Diagnostic]) -> tuple[Iterable[Statem
     statements = list(islice(parsed, AT_ONCE_STATEMENTS_MAX))
     if len(statements) == AT_ONCE_STATEMENTS_MAX:
         return chain(statements, parsed), _surroundings(list(server_texts(source.text)))
-    return statements, _surroundings([each.text for each in statements if isinstance(each, ServerStatement)])
+    beside = _surroundings([each.text for each in statements if isinstance(each, ServerStatement)])
+    defined = [each for each in statements if isinstance(each, Workflow) and each.kind is Submitting.DEFINE]
+    return statements, replace(
+        beside,
+        definitions=tuple(
+            [
+                Definition(name=each.label, body=each.body, params=each.params)
+                for each in defined
+                if each.label is not None
+            ]
+        ),
+    )
 
 
 def _surroundings(scripts: Sequence[str]) -> Surroundings:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dfc.compiler.ast import (
     Atomic,
     Compensate,
+    Expression,
     FanOut,
     Hole,
     Http,
@@ -23,6 +24,7 @@ from dfc.compiler.diagnostics import Fix, replacing
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.nearness import Near
 from dfc.compiler.outline import Branch, Fork, Outline, Role
+from dfc.compiler.params import Params
 from dfc.compiler.plan import Returns
 from dfc.compiler.policies import NO_POLICING, Policing
 from dfc.compiler.scope import Scope
@@ -32,13 +34,25 @@ from dfc.compiler.sql.references import Reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a workflow's file says beside it: the statements that go to the server.
+class Definition:
+    """A workflow that the file defines, with the inputs that it declares."""
 
-    `variables` are those that the file sets. `limited`: whoever starts the workflow limits its time.
+    name: str
+    body: Expression
+    params: Params | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a workflow's file says beside it: the statements that go to the server, and what it defines.
+
+    `schema` are the texts of files with DDL. `variables` are those that the file sets. `limited`: whoever
+    starts the workflow limits its time.
     """
 
     scripts: tuple[str, ...] = ()
+    schema: tuple[str, ...] = ()
+    definitions: tuple[Definition, ...] = ()
     variables: frozenset[str] = frozenset()
     limited: bool = False
 

@@ -1,29 +1,17 @@
-"""Text to expression tree: the only module that knows Lark.
+"""Text to expression tree.
 
-Statements come from `statements`, tokens from the lexer, meaning from `build`. Lark only says which rule the
-tokens make; its tables are loaded from the package, and computed where they are missing or stale.
+Statements come from `statements`, tokens from the lexer, rules from the grammar, meaning from `build`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import pickle
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
-import lark
-from lark import Lark, Tree
-from lark.exceptions import UnexpectedToken
-from lark.lexer import Lexer
-
-import dfc.grammar
 from dfc.compiler import ast
 from dfc.compiler.ast import Expression, Piece, ServerStatement, Submitting, Text, Workflow
-from dfc.compiler.build import Builder, Leaf, Part
+from dfc.compiler.build import Builder, Leaf
 from dfc.compiler.diagnostics import Diagnostic, Note, error, has_errors, note
 from dfc.compiler.grouping import Mixed
 from dfc.compiler.source import Source
@@ -46,14 +34,11 @@ from dfc.compiler.syntax import (
 )
 from dfc.compiler.values import Submission, Value
 from dfc.grammar.lexer import Lexeme
+from dfc.grammar.reading import Reading, Unexpected
 
 PROBLEMS_MAX = 1_000
 BOM = "\ufeff"
 ONE_EXPRESSION = "write one expression, built from strings and `df.` functions"
-
-_FOLDER = Path(dfc.grammar.__file__).parent
-_GRAMMAR = _FOLDER / "dfsql.lark"
-TABLES = _FOLDER / "dfsql.tables"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,53 +58,6 @@ class ParsedExpression:
     problems: tuple[Diagnostic, ...] = ()
 
 
-# Lark and its tables
-
-
-class NoLexer(Lexer):
-    """Lark gets its tokens one by one, from our own lexer."""
-
-    def __init__(self, lexer_conf: object) -> None:
-        del lexer_conf
-
-    def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[lark.Token]:  # pragma: no cover
-        return iter(())
-
-
-def _stamp() -> str:
-    """What the tables depend on: Lark's version and the grammar."""
-    return f"{lark.__version__} {hashlib.sha256(_GRAMMAR.read_bytes()).hexdigest()}\n"
-
-
-def _computed() -> Lark:
-    return Lark(
-        _GRAMMAR.read_text(encoding="utf-8"),
-        parser="lalr",
-        lexer=NoLexer,
-        maybe_placeholders=False,
-        keep_all_tokens=True,
-    )
-
-
-def store_tables(path: Path = TABLES) -> None:
-    """Compute the parse tables and write them to a file (the build hook does)."""
-    tables = io.BytesIO()
-    cast(Any, _computed()).save(tables)
-    path.write_bytes(_stamp().encode() + tables.getvalue())
-
-
-@cache
-def _parser() -> Lark:
-    try:
-        stored = TABLES.read_bytes()
-        stamp = _stamp().encode()
-        if stored.startswith(stamp):
-            return cast(Any, Lark).load(io.BytesIO(stored[len(stamp) :]))
-    except (OSError, pickle.UnpicklingError, EOFError, KeyError, AttributeError, ImportError, TypeError):
-        pass  # a cache that cannot be read is no cache
-    return _computed()
-
-
 # Files and expressions
 
 
@@ -136,6 +74,13 @@ def parsed_statements(source: Source, problems: list[Diagnostic]) -> Iterator[as
 
     What is wrong with the file, or with a statement, is in `problems` by then.
     """
+    return (parsed for _, parsed in parsed_with_lexemes(source, problems))
+
+
+def parsed_with_lexemes(
+    source: Source, problems: list[Diagnostic]
+) -> Iterator[tuple[Statement, ast.Statement]]:
+    """The same with what each has been parsed from."""
     problems += _character_problems(source.text)
     found = errors = notes = 0
     for statement in split(source.text, beginning(source.text)):
@@ -148,7 +93,7 @@ def parsed_statements(source: Source, problems: list[Diagnostic]) -> Iterator[as
         if errors >= PROBLEMS_MAX:
             problems.append(rest_not_shown(statement.end))
         if result is not None:
-            yield result
+            yield statement, result
         if errors >= PROBLEMS_MAX:
             return
     if not found:
@@ -341,53 +286,34 @@ def _call(text: str, statement: Statement, span: Span) -> tuple[ast.Statement | 
 def _parsed(text: str, lexemes: list[Lexeme]) -> tuple[Value | None, Builder]:
     """The value that the lexemes write; None when there is a syntax error, which has been reported."""
     builder = Builder(text)
-    parser = cast(Any, _parser()).parse_interactive()
+    reading = Reading(builder.build)
     for index, lexeme in enumerate(lexemes):
-        terminal = terminal_of(text, lexemes, index)
-        written = text[lexeme.start : lexeme.end]
         if is_call_without_parenthesis(text, lexemes, index):
-            builder.problems.append(unexpected(text, lexemes, index, frozenset({"LPAR"})))
-            return None, builder
+            return _refused(text, unexpected(text, lexemes, index, frozenset({"LPAR"})))
+        terminal = terminal_of(text, lexemes, index)
         try:
             if terminal is None:
-                raise KeyError
-            parser.feed_token(Leaf(type=terminal, written=written, lexeme=lexeme))
-        except (UnexpectedToken, KeyError):
-            builder.problems.append(unexpected(text, lexemes, index, frozenset(parser.accepts())))
-            return None, builder
+                raise Unexpected
+            written = text[lexeme.start : lexeme.end]
+            reading.take(terminal, Leaf(type=terminal, written=written, lexeme=lexeme))
+        except Unexpected:
+            return _refused(text, unexpected(text, lexemes, index, reading.expected()))
     try:
-        tree = parser.feed_eof()
-    except UnexpectedToken:
-        builder.problems.append(end_of_input(text, lexemes, frozenset(parser.accepts())))
-        return None, builder
-    value = _folded(tree, builder.build)
-    return cast(Value, value), builder
+        return cast(Value, reading.result()), builder
+    except Unexpected:
+        return _refused(text, end_of_input(text, lexemes, reading.expected()))
+
+
+def _refused(text: str, problem: Diagnostic) -> tuple[None, Builder]:
+    """What cannot be parsed has this problem and no other: that of a part of it is nobody's yet."""
+    builder = Builder(text)
+    builder.problems.append(problem)
+    return None, builder
 
 
 def fold(leaves: Iterable[Leaf], build: Callable[[str, list[Any]], Any]) -> Any:
     """What `build` makes of the rules that a sound expression consists of, the innermost first."""
-    parser = cast(Any, _parser()).parse_interactive()
+    reading = Reading(build)
     for leaf in leaves:
-        parser.feed_token(leaf)
-    return _folded(parser.feed_eof(), build)
-
-
-def _folded(root: Tree[Any], build: Callable[[str, list[Part]], Part]) -> Part:
-    """Hand the rules of a tree to `build`, the innermost first, in written order; without recursion."""
-    done: list[Part] = []
-    todo: list[tuple[Tree[Any], bool] | Leaf] = [(root, False)]
-    while todo:
-        task = todo.pop()
-        if isinstance(task, Leaf):
-            done.append(task)
-            continue
-        tree, ready = task
-        count = len(tree.children)
-        if ready:
-            parts = done[len(done) - count :]
-            del done[len(done) - count :]
-            done.append(build(tree.data, parts))
-            continue
-        todo.append((tree, True))
-        todo.extend(child if isinstance(child, Leaf) else (child, False) for child in reversed(tree.children))
-    return done[0]
+        reading.take(leaf.type, leaf)
+    return reading.result()

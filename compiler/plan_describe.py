@@ -85,7 +85,7 @@ Shape = Rows | Count | Json | Array | Items | Batch | Either | Unknown
 
 UNKNOWN: Final = Unknown()
 NULL: Final = Json(fields=(), type=None)
-"""JSON null: it has no field."""
+"""JSON null: it has no field. A statement has the word NULL in its place, of no type."""
 
 _MAP_COLUMNS: Final = (
     Column("item", "bigint"),
@@ -101,6 +101,7 @@ class Statement:
 
     `node` is the id of its node. `sources` are what its references stand for, by `Parameter.key`. `database`
     is that of the step where it is not the workflow's; `settings` are those that the step makes for itself.
+    `made` are statements of steps in front of it, in order: what they make is there when it runs.
     """
 
     node: str
@@ -108,6 +109,7 @@ class Statement:
     sources: Mapping[str, Shape] = field(default_factory=dict["str", "Shape"])
     database: str | None = None
     settings: tuple[tuple[str, str], ...] = ()
+    made: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ class Refused:
     `start` and `end` are offsets (code points) in `body.sql`, None: no place of its own. `help` is what to
     write instead, one imperative sentence. `name` is the name that is unknown, as written without quotes
     (`app.users`, `u.emial`, `lenght`), where one is: objects that the workflow makes itself are no errors.
-    `makers` are the functions of the schema that make objects whose names only a run knows.
+    `makers` are the functions of the schema that make objects whose names only a run knows. `with_made`: what
+    steps in front of it make (`Statement.made`) has been there.
     """
 
     message: str
@@ -136,6 +139,7 @@ class Refused:
     help: str = ""
     name: str | None = None
     makers: tuple[str, ...] = ()
+    with_made: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,13 +14,18 @@ from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import cast
 
+from dfc.compiler.durations import duration_text
 from dfc.compiler.plan import (
     Block,
+    Duration,
     Node,
     Parameter,
+    Part,
     Plan,
     Policy,
+    Request,
     SqlBody,
+    Use,
     error_source,
     every_node,
     item_source,
@@ -239,7 +244,16 @@ class _Comparison:
                 return [Detail(change=Change.SQL, what=name, old=old.sql, new=new.sql)]
             return self._references(old.parameters, new.parameters)
         if isinstance(old, Parameter) and isinstance(new, Parameter):
+            was, now = _text(old), _text(new)
+            if was != now:
+                return [Detail(change=Change.CONTENT, what=name, old=was, new=now)]
             return self._references((old,), (new,))
+        if isinstance(old, Request) and isinstance(new, Request):
+            return [
+                Detail(change=Change.CONTENT, what=f"{name}.{field.name}", old=_text(was), new=_text(now))
+                for field in fields(old)
+                if (was := getattr(old, field.name)) != (now := getattr(new, field.name))
+            ]
         if isinstance(old, Block) or isinstance(new, Block) or _blocks(old) or _blocks(new):
             counts = _blocks(old), _blocks(new)
             if counts[0] == counts[1]:
@@ -358,11 +372,29 @@ def _text(value: object) -> str:
         case SqlBody():
             return value.sql
         case Parameter():
-            return f"${value.name}"
+            return _written(value)
+        case Duration():
+            return duration_text(value)
+        case Request():
+            return f"{value.method} {value.url}"
+        case Part():
+            return value.name
         case tuple():
             return ", ".join(_text(each) for each in cast("tuple[object, ...]", value))
         case _:
             return str(value)
+
+
+def _written(parameter: Parameter) -> str:
+    """A reference, as one writes it."""
+    part = {
+        Use.ROWS: ".*",
+        Use.ROW_COUNT: ".row_count",
+        Use.ERROR: f".error.{parameter.column}",
+        Use.JSON: "",
+        Use.VALUE: "" if parameter.column is None else f".{parameter.column}",
+    }[parameter.use]
+    return f"${parameter.name}{part}{'?' if parameter.optional else ''}"
 
 
 def _shown(node: Node) -> str:

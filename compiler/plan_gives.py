@@ -26,6 +26,19 @@ _SIGNAL: Final = Json(
     fields=(Column("signal_name", "text"), Column("timed_out", "boolean"), Column("data", None)), type="jsonb"
 )
 ANY_JSON: Final = Json()
+ERROR: Final = Json(
+    fields=(
+        Column("message", "text"),
+        Column("sqlstate", "text"),
+        Column("step", "text"),
+        # These may be NULL.
+        Column("detail", None),
+        Column("hint", None),
+        Column("cause", None),
+    ),
+    type="jsonb",
+)
+"""What `$error` is in a catch."""
 
 _NUMBERS: Final = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision", "oid"})
 _TEXTS: Final = frozenset({"text", "character varying", "character", "name", "uuid", "date"})

@@ -42,6 +42,7 @@ class Made:
     the statements of workflows: a table that one of them drops or alters may have other columns by then.
     `is_open`: an extension is among what is made, and nobody knows its functions and types; `tables_open`:
     nor its tables. `operators`, `casts`, `labels`: some of these are made, which no name in a refusal tells.
+    `texts` are all that were given.
     """
 
     def __init__(self, around: Iterable[str] = (), steps: Iterable[str] = ()) -> None:
@@ -58,7 +59,7 @@ class Made:
         self.casts = self._some(_CAST) or any(each.casts for each in self._extensions)
         self.labels = self._some(_LABEL)
         self._is_dynamic = self._some(_DYNAMIC)
-        self._texts = (*around, *steps)
+        self.texts = (*around, *steps)
         self._said: frozenset[str] | None = None
         self._changed: Counter[str] = Counter()
         for text in steps:
@@ -80,13 +81,15 @@ class Made:
         if self._is_dynamic:
             return True
         if self._said is None and makers:
-            self._said = frozenset[str]().union(*map(_words, self._texts))
+            self._said = frozenset[str]().union(*map(_words, self.texts))
         return self._said is not None and not self._said.isdisjoint(makers)
 
-    def changes(self, asking: str) -> bool:
-        """Whether a step other than the one that asks changes a table that it speaks of."""
+    def changes(self, asking: str, certain: frozenset[str] = frozenset()) -> bool:
+        """Whether a step other than the one that asks changes a table that it speaks of, but these."""
         own = _changed(asking)
-        return bool(self._changed) and any(self._changed[word] > (word in own) for word in _words(asking))
+        return bool(self._changed) and any(
+            self._changed[word] > (word in own) for word in _words(asking) - certain
+        )
 
 
 def _extension_of(text: str) -> str:

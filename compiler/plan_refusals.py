@@ -72,13 +72,16 @@ class Problem:
     notes: tuple[tuple[str, str | None], ...] = ()
 
 
-def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | None:
+def problem_of(
+    node: str, sql: str, answer: Answer, made: Made, certain: frozenset[str] = frozenset()
+) -> Problem | None:
     """What a describer's answer is to be called, where it is one to be told of.
 
-    What a statement beside this one makes is not unknown.
+    What a statement beside this one makes is not unknown, but for the names that are `certain`: these are
+    there, where the describer has made them.
     """
     match answer:
-        case Refused() if why := _excused(sql, answer, made):
+        case Refused() if why := _excused(sql, answer, made, certain if answer.with_made else frozenset()):
             return unsaid(node, why, answer.start, answer.end)
         case Refused(sqlstate=state) if state.startswith("22") and _VARIABLE.search(_literal(answer, sql)):
             why = "it depends on the variables of whoever starts the workflow"
@@ -104,7 +107,7 @@ def problem_of(node: str, sql: str, answer: Answer, made: Made) -> Problem | Non
             return None
 
 
-def _excused(sql: str, answer: Refused, made: Made) -> str:
+def _excused(sql: str, answer: Refused, made: Made, certain: frozenset[str]) -> str:
     """Why a refusal says nothing: what is refused now may be right when it runs. Empty where it is not."""
     state, message = answer.sqlstate, answer.message
     name = answer.name
@@ -118,7 +121,7 @@ def _excused(sql: str, answer: Refused, made: Made) -> str:
         return f"{message}: an extension may have it"
     if state in ("42P01", "3F000") and made.tables_open:
         return f"{message}: an extension or a foreign schema may have it"
-    if code_of(answer) != given.UNKNOWN_TABLE and made.changes(sql):
+    if code_of(answer) != given.UNKNOWN_TABLE and made.changes(sql, certain):
         return "another step changes a table or type that it uses"
     if made.operators and state == "42883" and message.startswith("operator "):
         return f"{message}: a statement beside it makes operators"

@@ -7,7 +7,7 @@ before, so the plan is gone through until nothing changes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
@@ -49,6 +49,7 @@ from dfc.compiler.plan import (
 )
 from dfc.compiler.plan_describe import (
     NO_SUCH_RESULT,
+    NULL,
     UNKNOWN,
     Absent,
     Array,
@@ -59,6 +60,7 @@ from dfc.compiler.plan_describe import (
     Found,
     Items,
     Json,
+    Refused,
     Rows,
     Shape,
     Statement,
@@ -69,9 +71,12 @@ from dfc.compiler.plan_describe import (
     field_of,
     type_of,
 )
-from dfc.compiler.plan_gives import ANY_JSON, RESPONSE, constant, json_type, waited
+from dfc.compiler.plan_gives import ANY_JSON, ERROR, RESPONSE, constant, json_type, waited
 from dfc.compiler.plan_made import Made
+from dfc.compiler.plan_mixed import in_each_case
 from dfc.compiler.plan_refusals import Problem, problem_of
+from dfc.compiler.plan_settled import Settled
+from dfc.compiler.plan_shape import nest
 
 PASSES_MAX: Final = 4
 """How often a plan is gone through until what its loops carry on is known; then it counts as unknown."""
@@ -79,6 +84,12 @@ PASSES_MAX: Final = 4
 _WORD: Final = re.compile(r"\w+")
 _NAME: Final = re.compile(r"[^\W\d]\w*")
 NOTES_MAX: Final = 5
+_CHOSEN: Final = ("then", "else", "catch", "undo")
+_FIRST_ROUND: Final = (
+    "so it is in the first round of a loop: what comes from the round before is NULL then, of no type"
+    " (`$x?::integer` gives it one)",
+    None,
+)
 _SIMILARITY_MIN: Final = 0.6
 
 
@@ -141,37 +152,63 @@ def flow(plan: Plan, describer: Describer, made: Made | None = None) -> Flow:
     `made` are the objects that statements around the plan make; those of the plan itself, when it is None.
     """
     made = Made(steps=statements_of(plan)) if made is None else made
+    first = _Walk(describer, made, {}, absent=NULL)
+    first.blocks(plan)
+    if not first.carried:
+        return Flow(first.shapes, tuple(first.problems))
     before: dict[str, Shape] = {}
     for _ in range(PASSES_MAX):
         walk = _Walk(describer, made, before)
         walk.blocks(plan)
-        if not walk.carried or all(walk.shapes.get(key) == before.get(key) for key in walk.carried):
-            return Flow(walk.shapes, tuple(walk.problems))
+        if all(walk.shapes.get(key) == before.get(key) for key in walk.carried):
+            break
         before = walk.shapes
-    walk = _Walk(describer, made, dict.fromkeys(before, UNKNOWN))
-    walk.blocks(plan)
-    return Flow(walk.shapes, tuple(walk.problems))
+    else:
+        walk = _Walk(describer, made, dict.fromkeys(before, UNKNOWN))
+        walk.blocks(plan)
+    return Flow(walk.shapes, (*walk.problems, *_of_first_round(plan, first.problems, walk.problems)))
+
+
+def _of_first_round(plan: Plan, first: Sequence[Problem], later: Sequence[Problem]) -> Iterator[Problem]:
+    """What is wrong in the first round of a loop alone. What is chosen may not run then."""
+    known = {(each.node, each.start) for each in later}
+    nesting = nest(plan)
+    for problem in first:
+        chosen = any(level.role in _CHOSEN for _, level in nesting.outwards(nesting.places[problem.node]))
+        if problem.severity == "error" and not chosen and (problem.node, problem.start) not in known:
+            yield replace(problem, notes=(*problem.notes, _FIRST_ROUND))
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What is to be done: look at a node, or with `closing` at what its blocks have given."""
+    """What is to be done: look at a node, or with `closing` at what its blocks have given.
+
+    `within` is the transaction that the node is a part of.
+    """
 
     node: Node
     database: str | None
     settings: tuple[tuple[str, str], ...]
     closing: bool = False
+    within: str | None = None
 
 
 class _Walk:
-    """One pass. `carried` are the sources that a reference wanted before they had been looked at."""
+    """One pass. `carried` are the sources that a reference wanted before they had been looked at.
 
-    def __init__(self, describer: Describer, made: Made, before: Mapping[str, Shape]) -> None:
+    `absent` is what they are where `before` does not say.
+    """
+
+    def __init__(
+        self, describer: Describer, made: Made, before: Mapping[str, Shape], absent: Shape = UNKNOWN
+    ) -> None:
+        self._absent = absent
         self._describer = describer
         self._made = made
         self._before = before
         self._breaks: dict[str, list[Shape]] = {}
         self._plan: Plan | None = None
+        self._settled = Settled(())
         self.shapes: dict[str, Shape] = {INPUT: ANY_JSON}
         self.problems: list[Problem] = []
         self.carried: set[str] = set()
@@ -179,6 +216,7 @@ class _Walk:
     def blocks(self, plan: Plan) -> None:
         """Look at every node, the parts of one before it is closed. Nesting costs no stack."""
         self._plan = plan
+        self._settled = Settled(self._made.texts)
         todo = [_Step(node, None, ()) for node in reversed(plan.nodes)]
         while todo:
             step = todo.pop()
@@ -194,7 +232,9 @@ class _Walk:
             todo.append(replace(step, closing=True))
             around = step
             if isinstance(node, AtomicNode):
-                around = replace(step, database=node.policy.database, settings=node.policy.settings)
+                around = replace(
+                    step, database=node.policy.database, settings=node.policy.settings, within=node.id
+                )
             for _, block in reversed(inner):
                 todo += [replace(around, node=each) for each in reversed(block.nodes)]
 
@@ -209,7 +249,10 @@ class _Walk:
                     database=policy.database or step.database,
                     settings=(*step.settings, *policy.settings),
                 )
-                return self._described(node.id, node.body, around)
+                found = self._described(node.id, node.body, around)
+                if around.database is None and not around.settings:
+                    self._settled.see(node.body, step.within)
+                return found
             case ValueNode():
                 self._check(node.id, node.parameter)
                 return self._value(node.parameter)
@@ -252,7 +295,7 @@ class _Walk:
             case MapNode():
                 self.shapes[item_source(node.id)] = self._item(node, step)
             case TryNode():
-                self.shapes[error_source(node.id)] = ANY_JSON
+                self.shapes[error_source(node.id)] = ERROR
             case _:
                 pass
 
@@ -303,21 +346,31 @@ class _Walk:
     def _described(self, node: str, body: SqlBody, step: _Step) -> Shape:
         for parameter in body.parameters:
             self._check(node, parameter)
+        made, certain = self._settled.named_in(body.sql, step.within)
         statement = Statement(
             node=node,
             body=body,
             sources={parameter.key: self._source(parameter) for parameter in body.parameters},
             database=step.database,
             settings=step.settings,
+            made=made,
         )
-        answer = self._describer.describe(statement)
-        problem = problem_of(node, body.sql, answer, self._made)
+        plain = self._describer.describe(statement)
+        answer, case = in_each_case(statement, self._describer, plain)
+        problem = problem_of(node, body.sql, answer, self._made, certain)
+        if problem is not None and case:
+            note = (f"so it is where that is of type `{case}`, as one of the results may be", None)
+            problem = replace(problem, severity="warning", notes=(*problem.notes, note))
+            answer = plain
         if problem is not None:
             self.problems.append(self._with_types(problem, body))
         if isinstance(answer, Described):
             return answer.shape
         if isinstance(answer, Unsaid) and not isinstance(answer.shape, Unknown):
             return answer.shape
+        if isinstance(answer, Refused) and isinstance(self._before.get(node), Rows):
+            # It was in order with less known of its references: its columns were those.
+            return self._before[node]
         if body.returns is Returns.ROWS:
             return Rows(None)
         return UNKNOWN if body.kind == "call" else Count()
@@ -347,7 +400,7 @@ class _Walk:
             return found
         # A step that stands behind the reference: its result is that of the round before.
         self.carried.add(id)
-        return self._before.get(id, UNKNOWN)
+        return self._before.get(id, self._absent)
 
     def _check(self, node: str, parameter: Parameter) -> None:
         """Whether what a reference names is there (DF406)."""

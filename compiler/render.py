@@ -13,6 +13,8 @@ from dfc.compiler.span import Span
 LINE_COLUMNS_MAX = 120
 TAB_COLUMNS = 4
 _COLUMNS_BEFORE_CARET = 40
+_MARKS_MAX = 1_000
+"""Characters on either side of the caret that are looked at: accents take no column, and may be many."""
 
 _RESET = "\x1b[0m"
 _BOLD = "\x1b[1m"
@@ -102,13 +104,23 @@ def _window(text: str, begin: int, stop: int, start: int, length: int) -> tuple[
     start = min(start, stop)
     first = begin
     needed = min(start + min(length, LINE_COLUMNS_MAX) + 1, stop, begin + 2 * LINE_COLUMNS_MAX)
-    if _width(text[begin:needed]) > LINE_COLUMNS_MAX:
-        first = max(begin, start - _COLUMNS_BEFORE_CARET)
+    if start - begin > _MARKS_MAX or _width(text[begin:needed]) > LINE_COLUMNS_MAX:
+        first = start
+        before = 0
+        while first > max(begin, start - _MARKS_MAX) and before < _COLUMNS_BEFORE_CARET:
+            first -= 1
+            before += _columns(text[first])
     end = first
     columns = 0
+    near = text[first : min(stop, first + LINE_COLUMNS_MAX)]
+    if near.isascii() and "\t" not in near:
+        columns = len(near)
+        end = first + columns
     while end < stop and columns < LINE_COLUMNS_MAX:
         columns += _width(text[end])
         end += 1
+        if end - start > _MARKS_MAX:
+            break
     left, right = "..." if first > begin else "", "..." if end < stop else ""
     before = len(left) + _width(text[first:start])
     carets = max(1, _width(text[start : min(start + length, end)]))
@@ -116,14 +128,29 @@ def _window(text: str, begin: int, stop: int, start: int, length: int) -> tuple[
 
 
 def _expanded(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(" " * TAB_COLUMNS if character == "\t" else _visible(character) for character in text)
 
 
 def _visible(character: str) -> str:
-    """A control character would move the cursor or colour the terminal: its picture instead."""
+    """A control character would move the cursor or colour the terminal: its picture instead.
+
+    Terminals do not agree on how wide an emoji with a variation or a colour of its skin is: they go.
+    """
     if character < " ":
         return chr(0x2400 + ord(character))
-    return "\ufffd" if unicodedata.category(character) in ("Cc", "Cs", "Cf") else character
+    if character in _VARIATIONS:
+        return ""
+    hidden = unicodedata.category(character) in _HIDDEN or character in _SKINS
+    return "\ufffd" if hidden else character
+
+
+_HIDDEN = ("Cc", "Cs", "Cf", "Zl", "Zp")
+_VARIATIONS = frozenset(map(chr, range(0xFE00, 0xFE10)))
+_SKINS = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+_JOINING = frozenset(map(chr, (*range(0x1160, 0x1200), *range(0xD7B0, 0xD7FC))))
+"""Vowels and ends of Korean syllables, which stand within the two columns of the first letter."""
 
 
 def _width(text: str) -> int:
@@ -136,13 +163,17 @@ def _width(text: str) -> int:
 def _columns(character: str) -> int:
     if character == "\t":
         return TAB_COLUMNS
-    if unicodedata.combining(character):
+    if unicodedata.category(character) in ("Mn", "Me") or character in _JOINING:
         return 0
+    if character in _SKINS:
+        return 1
     return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
 
 
 def clean(message: str) -> str:
     """One line, without control characters: messages quote hostile texts."""
+    if message.isascii() and message.isprintable():
+        return message
     return "".join(" " if character in "\n\t" else _visible(character) for character in message)
 
 

@@ -147,7 +147,8 @@ class _Splitter:
             if len(statement.lexemes) > STATEMENT_TOKENS_MAX:
                 statement.too_long = lexeme
                 statement.lexemes.clear()
-        if self._form is None:
+        # Of `SELECT df.start(` the third and the fourth lexeme tell no more than the fifth.
+        if self._form is None and (statement.opened or len(statement.lexemes) not in (3, 4)):
             self._form = _form(self._text, statement.lexemes, complete=False)
             if self._form is Form.SERVER:
                 statement.lexemes = []

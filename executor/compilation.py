@@ -12,27 +12,27 @@ import json
 import logging
 import os
 import subprocess
-import time
 from dataclasses import dataclass
+from typing import Final
 
 from dfc.compiler.plan import Plan
 from dfc.compiler.plan_json import PlanFormatError, from_json
 from dfc.executor.compiler_child import (
     ENDING_SECONDS_MAX,
-    PROCESS_SECONDS_MAX,
     REPLY_BYTES_MAX,
-    TOO_LONG,
+    Allowance,
     Asking,
     CompilerUnavailable,
     Died,
     Json,
     command,
-    ending,
     environment,
     not_startable,
     parse,
 )
-from dfc.executor.limits import COMPILE_BYTES_MAX, COMPILE_SECONDS_MAX, COMPILER_IDLE_SECONDS
+from dfc.executor.limits import COMPILE_BYTES_MAX, COMPILER_IDLE_SECONDS
+
+ALLOWED: Final = Allowance()
 
 _log = logging.getLogger(__name__)
 
@@ -54,17 +54,16 @@ class CompilerProcess:
     def __init__(
         self,
         *,
-        seconds_max: float = COMPILE_SECONDS_MAX,
+        allowance: Allowance = ALLOWED,
         bytes_max: int = COMPILE_BYTES_MAX,
         idle_seconds: float = COMPILER_IDLE_SECONDS,
     ) -> None:
-        self._seconds_max = seconds_max
+        self._allowance = allowance
         self._bytes_max = bytes_max
         self._idle_seconds = idle_seconds
         self._process: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
         self._idle: asyncio.TimerHandle | None = None
-        self._busy_seconds = 0.0
         self._number = 0
 
     @property
@@ -93,10 +92,10 @@ class CompilerProcess:
             if self._idle is not None:
                 self._idle.cancel()
                 self._idle = None
-            asking = Asking(request, text)
+            asking = Asking(request, text, self._allowance)
             try:
                 while asking.answer is None:
-                    outcome = await self._once(asking.request)
+                    outcome = await self._once(asking)
                     if isinstance(outcome, Died):
                         _log.warning("compiler process died reason=%s", outcome.why)
                     asking.took(outcome)
@@ -104,40 +103,34 @@ class CompilerProcess:
             finally:
                 self._idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._stop_idle)
 
-    async def _once(self, request: Json) -> Json | Died:
-        if self._process is not None and self._busy_seconds > PROCESS_SECONDS_MAX / 2:
-            await self._stop()
+    async def _once(self, asking: Asking) -> Json | Died:
         process = self._process or await self._start()
         assert process.stdin is not None and process.stdout is not None
         self._number += 1
-        line = json.dumps({"id": self._number, **request}).encode() + b"\n"
-        started = time.monotonic()
         try:
-            async with asyncio.timeout(self._seconds_max):
-                process.stdin.write(line)
+            async with asyncio.timeout(asking.allowance.clock_seconds):
+                process.stdin.write(asking.line(self._number))
                 await process.stdin.drain()
                 answer = await process.stdout.readline()
         except TimeoutError:
             await self._stop()
-            return Died(TOO_LONG)
+            return asking.allowance.late()
         except (ConnectionError, ValueError):
             answer = b""
         except BaseException:
             # Cancelled half-way: the answer to this request must not be read as the next one's.
             await self._stop()
             raise
-        self._busy_seconds += time.monotonic() - started
         reply = parse(answer, self._number)
         if reply is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ENDING_SECONDS_MAX):
                     await process.wait()
             await self._stop()
-            return Died(ending(process.returncode))
+            return asking.allowance.death(process.returncode)
         return reply
 
     async def _start(self) -> asyncio.subprocess.Process:
-        self._busy_seconds = 0.0
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *command(self._bytes_max),

@@ -1,26 +1,24 @@
 """A compiler process: how it is started and bounded, what is asked until there is an answer, what that says.
 
-Who sends and reads is elsewhere: `compilation` in an event loop, `compiler_pool` in threads.
+Who sends and reads is elsewhere: `compilation` in an event loop, `child` in a thread.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from dfc.executor.limits import COMPILE_BYTES_MAX
+from dfc.executor.limits import COMPILE_BYTES_MAX, COMPILE_CLOCK_SECONDS_MAX, COMPILE_SECONDS_MAX
 
 CRASHED: Final = "DF590"
 SERVE: Final = "dfc.compiler.serve"
 REPLY_BYTES_MAX: Final = 512 * 1024 * 1024
-PROCESS_SECONDS_MAX: Final = 600
-"""Processor time after which a compiler process is replaced; RLIMIT_CPU counts over its whole life."""
 
 _KEPT: Final = (
     "PATH",
@@ -38,7 +36,7 @@ _KEPT_PREFIXES: Final = ("LC_", "PYTHON")
 # not safe in a process with threads.
 _START: Final = """\
 import resource, runpy, sys
-for name, wanted in (("RLIMIT_AS", {memory}), ("RLIMIT_CPU", {seconds}), ("RLIMIT_CORE", 0)):
+for name, wanted in (("RLIMIT_AS", {memory}), ("RLIMIT_CORE", 0)):
     kind = getattr(resource, name)
     hard = resource.getrlimit(kind)[1]
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -46,11 +44,9 @@ for name, wanted in (("RLIMIT_AS", {memory}), ("RLIMIT_CPU", {seconds}), ("RLIMI
         resource.setrlimit(kind, (limit, limit))
     except (ValueError, OSError):
         pass
-sys.argv = ["{module}"]
+sys.argv[0] = "{module}"
 runpy.run_module("{module}", run_name="__main__")
 """
-
-TOO_LONG: Final = "it took longer than `compile_seconds_max`"
 
 Json: TypeAlias = dict[str, Any]
 
@@ -67,11 +63,46 @@ ENDING_SECONDS_MAX: Final = 1.0
 """How long a process that has closed its output may take to end by itself."""
 
 
+SMALLER: Final = "make the statements of the workflow smaller: shorter operator chains, less nesting"
+DIVIDED: Final = f"divide the file into several, or {SMALLER}"
+RESUMED: Final = "look whether something has stopped it, and try again when this machine has less to do"
+
+
 @dataclass(frozen=True, slots=True)
 class Died:
-    """In place of an answer: the process ended, or was ended because it took too long; `why` says which."""
+    """In place of an answer: the process ended, or was ended because it took too long; `why` says which.
+
+    `help` is what may be done about it; `final`: it would come to the same end again.
+    """
 
     why: str
+    help: str = SMALLER
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How long a process may be at a text: as long as it computes, and by the clock."""
+
+    processor_seconds: float = COMPILE_SECONDS_MAX
+    clock_seconds: float = COMPILE_CLOCK_SECONDS_MAX
+
+    def of(self, characters: int) -> Allowance:
+        """What a text of so many characters has."""
+        times = max(1.0, characters / 1_000_000)
+        return Allowance(self.processor_seconds * times, self.clock_seconds * times)
+
+    def late(self) -> Died:
+        """There was no answer, and the process is ended for it."""
+        why = f"there was no answer within {self.clock_seconds:g} s (`compile_clock_seconds_max`)"
+        return Died(f"{why}, and it did not compute all the time", RESUMED, final=True)
+
+    def death(self, code: int | None) -> Died:
+        """The process has ended by itself, or the system has ended it: with this exit status."""
+        if code != -signal.SIGXCPU:
+            return Died(ending(code))
+        why = f"it takes more than {self.processor_seconds:g} s of processor time (`compile_seconds_max`)"
+        return Died(why, DIVIDED, final=True)
 
 
 class Asking:
@@ -81,11 +112,17 @@ class Asking:
     is tried twice, and then something small is asked, to tell a deadly text from a compiler that is broken.
     """
 
-    def __init__(self, request: Json, text: str) -> None:
+    def __init__(self, request: Json, text: str, allowance: Allowance) -> None:
         self.request = request
+        self.allowance = allowance.of(len(text))
         self.answer: Json | None = None
         self._text = text
-        self._deaths: list[str] = []
+        self._deaths: list[Died] = []
+
+    def line(self, number: int) -> bytes:
+        """What is sent, as request `number`."""
+        head = {"id": number, "seconds": self.allowance.processor_seconds}
+        return json.dumps({**head, **self.request}).encode() + b"\n"
 
     def took(self, outcome: Json | Died) -> None:
         """What has come of `request`. Raises CompilerUnavailable."""
@@ -98,8 +135,8 @@ class Asking:
                 " says why, or this machine is out of memory"
             )
         else:
-            self._deaths.append(outcome.why)
-            if outcome.why == TOO_LONG or len(self._deaths) == ATTEMPTS_MAX:
+            self._deaths.append(outcome)
+            if outcome.final or len(self._deaths) == ATTEMPTS_MAX:
                 self.request = _PROBE
 
 
@@ -125,11 +162,11 @@ class FormatReply:
     rendered: str
 
 
-def started(module: str = SERVE) -> subprocess.Popen[bytes]:
+def started(module: str = SERVE, arguments: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     """A process that waits for requests, with the limits of a compiler. Raises CompilerUnavailable."""
     try:
         return subprocess.Popen(
-            command(COMPILE_BYTES_MAX, module),
+            [*command(COMPILE_BYTES_MAX, module), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment(os.environ),
@@ -152,23 +189,6 @@ def ending(code: int | None) -> str:
     if code is None:
         return "it stopped answering"
     return f"signal {-code}" if code < 0 else f"exit status {code}"
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process now, and let go of its pipes."""
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):  # what was not sent any more
-                pipe.close()
-
-
-def end_of(process: subprocess.Popen[bytes]) -> str:
-    """How a process that has closed its output comes to its end by itself, for people."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(ENDING_SECONDS_MAX)
-    return ending(process.returncode)
 
 
 def parse(line: bytes, number: int) -> Json | None:
@@ -202,10 +222,9 @@ def format_reply(reply: Json) -> FormatReply:
     )
 
 
-def crashed(text: str, why: str) -> Json:
+def crashed(text: str, died: Died) -> Json:
     """The answer in place of one that the compiler died over (DF590)."""
-    message = f"the compiler could not survive this text ({why})"
-    smaller = "make the statements of the workflow smaller: shorter operator chains, less nesting"
+    message = f"the compiler could not survive this text ({died.why})"
     diagnostic: Json = {
         "code": CRASHED,
         "severity": "error",
@@ -217,15 +236,15 @@ def crashed(text: str, why: str) -> Json:
         "end_column": 1,
         "label": "",
         "notes": [],
-        "help": f"try again when this machine has less to do, or {smaller}" if why == TOO_LONG else smaller,
+        "help": died.help,
     }
-    rendered = f"error[{CRASHED}]: {message}\n  = help: {diagnostic['help']}\n"
+    rendered = f"error[{CRASHED}]: {message}\n  = help: {died.help}\n"
     return {"plan": None, "statements": [], "diagnostics": [diagnostic], "rendered": rendered}
 
 
 def command(memory: int, module: str = SERVE) -> list[str]:
     """The command line of a compiler process that may use `memory` bytes."""
-    program = _START.format(memory=memory, seconds=PROCESS_SECONDS_MAX, module=module)
+    program = _START.format(memory=memory, module=module)
     return [sys.executable, "-P", "-c", program]
 
 

@@ -88,7 +88,10 @@ JOURNAL_BYTES_MAX: Final = 16 * 1024 * 1024
 """The recorded journal of one instance; nothing more is recorded then, and the journal says so."""
 
 COMPILE_SECONDS_MAX: Final = 60.0
-"""Wall-clock time for one text in the compiler process."""
+"""Processor time for each million characters of a text in the compiler process; so much for a shorter one."""
+
+COMPILE_CLOCK_SECONDS_MAX: Final = 900.0
+"""Time by the clock for the same: far more, as it ends only a process that is stopped or waits for ever."""
 
 COMPILE_BYTES_MAX: Final = 2 * 1024 * 1024 * 1024
 """Address space of the compiler process."""

@@ -26,7 +26,7 @@ def look(data: bytes) -> bool:
     except Unreadable as refused:
         assert refused.rendered() and refused.problem().code
         return False
-    answer = answer_file(Source("fuzz.dfsql", text))
+    answer = answer_file(Source("fuzz.dfsql", text), closely=True)
     encoded(answer)
     errors = False
     for found in cast("Iterable[Mapping[str, Any]]", answer["diagnostics"]):

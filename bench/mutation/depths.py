@@ -9,6 +9,7 @@ from bench.mutation.seeds import SCHEMAS, Seed
 from dfc.cli.batch import compiler
 from dfc.cli.depths import Deepen, depth
 from dfc.cli.sources import Problem
+from dfc.compiler.certain import with_certain
 from dfc.compiler.diagnostics import Diagnostic, Severity
 from dfc.compiler.driver import compile_file
 from dfc.compiler.source import Source
@@ -22,7 +23,7 @@ NAME = "mutant.dfsql"
 
 def offline(seed: Seed, text: str) -> Iterable[Diagnostic]:
     """The text alone."""
-    return compile_file(Source(NAME, text)).problems
+    return with_certain(compile_file(Source(NAME, text))).problems
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dfc.compiler.ast import Workflow
 from dfc.compiler.diagnostics import Diagnostic, has_errors
 from dfc.compiler.layout.document import Block, Document, Space, Text, printed
 from dfc.compiler.layout.parentheses import leaves_of, with_parentheses
-from dfc.compiler.layout.pieces import Laid, document, laid_token
+from dfc.compiler.layout.pieces import Laid, document, laid_token, shown
 from dfc.compiler.layout.rules import Layout
 from dfc.compiler.layout.steps import SqlLayout, with_sql
 from dfc.compiler.layout.stream import (
@@ -26,9 +26,9 @@ from dfc.compiler.layout.stream import (
     line_breaks,
     tokens_of,
 )
-from dfc.compiler.parse import beginning, fold, parse_file
+from dfc.compiler.parse import fold, parse_file, parsed_with_lexemes
 from dfc.compiler.source import Source
-from dfc.compiler.statements import NESTING_LEVELS_MAX, Form, Statement, split
+from dfc.compiler.statements import NESTING_LEVELS_MAX, Form, Statement
 from dfc.compiler.wire import write
 from dfc.grammar.lexer import Kind, Lexeme, scan
 
@@ -48,22 +48,22 @@ class Formatted:
 
 def format_file(source: Source, sql: SqlLayout | None = None) -> Formatted:
     """Lay out a file. One with an error in its grammar is left alone."""
-    parsed = parse_file(source)
-    problems = tuple(problem for problem in parsed.problems if problem.severity != "note")
+    found: list[Diagnostic] = []
+    parsed = list(parsed_with_lexemes(source, found))
+    found.sort(key=lambda problem: problem.span.start)
+    problems = tuple(problem for problem in found if problem.severity != "note")
     if has_errors(problems):
         return Formatted(text=None, problems=problems)
     text = source.text
     blocks: dict[int, Block] = {}
     if sql is not None:
-        text, blocks = with_sql(text, parsed.statements, sql)
-        parsed = parse_file(Source(source.name, text)) if text != source.text else parsed
-    meanings = {statement.span.start: statement for statement in parsed.statements}
-    statements = list(split(text, beginning(text)))
-    line_end = _line_end(text, statements)
+        text, blocks = with_sql(text, [meaning for _, meaning in parsed], sql)
+        if text != source.text:
+            parsed = list(parsed_with_lexemes(Source(source.name, text), []))
+    line_end = _line_end(text, [statement for statement, _ in parsed])
     writer = _Writer(text, line_end)
     kept = 0
-    for statement in statements:
-        meaning = meanings[statement.start]
+    for statement, meaning in parsed:
         laid = None
         if isinstance(meaning, Workflow):
             laid = _laid_out(text, statement, meaning, line_end, blocks)
@@ -82,8 +82,13 @@ def _laid_out(
     while call and rest[0].comment:
         head, rest = [*head, rest[0]], rest[1:]
     levels = NESTING_LEVELS_MAX + (1 if call else 0)
-    tokens = tokens_of([*head, *with_parentheses(rest, levels)])
+    grouped = with_parentheses(rest, levels)
+    tokens = tokens_of([*head, *grouped])
+    if call:
+        tokens[0] = Token(text="SELECT", type="SELECT", trailing=tokens[0].trailing, ends=tokens[0].ends)
     written = printed((_document(tokens, call, blocks), Text(";")), line_end)
+    if grouped is rest and not blocks and _says(written, tokens):
+        return written
     return written if _same(written, meaning, moved=bool(blocks)) else None
 
 
@@ -95,9 +100,14 @@ def _document(tokens: list[Token], call: bool, blocks: Mapping[int, Block]) -> D
     assert isinstance(laid, Laid)
     if not call:
         return document(laid)
-    select = tokens[0]
-    word = laid_token(Token(text="SELECT", type="SELECT", trailing=select.trailing, ends=select.ends))
-    return (document(word), Space(), document(laid))
+    return (document(laid_token(tokens[0])), Space(), document(laid))
+
+
+def _says(written: str, tokens: Sequence[Token]) -> bool:
+    """Whether a text is these tokens and no more: so it means the same, and need not be parsed."""
+    lexemes = [each for each in scan(written) if each.kind is not Kind.COMMENT]
+    found = [written[each.start : each.end] for each in lexemes]
+    return found == [*(shown(token) for token in tokens), ";"]
 
 
 def _same(written: str, meaning: Workflow, *, moved: bool) -> bool:

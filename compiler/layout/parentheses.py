@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import is_
 
 from dfc.compiler.build import SIGNS, Leaf
 from dfc.compiler.layout.stream import CLOSING, OPENING, Item
@@ -14,6 +15,8 @@ from dfc.compiler.strings import StringFault, string_value
 from dfc.grammar.lexer import STRINGS, Kind, Lexeme, scan
 
 _ROUNDS_MAX = 10
+_CALLS = frozenset({"IDENT", "CAST", "OPERATOR"})
+"""Behind these an opening parenthesis belongs to them."""
 _ALONE = frozenset({"string", "number", "word", "call", "array", "typed", "converted", "group"})
 """What groups by itself."""
 
@@ -125,13 +128,29 @@ def leaves_of(types: Sequence[str], texts: Sequence[str]) -> list[Leaf]:
 
 
 def with_parentheses(items: list[Item], levels_max: int) -> list[Item]:
-    """The items with the parentheses that they should have; none are added where that would nest too deep."""
+    """The items with the parentheses that they should have; none are added where that would nest too deep.
+
+    The very list where nothing is to be done.
+    """
+    if not _concerned(items):
+        return items
     # One that comes may part another one from its comment, which then may go.
     for _ in range(_ROUNDS_MAX):
-        before, items = items, _once(items, levels_max)
-        if len(items) == len(before):
+        after = _once(items, levels_max)
+        if len(after) == len(items) and all(map(is_, after, items)):
             break
+        items = after
     return items
+
+
+def _concerned(items: Sequence[Item]) -> bool:
+    """Whether there are parentheses around an expression, or operators that could need some."""
+    tokens = [item.type for item in items if not item.comment]
+    operators = SIGNS.keys() & set(tokens)
+    if len(operators) > 1 or "FAN" in operators or "LOOP" in tokens:
+        return True
+    before = ["", *tokens]
+    return any(each == "LPAR" and before[at] not in _CALLS for at, each in enumerate(tokens))
 
 
 def _once(items: Sequence[Item], levels_max: int) -> list[Item]:

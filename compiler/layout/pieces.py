@@ -69,7 +69,7 @@ def glued(parts: Sequence[Laid], between: str) -> Laid:
 
 def laid_token(token: Token, block: Block | None = None) -> Laid:
     """A token with its comments."""
-    shown = _shown(token)
+    written = shown(token)
     pieces: list[Document] = []
     if starts_line(token.leading):
         pieces.append(Newline(token.blank))
@@ -77,40 +77,41 @@ def laid_token(token: Token, block: Block | None = None) -> Laid:
     for led in token.leading:
         pieces.append(Leading(led.text, led.own, led.blank, begins))
         begins = led.own
-    pieces.append(Text(shown) if block is None else block)
+    pieces.append(Text(written) if block is None else block)
     last = len(token.trailing) - 1
     pieces += [Trailing(text, token.ends and index == last) for index, text in enumerate(token.trailing)]
     value = plain(token.text) if token.type == "STRING" and len(token.text) < WIDTH else None
     return Laid(
-        flat=None if block is not None else _flat(token, shown),
+        flat=None if block is not None else _flat(token, written),
         part=tuple(pieces) if len(pieces) > 1 else pieces[0],
         kind="string" if token.type == "STRING" else "",
-        text=shown,
+        text=written,
         blank=token.blank,
         led=starts_line(token.leading),
         is_name=value is not None and is_identifier(value),
-        last=_last_line(token, shown, block),
+        last=_last_line(token, written, block),
     )
 
 
-def _flat(token: Token, shown: str) -> str | None:
+def _flat(token: Token, written: str) -> str | None:
     if starts_line(token.leading) or (token.trailing and token.ends):
         return None
-    flat = joined([*(led.text for led in token.leading), shown, *token.trailing], " ")
+    flat = joined([*(led.text for led in token.leading), written, *token.trailing], " ")
     return None if flat is None or "\n" in flat or "\r" in flat else flat
 
 
-def _last_line(token: Token, shown: str, block: Block | None) -> int | None:
+def _last_line(token: Token, written: str, block: Block | None) -> int | None:
     """The width of the last line of a text of several lines, which begins where it begins in the source."""
     if not token.bare:
         return None
     if block is not None:
         return len(block.closing)
-    cut = shown.rfind("\n")
-    return None if cut == -1 else len(shown) - cut - 1
+    cut = written.rfind("\n")
+    return None if cut == -1 else len(written) - cut - 1
 
 
-def _shown(token: Token) -> str:
+def shown(token: Token) -> str:
+    """A token as it is written: keywords in capitals, names that are folded anyway in small letters."""
     if token.type in _UPPER:
         return token.text.upper()
     if token.type in ("TRUE", "FALSE") or (

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from dfc.compiler.ast import FanOut, Join, Race
+from dfc.compiler.beside.touching import Touching, groups_beside
 from dfc.compiler.diagnostics import Diagnostic, Note, Severity
 from dfc.compiler.facts import Facts
-from dfc.compiler.outline import Branch, Fork
 from dfc.compiler.span import Span
-from dfc.compiler.sql.careless import skips_locked
 from dfc.compiler.sql.meetings import Access, Meeting, meeting, settled
-from dfc.compiler.sql.relations import Relations, relations
 from dfc.compiler.sql.uses import Effect, Use
 
 SHOWN_MAX = 10
@@ -25,30 +22,34 @@ COMPARED_MAX: Final = 32
 
 def parallel_conflict(facts: Facts) -> Iterator[Diagnostic]:
     """Index the accesses by table, then look at each group that has a table in several branches."""
+    touching = Touching(facts)
     accesses: dict[str, list[Access]] = {}
-    beside: Relations | None = None
-    for unit, analysis in facts.analyses.items():
+    for unit in touching.units:
         # Outside of all groups nothing runs beside it, and finding the tables is the dear part.
-        if not any(isinstance(fork.tree, Join | FanOut | Race) for _, fork in _around(facts, unit)):
-            continue
-        beside = beside or relations(facts.beside.scripts)
-        claims = skips_locked(analysis.sql)
-        for use in analysis.tables.uses:
-            for one in beside.behind(use):
-                accesses.setdefault(one.table, []).append(Access(unit=unit, use=one, claims=claims))
+        if any(True for _ in groups_beside(facts.outline, unit)):
+            for access in touching.accesses(unit):
+                accesses.setdefault(access.use.table, []).append(access)
+    told: set[tuple[Span, Span]] = set()
     for table, found in sorted(accesses.items()):
         if len(found) > 1 and any(access.use.writes for access in found):
-            keyless = beside is not None and table in beside.keyless
+            keyless = table in touching.relations.keyless
             conflicts = [
                 conflict
                 for conflict in _conflicts(facts, found)
                 if not (keyless and conflict.how is Meeting.ROWS_ADDED)
             ]
+            # The same two places often meet in what is behind a table, too.
+            conflicts = [
+                conflict
+                for conflict in conflicts
+                if (touching.place(conflict.first), touching.place(conflict.second)) not in told
+            ]
             conflicts.sort(key=lambda conflict: conflict.how is Meeting.ROWS_ADDED)
             shown = conflicts[:SHOWN_MAX]
             for conflict in shown:
+                told.add((touching.place(conflict.first), touching.place(conflict.second)))
                 more = len(conflicts) - len(shown) if conflict is shown[-1] else 0
-                yield _report(facts, conflict, more)
+                yield _report(touching, conflict, more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,8 @@ def _conflicts(facts: Facts, accesses: list[Access]) -> Iterator[_Conflict]:
     """
     groups: dict[int, _Group] = {}
     for access in accesses:
-        for branch, fork in _around(facts, access.unit):
-            if isinstance(fork.tree, Join | FanOut | Race):
-                groups.setdefault(branch.fork, _Group()).accesses.append((branch.number, access))
+        for branch in groups_beside(facts.outline, access.unit):
+            groups.setdefault(branch.fork, _Group()).accesses.append((branch.number, access))
     for group in sorted(groups):
         yield from _within(groups[group])
 
@@ -103,7 +103,7 @@ class _Earlier:
     """The accesses so far, at most two of a kind, in buckets by the constant of the column most have."""
 
     def __init__(self, group: _Group) -> None:
-        columns = Counter(column for _, access in group.accesses for column in settled(access.use))
+        columns = Counter(column for _, access in group.accesses for column in _constants(access.use))
         self._column = columns.most_common(1)[0][0] if columns else ""
         self._kinds: dict[tuple[bool, Use], list[int]] = {}
         self._buckets: dict[str | None, list[tuple[int, Access]]] = {}
@@ -111,7 +111,7 @@ class _Earlier:
 
     def beside(self, branch: int, access: Access) -> Iterator[Access]:
         """What the access may meet: what is in no bucket or its own, all where it has none."""
-        value = settled(access.use).get(self._column)
+        value = _constants(access.use).get(self._column)
         found = self._all if value is None else (*self._bucket(None), *self._bucket(value))
         return (other for number, other in found if number != branch)
 
@@ -122,7 +122,7 @@ class _Earlier:
         if branch in branches or len(branches) > 1:
             return
         branches.append(branch)
-        bucket = self._buckets.setdefault(settled(access.use).get(self._column), [])
+        bucket = self._buckets.setdefault(_constants(access.use).get(self._column), [])
         for kept in (bucket, self._all):
             if len(kept) < COMPARED_MAX:
                 kept.append((branch, access))
@@ -131,17 +131,16 @@ class _Earlier:
         return self._buckets.get(value, [])
 
 
+def _constants(use: Use) -> dict[str, str]:
+    """The columns that have one value in all rows of a use."""
+    return {column: domain.values[0] for column, domain in settled(use).items() if len(domain.values) == 1}
+
+
 def _kind(use: Use) -> Use:
-    return Use(
-        table=use.table, effect=use.effect, changed=use.changed, read=use.read, rows=use.rows, start=0, end=0
-    )
+    return replace(use, start=0, end=0)
 
 
-def _around(facts: Facts, unit: int) -> Iterator[tuple[Branch, Fork]]:
-    return facts.outline.around(facts.outline.units[unit].branch)
-
-
-def _report(facts: Facts, conflict: _Conflict, more: int) -> Diagnostic:
+def _report(touching: Touching, conflict: _Conflict, more: int) -> Diagnostic:
     """The conflict; `more` is how many others with this table are not shown."""
     rest = (Note(message=f"and {more:,} more with this table, not shown"),) if more else ()
     first, second = conflict.first, conflict.second
@@ -151,10 +150,10 @@ def _report(facts: Facts, conflict: _Conflict, more: int) -> Diagnostic:
         code="DF202",
         severity=Severity.NOTE if added else Severity.LINT,
         message=message,
-        span=_place(facts, second),
+        span=touching.place(second),
         label=_does(second),
         notes=(
-            Note(message=f"at the same time as this, which {_does(first)}", span=_place(facts, first)),
+            Note(message=f"at the same time as this, which {_does(first)}", span=touching.place(first)),
             *rest,
         ),
         help=help,
@@ -183,10 +182,7 @@ def _words(conflict: _Conflict) -> tuple[str, str]:
 
 def _does(access: Access) -> str:
     use = access.use
+    through = f", through {use.through}" if use.through else ""
     if use.effect is Effect.UPDATE and use.changed is not None and len(use.changed) <= 3:
-        return f"writes {', '.join([f'`{column}`' for column in sorted(use.changed)])} of it"
-    return "writes it" if use.writes else "reads it"
-
-
-def _place(facts: Facts, access: Access) -> Span:
-    return facts.locate_name(access.unit, access.use.start, access.use.end)
+        return f"writes {', '.join([f'`{column}`' for column in sorted(use.changed)])} of it{through}"
+    return f"{'writes' if use.writes else 'reads'} it{through}"

@@ -7,7 +7,7 @@ of `pg_type`; an array has the name of its elements with `[]`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,17 @@ RANGES: Final = {
 }
 """What is in a range."""
 MULTIRANGES: Final = {name.replace("range", "multirange"): name for name in RANGES}
+
+_NEWER_NAMES: Final = """
+    any_value array_reverse array_sample array_shuffle array_sort bytea casefold crc32 crc32c date_add
+    date_subtract erf erfc gamma icu_unicode_version json_agg_strict json_object_agg_strict
+    json_object_agg_unique json_object_agg_unique_strict jsonb_agg_strict jsonb_object_agg_strict
+    jsonb_object_agg_unique jsonb_object_agg_unique_strict jsonb_populate_record_valid lgamma random
+    random_normal reverse system_user to_bin to_oct to_regtypemod unicode_assigned unicode_version
+    uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7 xmltext
+"""
+NEWER: Final = frozenset(_NEWER_NAMES.split())
+"""Functions that PostgreSQL 15 does not have: there somebody may have made others of their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +73,37 @@ class Builtins:
 
     types: dict[str, Type]
     casts: dict[tuple[str, str], str]
-    functions: dict[str, tuple[Signature, ...]]
-    operators: dict[str, tuple[Signature, ...]]
+    functions: Mapping[str, tuple[Signature, ...]]
+    operators: Mapping[str, tuple[Signature, ...]]
     older: frozenset[str]
 
     def knows(self, function: str) -> bool:
         """Whether some server has a function of this name."""
         return function in self.functions or function in self.older
+
+
+class _Made(Mapping[str, tuple[Signature, ...]]):
+    """Signatures by name, each made when it is asked for: of thousands a file needs a few."""
+
+    def __init__(self, written: dict[str, list[list[Any]]], make: Callable[[list[Any]], Signature]) -> None:
+        self._written = written
+        self._make = make
+        self._made: dict[str, tuple[Signature, ...]] = {}
+
+    def __getitem__(self, name: str) -> tuple[Signature, ...]:
+        found = self._made.get(name)
+        if found is None:
+            found = self._made[name] = tuple([self._make(each) for each in self._written[name]])
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._written
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._written)
+
+    def __len__(self) -> int:
+        return len(self._written)
 
 
 @cache
@@ -80,14 +115,8 @@ def builtins() -> Builtins:
         names[name]: Type(shown, category, preferred, kind)
         for name, (shown, category, preferred, kind, _) in data["types"].items()
     }
-    functions = {
-        name: tuple([function_of(each, lambda type: names.get(type, type)) for each in entries])
-        for name, entries in data["functions"].items()
-    }
-    operators = {
-        name: tuple([operator_of(each, lambda type: names.get(type, type)) for each in entries])
-        for name, entries in data["operators"].items()
-    }
+    functions = _Made(data["functions"], lambda entry: function_of(entry, lambda type: names.get(type, type)))
+    operators = _Made(data["operators"], lambda entry: operator_of(entry, lambda type: names.get(type, type)))
     casts = {(names.get(a, a), names.get(b, b)): context for a, b, context in data["casts"]}
     return Builtins(types, casts, functions, operators, frozenset(data["older"]))
 

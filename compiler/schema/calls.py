@@ -7,11 +7,11 @@ from difflib import get_close_matches
 from typing import Final
 
 from dfc.compiler.schema import types
-from dfc.compiler.schema.builtins import Signature, builtins
+from dfc.compiler.schema.builtins import NEWER, Signature, builtins
 from dfc.compiler.schema.catalog import NOT_KNOWN, SYSTEM_SCHEMAS, Catalog, Typed
 from dfc.compiler.schema.literals import fault
 from dfc.compiler.schema.misplaced import Misplaced
-from dfc.compiler.schema.overloads import Outcome, Overloads
+from dfc.compiler.schema.overloads import Outcome, Overloads, takes
 from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Refusal, Scope, Written, did_you_mean, near
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
@@ -52,11 +52,12 @@ class Calls:
         arguments: Sequence[Node] = node.get("args", ())
         given = [self._of(each, scope) for each in arguments]
         self._rest(node, scope)
+        certain = self._certain(node, names, given) if self._catalog.open else None
         self._misplaced.nested(node, scope)
         self._misplaced.distinct(node)
         self._misplaced.kind(node, by_call=by_call)
-        if len(names) > 2:
-            return None
+        if len(names) > 2 or self._catalog.open:
+            return certain
         schema, name = (names[0], names[1]) if len(names) == 2 else (None, names[0])
         candidates = self._catalog.function(schema, name)
         if not candidates:
@@ -81,6 +82,27 @@ class Calls:
         for each, type, wanted in zip(arguments, given, found.arguments, strict=True):
             self._literal(each, type, wanted)
         return found, self._overloads.result(found, [each.name for each in given])
+
+    def _certain(
+        self, node: Node, names: Sequence[str], given: Sequence[Typed]
+    ) -> tuple[Signature, str | None] | None:
+        """The function of PostgreSQL that is called, where no function of somebody else can be meant."""
+        special = ("func_variadic", "agg_within_group")
+        named = any("NamedArgExpr" in each for each in node.get("args", ()))
+        own = len(names) == 2 and names[0] == "pg_catalog"
+        if named or any(node.get(each) for each in special) or (len(names) > 1 and not own):
+            return None
+        if names[-1] in NEWER:
+            return None
+        name, candidates = names[-1], self._catalog.function(None, names[-1])
+        found = self._overloads.function(candidates, [each.name for each in given])
+        if not isinstance(found, Outcome):
+            self._misplaced.sure[id(node)] = found
+            return found, found.returns
+        if own and candidates and not any(takes(each, len(given)) for each in candidates):
+            counts = {len(each.arguments) for each in candidates}
+            raise self._unfit(node, f"function {name} does not take {len(given)} arguments", counts)
+        return None
 
     def _named(self, node: Node, schema: str | None, name: str, candidates: Sequence[Signature]) -> None:
         """Arguments that are given by a name, which some function has to have."""

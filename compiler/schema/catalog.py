@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dfc.compiler.schema.builtins import Signature, builtins
@@ -136,6 +136,11 @@ UNCLEAR: Final = Unclear()
 class Catalog:
     """All that is known. `search_path` is what a step looks through.
 
+    `open`: nothing is known but what PostgreSQL has, and anything else may be there, also functions,
+    operators and casts for PostgreSQL's own types. Then only that is certain which none of these changes.
+    `likely`: yet nobody has used PostgreSQL's names for functions of another kind, `t.a` is a column, and
+    `==` is a mistake.
+
     Of operators and casts it has those of the schema, by name and by types; of casts the context, as pg_cast
     has it.
     """
@@ -150,8 +155,27 @@ class Catalog:
     indexes: set[str] = field(default_factory=set[str])
     unsure: Unsure = field(default_factory=Unsure)
     search_path: tuple[str, ...] = DEFAULT_PATH
+    open: bool = False
+    likely: bool = False
     _places: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     _type_places: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+
+    def copied(self) -> Catalog:
+        """A catalog that relations and types can be added to without changing this one."""
+        return replace(
+            self,
+            schemas=set(self.schemas),
+            relations=dict(self.relations),
+            functions={name: list(same) for name, same in self.functions.items()},
+            types=dict(self.types),
+            operators={name: list(same) for name, same in self.operators.items()},
+            casts=dict(self.casts),
+            extensions=set(self.extensions),
+            indexes=set(self.indexes),
+            unsure=replace(self.unsure, schemas=set(self.unsure.schemas)),
+            _places={name: set(places) for name, places in self._places.items()},
+            _type_places={name: set(places) for name, places in self._type_places.items()},
+        )
 
     def add_type(self, type: UserType) -> None:
         """A type, in place of one of the same name."""
@@ -272,3 +296,9 @@ class Catalog:
                 return None
             type_name = found.base.name
         return None
+
+
+def open_catalog(*, likely: bool = False) -> Catalog:
+    """The catalog of a database that nobody has described."""
+    unsure = Unsure(everything=True, relations=True, functions=True, types=True, operators=True)
+    return Catalog(unsure=unsure, open=True, likely=likely)

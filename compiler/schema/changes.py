@@ -10,7 +10,7 @@ from dfc.compiler.schema.catalog import Column, Typed
 from dfc.compiler.schema.misplaced import AGGREGATES, NONE, WINDOWS
 from dfc.compiler.schema.overloads import ASSIGNMENT
 from dfc.compiler.schema.queries import Queries
-from dfc.compiler.schema.scope import Item, Names, Output, Scope, did_you_mean
+from dfc.compiler.schema.scope import Item, Names, Output, Scope, did_you_mean, is_row_star
 from dfc.compiler.sql.trees import Node, unwrapped
 
 _IMAGES: Final = ("old", "new")
@@ -87,6 +87,7 @@ class Changes:
     def _rows(self, node: Node, select: Node, columns: list[Column] | None, scope: Scope) -> None:
         """The rows that are inserted: as many values as columns, of their types."""
         if "valuesLists" in select and not (set(select) & {"withClause", "sortClause", "limitCount"}):
+            self._queries.alike([unwrapped(each)[1].get("items", ()) for each in select["valuesLists"]])
             for each in select["valuesLists"]:
                 self._row(node, unwrapped(each)[1].get("items", ()), columns, scope)
             return
@@ -97,7 +98,9 @@ class Changes:
         lone = len(targets) == len(output.columns)
         self._count(node, len(output.columns), columns, targets if lone else ())
         for place, (column, given) in enumerate(zip(columns, output.columns, strict=False)):
-            value = unwrapped(targets[place])[1].get("val") if lone else None
+            # One item with many columns is a star, and stands for each of them.
+            target = targets[place] if lone else targets[0] if len(targets) == 1 else None
+            value = None if target is None else unwrapped(target)[1].get("val")
             self._writable(node, column, value)
             self._assign(column, value, given.type)
 
@@ -126,6 +129,8 @@ class Changes:
 
     def _count(self, node: Node, count: int, columns: list[Column], items: Sequence[Node]) -> None:
         named: Sequence[Node] = node.get("cols", ())
+        if any(map(is_row_star, items)):
+            return
         if count > len(columns):
             extra = items[len(columns)] if len(items) > len(columns) else None
             kind, fields = unwrapped(extra)
@@ -241,7 +246,8 @@ class Changes:
             output = self._queries.query(fields.get("subselect", {}), scope)
             count = wanted if output.open else len(output.columns)
         else:
-            count = len(fields.get("args", ())) if kind == "RowExpr" else wanted
+            args = fields.get("args", ())
+            count = len(args) if kind == "RowExpr" and not any(map(is_row_star, args)) else wanted
         if count != wanted:
             raise self._written.refusal(
                 "number of columns does not match number of values",

@@ -82,7 +82,8 @@ class Columns:
 
     def _is_function(self, name: str) -> bool:
         """`row.f` is `f(row)` where there is such a function."""
-        return bool(self._catalog.function(None, name)) or bool(self._catalog.unsure.functions)
+        known = bool(self._catalog.function(None, name))
+        return known or (self._catalog.unsure.functions and not self._catalog.likely)
 
     def _no_table(self, node: Node, schema: str | None, table: str, scope: Scope) -> Typed:
         if schema is None and self._composite(table, scope):

@@ -21,7 +21,6 @@ from dfc.compiler.schema.routines import add_aggregate, add_constructors, add_fu
 from dfc.compiler.schema.scope import Output, Refusal, Written
 from dfc.compiler.schema.statements import Statements
 from dfc.compiler.schema.tables import SEQUENCE, Tables
-from dfc.compiler.sql.tokens import Token
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
 _ROUTINES: Final = frozenset({"OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE"})
@@ -64,16 +63,15 @@ def _options(node: Node) -> dict[str, Node]:
     return {each.get("defname", ""): unwrapped(each.get("arg"))[1] for each in options}
 
 
-def apply(kind: str, node: Node, sql: str, items: Sequence[Token], catalog: Catalog) -> str | None:
+def apply(kind: str, node: Node, sql: str, catalog: Catalog) -> str | None:
     """Change the catalog; why that could not be done, or None."""
-    return _Definitions(catalog, sql, items).apply(kind, node)
+    return _Definitions(catalog, sql).apply(kind, node)
 
 
 class _Definitions:
-    def __init__(self, catalog: Catalog, sql: str, items: Sequence[Token]) -> None:
+    def __init__(self, catalog: Catalog, sql: str) -> None:
         self._catalog = catalog
         self._sql = sql
-        self._items = items
         self._tables = Tables(catalog)
         self._kinds: Mapping[str, Callable[[Node], str | None]] = {
             "CreateStmt": self._table,
@@ -122,7 +120,7 @@ class _Definitions:
     def _analysed(self, query: Node) -> Output:
         """The columns of a view's query; open where they cannot be told."""
         kind, fields = unwrapped(query)
-        written = Written(self._sql, self._items, lambda start, end: (start, end))
+        written = Written(self._sql, lambda start, end: (start, end))
         try:
             output = Statements(self._catalog, written).analyse(kind, fields)
         except Refusal:

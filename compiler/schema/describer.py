@@ -5,12 +5,14 @@ It refuses only what PostgreSQL refuses for certain, given that the schema is al
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from dfc.compiler.plan_describe import (
+    NULL,
     UNKNOWN,
     Answer,
     Count,
@@ -29,13 +31,16 @@ from dfc.compiler.plan_names import name_of
 from dfc.compiler.plan_statement import Literal, Parameter, Returns, SqlBody, Use
 from dfc.compiler.schema import types
 from dfc.compiler.schema.catalog import NOT_KNOWN, Catalog, Column, Typed
+from dfc.compiler.schema.reader import with_statements
 from dfc.compiler.schema.scope import Output, Refusal, Written
 from dfc.compiler.schema.statements import Statements
 from dfc.compiler.sql.native import Fault
-from dfc.compiler.sql.tokens import split_comments, tokens
+from dfc.compiler.sql.tokens import split_comments
 from dfc.compiler.sql.trees import tree_of, unwrapped
 from dfc.grammar.lexer import Kind, Lexeme
 
+_UNEVEN: Final = re.compile(r"--|/\*|\$[0-9]")
+"""Without these there are neither comments nor positional parameters."""
 NOT_FORESEEN: Final = "the statement has a form that is not known here"
 _ROWS: Final = "_df_rows_"
 
@@ -77,13 +82,18 @@ class SchemaDescriber:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._with: dict[tuple[str, ...], SchemaDescriber | None] = {}
 
     def describe(self, statement: Statement) -> Answer:
         """What the statement gives. Never raises for bad text."""
         body = statement.body
+        later = self._later(statement.made) if statement.made else None
+        if later is not None:
+            answer = later.describe(replace(statement, made=()))
+            return replace(answer, with_made=True) if isinstance(answer, Refused) else answer
         if statement.database is not None:
             return None
-        code, comments = split_comments(body.sql)
+        code, comments = split_comments(body.sql) if _UNEVEN.search(body.sql) else ([], [])
         named = any(parameter.identifier for parameter in body.parameters)
         if named or any(each.kind is Kind.PARAM for each in code):
             # Which object a value names is not known before it runs.
@@ -92,13 +102,12 @@ class SchemaDescriber:
             filled = self._filled(body, statement.sources, comments)
         except Refusal as refusal:
             return refusal.refused
-        items = tokens(filled.text, split_comments(filled.text)[0])
-        tree = tree_of(filled.text, items)
+        tree = tree_of(filled.text)
         if tree is None:
             return Unsaid(why="the statement is too long or nests too deeply")
         if isinstance(tree, Fault):
             return None
-        written = Written(filled.text, items, filled.origin)
+        written = Written(filled.text, filled.origin)
         path = _path(statement.settings)
         try:
             kind, fields = unwrapped(tree)
@@ -113,6 +122,13 @@ class SchemaDescriber:
             return Unsaid(why=NOT_FORESEEN)
         shape = self._shape(body, output)
         return None if shape is UNKNOWN else Described(shape)
+
+    def _later(self, made: tuple[str, ...]) -> SchemaDescriber | None:
+        """Who knows what these statements have made, too; None where they cannot be read."""
+        if made not in self._with:
+            catalog = with_statements(self._catalog, made)
+            self._with[made] = None if catalog is None else SchemaDescriber(catalog)
+        return self._with[made]
 
     def _shape(self, body: SqlBody, output: Output | None) -> Shape:
         if body.returns is Returns.COUNT:
@@ -156,6 +172,10 @@ class SchemaDescriber:
                 rows[name] = self._rows(shape)
                 alias = "" if parameter.aliased else f"AS {types.quoted(parameter.name)} "
                 text = f" {name} {alias}"
+            elif (
+                shape == NULL and parameter.optional and parameter.use is Use.VALUE and parameter.type is None
+            ):
+                text = " NULL "
             else:
                 parameters.append(self._value(parameter, shape))
                 text = f" ${len(parameters)} "

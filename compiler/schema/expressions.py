@@ -12,8 +12,8 @@ from dfc.compiler.schema.catalog import LITERAL, NOT_KNOWN, Catalog, Typed, User
 from dfc.compiler.schema.columns import Columns
 from dfc.compiler.schema.literals import fault
 from dfc.compiler.schema.misplaced import NONE, SETS, WINDOWS, Misplaced
-from dfc.compiler.schema.overloads import ASSIGNMENT, EXPLICIT, Outcome, Overloads
-from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Output, Scope, Written, did_you_mean
+from dfc.compiler.schema.overloads import ASSIGNMENT, EXPLICIT, MISTAKEN, Outcome, Overloads
+from dfc.compiler.schema.scope import SYSTEM_COLUMNS, Output, Scope, Written, did_you_mean, has_row_star
 from dfc.compiler.sql.trees import Node, first_place, names_of, unwrapped
 
 BOOL: Final = Typed("bool")
@@ -31,17 +31,6 @@ _PLAIN_NAMES: Final = """
 PLAIN: Final = frozenset(_PLAIN_NAMES.split())
 """Types of single values: no arrays, and nothing that could be read as one."""
 _COMPARED: Final = frozenset({"AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_NULLIF"})
-_VALUE_FUNCTIONS: Final = {
-    "SVFOP_CURRENT_DATE": "date",
-    "SVFOP_CURRENT_TIME": "timetz",
-    "SVFOP_CURRENT_TIME_N": "timetz",
-    "SVFOP_CURRENT_TIMESTAMP": "timestamptz",
-    "SVFOP_CURRENT_TIMESTAMP_N": "timestamptz",
-    "SVFOP_LOCALTIME": "time",
-    "SVFOP_LOCALTIME_N": "time",
-    "SVFOP_LOCALTIMESTAMP": "timestamp",
-    "SVFOP_LOCALTIMESTAMP_N": "timestamp",
-}
 _INT8_MAX: Final = 2**63
 
 
@@ -185,13 +174,7 @@ class Expressions:
         kind = node.get("kind", "")
         name = names_of(node.get("name"))
         left_node, right_node = node.get("lexpr"), node.get("rexpr")
-        if kind in (
-            "AEXPR_IN",
-            "AEXPR_BETWEEN",
-            "AEXPR_NOT_BETWEEN",
-            "AEXPR_BETWEEN_SYM",
-            "AEXPR_NOT_BETWEEN_SYM",
-        ):
+        if kind == "AEXPR_IN" or "BETWEEN" in kind:
             self._several(node, kind, name, scope)
             return BOOL
         if unwrapped(left_node)[0] == "RowExpr" and unwrapped(right_node)[0] == "SubLink":
@@ -215,7 +198,8 @@ class Expressions:
 
     def _alike(self, node: Node, *rows: Node | None) -> None:
         """Rows that are compared have as many values."""
-        counts = [len(fields.get("args", ())) for kind, fields in map(unwrapped, rows) if kind == "RowExpr"]
+        found = [fields for kind, fields in map(unwrapped, rows) if kind == "RowExpr"]
+        counts = [len(fields.get("args", ())) for fields in found if not has_row_star(fields)]
         if len(counts) == 2 and counts[0] != counts[1]:
             raise self._written.refusal(
                 "unequal number of entries in row expressions",
@@ -231,6 +215,13 @@ class Expressions:
         a, b = left[1].name, right[1].name
         if (a, b) == ("unknown", "unknown") and name in ("=", "<>", "<", ">", "<=", ">="):
             return BOOL
+        if self._catalog.likely and name in MISTAKEN:
+            raise self._written.refusal(
+                f"operator does not exist: {name}",
+                "42883",
+                self._written.part(node),
+                help=f"write `{MISTAKEN[name]}`",
+            )
         found = self.overloads.operator(name, a, b)
         if found is Outcome.NONE:
             shown = [types.shown(each, self._catalog) for each in (left[1], right[1]) if each.name != ""]
@@ -313,13 +304,13 @@ class Expressions:
             if lone and one.name != "unknown" and unwrapped(test)[0] != "RowExpr":
                 self.binary(node, name[0], (test, left), (None, one))
             return BOOL
-        if kind == "EXPR_SUBLINK":
+        if kind in ("EXPR_SUBLINK", "ARRAY_SUBLINK"):
             if not output.open and len(output.columns) > 1:
                 raise self._written.refusal(
                     "subquery must return only one column", "42601", self._written.part(node)
                 )
-            return Typed("text") if one.name == "unknown" else one
-        if kind == "ARRAY_SUBLINK":
+            if kind == "EXPR_SUBLINK":
+                return Typed("text") if one.name == "unknown" else one
             inner = "text" if one.name == "unknown" else one.name
             return NOT_KNOWN if inner is None or inner.endswith("[]") else Typed(f"{inner}[]")
         return NOT_KNOWN
@@ -328,7 +319,7 @@ class Expressions:
         """What a sub-query gives is compared with as many values."""
         kind, fields = unwrapped(test)
         wanted = len(fields.get("args", ())) if kind == "RowExpr" else 1
-        if output.open or wanted == len(output.columns) or kind == "":
+        if has_row_star(fields) or output.open or wanted == len(output.columns) or kind == "":
             return
         how = "many" if len(output.columns) > wanted else "few"
         raise self._written.refusal(
@@ -486,7 +477,9 @@ class Expressions:
 
     def _value_function(self, node: Node, scope: Scope) -> Typed:
         digits = node.get("typmod", 0) if node.get("op", "").endswith("_N") else -1
-        return Typed(_VALUE_FUNCTIONS.get(node.get("op", ""), "name"), f"({digits})" if digits >= 0 else "")
+        return Typed(
+            types.VALUE_FUNCTIONS.get(node.get("op", ""), "name"), f"({digits})" if digits >= 0 else ""
+        )
 
     def _json_function(self, node: Node, scope: Scope) -> Typed:
         self.of(node.get("context_item", {}).get("raw_expr"), scope)

@@ -6,18 +6,25 @@ are written differently, nothing is said.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from dfc.compiler.schema.catalog import Catalog
-from dfc.compiler.schema.misplaced import JSON_AGGREGATES, Misplaced
-from dfc.compiler.schema.scope import Item, Refusal, Scope, Written
+from dfc.compiler.schema.grouping_open import (
+    PLACES,
+    OpenGrouping,
+    columns_in,
+    distinct_on,
+    flat,
+    lone_name,
+)
+from dfc.compiler.schema.misplaced import Misplaced
+from dfc.compiler.schema.scope import Item, Output, Refusal, Scope, Written, is_row_star
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
 _Column = tuple[int, str]
 """An entry of FROM, by its identity, and the name of a column."""
-_PLACES: Final = frozenset({"location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +43,15 @@ class Grouping:
         self._catalog = catalog
         self._written = written
         self._misplaced = misplaced
+        self._open = OpenGrouping(written, misplaced)
 
-    def check(self, node: Node, scope: Scope) -> None:
+    def check(self, node: Node, scope: Scope, output: Output) -> None:
         """A SELECT whose names are all there."""
         targets = [unwrapped(each)[1] for each in node.get("targetList", ())]
         results = [each.get("val") for each in targets]
         sorts = [unwrapped(each)[1].get("node") for each in node.get("sortClause", ())]
         if not _is_plain(scope):
+            self._open.check(node, scope, output)
             return
         named = {each["name"]: each.get("val") for each in targets if "name" in each}
         self._distinct(node, results, sorts, named, scope)
@@ -55,10 +64,10 @@ class Grouping:
         if allowed is None:
             return
         for part in results:
-            if _is_star(part):
+            if is_row_star(part):
                 self._star(part, allowed, scope)
         for part in parts:
-            lone = _lone_name(part) if any(part is each for each in sorts) else None
+            lone = lone_name(part) if any(part is each for each in sorts) else None
             if lone is None or lone not in named:
                 self._judge(part, allowed, scope)
 
@@ -73,7 +82,7 @@ class Grouping:
         columns: set[_Column] = set()
         written: set[str] = set()
         inside: set[_Column] = set()
-        for each in _flat(groups):
+        for each in flat(groups):
             kind, fields = unwrapped(each)
             here: Node | None = each
             if kind == "A_Const" and "ival" in fields:
@@ -82,7 +91,7 @@ class Grouping:
                     return None
                 here = results[place]
             elif kind == "ColumnRef" and self._meant(fields, scope) is None:
-                name = _lone_name(each)
+                name = lone_name(each)
                 if name is None or name not in named:
                     return None
                 here = named[name]
@@ -97,7 +106,7 @@ class Grouping:
             if key is None:
                 return None
             written.add(key)
-            inside |= {found for one in _columns(here) if (found := self._meant(one, scope)) is not None}
+            inside |= {found for one in columns_in(here) if (found := self._meant(one, scope)) is not None}
         return _Grouped(frozenset(columns), frozenset(written), frozenset(inside))
 
     def _judge(self, node: Node | None, allowed: _Grouped, scope: Scope) -> None:
@@ -116,10 +125,7 @@ class Grouping:
                 continue
             if len(fields) == 1 and allowed.written and self._key(fields, scope) in allowed.written:
                 continue
-            call = fields.get("FuncCall")
-            if "SubLink" in fields or "GroupingFunc" in fields or not JSON_AGGREGATES.isdisjoint(fields):
-                continue
-            if call is not None and (self._misplaced.may_be_aggregate(call) or "agg_within_group" in call):
+            if self._misplaced.is_opaque(fields):
                 continue
             todo += [(each, False) for each in reversed(list(fields.values()))]
 
@@ -178,7 +184,7 @@ class Grouping:
     ) -> None:
         """SELECT DISTINCT can be ordered by its results alone; DISTINCT ON begins with its own order."""
         clause: Sequence[Node] = node.get("distinctClause", ())
-        if not clause or any(_is_star(each) for each in results):
+        if not clause or any(is_row_star(each) for each in results):
             return
         own = {self._meant(fields, scope) for kind, fields in map(unwrapped, results) if kind == "ColumnRef"}
         if any(clause):
@@ -187,7 +193,7 @@ class Grouping:
         for each in sorts:
             kind, fields = unwrapped(each)
             column = self._meant(fields, scope) if kind == "ColumnRef" else None
-            if column is None or _lone_name(each) in named or column in own:
+            if column is None or lone_name(each) in named or column in own:
                 continue
             raise self._written.refusal(
                 "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
@@ -205,23 +211,11 @@ class Grouping:
     ) -> None:
         wanted = [self._sorted_by(each, named, scope) for each in clause]
         given = [self._sorted_by(each, named, scope) for each in sorts]
-        left = set(wanted)
-        for column in given:
-            if None in wanted or column is None or not left:
-                return
-            if column not in wanted:
-                missing = next(each for each, one in zip(clause, wanted, strict=True) if one in left)
-                raise self._written.refusal(
-                    "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
-                    "42P10",
-                    self._written.part(unwrapped(missing)[1]),
-                    help="begin ORDER BY with it",
-                )
-            left.discard(column)
+        distinct_on(self._written, clause, wanted, given)
 
     def _sorted_by(self, node: Node | None, named: Mapping[str, Node | None], scope: Scope) -> _Column | None:
         """The column that an item of ORDER BY is, where it is one: a result's name comes first."""
-        name = _lone_name(node)
+        name = lone_name(node)
         kind, fields = unwrapped(named.get(name or "", node))
         return self._meant(fields, scope) if kind == "ColumnRef" else None
 
@@ -254,55 +248,12 @@ class Grouping:
             return str(self._meant(fields["ColumnRef"], scope) or names_of(fields["ColumnRef"].get("fields")))
         parts: list[str] = []
         for name, value in fields.items():
-            if name not in _PLACES:
+            if name not in PLACES:
                 key = self._key(value, scope)
                 if key is None:
                     return None
                 parts.append(f"{name}:{key}")
         return "{" + ",".join(parts) + "}"
-
-
-def _flat(groups: Sequence[Node]) -> Iterator[Node]:
-    """The expressions of GROUP BY, those of its sets, too."""
-    todo: list[Node] = list(reversed(groups))
-    while todo:
-        here = todo.pop()
-        kind, fields = unwrapped(here)
-        if kind == "GroupingSet":
-            todo += reversed(fields.get("content", ()))
-        elif kind == "RowExpr" and fields.get("row_format") == "COERCE_IMPLICIT_CAST":
-            todo += reversed(fields.get("args", ()))
-        elif kind == "List":
-            todo += reversed(fields.get("items", ()))
-        else:
-            yield here
-
-
-def _columns(node: Any) -> Iterator[Node]:
-    """All references to columns inside of an expression."""
-    todo: list[Any] = [node]
-    while todo:
-        here = todo.pop()
-        if isinstance(here, list):
-            todo += cast("list[Any]", here)
-        elif isinstance(here, dict):
-            fields = cast("dict[str, Any]", here)
-            if "ColumnRef" in fields:
-                yield fields["ColumnRef"]
-            else:
-                todo += fields.values()
-
-
-def _lone_name(node: Node | None) -> str | None:
-    kind, fields = unwrapped(node)
-    names = names_of(fields.get("fields")) if kind == "ColumnRef" else []
-    return names[0] if len(names) == 1 and len(fields.get("fields", ())) == 1 else None
-
-
-def _is_star(node: Node | None) -> bool:
-    kind, fields = unwrapped(node)
-    parts: Sequence[Node] = fields.get("fields", ()) if kind == "ColumnRef" else fields.get("indirection", ())
-    return bool(parts) and "A_Star" in parts[-1]
 
 
 def _is_plain(scope: Scope) -> bool:

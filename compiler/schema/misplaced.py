@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
-from dfc.compiler.schema.builtins import Signature
+from dfc.compiler.schema.builtins import NEWER, Signature
 from dfc.compiler.schema.catalog import Catalog
+from dfc.compiler.schema.overloads import takes
 from dfc.compiler.schema.scope import Scope, Written
 from dfc.compiler.sql.trees import Node, names_of, unwrapped
 
@@ -19,6 +20,8 @@ _HELP: Final = {
     (WINDOWS, "WHERE"): "compute it in a sub-query, and write the condition around that",
     (SETS, "WHERE"): "call it in FROM",
 }
+_OF_AGGREGATES: Final = ("agg_star", "agg_distinct", "agg_order", "agg_filter", "agg_within_group")
+"""What nothing but an aggregate has."""
 JSON_AGGREGATES: Final = frozenset({"JsonObjectAgg", "JsonArrayAgg"})
 NONE: Final = frozenset({AGGREGATES, WINDOWS, SETS})
 
@@ -29,9 +32,13 @@ class Misplaced:
     def __init__(self, catalog: Catalog, written: Written) -> None:
         self._catalog = catalog
         self._written = written
+        self.sure: dict[int, Signature] = {}
+        """What calls mean for certain, by their identity, where functions may be there that nobody knows."""
 
     def refuse(self, node: Any, where: str, what: frozenset[str], scope: Scope) -> None:
         """Refuse such a call at one level of a query. `where` is the clause, as PostgreSQL calls it."""
+        if "(" not in self._written.sql:
+            return
         for kind, fields in inside(node):
             if kind != "FuncCall":
                 continue
@@ -44,7 +51,15 @@ class Misplaced:
 
     def nested(self, call: Node, scope: Scope) -> None:
         """An aggregate inside of an aggregate."""
-        if not self.is_aggregate(call) or "over" in call:
+        if "over" in call:
+            for kind, fields in inside(call.get("args")):
+                if kind == "FuncCall" and "over" in fields:
+                    message, help = (
+                        "window function calls cannot be nested",
+                        "compute the inner one in a sub-query",
+                    )
+                    raise self._written.refusal(message, "42P20", self._place(fields), help=help)
+        if not self.is_aggregate(call):
             return
         for part in ("args", "agg_order", "agg_filter"):
             for kind, fields in inside(call.get(part)):
@@ -67,14 +82,14 @@ class Misplaced:
             return
         name = names_of(call.get("funcname"))[-1]
         kinds = {each.kind for each in found}
-        message, help, state = "", "", "42809"
+        message, help = "", ""
         if by_call:
             if "p" not in kinds and not self._catalog.unsure.functions:
                 message, help = f"{name} is not a procedure", f"call it in a query: `SELECT {name}(...)`"
         elif kinds == {"p"}:
             message, help = f"{name} is a procedure", f"run it by a step of its own: `CALL {name}(...)`"
         elif kinds == {"w"} and "over" not in call:
-            message, state = f"window function {name} requires an OVER clause", "42P20"
+            message = f"window function {name} requires an OVER clause"
             help = "write `OVER (ORDER BY ...)` behind it"
         elif kinds == {"a"} and not (call.keys() & {"args", "agg_star", "agg_within_group"}):
             if any(not each.arguments for each in found):
@@ -94,7 +109,7 @@ class Misplaced:
                 message = f"OVER specified, but {name} is not a window function nor an aggregate function"
                 help = "take OVER out"
         if message:
-            raise self._written.refusal(message, state, self._place(call), help=help)
+            raise self._written.refusal(message, "42809", self._place(call), help=help)
 
     def distinct(self, call: Node) -> None:
         """An aggregate with DISTINCT can be ordered by its arguments alone."""
@@ -116,7 +131,7 @@ class Misplaced:
 
     def has_aggregate(self, node: Any) -> bool:
         """Whether there is one at this level."""
-        return any(
+        return "(" in self._written.sql and any(
             (kind == "FuncCall" and self.is_aggregate(fields))
             or (kind in JSON_AGGREGATES and "over" not in fields.get("constructor", {}))
             for kind, fields in inside(node)
@@ -124,14 +139,35 @@ class Misplaced:
 
     def is_aggregate(self, call: Node) -> bool:
         """Whether every function of this name is one, and it is not called as a window function."""
-        return "over" not in call and self._all(call, "a")
+        if "over" in call:
+            return False
+        return any(call.get(each) for each in _OF_AGGREGATES) or self._all(call, "a")
 
     def may_be_aggregate(self, call: Node) -> bool:
         """Also what nobody knows, such as a function of an extension."""
         if "over" in call:
             return False
         found = self._candidates(call)
-        return not found or any(each.kind == "a" for each in found)
+        return not found or any(each.kind == "a" for each in found) or self.is_aggregate(call)
+
+    @property
+    def likely(self) -> bool:
+        """Whether what is likely is taken for certain."""
+        return self._catalog.likely
+
+    def aggregates(self, name: str) -> bool:
+        """Whether PostgreSQL has an aggregate of this name."""
+        return any(each.kind == "a" for each in self._catalog.function(None, name))
+
+    def is_opaque(self, fields: Node) -> bool:
+        """What columns may stand in that are not grouped, or has columns that are not of this query."""
+        call = fields.get("FuncCall")
+        if "SubLink" in fields or "GroupingFunc" in fields or not JSON_AGGREGATES.isdisjoint(fields):
+            return True
+        if "A_Indirection" in fields and self._catalog.unsure.functions and not self._catalog.likely:
+            # `(row).f` is `f(row)`, and may be an aggregate.
+            return any("String" in each for each in fields["A_Indirection"].get("indirection", ()))
+        return call is not None and (self.may_be_aggregate(call) or "agg_within_group" in call)
 
     def _what(self, call: Node, scope: Scope) -> str:
         if "over" in call:
@@ -143,8 +179,10 @@ class Misplaced:
 
     def _is_own(self, call: Node, scope: Scope) -> bool:
         """Whether the aggregate is of this query; with columns of outer ones alone it would be theirs."""
-        if scope.parent is None:
+        if scope.alone():
             return True
+        if _has_query([call.get("args"), call.get("agg_filter")]):
+            return False
         columns = [
             fields
             for kind, fields in inside([call.get("args"), call.get("agg_filter")])
@@ -174,6 +212,8 @@ class Misplaced:
         if not names or len(names) > 2:
             return ()
         unsure = self._catalog.unsure
+        if self._catalog.open and names[0] != "pg_catalog":
+            return self._certain(call, names)
         if (
             len(names) == 1
             and (unsure.functions or unsure.everything)
@@ -181,6 +221,18 @@ class Misplaced:
         ):
             return ()
         return self._catalog.function(names[0] if len(names) == 2 else None, names[-1])
+
+    def _certain(self, call: Node, names: Sequence[str]) -> Sequence[Signature]:
+        """What is meant where anybody may have made functions: only one with these very types is certain."""
+        if id(call) in self.sure:
+            return (self.sure[id(call)],)
+        if self._catalog.likely and len(names) == 1 and not call.get("agg_within_group"):
+            count = len(call.get("args", ()))
+            same = self._catalog.function(None, names[0]) if names[0] not in NEWER else ()
+            return same if any(takes(each, count) for each in same) or call.get("agg_star") else ()
+        if len(names) > 1 or call.get("args") or call.get("agg_within_group") or names[0] in NEWER:
+            return ()
+        return [each for each in self._catalog.function(None, names[0]) if not each.arguments]
 
     def _place(self, call: Node) -> tuple[int, int] | None:
         return self._written.part(call, len(names_of(call.get("funcname"))) - 1)
@@ -203,6 +255,21 @@ def inside(node: Any) -> Iterator[tuple[str, Node]]:
                 if isinstance(value, dict):
                     yield kind, cast(Node, value)
             todo += reversed(list(fields.values()))
+
+
+def _has_query(node: Any) -> bool:
+    """Whether a sub-query stands inside of an expression."""
+    todo: list[Any] = [node]
+    while todo:
+        here = todo.pop()
+        if isinstance(here, list):
+            todo += cast("list[Any]", here)
+        elif isinstance(here, dict):
+            fields = cast("dict[str, Any]", here)
+            if "SubLink" in fields:
+                return True
+            todo += fields.values()
+    return False
 
 
 def is_call(node: Node | None) -> bool:

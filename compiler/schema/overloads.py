@@ -32,6 +32,8 @@ _CONTEXTS: Final = {"i": 0, "a": 1, "e": 2}
 IMPLICIT: Final = 0
 ASSIGNMENT: Final = 1
 EXPLICIT: Final = 2
+MISTAKEN: Final = {"==": "=", "=<": "<=", "=!": "<>"}
+"""Operators of other languages."""
 CANDIDATES_MAX: Final = 500
 _TEXTS: Final = (Signature("f", False, 0, False, "text", ("text", "text")),)
 _OWN: Final = {
@@ -91,6 +93,10 @@ class Overloads:
 
     def refuses(self, source: Name, target: Name, context: int) -> bool:
         """Whether a value cannot become one of this type, for certain: there is no cast to be read."""
+        if self._catalog.open:
+            # A cast that PostgreSQL has is the only one between its two types.
+            own = builtins().casts.get((source or "", target or ""))
+            return own is not None and _CONTEXTS[own] > context
         return not self._catalog.unsure.operators and not self.coercible(source, target, context)
 
     def _special(self, source: str, target: str, context: int) -> bool:
@@ -140,6 +146,10 @@ class Overloads:
         prefix = left == ""
         given: list[Name] = [right] if prefix else [left, right]
         candidates = [each for each in known if len(each.arguments) == len(given)]
+        if self._catalog.open:
+            known = [each for each in given if each != "unknown"]
+            # A literal beside a value is one of its type, where there is such an operator.
+            return _own(candidates, known * 2 if len(given) == 2 and len(known) == 1 else given)
         if None not in given and not prefix:
             same = [right if left == "unknown" else left, left if right == "unknown" else right]
             for wanted in (same, [self.base(each) for each in same]):
@@ -156,6 +166,8 @@ class Overloads:
 
     def function(self, candidates: Sequence[Signature], given: Sequence[Name]) -> Signature | Outcome:
         """The function of these that a call means. Those with too few or too many arguments are left out."""
+        if self._catalog.open:
+            return _own(candidates, given)
         count = len(given)
         fitting: list[Signature] = []
         for each in candidates[:CANDIDATES_MAX]:
@@ -344,11 +356,20 @@ class Overloads:
             if each == found:
                 continue
             if self.category(each)[0] != self.category(found)[0]:
-                return None if self._catalog.unsure.operators else Outcome.NONE
+                # PostgreSQL's own types of two categories have nothing in common, whatever casts there are.
+                sure = self._catalog.open or not self._catalog.unsure.operators
+                return Outcome.NONE if sure else None
+            if self._catalog.open and not builtins().casts.keys() >= {(each, found), (found, each)}:
+                return None
             up, down = self.coercible(found, each), self.coercible(each, found)
             if not self.category(found)[1] and up and not down:
                 found = each
         return found if None not in given else None
+
+
+def takes(signature: Signature, count: int) -> bool:
+    """Whether a function takes so many arguments."""
+    return _expanded(signature, count) is not None
 
 
 def _expanded(signature: Signature, count: int) -> tuple[Name, ...] | None:
@@ -362,6 +383,14 @@ def _expanded(signature: Signature, count: int) -> tuple[Name, ...] | None:
     if signature.variadic and count > len(arguments):
         return (*arguments[:-1], *[_variadic(arguments[-1])] * (count - len(arguments) + 1))
     return None
+
+
+def _own(candidates: Sequence[Signature], given: Sequence[Name]) -> Signature | Outcome:
+    """The one of PostgreSQL that takes just these types: nobody can make another one that is preferred."""
+    if None in given or "unknown" in given:
+        return Outcome.OPEN
+    found = [each for each in candidates if list(each.arguments) == list(given) and not each.variadic]
+    return found[0] if found else Outcome.OPEN
 
 
 def _variadic(last: Name) -> Name:

@@ -12,11 +12,12 @@ from dfc.compiler.schema.expressions import Expressions
 from dfc.compiler.schema.grouping import Grouping
 from dfc.compiler.schema.misplaced import AGGREGATES, WINDOWS, inside
 from dfc.compiler.schema.overloads import ASSIGNMENT, Outcome
-from dfc.compiler.schema.scope import Output, Scope, Written, did_you_mean
+from dfc.compiler.schema.scope import Output, Scope, Written, did_you_mean, is_row_star
 from dfc.compiler.schema.sources import Sources, renamed
 from dfc.compiler.sql.trees import Node, first_place, names_of, unwrapped
 
 UNNAMED: Final = "?column?"
+CHANGES: Final = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 Handler = Callable[[Node, Scope], Output]
 
 
@@ -49,6 +50,7 @@ class Queries:
         """A WITH clause, into the scope of its statement."""
         clause: Node = node.get("withClause", {})
         queries = [unwrapped(each)[1] for each in clause.get("ctes", ())]
+        self._named_once(queries)
         if clause.get("recursive"):
             # Later ones can be named too, and their columns are not known yet.
             scope.tables.update({each.get("ctename", ""): Output([], open=True) for each in queries})
@@ -57,8 +59,26 @@ class Queries:
             kind, fields = unwrapped(each.get("ctequery"))
             if clause.get("recursive") and kind == "SelectStmt" and fields.get("op") == "SETOP_UNION":
                 scope.tables[name] = self._first_term(fields, aliases, scope)
-            output = renamed(_settled(self.query(each.get("ctequery", {}), scope)), aliases)
-            scope.tables[name] = Output([*output.columns, *_search_and_cycle(each)], output.open)
+            output = _settled(self.query(each.get("ctequery", {}), scope))
+            if not output.open and len(aliases) > len(output.columns):
+                message = f'WITH query "{name}" has {len(output.columns)} columns available but'
+                message += f" {len(aliases)} columns specified"
+                place, help = self.written.part(each), f"name {len(output.columns)} columns"
+                raise self.written.refusal(message, "42P10", place, help=help)
+            output = renamed(output, aliases)
+            mute = kind in CHANGES and "returningClause" not in fields
+            scope.tables[name] = Output([*output.columns, *_search_and_cycle(each)], output.open, mute)
+
+    def _named_once(self, queries: Sequence[Node]) -> None:
+        """No two queries of a WITH have the same name."""
+        seen: set[str] = set()
+        for each in queries:
+            name = each.get("ctename", "")
+            if name in seen:
+                message = f'WITH query name "{name}" specified more than once'
+                place, help = self.written.part(each), "give it another name"
+                raise self.written.refusal(message, "42712", place, help=help)
+            seen.add(name)
 
     def _first_term(self, fields: Node, aliases: Sequence[str], scope: Scope) -> Output:
         """What a recursive query knows of itself: the columns of its first part."""
@@ -90,6 +110,8 @@ class Queries:
 
     def _limit(self, node: Node | None, where: str, scope: Scope) -> None:
         """A number that no row changes."""
+        if node is None:
+            return
         found = self.expressions.of(node, scope)
         self.expressions.literal(node, found, "int8")
         if self.expressions.overloads.refuses(found.name, "int8", ASSIGNMENT):
@@ -102,7 +124,8 @@ class Queries:
         self.expressions.misplaced.refuse(node, where, frozenset({AGGREGATES, WINDOWS}), scope)
         for kind, fields in inside(node):
             names = names_of(fields.get("fields")) if kind == "ColumnRef" else []
-            if len(names) == 1 and any(each.columns(names[0]) for each in scope.names):
+            known = any(each.columns(names[0]) for each in scope.names) if len(names) == 1 else False
+            if known or (names and scope.alone() and scope.open()):
                 raise self.written.refusal(
                     f"argument of {where} must not contain variables",
                     "42P10",
@@ -158,7 +181,7 @@ class Queries:
             for part in window.get("orderClause", ()):
                 self._sort(unwrapped(part)[1].get("node", {}), output, scope)
         self._windows(node)
-        self.grouping.check(node, scope)
+        self.grouping.check(node, scope, output)
         return output
 
     def targets(self, nodes: Sequence[Node], scope: Scope) -> Output:
@@ -189,6 +212,8 @@ class Queries:
 
     def _windows(self, node: Node) -> None:
         """What OVER names is there in WINDOW."""
+        if "over" not in self.written.lower:
+            return
         known = [unwrapped(each)[1].get("name") for each in node.get("windowClause", ())]
         parts = [node.get("targetList"), node.get("sortClause"), node.get("windowClause")]
         for kind, fields in inside(parts):
@@ -253,12 +278,10 @@ class Queries:
         rows: list[Sequence[Node]] = [each["List"].get("items", ()) for each in node["valuesLists"]]
         given = [[self.expressions.of(each, scope) for each in row] for row in rows]
         self.expressions.misplaced.refuse(rows, "VALUES", frozenset({AGGREGATES, WINDOWS}), scope)
+        if any(is_row_star(each) for row in rows for each in row):
+            return Output([], open=True)
+        self.alike(rows)
         width = len(rows[0])
-        for row in rows:
-            if len(row) != width:
-                raise self.written.refusal(
-                    "VALUES lists must all be the same length", "42601", self.expressions.span({"": row[0]})
-                )
         columns: list[Column] = []
         for place in range(width):
             found = self.expressions.common(
@@ -266,6 +289,16 @@ class Queries:
             )
             columns.append(Column(f"column{place + 1}", found))
         return Output(columns)
+
+    def alike(self, rows: Sequence[Sequence[Node]]) -> None:
+        """Rows of VALUES have as many values each."""
+        for row in rows:
+            if len(row) != len(rows[0]) and not any(
+                is_row_star(each) for one in (row, rows[0]) for each in one
+            ):
+                raise self.written.refusal(
+                    "VALUES lists must all be the same length", "42601", self.expressions.span({"": row[0]})
+                )
 
     def _set_operation(self, node: Node, scope: Scope) -> Output:
         sides: list[tuple[Node, Output]] = []
@@ -321,6 +354,13 @@ class Queries:
             here = unwrapped(each)[1].get("node", {})
             self._place_of_result(here, "ORDER BY", output)
             name = _lone_name(here)
+            if name is None and unwrapped(here)[0] != "A_Const":
+                raise self.written.refusal(
+                    "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",
+                    "0A000",
+                    self.expressions.span(here),
+                    help="order by the name of a result, or write the UNION as a sub-query in FROM",
+                )
             if name is None or output.open:
                 continue
             if not any(column.name == name for column in output.columns):

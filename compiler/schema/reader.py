@@ -123,6 +123,13 @@ def read_schema(sources: Iterable[SchemaSource]) -> Read:
     return Read(catalog, tuple(skipped))
 
 
+def with_statements(catalog: Catalog, texts: Sequence[str]) -> Catalog | None:
+    """The catalog with what some statements make; None where they cannot be read."""
+    found = catalog.copied()
+    skipped = _read(SchemaSource(name="", text=";\n".join(texts), session=True), found)
+    return None if skipped else found
+
+
 def _read(source: SchemaSource, catalog: Catalog) -> list[Skipped]:
     found: list[Skipped] = []
     written = script(source.text)
@@ -147,7 +154,7 @@ def _apply(piece: Piece, catalog: Catalog) -> str | None:
         return f"not read: {tree.message}" if tree is not None else "not read"
     kind, fields = unwrapped(tree)
     try:
-        return definitions.apply(kind, fields, piece.sql, piece.items, catalog)
+        return definitions.apply(kind, fields, piece.sql, catalog)
     except RecursionError:
         catalog.unsure.everything = True
         return "not read: too deep"

@@ -6,13 +6,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Final
 
 from dfc.compiler.plan_describe import Refused
 from dfc.compiler.plan_names import name_of
 from dfc.compiler.schema.catalog import NOT_KNOWN, Column, Typed
-from dfc.compiler.sql.tokens import Token
-from dfc.compiler.sql.trees import Node, Places
+from dfc.compiler.sql.tokens import Token, split_comments, tokens
+from dfc.compiler.sql.trees import Node, Places, unwrapped
 
 SYSTEM_COLUMNS: Final = {
     "ctid": "tid",
@@ -36,13 +37,20 @@ class Refusal(Exception):
 class Written:
     """The text that was parsed: where its nodes stand. `origin` leads from its offsets to the author's."""
 
-    def __init__(
-        self, sql: str, items: Sequence[Token], origin: Callable[[int, int], tuple[int, int]]
-    ) -> None:
+    def __init__(self, sql: str, origin: Callable[[int, int], tuple[int, int]]) -> None:
         self.sql = sql
-        self._items = items
         self._origin = origin
         self._places = Places(sql)
+
+    @cached_property
+    def _items(self) -> Sequence[Token]:
+        """Its tokens, which only those need who say where something stands."""
+        return tokens(self.sql, split_comments(self.sql)[0])
+
+    @cached_property
+    def lower(self) -> str:
+        """The text in lower case."""
+        return self.sql.lower()
 
     def part(self, node: Node, index: int = 0) -> tuple[int, int] | None:
         """Part `index` of the qualified name at a node."""
@@ -125,10 +133,14 @@ class Written:
 
 @dataclass(slots=True)
 class Output:
-    """The columns of a query or of what stands in FROM. `open`: there are others, nobody knows which."""
+    """The columns of a query or of what stands in FROM. `open`: there are others, nobody knows which.
+
+    `mute`: a change without RETURNING, which no FROM may name.
+    """
 
     columns: list[Column]
     open: bool = False
+    mute: bool = False
 
 
 @dataclass(slots=True)
@@ -174,6 +186,14 @@ class Scope:
             yield here
             here = here.parent
 
+    def alone(self) -> bool:
+        """Whether no query around this one has names that it could mean."""
+        return self.parent is None or not any(each.names for each in self.parent.around())
+
+    def open(self) -> bool:
+        """Whether an entry of this query's own FROM may have any column."""
+        return any(names.output.open for names in self.names)
+
     def table(self, name: str) -> Output | None:
         """The query of a WITH that a name means."""
         return next((each.tables[name] for each in self.around() if name in each.tables), None)
@@ -200,6 +220,18 @@ class Scope:
             for column in (*names.output.columns, *[c for item in names.items for c in item.output.columns])
         ]
         return list(dict.fromkeys(found[:_NEAR_NAMES_MAX]))
+
+
+def is_row_star(node: Node | None) -> bool:
+    """Whether an expression is as many values as a row has: `t.*`, `(f(x)).*`."""
+    kind, fields = unwrapped(node)
+    parts: Sequence[Node] = fields.get("fields", ()) if kind == "ColumnRef" else fields.get("indirection", ())
+    return bool(parts) and "A_Star" in parts[-1]
+
+
+def has_row_star(row: Node) -> bool:
+    """Whether a row has more values than are written."""
+    return any(map(is_row_star, row.get("args", ())))
 
 
 def near(name: str, names: Sequence[str]) -> str | None:

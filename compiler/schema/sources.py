@@ -94,6 +94,10 @@ class Sources:
         if schema is None:
             rows = self._rows.get(name)
             output = rows if rows is not None else scope.table(name)
+            if output is not None and output.mute:
+                message = f'WITH query "{name}" does not have a RETURNING clause'
+                help = "give it RETURNING, with the columns that are wanted here"
+                raise self._written.refusal(message, "0A000", self._written.part(node), help=help)
             if output is not None:
                 return self._named(alias, output, name, node, system=False)
         found = None if "catalogname" in node else self.relation(node)
@@ -130,6 +134,9 @@ class Sources:
     def relation(self, node: Node) -> Relation | None:
         """The relation that a RangeVar names, None where that is not known. Refuses one that is not there."""
         name, schema = node.get("relname", ""), node.get("schemaname")
+        found = self._catalog.relation(schema, name, self._path)
+        if found is not None:
+            return None if isinstance(found, Unclear) else found
         return self._relation(schema, name, self._written.part(node), self._written.part(node, 1))
 
     def relation_at(self, schema: str | None, name: str, place: tuple[int, int] | None) -> Relation | None:

@@ -38,6 +38,18 @@ _INTERVALS: Final = {
     _MINUTE | _SECOND: " minute to second",
 }
 """What the modifier of an interval says, by its bits."""
+VALUE_FUNCTIONS: Final = {
+    "SVFOP_CURRENT_DATE": "date",
+    "SVFOP_CURRENT_TIME": "timetz",
+    "SVFOP_CURRENT_TIME_N": "timetz",
+    "SVFOP_CURRENT_TIMESTAMP": "timestamptz",
+    "SVFOP_CURRENT_TIMESTAMP_N": "timestamptz",
+    "SVFOP_LOCALTIME": "time",
+    "SVFOP_LOCALTIME_N": "time",
+    "SVFOP_LOCALTIMESTAMP": "timestamp",
+    "SVFOP_LOCALTIMESTAMP_N": "timestamp",
+}
+"""The types of what is written like a function without brackets."""
 _WITHOUT_MODIFIER: Final = {"bpchar": "bpchar", "bit": '"bit"'}
 """Without one they are no standard types, which have a length of 1 then."""
 _CACHED_NAMES_MAX: Final = 4_096

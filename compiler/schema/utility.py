@@ -124,6 +124,7 @@ class Utility:
         place = own.get("schemaname"), own.get("relname", "")
         if node.get("if_not_exists") and self._catalog.relation(*place) is not None:
             return
+        self._columns_once(node, own)
         for each in node.get("inhRelations", ()):
             self._there(unwrapped(each)[1])
         for each in node.get("tableElts", ()):
@@ -131,6 +132,35 @@ class Utility:
             if kind == "TableLikeClause":
                 self._there(fields.get("relation", {}))
             self._element(kind, fields, own.get("relname", ""))
+
+    def _columns_once(self, node: Node, table: Node) -> None:
+        """A table has a column once, and one primary key; where it may be there already, nobody looks."""
+        seen: set[str] = set()
+        keys = 0
+        if node.get("if_not_exists"):
+            return
+        for kind, fields in map(unwrapped, node.get("tableElts", ())):
+            name = fields.get("colname", "")
+            if kind == "ColumnDef" and name in seen:
+                raise self._written.refusal(
+                    f'column "{name}" specified more than once', "42701", self._written.part(fields)
+                )
+            seen.add(name)
+            here = (
+                [unwrapped(one)[1] for one in fields.get("constraints", ())]
+                if kind == "ColumnDef"
+                else [fields]
+            )
+            for each in here:
+                keys += each.get("contype") == "CONSTR_PRIMARY"
+                if keys > 1:
+                    shown = table.get("relname", "")
+                    raise self._written.refusal(
+                        f'multiple primary keys for table "{shown}" are not allowed',
+                        "42P16",
+                        self._written.part(each),
+                        help="write one: `PRIMARY KEY (a, b)`",
+                    )
 
     def _element(self, kind: str, fields: Node, own: str) -> None:
         """A column or a constraint, and what these refer to."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dfc.compiler.sql.analysis import STEP_SQL_BYTES_MAX, Analysis, HttpCall, analyse, illegal, literals_of
+from dfc.compiler.sql.analysis import Analysis, HttpCall, analyse, illegal, literals_of
+from dfc.compiler.sql.forbidden import STEP_SQL_BYTES_MAX
 from dfc.compiler.sql.references import Reference, reference_at
 
 __all__ = [

@@ -9,6 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dfc.compiler.plan import WITH_EXPRESSIONS, Form, Returns
+from dfc.compiler.sql.command_words import (
+    CLAUSES,
+    DECORATIONS,
+    OBJECTS,
+    ONE_WORD,
+    OUTSIDE,
+    SET_OPERATIONS,
+    TWO_WORDS,
+)
 from dfc.compiler.sql.tokens import Token, closing, identifier
 from dfc.grammar.lexer import Kind
 
@@ -16,137 +25,6 @@ MODIFYING = frozenset({"insert", "update", "delete", "merge"})
 QUERIES = MODIFYING | {"select", "values"}
 SUBROUTINES = frozenset({"do", "create function", "create procedure"})
 """Commands with a body that nothing is replaced in."""
-
-_SET_OPERATIONS = frozenset({"union", "intersect", "except"})
-_CLAUSES = frozenset(
-    {"from", "where", "group", "having", "window", "order", "limit", "offset", "fetch", "for", "into"}
-)
-_DECORATIONS = frozenset(
-    {
-        "or",
-        "replace",
-        "temp",
-        "temporary",
-        "local",
-        "global",
-        "unlogged",
-        "recursive",
-        "unique",
-        "constraint",
-        "trusted",
-        "procedural",
-        "default",
-    }
-)
-_OBJECTS = frozenset(
-    {
-        "access method",
-        "aggregate",
-        "cast",
-        "collation",
-        "conversion",
-        "database",
-        "domain",
-        "event trigger",
-        "extension",
-        "foreign data wrapper",
-        "foreign table",
-        "function",
-        "group",
-        "index",
-        "language",
-        "large object",
-        "materialized view",
-        "operator",
-        "operator class",
-        "operator family",
-        "owned",
-        "policy",
-        "procedure",
-        "publication",
-        "role",
-        "routine",
-        "rule",
-        "schema",
-        "sequence",
-        "server",
-        "statistics",
-        "subscription",
-        "system",
-        "table",
-        "tablespace",
-        "text search configuration",
-        "text search dictionary",
-        "text search parser",
-        "text search template",
-        "transform",
-        "trigger",
-        "type",
-        "user",
-        "user mapping",
-        "view",
-    }
-)
-_TWO_WORDS = {
-    "start": "start transaction",
-    "lock": "lock table",
-    "truncate": "truncate table",
-    "refresh": "refresh materialized view",
-    "declare": "declare cursor",
-    "close": "close cursor",
-    "import": "import foreign schema",
-    "reassign": "reassign owned",
-    "security": "security label",
-    "end": "commit",
-    "abort": "rollback",
-    "analyse": "analyze",
-}
-_ONE_WORD = frozenset(
-    {
-        "analyze",
-        "begin",
-        "call",
-        "checkpoint",
-        "cluster",
-        "comment",
-        "commit",
-        "copy",
-        "deallocate",
-        "do",
-        "execute",
-        "explain",
-        "fetch",
-        "grant",
-        "listen",
-        "load",
-        "move",
-        "notify",
-        "reindex",
-        "release",
-        "reset",
-        "revoke",
-        "rollback",
-        "savepoint",
-        "set",
-        "show",
-        "unlisten",
-        "vacuum",
-        "discard",
-        "prepare",
-    }
-)
-_OUTSIDE = frozenset(
-    {
-        "vacuum",
-        "create database",
-        "drop database",
-        "create tablespace",
-        "drop tablespace",
-        "alter system",
-        "drop subscription",
-        "discard all",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,8 +104,8 @@ def http_call(sql: str, items: list[Token], shape: Shape) -> tuple[range, bool] 
     elif after < len(items) and _labels(items[after]):
         after += 1
     depth = items[shape.main].depth
-    ends = after >= len(items) or items[after].depth < depth or is_word(items, after, _CLAUSES)
-    if not ends or _find(items, shape.main, _SET_OPERATIONS) is not None or _set_outside(items, shape.main):
+    ends = after >= len(items) or items[after].depth < depth or is_word(items, after, CLAUSES)
+    if not ends or _find(items, shape.main, SET_OPERATIONS) is not None or _set_outside(items, shape.main):
         return None
     return range(index, end), _find(items, shape.main, {"from"}) is not None
 
@@ -256,7 +134,7 @@ def _part(sql: str, items: list[Token], index: int) -> list[str | None]:
 
 def _labels(token: Token) -> bool:
     """Whether a token behind an expression is its label without AS."""
-    words = _CLAUSES | _SET_OPERATIONS
+    words = CLAUSES | SET_OPERATIONS
     return token.kind is Kind.QUOTED_IDENT or (token.kind is Kind.IDENT and token.word not in words)
 
 
@@ -318,7 +196,7 @@ def _set_outside(items: list[Token], start: int) -> bool:
     """Whether a query in parentheses is one side of a set operation."""
     depth = items[start].depth
     return depth > 0 and any(
-        token.depth < depth and is_word(items, index, _SET_OPERATIONS)
+        token.depth < depth and is_word(items, index, SET_OPERATIONS)
         for index, token in enumerate(items[start:], start)
     )
 
@@ -345,7 +223,7 @@ def _into(items: list[Token], start: int) -> range | None:
     """The INTO clause of the leftmost SELECT, with the name of the table."""
     if items[start].word != "select":
         return None
-    found = _find(items, start, _CLAUSES | _SET_OPERATIONS)
+    found = _find(items, start, CLAUSES | SET_OPERATIONS)
     if found is None or items[found].word != "into":
         return None
     end = found + 1
@@ -366,7 +244,7 @@ def _into(items: list[Token], start: int) -> range | None:
     return range(found, min(end, len(items)))
 
 
-_AFTER_NAME = _CLAUSES | _SET_OPERATIONS | {".", ")"}
+_AFTER_NAME = CLAUSES | SET_OPERATIONS | {".", ")"}
 
 
 def _reads(items: list[Token]) -> bool:
@@ -411,7 +289,7 @@ def _tag(items: list[Token]) -> str:
             named = {"temporary": "temp"}
             return f"discard {named.get(rest[0], rest[0])}" if rest else first
         case "close" | "deallocate" if rest[-1:] == ["all"]:
-            return f"{_TWO_WORDS.get(first, first)} all"
+            return f"{TWO_WORDS.get(first, first)} all"
         case "grant" | "revoke":
             on = _find(items, 0, {"on"})
             return first if on is not None else f"{first} role"
@@ -420,7 +298,7 @@ def _tag(items: list[Token]) -> str:
         case "commit" | "rollback" if rest[:1] == ["prepared"]:
             return f"{first} prepared"
         case _:
-            return _TWO_WORDS.get(first, first if first in _ONE_WORD else "")
+            return TWO_WORDS.get(first, first if first in ONE_WORD else "")
 
 
 def _second(rest: list[str]) -> str:
@@ -434,11 +312,11 @@ def _is_string(items: list[Token], index: int) -> bool:
 def _object_tag(first: str, rest: list[str], items: list[Token]) -> str:
     if first == "alter" and rest[:2] == ["default", "privileges"]:
         return "alter default privileges"
-    while rest and rest[0] in _DECORATIONS:
+    while rest and rest[0] in DECORATIONS:
         rest = rest[1:]
     for length in (3, 2, 1):
         name = " ".join(rest[:length])
-        if len(rest) >= length and name in _OBJECTS:
+        if len(rest) >= length and name in OBJECTS:
             if name in ("user", "group"):
                 name = "role"
             if first == "create" and name == "table" and _find(items, 0, {"as"}) is not None:
@@ -449,7 +327,7 @@ def _object_tag(first: str, rest: list[str], items: list[Token]) -> str:
 
 def _outside(items: list[Token], kind: str) -> bool:
     """Whether PostgreSQL refuses the command inside a transaction block."""
-    if kind in _OUTSIDE:
+    if kind in OUTSIDE:
         return True
     words = [token.word for token in items]
     match kind:

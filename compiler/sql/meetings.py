@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from enum import Enum, auto
 from typing import Final
 
+from dfc.compiler.sql.domains import Domain, apart
 from dfc.compiler.sql.uses import Effect, Use
 
-_WORD: Final = re.compile(r"'[A-Za-z_][A-Za-z_-]*'")
-_TRUTHS: Final = frozenset({"t", "true", "f", "false", "y", "yes", "n", "no", "on", "off"})
+_NAMES: Final = re.compile(r"\w+")
 _ADDING: Final = frozenset({Effect.INSERT})
 
 
@@ -58,37 +57,24 @@ def _touch(first: frozenset[str] | None, second: frozenset[str] | None) -> bool:
 
 
 def _are_apart(one: Use, other: Use) -> bool:
-    """Whether both are about other rows: a column has another constant in each."""
+    """Whether both are about other rows: a column has other values in each.
+
+    Two rows that are inserted meet in a unique key, whatever stands in their other columns.
+    """
     theirs = settled(other)
-    return any(column in theirs and _differ(value, theirs[column]) for column, value in settled(one).items())
+    mine = settled(one)
+    common = [(domain, theirs[column]) for column, domain in mine.items() if column in theirs]
+    if one.effect in _ADDING and other.effect in _ADDING:
+        return bool(common) and all(apart(*each) for each in common)
+    return any(apart(*each) for each in common)
 
 
-def settled(use: Use) -> dict[str, str]:
-    """The columns that have one constant in all rows of a use, before and after it."""
-    return {column: value for column, value in use.rows if not _changes(use, column)}
+def settled(use: Use) -> dict[str, Domain]:
+    """What is known of columns, or of what is computed from some, in all rows of a use, before and after."""
+    return {column: domain for column, domain in use.rows if not _changes(use, column)}
 
 
 def _changes(use: Use, column: str) -> bool:
     if use.effect is Effect.UPDATE:
-        return use.changed is None or column in use.changed
+        return use.changed is None or not use.changed.isdisjoint({column, *_NAMES.findall(column)})
     return use.effect in (Effect.UPSERT, Effect.MERGE, Effect.DEFINE)
-
-
-def _differ(first: str, second: str) -> bool:
-    """Whether two constants are surely not equal, whatever the type of the column."""
-    one, other = _number(first), _number(second)
-    if one is not None and other is not None:
-        return one != other
-    if {first, second} == {"true", "false"}:
-        return True
-    if not (_WORD.fullmatch(first) and _WORD.fullmatch(second)):
-        return False
-    words = {first[1:-1].casefold(), second[1:-1].casefold()}
-    return len(words) == 2 and not words <= _TRUTHS
-
-
-def _number(text: str) -> Decimal | None:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None

@@ -7,15 +7,16 @@ texts that nest deeply or have many of these are not given to it.
 from __future__ import annotations
 
 import logging
-import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from dfc.compiler.plan_names import fold
+from dfc.compiler.sql import commands_tables
 from dfc.compiler.sql.commands import QUERIES
 from dfc.compiler.sql.references import Rendered, swap
-from dfc.compiler.sql.tokens import split_comments, tokens
+from dfc.compiler.sql.tokens import quoted, split_comments, tokens
 from dfc.compiler.sql.uses import Called, Found, Use, calls, uses
 from dfc.grammar.lexer import Kind
 
@@ -38,7 +39,7 @@ _ANALYSED = QUERIES | {
     "drop table",
     "truncate table",
 }
-_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+_MAKES_TABLES = frozenset({"create table", "create table as"})
 _ROWS_ALIAS = "_df_rows"
 
 
@@ -47,7 +48,8 @@ class Tables:
     """Names as PostgreSQL folds them: `schema.table`, or `table` where no schema is written.
 
     A part that needs quotes has them. `analysed` is False when nothing is known. `uses` say what is done with
-    each, `calls` which functions may do something with others.
+    each, `calls` which functions may do something with others. `temporary` are those that the statement makes
+    for its session alone.
     """
 
     reads: frozenset[str] = frozenset()
@@ -55,6 +57,7 @@ class Tables:
     analysed: bool = False
     uses: tuple[Use, ...] = ()
     calls: tuple[Called, ...] = ()
+    temporary: frozenset[str] = frozenset()
 
 
 UNKNOWN = Tables()
@@ -63,9 +66,18 @@ UNKNOWN = Tables()
 @lru_cache(maxsize=_CACHED_STATEMENTS_MAX)
 def tables(sql: str, kind: str) -> Tables:
     """The tables of a statement that PostgreSQL's grammar accepts. Never raises. Imports sqlglot."""
-    if kind not in _ANALYSED:
+    if kind not in _ANALYSED and kind not in commands_tables.KINDS:
         return UNKNOWN
     items = tokens(sql, split_comments(sql)[0])
+    query = commands_tables.query_of(kind, items)
+    if query is not None:
+        return _moved(tables(sql[query[0] : query[1]], "select"), query[0])
+    if kind == "call":
+        return Tables(analysed=True, calls=commands_tables.called(sql, items))
+    if kind == "explain":
+        return UNKNOWN
+    if kind in commands_tables.KINDS:
+        return _of_uses(tuple(commands_tables.named(sql, kind, items)))
     if len(items) > ANALYSED_TOKENS_MAX:
         return UNKNOWN
     if max(token.depth for token in items) > ANALYSED_DEPTH_MAX:
@@ -86,30 +98,50 @@ def tables(sql: str, kind: str) -> Tables:
             if token.kind is Kind.REFERENCE
         ],
     )
+    made = commands_tables.temporary(sql, items) if kind in _MAKES_TABLES else None
+    temporary = frozenset[str]() if made is None else frozenset({quoted(made)})
     try:
-        return _read(rendered)
+        return _read(rendered, temporary)
     except Exception:
         # sqlglot reports what it cannot parse in many ways (ParseError, TokenError, RecursionError, its own
         # faults); whatever it was, the statement is legal, only its tables stay unknown.
-        return UNKNOWN
+        return replace(UNKNOWN, temporary=temporary)
+
+
+def _of_uses(found: tuple[Use, ...]) -> Tables:
+    return Tables(
+        reads=frozenset(use.table for use in found if not use.writes),
+        writes=frozenset(use.table for use in found if use.writes),
+        analysed=True,
+        uses=found,
+    )
+
+
+def _moved(found: Tables, by: int) -> Tables:
+    """The tables of a statement that stands in another one."""
+    return replace(
+        found,
+        uses=tuple([replace(use, start=use.start + by, end=use.end + by) for use in found.uses]),
+        calls=tuple([replace(call, start=call.start + by, end=call.end + by) for call in found.calls]),
+    )
 
 
 @cache
-def _dialect() -> object:
+def _parse() -> Callable[[str], list[exp.Expr | None]]:
+    """sqlglot's parser: making one takes as long as parsing a short statement."""
     from sqlglot.dialects.postgres import Postgres
 
     # It warns on standard error about each statement that it takes for a mere command.
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
-    return Postgres()
+    dialect = Postgres()
+    parser, tokenizer = dialect.parser(), dialect.tokenizer()
+    return lambda sql: parser.parse(tokenizer.tokenize(sql), sql)
 
 
-def _read(rendered: Rendered) -> Tables:
+def _read(rendered: Rendered, temporary: frozenset[str]) -> Tables:
     from sqlglot import exp
-    from sqlglot.dialects.dialect import Dialect
 
-    dialect = _dialect()
-    assert isinstance(dialect, Dialect)
-    parsed = [tree for tree in dialect.parse(rendered.text) if tree is not None]
+    parsed = [tree for tree in _parse()(rendered.text) if tree is not None]
     if len(parsed) != 1:
         return UNKNOWN
     found: list[Found] = []
@@ -118,7 +150,7 @@ def _read(rendered: Rendered) -> Tables:
     changing = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Alter, exp.Into, *always)
     for node in parsed[0].walk():
         if isinstance(node, exp.Command):
-            return UNKNOWN
+            return replace(UNKNOWN, temporary=temporary)
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
             continue
         name, table = _name(node), node
@@ -133,8 +165,9 @@ def _read(rendered: Rendered) -> Tables:
         reads=frozenset(one.name for one in found if not one.target),
         writes=frozenset(one.name for one in found if one.target),
         analysed=True,
-        uses=uses(parsed[0], found, rendered.original),
+        uses=uses(parsed[0], found, rendered.original, temporary),
         calls=calls(parsed[0], rendered.original),
+        temporary=temporary,
     )
 
 
@@ -144,9 +177,7 @@ def _name(table: exp.Table) -> str:
 
 def _part(part: exp.Expr) -> str:
     text = part.name
-    if not part.args.get("quoted"):
-        return fold(text)
-    return text if _PLAIN.fullmatch(text) else '"' + text.replace('"', '""') + '"'
+    return quoted(text) if part.args.get("quoted") else fold(text)
 
 
 class _CommonTables:

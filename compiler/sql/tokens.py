@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from dfc.compiler.plan_names import fold, name_of
 from dfc.grammar.lexer import Kind, Lexeme, scan
 
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 _OPEN = frozenset("([")
 _CLOSE = frozenset(")]")
 
@@ -24,6 +26,11 @@ class Token(NamedTuple):
     end: int
     word: str
     depth: int
+
+
+def quoted(name: str) -> str:
+    """A name as PostgreSQL keeps it, in quotes where it cannot be written without."""
+    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
 def identifier(sql: str, token: Token) -> str | None:

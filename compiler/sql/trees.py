@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any, cast
 
 from dfc.compiler.sql import native
-from dfc.compiler.sql.tokens import Token
+from dfc.compiler.sql.tokens import Token, split_comments, tokens
 
 Node = Mapping[str, Any]
 
@@ -22,13 +22,15 @@ TREE_DEPTH_MAX = 8_000
 TREE_TOKENS_MAX = 150_000
 
 
-def tree_of(sql: str, items: list[Token]) -> Node | native.Fault | None:
+def tree_of(sql: str, items: list[Token] | None = None) -> Node | native.Fault | None:
     """The one statement of `sql`, wrapped in its kind; None where none is there, or safe to read.
 
-    `items` are the tokens of `sql`. The time is linear in the length.
+    `items` are the tokens of `sql`, if these are at hand. The time is linear in the length.
     """
-    if len(items) > TREE_TOKENS_MAX or depth_bound(items) > TREE_DEPTH_MAX:
-        return None
+    if len(sql) > TREE_DEPTH_MAX:
+        items = tokens(sql, split_comments(sql)[0]) if items is None else items
+        if len(items) > TREE_TOKENS_MAX or depth_bound(items) > TREE_DEPTH_MAX:
+            return None
     try:
         written = native.tree(sql)
         if isinstance(written, native.Fault):

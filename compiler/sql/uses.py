@@ -1,7 +1,7 @@
 """What a statement does with each of its tables, from sqlglot's tree: effect, columns, rows where certain.
 
 Everything is told so that doubt makes it more: columns are those that may be meant, and None is any of them;
-rows are restricted only by what the WHERE says in plain words (`column = constant`).
+rows are restricted only by what the WHERE says in plain words (`column = constant`, IN, `<`, BETWEEN).
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from dfc.compiler.plan_builtins import VOLATILE
+from dfc.compiler.plan_builtins import NOT_VOLATILE, VOLATILE
 from dfc.compiler.plan_names import fold
+from dfc.compiler.sql.domains import VALUES_MAX, Domain, both
 from dfc.compiler.sql.pure import harmless
 
 if TYPE_CHECKING:
@@ -42,14 +43,18 @@ class Use:
     """`sql[start:end]` names a table, and what the statement does with it.
 
     `changed` are the columns that an UPDATE sets; `read` those that may be read. None: any. `rows` are pairs
-    of a column and the constant it has in all rows that are meant.
+    of a column, or of what is computed from some (`id % 2`), and the values that it has in all rows that are
+    meant. `only`: what inherits from the table is not meant. `through`: by what the statement gets to the
+    table, where it does not name it.
     """
 
     table: str
     effect: Effect
     changed: frozenset[str] | None = None
     read: frozenset[str] | None = None
-    rows: tuple[tuple[str, str], ...] = ()
+    rows: tuple[tuple[str, Domain], ...] = ()
+    only: bool = False
+    through: str = ""
     start: int
     end: int
 
@@ -77,28 +82,54 @@ class Found:
     target: bool
 
 
-def uses(tree: exp.Expr, found: Iterable[Found], original: Callable[[int], int]) -> tuple[Use, ...]:
-    """The uses of the tables that were found; `original` is the way from the tree's offsets to the text's."""
+def uses(
+    tree: exp.Expr,
+    found: Iterable[Found],
+    original: Callable[[int], int],
+    temporary: frozenset[str] = frozenset(),
+) -> tuple[Use, ...]:
+    """The uses of the tables that were found, without those of its session alone.
+
+    `original` is the way from the tree's offsets to the text's.
+    """
     columns = _Columns(tree)
     result: list[Use] = []
     for one in found:
         start, end = _place(one.node.this.meta, original)
         query = _query(one.node)
         effect = _effect(query, one.node) if one.target else Effect.READ
-        if effect is Effect.DEFINE and _is_temporary(query):
+        if one.name in temporary:
             continue
         result.append(
             Use(
                 table=one.name,
                 effect=effect,
                 changed=_changed(query) if effect is Effect.UPDATE else None,
-                read=frozenset() if effect is Effect.INSERT else columns.of(one.node),
-                rows=tuple(_inserted(query) if effect is Effect.INSERT else _rows(query, one.node)),
+                read=_read(query, effect, columns, one.node),
+                rows=_settled(_inserted(query) if effect is Effect.INSERT else _rows(query, one.node)),
+                only=bool(one.node.args.get("only")),
                 start=start,
                 end=end,
             )
         )
     return tuple(result)
+
+
+def _read(query: exp.Expr, effect: Effect, columns: _Columns, table: exp.Table) -> frozenset[str] | None:
+    """The columns that may be read. Who locks rows waits for everybody that changes them."""
+    if effect is Effect.INSERT:
+        return frozenset()
+    locks = query.args.get("locks") or ()
+    if any(not (lock.args.get("key") and not lock.args.get("update")) for lock in locks):
+        return None
+    return columns.of(table)
+
+
+def _settled(found: Iterable[tuple[str, Domain]]) -> tuple[tuple[str, Domain], ...]:
+    domains: dict[str, list[Domain]] = {}
+    for column, domain in found:
+        domains.setdefault(column, []).append(domain)
+    return tuple([(column, both(each)) for column, each in domains.items()])
 
 
 def calls(tree: exp.Expr, original: Callable[[int], int]) -> tuple[Called, ...]:
@@ -165,13 +196,6 @@ def _effect(query: exp.Expr, node: exp.Table) -> Effect:
             return Effect.DEFINE
 
 
-def _is_temporary(query: exp.Expr) -> bool:
-    from sqlglot import exp
-
-    properties = query.args.get("properties")
-    return properties is not None and properties.find(exp.TemporaryProperty) is not None
-
-
 def _changed(query: exp.Expr) -> frozenset[str] | None:
     """The columns that an UPDATE sets."""
     from sqlglot import exp
@@ -229,7 +253,7 @@ def _is_set(column: exp.Column) -> bool:
     return isinstance(holder, exp.EQ) and holder.this is column and isinstance(holder.parent, exp.Update)
 
 
-def _rows(query: exp.Expr, table: exp.Table) -> Iterator[tuple[str, str]]:
+def _rows(query: exp.Expr, table: exp.Table) -> Iterator[tuple[str, Domain]]:
     """What the WHERE of a query says of all rows of a table."""
     from sqlglot import exp
 
@@ -249,14 +273,70 @@ def _rows(query: exp.Expr, table: exp.Table) -> Iterator[tuple[str, str]]:
             todo += [node.expression, node.this]
         elif isinstance(node, exp.Paren):
             todo.append(node.this)
-        elif isinstance(node, exp.EQ) and isinstance(node.this, exp.Column):
-            qualifier = fold(node.this.table)
-            constant = _constant(node.expression)
-            if constant is not None and (qualifier in names or (not qualifier and alone)):
-                yield column_name(node.this), constant
+        elif (domain := _domain(node)) is not None:
+            name = _computed(node.this, names, alone=alone)
+            if name is not None:
+                yield name, domain
 
 
-def _inserted(query: exp.Expr) -> Iterator[tuple[str, str]]:
+def _domain(condition: exp.Expr) -> Domain | None:
+    """The values for which a comparison with constants is true."""
+    from sqlglot import exp
+
+    if isinstance(condition, exp.In):
+        values = [_constant(each) for each in condition.expressions]
+        known = tuple([value for value in values if value is not None])
+        plain = 0 < len(values) <= VALUES_MAX and len(known) == len(values)
+        return Domain(values=known) if plain and condition.args.get("query") is None else None
+    if isinstance(condition, exp.Between):
+        if condition.args.get("symmetric"):
+            return None
+        low, high = _constant(condition.args["low"]), _constant(condition.args["high"])
+        return None if low is None or high is None else Domain(low=low, high=high)
+    if not isinstance(condition, exp.EQ | exp.LT | exp.LTE | exp.GT | exp.GTE):
+        return None
+    constant = _constant(condition.expression)
+    if constant is None:
+        return None
+    match condition:
+        case exp.EQ():
+            return Domain(values=(constant,))
+        case exp.LT() | exp.LTE():
+            return Domain(high=constant, below=isinstance(condition, exp.LT))
+        case _:
+            return Domain(low=constant, above=isinstance(condition, exp.GT))
+
+
+def _computed(node: exp.Expr, names: set[str], *, alone: bool) -> str | None:
+    """A column of a table, or what is computed from its columns alone, as a text without qualifiers."""
+    from sqlglot import exp
+
+    plain = exp.Column | exp.Identifier | exp.Literal | exp.Paren | exp.Mod | exp.Add | exp.Sub | exp.Mul
+    columns: list[exp.Column] = []
+    for part in node.walk():
+        if isinstance(part, exp.Anonymous):
+            if fold(part.name) not in NOT_VOLATILE or _schema(part):
+                return None
+        elif not isinstance(part, plain):
+            return None
+        elif isinstance(part, exp.Column):
+            columns.append(part)
+    if not columns:
+        return None
+    for column in columns:
+        qualifier = fold(column.table)
+        if isinstance(column.this, exp.Star) or not (qualifier in names or (not qualifier and alone)):
+            return None
+    if node is columns[0]:
+        return column_name(columns[0])
+    bare = node.copy()
+    for column in bare.find_all(exp.Column):
+        column.set("table", None)
+        column.set("db", None)
+    return bare.sql(dialect="postgres")
+
+
+def _inserted(query: exp.Expr) -> Iterator[tuple[str, Domain]]:
     """What an INSERT of one row with constants puts into columns that it names."""
     from sqlglot import exp
 
@@ -271,7 +351,8 @@ def _inserted(query: exp.Expr) -> Iterator[tuple[str, str]]:
     for column, value in zip(target.expressions, row.expressions, strict=False):
         constant = _constant(value)
         if constant is not None:
-            yield column.name if column.args.get("quoted") else fold(column.name), constant
+            name = column.name if column.args.get("quoted") else fold(column.name)
+            yield name, Domain(values=(constant,))
 
 
 def _constant(node: exp.Expr | None) -> str | None:

@@ -96,7 +96,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     _replace_closed_streams()
     if hasattr(sys.stdout, "reconfigure"):
         for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            # JSON is UTF-8 whatever the locale is; what people see is what their terminal shows.
+            encoding = stream.encoding if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")  # type: ignore[union-attr]
     try:
         result = cli.main(args=arguments, prog_name="dfc", standalone_mode=False)
         sys.stdout.flush()

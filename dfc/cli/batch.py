@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 from dfc.cli.compiling import as_compiled
 from dfc.cli.sources import Compiled, CompileFile, read
 from dfc.executor.compiler_child import FileReply
-from dfc.executor.compiler_pool import Compilers, compilers
+from dfc.executor.compiler_pool import compilers
 
 FILES_PER_PROCESS: Final = 100
 """A process takes about as long to start as to compile so many files."""
@@ -21,18 +23,24 @@ AHEAD_MAX: Final = 64
 
 
 @contextlib.contextmanager
-def compiler(files: Sequence[str] = ()) -> Generator[CompileFile]:
+def compiler(
+    files: Sequence[str] = (), schema: Sequence[str] = (), *, closely: bool = False, brief: bool = False
+) -> Generator[CompileFile]:
     """A function from a file's name and text to what the compiler says.
 
     `files` are those that will be asked for, in this order: they are compiled ahead. What is then asked with
-    another text than the file had is compiled once more.
+    another text than the file had is compiled once more. `schema` are files with DDL. `closely`: with what
+    PostgreSQL refuses in their statements, whatever database they meet. `brief`: the problems are all that is
+    wanted; the workflows have no plans.
     """
     count = max(1, min(os.cpu_count() or 1, len(files) // FILES_PER_PROCESS))
-    with compilers(count) as pool:
-        ahead = _Ahead(pool, [file for file in files if file != "-"] if len(files) > 1 else [], count)
+    with compilers(count, schema=[path for path in schema if path != "-"]) as pool:
+        compile_one = partial(pool.compile_file, closely=closely, brief=brief)
+        ahead = _Ahead(compile_one, [file for file in files if file != "-"] if len(files) > 1 else [], count)
 
         def one(name: str, text: str) -> Compiled:
-            return as_compiled(name, text, ahead.taken(name, text) or pool.compile_file(name, text))
+            reply = ahead.taken(name, text) or compile_one(name, text)
+            return as_compiled(name, text, reply)
 
         try:
             yield one
@@ -43,8 +51,10 @@ def compiler(files: Sequence[str] = ()) -> Generator[CompileFile]:
 class _Ahead:
     """Threads that compile files before they are asked for, each with a process."""
 
-    def __init__(self, pool: Compilers, files: Sequence[str], count: int) -> None:
-        self._pool = pool
+    def __init__(
+        self, compile_one: Callable[[str, str], FileReply], files: Sequence[str], count: int
+    ) -> None:
+        self._compile_one = compile_one
         self._left = dict.fromkeys(files)
         self._begun: set[str] = set()
         self._done: dict[str, tuple[str, FileReply] | None] = {}
@@ -77,8 +87,9 @@ class _Ahead:
             found = None
             # Whoever asks for the file meets what is wrong with it.
             with contextlib.suppress(Exception):
+                _refuse_pipe(file)
                 text = read(file)
-                found = text, self._pool.compile_file(file, text)
+                found = text, self._compile_one(file, text)
             with self._changed:
                 self._done[file] = found
                 self._changed.notify_all()
@@ -93,3 +104,9 @@ class _Ahead:
             del self._left[file]
             self._begun.add(file)
             return file
+
+
+def _refuse_pipe(file: str) -> None:
+    """Raises OSError for what can be read only once: that is for whoever asks for it."""
+    if not Path(file).is_file():
+        raise OSError(f"`{file}` is no regular file")

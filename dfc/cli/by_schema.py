@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
-import subprocess
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 import click
 
 from dfc.cli.errors import CliError
 from dfc.cli.reports.examined import name_of
 from dfc.cli.sources import SUFFIX, Compiled, CompileFile, Server, needed, problem_of
-from dfc.executor.compiler_child import TOO_LONG, Died, crashed, end_of, started, stop
-from dfc.executor.limits import COMPILE_SECONDS_MAX
+from dfc.executor.child import Child
+from dfc.executor.compiler_child import Allowance, Died, crashed
 
 if TYPE_CHECKING:
     from dfc.cli.reading_schema import Skipped
 
 MODULE: Final = "dfc.cli.reading_schema"
+ALLOWED: Final = Allowance()
 _NOTES_MAX: Final = 5
 
 
@@ -33,7 +33,7 @@ class BySchema:
 
     def __init__(self, compile_file: CompileFile, paths: tuple[str, ...]) -> None:
         self._sources = [(name_of(path), _text(compile_file, path)) for path in paths]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._begin(say=True)
 
     def __enter__(self) -> Self:
@@ -42,60 +42,49 @@ class BySchema:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
+        if self._child is not None:
+            self._child.stop()
 
     @property
     def pid(self) -> int | None:
         """The process that reads the trees, None where there is none just now."""
-        return None if self._process is None else self._process.pid
+        return None if self._child is None else self._child.pid
 
     def deepen(self, compilation: Compiled) -> Compiled:
         """The file with all of its problems. One that the process dies over has DF590."""
-        if self._process is None:
+        if self._child is None:
             self._begin(say=False)
-        found = self._ask(compilation)
+        found = self._ask(compilation, len(compilation.text))
         if isinstance(found, Compiled):
             return found
-        [diagnostic] = crashed(compilation.text, str(found.why))["diagnostics"]
+        if isinstance(found, Died):
+            self._child = None
+            [diagnostic] = crashed(compilation.text, found)["diagnostics"]
+        else:
+            [diagnostic] = crashed(compilation.text, Died(str(found.why)))["diagnostics"]
         problem = problem_of(compilation.name, diagnostic)
         return replace(compilation, problems=(*compilation.problems, problem))
 
     def _begin(self, *, say: bool) -> None:
-        self._process = started(MODULE)
-        skipped = self._ask(self._sources)
+        self._child = Child(MODULE)
+        skipped = self._ask(self._sources, sum(len(text) for _, text in self._sources))
         if isinstance(skipped, Died):
             raise CliError(f"the schema cannot be read: its reader died ({skipped.why})")
         if say:
             _notes(self._sources, skipped)
 
-    def _ask(self, request: object) -> Any:
-        """The answer of the process, or how it died, and there is none any more."""
-        process = self._process
-        assert process is not None and process.stdin is not None and process.stdout is not None
-        late = threading.Event()
+    def _ask(self, request: object, characters: int) -> Any:
+        """What the process answers, or how it died."""
+        assert self._child is not None
+        allowance = ALLOWED.of(characters)
+        pair = (allowance.processor_seconds, request)
+        return self._child.ask(lambda pipe: pickle.dump(pair, pipe), _loaded, allowance)
 
-        def kill() -> None:
-            late.set()
-            process.kill()
 
-        timer = threading.Timer(COMPILE_SECONDS_MAX, kill)
-        timer.start()
-        try:
-            pickle.dump(request, process.stdin)
-            process.stdin.flush()
-            return pickle.load(process.stdout)
-        except (OSError, EOFError, pickle.UnpicklingError):
-            why = end_of(process)
-            self._end()
-            return Died(TOO_LONG if late.is_set() else why)
-        finally:
-            timer.cancel()
-            timer.join()
-
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            stop(process)
+def _loaded(pipe: IO[bytes]) -> object:
+    with contextlib.suppress(pickle.UnpicklingError):
+        return pickle.load(pipe)
+    return None
 
 
 def _notes(sources: Sequence[tuple[str, str]], skipped: Sequence[Skipped]) -> None:

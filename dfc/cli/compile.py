@@ -10,6 +10,7 @@ import click
 from dfc.cli.compiling import compile_path, pick
 from dfc.cli.copying import client_copy
 from dfc.cli.errors import CliError
+from dfc.cli.replacing import write_output
 from dfc.cli.sources import START, Compiled, Server, Workflow
 from dfc.compiler.signatures import SUBMISSIONS
 from dfc.compiler.strings import quoted
@@ -34,12 +35,10 @@ def command(file: str, output: str | None, as_sql: bool, workflow: str | None) -
             raise CliError(f"{compilation.name} has {len(chosen)} workflows: pick one with --workflow NAME")
         text = "".join(document(each) for each in chosen)
     if output is None:
-        click.echo(text, nl=False)
+        # With `color` click takes nothing out that looks like one, as in a literal of the file.
+        click.echo(text, nl=False, color=True)
         return
-    try:
-        Path(output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise CliError(f"cannot write `{output}`: {error.strerror}") from None
+    write_output(output, text)
 
 
 def submission(workflow: Workflow) -> dict[str, object]:

@@ -7,6 +7,7 @@ import sys
 import click
 
 from dfc.cli.errors import CliError
+from dfc.cli.printing import has_color
 from dfc.cli.sources import Compiled, Unreadable, Workflow, compiled, left_out, read
 from dfc.compiler.source import Source
 from dfc.executor.compiler_child import FileReply
@@ -38,7 +39,7 @@ def compile_path(path: str, refusal: str = "nothing to compile", *, durability: 
 
 def accepted(compilation: Compiled) -> Compiled:
     """Print the problems to standard error. Raises CliError when one of them is an error."""
-    loud = compilation.shown(notes=False, color=sys.stderr.isatty())
+    loud = compilation.shown(notes=False, color=has_color(sys.stderr))
     if loud:
         click.echo(loud, err=True)
     if compilation.failed:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import Diagnostic
 
 from dfc.cli.errors import CliError
@@ -37,7 +37,8 @@ def database_option(function: Callable[..., Any]) -> Callable[..., Any]:
 class Target:
     """A database that can be connected to.
 
-    `option` is what to write after `--database` to mean it again. `folder` is set for an embedded one.
+    `option` is what to write after `--database` to mean it again, without a password, because it is shown.
+    `folder` is set for an embedded one.
     """
 
     conninfo: str
@@ -66,10 +67,25 @@ def target(database: str | None) -> Generator[Target]:
         conninfo = database or ""
         if conninfo and "=" not in conninfo and "://" not in conninfo:
             conninfo = make_conninfo(dbname=conninfo)  # a bare name, as psql takes it
-        yield Target(conninfo=conninfo, uri=conninfo, option=database or "")
+        yield Target(conninfo=conninfo, uri=conninfo, option=without_passwords(database or ""))
         return
     with embedded(folder) as server:
         yield server
+
+
+def without_passwords(database: str) -> str:
+    """What names the same database, without passwords; nothing where it cannot be read."""
+    if "=" not in database and "://" not in database:
+        return database
+    try:
+        given = conninfo_to_dict(database)
+    except psycopg.Error:
+        return ""
+    kept = {name: value for name, value in given.items() if name not in _SECRET}
+    return database if len(kept) == len(given) else make_conninfo("", **kept)
+
+
+_SECRET = ("password", "sslpassword", "oauth_client_secret")
 
 
 @contextlib.contextmanager

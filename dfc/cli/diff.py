@@ -12,8 +12,9 @@ from click.core import ParameterSource
 
 from dfc.cli.database import Connection, connection, database_option
 from dfc.cli.differences import Compared, Instance, Outcome, Setting, lines
-from dfc.cli.errors import CliError
+from dfc.cli.errors import CliError, explain
 from dfc.cli.moving import Move, move
+from dfc.cli.pairing import pairs
 from dfc.cli.queries import query
 from dfc.cli.sources import START
 from dfc.cli.versions import (
@@ -50,6 +51,8 @@ def command(
     file that is compared with what is defined under its names. With a database the running instances are
     looked at. Exit code 0: the same; 1: they differ; 2: they cannot be compared.
     """
+    if old == new == "-":
+        raise click.UsageError("standard input can be read only once")
     asked = ctx.get_parameter_source("database") is ParameterSource.COMMANDLINE
     connects = new is None or asked or old.startswith(DEPLOYED) or new.startswith(DEPLOYED)
     try:
@@ -59,15 +62,21 @@ def command(
                 before, after = _only(before, workflow), _only(after, workflow)
                 if not before and not after:
                     raise CliError(f"neither side has a workflow or schedule `{workflow}`")
-            found = [_compared(before.get(key), after.get(key), conn) for key in {**before, **after}]
+            found = [_compared(was, now, conn) for was, now in pairs(before, after)]
     except CliError as error:
         error.exit_code = 2
         raise
+    except Exception as error:
+        # 1 would say that they differ.
+        known = explain(error)
+        if known is None:
+            raise
+        raise CliError(known, exit_code=2) from error
     if as_json:
         answer = {"same": all(each.same for each in found), "workflows": [each.json() for each in found]}
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
     else:
-        click.echo("\n".join(lines(found)))
+        click.echo("\n".join(lines(found)) or "  neither side has a workflow or schedule")
     return 0 if all(each.same for each in found) else 1
 
 
@@ -162,10 +171,16 @@ def _steps(old: Body, new: Body) -> tuple[Move | None, Outcome]:
 
 def _settings(old: Version, new: Version) -> tuple[Setting, ...]:
     names = dict.fromkeys((*old.settings, *new.settings))
-    pairs = [(name, old.settings.get(name), new.settings.get(name)) for name in names]
+    found = [(name, old.settings.get(name), new.settings.get(name)) for name in names]
     if old.body.named or new.body.named:
-        pairs.append(("workflow", _workflow(old.body), _workflow(new.body)))
-    return tuple([Setting(name=name, old=was, new=now) for name, was, now in pairs if was != now])
+        found.append(("workflow", _workflow(old.body), _workflow(new.body)))
+    if old.submit == new.submit == START:
+        found.append(("label", _label(old), _label(new)))
+    return tuple([Setting(name=name, old=was, new=now) for name, was, now in found if was != now])
+
+
+def _label(version: Version) -> str | None:
+    return None if version.numbered else version.name
 
 
 def _workflow(body: Body) -> str:

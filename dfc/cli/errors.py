@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from typing import TYPE_CHECKING, cast
 
@@ -55,6 +56,8 @@ def explain(error: BaseException) -> str | None:
         return _line(str(error)) or type(error).__name__
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return DISK_FULL
+    if isinstance(error, FileNotFoundError) and error.filename is None:
+        return "the current folder has been removed: change to another one"
     if isinstance(error, PermissionError) and error.filename:
         return f"no permission for `{error.filename}`"
     module = sys.modules.get("psycopg")
@@ -93,15 +96,44 @@ def _explain_connection(text: str) -> str:
         if part in text:
             return answer
     line = _line(text)
+    if any(part in text for part in _NOT_READ):
+        return f"--database is not a connection string or URL{_without_quotes(line)}"
+    if "service" in line and "not found" in line:
+        return f"{line}: check PGSERVICE, `service=` and the service file"
     if "does not exist" in text:
         return f"{line}: create it, or check --database"
-    if "invalid" in text and ("connection option" in text or "URI" in text):
-        return f"--database is not a connection string or URL: {line}"
-    if "missing" in text and "=" in text and "connection info" in text:
-        return "--database is not a connection string or URL, for example postgresql://user@host:5432/name"
     if "server closed the connection" in text or "connection is lost" in text:
         return "the connection to PostgreSQL broke off: start PostgreSQL, then run the same command again"
+    refused = line.partition("FATAL:")[2].strip()
+    if refused:
+        return f"PostgreSQL refuses the connection: {refused}"
     return f"no PostgreSQL answers ({line}): start it, or say where it is with --database URL"
+
+
+_NOT_READ = (
+    "percent-encoded",
+    "connection info string",
+    "connection option",
+    "connection URI",
+    "in URI",
+    "URI query parameter",
+    "invalid port number",
+)
+"""In libpq's messages about a connection string that it cannot take apart."""
+
+
+def _without_quotes(line: str) -> str:
+    """What libpq says about a connection string, without what it quotes: that may be a part of a password."""
+    said = line.partition('"')[0].strip(" :")
+    option = re.search(r' for connection option "(\w+)"$', line)
+    why = f" ({said}{f' for `{option[1]}`' if option else ''})" if " " in said else ""
+    return f"{why}{_ESCAPES}"
+
+
+_ESCAPES = (
+    ": a URL is like postgresql://user:password@host:5432/name; in a password %25, %40, %3A, %2F, %3F, %23"
+    " stand for `%@:/?#`"
+)
 
 
 def _line(text: str) -> str:

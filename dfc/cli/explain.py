@@ -38,8 +38,9 @@ def command(file: str, workflow: str | None, as_plan: bool, as_report: bool, as_
         raise click.UsageError("--durability is no drawing: leave out --plan")
     if as_document and not as_report:
         raise click.UsageError("--json goes with --durability")
-    if pages.is_code(file) and not Path(file).exists():
-        click.echo(_page(file))
+    code = None if _is_there(file) else pages.code_of(file)
+    if code is not None:
+        click.echo(_page(code))
         return
     chosen = pick(compile_path(file, durability=as_report), workflow)
     if as_report:
@@ -57,7 +58,15 @@ def _page(code: str) -> str:
         return found.text.rstrip("\n")
     near = " or ".join(f"`{each}`" for each in pages.near_codes(code))
     hint = f": did you mean {near}?" if near else ""
-    raise CliError(f"there is no code `{code.upper()}`{hint}")
+    raise CliError(f"there is no code `{code}`{hint}")
+
+
+def _is_there(file: str) -> bool:
+    try:
+        return Path(file).exists()
+    except (OSError, ValueError):
+        # Such as a name that is too long.
+        return True
 
 
 def _report(chosen: Sequence[Workflow], as_document: bool) -> None:

@@ -14,6 +14,7 @@ from dfc import __version__
 from dfc.cli.database import Connection, connection, database_option, say
 from dfc.cli.errors import CliError
 from dfc.cli.queries import query
+from dfc.cli.replacing import write_output
 from dfc.cli.show import resolve
 from dfc.executor.journal_json import event_json
 from dfc.executor.live import record
@@ -49,10 +50,7 @@ def command(id: str, output: Path | None, no_values: bool, database: str | None)
     if output is None:
         click.echo(text, nl=False)
     else:
-        try:
-            output.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise CliError(f"cannot write `{output}`: {error.strerror}") from None
+        write_output(str(output), text)
     return 0
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable
 
 import click
 
-from dfc.cli.errors import CliError
 from dfc.cli.layouting import layouter
-from dfc.cli.replacing import write
+from dfc.cli.printing import has_color
+from dfc.cli.replacing import difference, refusal, write
 from dfc.cli.sources import Unreadable, compiled, decode, find, read_bytes
+from dfc.compiler.render import clean
 from dfc.executor.compiler_child import FormatReply
 
 _BOM = b"\xef\xbb\xbf"
@@ -35,15 +35,13 @@ def command(paths: tuple[str, ...], check: bool, show: bool, sql: bool) -> int:
         for file in files:
             outcome = _one(file, lay_out, writes=not (check or show), show=show)
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    if not files:
-        click.echo(f"dfc: no *.dfsql in {', '.join(paths)}", err=True)
-        return 1
     if files != ["-"] or check:
         click.echo(_summary(outcomes, writes=not (check or show)), err=True)
-    return 1 if outcomes.get(_FAULTY) or (check and outcomes.get(_CHANGED)) else 0
+    failed = outcomes.get(_FAULTY) or outcomes.get(_REFUSED)
+    return 1 if failed or (check and outcomes.get(_CHANGED)) else 0
 
 
-_CHANGED, _SAME, _FAULTY = "changed", "same", "faulty"
+_CHANGED, _SAME, _FAULTY, _REFUSED = "changed", "same", "faulty", "refused"
 
 
 def _one(file: str, lay_out: Callable[[str, str], FormatReply], *, writes: bool, show: bool) -> str:
@@ -58,41 +56,35 @@ def _one(file: str, lay_out: Callable[[str, str], FormatReply], *, writes: bool,
     reply = lay_out(name, text)
     if reply.formatted is None:
         found = compiled(name, text, (), reply.diagnostics, reply.rendered)
-        click.echo(found.shown(notes=False, color=sys.stderr.isatty()), err=True)
+        click.echo(found.shown(notes=False, color=has_color(sys.stderr)), err=True)
         if writes and file == "-":
             click.echo(data, nl=False)
         return _FAULTY
     if reply.kept:
-        click.echo(f"dfc: {name}: {reply.kept} statement(s) left as they are", err=True)
+        click.echo(f"dfc: {clean(name)}: {reply.kept} statement(s) left as they are", err=True)
     result = (_BOM if data.startswith(_BOM) else b"") + reply.formatted.encode()
     if writes and file == "-":
         click.echo(result, nl=False)
     if result == data:
         return _SAME
     if show:
-        click.echo(_difference(name, text, reply.formatted), nl=False)
+        for line in difference(name, text, reply.formatted):
+            click.echo(line, color=True)  # as it is: click would take out what looks like a colour
     elif not writes:
-        click.echo(name)
+        click.echo(clean(name) if sys.stdout.isatty() else name, color=True)
     if writes and file != "-":
-        _write(file, text, reply.formatted)
+        try:
+            write(file, text, reply.formatted)
+        except OSError as error:
+            click.echo(f"dfc: {refusal(file, error)}", err=True)
+            return _REFUSED
     return _CHANGED
 
 
-def _difference(name: str, old: str, new: str) -> str:
-    lines = difflib.unified_diff(old.split("\n"), new.split("\n"), name, name, lineterm="")
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _write(path: str, old: str, new: str) -> None:
-    try:
-        write(path, old, new)
-    except OSError as error:
-        raise CliError(f"cannot write `{path}`: {error.strerror or error}") from None
-
-
 def _summary(outcomes: dict[str, int], *, writes: bool) -> str:
-    changed, same, faulty = (outcomes.get(each, 0) for each in (_CHANGED, _SAME, _FAULTY))
+    changed, same, faulty, refused = (outcomes.get(each, 0) for each in (_CHANGED, _SAME, _FAULTY, _REFUSED))
     parts = [f"{changed} {'laid out' if writes else 'would change'}"] if changed else []
     parts += [f"{same} left as they are" if same != 1 else "1 left as it is"] if same else []
     parts += [f"{faulty} with errors"] if faulty else []
+    parts += [f"{refused} not written"] if refused else []
     return ", ".join(parts)

@@ -2,7 +2,8 @@
 
 It is a process of its own because the C parser is in it (libpg_query): what kills that must not kill dfc.
 What comes and goes are pickles, between two processes of the same program: first the sources, answered with
-what is not understood, then a compiled file each, answered with the same with all of its problems.
+what is not understood, then a compiled file each, answered with the same with all of its problems. Each has
+the processor time with it that it may take.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dfc.cli.deeper import Depth, deepened, has_ddl, is_ddl
 from dfc.cli.script import is_session_setting
 from dfc.cli.sources import Compiled, Server
 from dfc.compiler.plan_describe import Answer
+from dfc.compiler.processor_time import processor_time
 from dfc.compiler.schema import Catalog, SchemaDescriber, SchemaSource, read_schema
 
 Skipped: TypeAlias = tuple[str, int, str]
@@ -74,12 +76,15 @@ def main() -> None:
 
 def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Raises EOFError where the requests end."""
-    schema = Schema(cast("list[tuple[str, str]]", pickle.load(requests)))
+    seconds, sources = cast("tuple[float, list[tuple[str, str]]]", pickle.load(requests))
+    with processor_time(seconds):
+        schema = Schema(sources)
     _answer(answers, schema.skipped)
     while True:
-        compilation = cast(Compiled, pickle.load(requests))
+        seconds, compilation = cast("tuple[float, Compiled]", pickle.load(requests))
         try:
-            found: Compiled | Failure = schema.deepen(compilation)
+            with processor_time(seconds):
+                found: Compiled | Failure = schema.deepen(compilation)
         except (Exception, MemoryError) as wrong:
             # A fault of dfc: the file has a diagnostic of it, and the next one is looked at.
             found = Failure(f"{type(wrong).__name__}: {wrong}")

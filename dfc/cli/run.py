@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
 import time
 from collections.abc import Generator, Mapping
@@ -28,6 +29,7 @@ from dfc.cli.database import (
     say,
     shown,
     target,
+    without_passwords,
 )
 from dfc.cli.errors import CliError
 from dfc.cli.follow import Progress, follow, progress, screen
@@ -328,9 +330,12 @@ def _next_steps(session: Session, file: str, code: int) -> None:
     if not session.instances:
         return
     quoted = shlex.quote(file)
-    option = shlex.quote(session.where.option)
+    option = session.where.option
     last = session.instances[-1]
-    lines = [(f"dfc show {last} --database {option}", "its steps and their results")]
+    # What the environment names is named for the next command as well.
+    is_known = option in ("", without_passwords(os.environ.get("DFC_DATABASE", "")))
+    named = "" if is_known else f" --database {shlex.quote(option)}"
+    lines = [(f"dfc show {last}{named}", "its steps and their results")]
     if session.where.folder is not None:
         up = shlex.quote(shown(session.where.folder.parent))
         lines.append(

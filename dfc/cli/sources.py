@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +23,18 @@ UNREADABLE = "DF158"
 START = "start"
 FILE_BYTES_MAX = 64 * 1024 * 1024
 
+_RESTORE = "write its schema as SQL, with `pg_restore --schema-only -f schema.sql {}`"
+_NO_TEXT = (
+    (0, b"PGDMP", "a dump in the custom format", _RESTORE),
+    (257, b"ustar", "a tar archive", _RESTORE),
+    (0, b"\x1f\x8b", "compressed with gzip", "unpack it, with `gunzip -k {}`"),
+    (4, b"1AY&SY", "compressed with bzip2", "unpack it, with `bunzip2 -k {}`"),
+    (0, b"\xfd7zXZ\0", "compressed with xz", "unpack it, with `unxz -k {}`"),
+    (0, b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it, with `unzstd {}`"),
+    (0, b"PK\x03\x04", "a zip archive", "unpack it, with `unzip {}`"),
+)
+"""What dumps are kept in: where a file has which bytes, what it is then, and what makes text of it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -34,7 +48,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """A compiled workflow of a file. `plan` is None where it has errors.
+    """A compiled workflow of a file. `plan` is None where it has errors, and where nobody wants it.
 
     It is None, too, and `wire` is there, where variables decide what it says: it is compiled when it starts.
 
@@ -181,19 +195,54 @@ class Unreadable(Exception):
 def find(paths: Iterable[str]) -> list[str]:
     """Every file that the paths mean: files as they are, folders recursively, sorted, each once.
 
-    Hidden folders are skipped (`.dfc`, `.git`). A path that does not exist stays, and is reported when read.
+    Hidden folders are skipped (`.dfc`, `.git`), and links to folders in a folder. What can only be reported
+    when it is read stays: a path that does not exist, a folder without files, one that cannot be listed.
+    Raises CliError for an empty name.
     """
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     for path in paths:
-        folder = Path(path)
-        if path == "-" or not _is_folder(folder):
-            found[path] = None
-            continue
-        for file in sorted(folder.rglob(f"*{SUFFIX}")):
-            hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-            if file.is_file() and not hidden:
-                found[str(file)] = None
-    return list(found)
+        _named(path)
+        for file in [path] if path == "-" or not _is_folder(Path(path)) else _inside(path):
+            found.setdefault(_identity(file), file)
+    return list(found.values())
+
+
+def _named(path: str) -> None:
+    """Raises CliError for an empty name, which would stand for the current folder."""
+    if not path:
+        raise CliError("the name of a file is empty: is a variable of the shell not set?", exit_code=2)
+
+
+def _identity(path: str) -> str:
+    """The same for two ways to write the name of a file; a link is another file."""
+    if path == "-":
+        return path
+    folder, name = os.path.split(path)
+    if name in ("", ".", ".."):
+        return os.path.realpath(path)
+    return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118
+
+
+def _inside(folder: str) -> list[str]:
+    """The files of a folder and those in it; folders that cannot be listed; itself, where there are none."""
+    found: list[Path] = []
+
+    def refused(error: OSError) -> None:
+        found.append(Path(error.filename))
+
+    for where, folders, names in os.walk(folder, onerror=refused):
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        found += [Path(where, each) for each in names if each.endswith(SUFFIX)]
+    files = [str(each) for each in sorted(found) if _may_be_text(each)]
+    return files or [folder]
+
+
+def _may_be_text(path: Path) -> bool:
+    """Not a device, pipe or socket; a link to nothing is to be reported."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode) in (stat.S_IFREG, stat.S_IFDIR)
+    except OSError:
+        return True
 
 
 def _is_folder(path: Path) -> bool:
@@ -220,6 +269,7 @@ def read(path: str) -> str:
 def read_bytes(path: str) -> bytes:
     """What is in a file (`-`: standard input). Raises Unreadable."""
     name = "<stdin>" if path == "-" else path
+    _named(path)
     try:
         if path == "-":
             return _bytes(sys.stdin.buffer)
@@ -228,7 +278,7 @@ def read_bytes(path: str) -> bytes:
     except FileNotFoundError:
         raise Unreadable(name, UNREADABLE, f"there is no file `{name}`", _near(path)) from None
     except IsADirectoryError:
-        raise Unreadable(name, UNREADABLE, f"`{name}` is a folder", "name a file in it") from None
+        raise Unreadable(name, UNREADABLE, *_of_folder(path)) from None
     except (OSError, ValueError) as wrong:
         reason = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
         message = f"cannot read `{name}`: {reason}"
@@ -237,6 +287,10 @@ def read_bytes(path: str) -> bytes:
 
 def decode(name: str, data: bytes) -> str:
     """UTF-8 with or without a byte order mark. Raises Unreadable with the offset of the first wrong byte."""
+    for offset, mark, what, command in _NO_TEXT:
+        if data.startswith(mark, offset):
+            file = name if name != "<stdin>" else "FILE"
+            raise Unreadable(name, NOT_UTF8, f"not text: {what}", command.format(file))
     try:
         return data.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError as wrong:
@@ -254,6 +308,14 @@ def _bytes(file: BinaryIO) -> bytes:
     if len(data) > FILE_BYTES_MAX:
         raise ValueError(f"it is larger than {FILE_BYTES_MAX // 1024 // 1024} MiB (file_bytes_max)")
     return data
+
+
+def _of_folder(path: str) -> tuple[str, str]:
+    """What is wrong with a folder in the place of a file, and what to do."""
+    if Path(path, "toc.dat").is_file():
+        return f"`{path}` is a dump in the directory format", _RESTORE.format(path)
+    has_files = any(Path(path).glob(f"*{SUFFIX}"))
+    return f"`{path}` is a folder", "name a file in it" if has_files else f"there is no *{SUFFIX} in it"
 
 
 def _near(path: str) -> str:
@@ -338,12 +400,12 @@ def _statement(json: Mapping[str, Any]) -> Statement:
         span=(start, end),
         submit=json["submit"],
         label=json["label"],
-        options=json["options"],
-        wire=json["wire"],
-        plan=json["plan"],
-        hash=json["hash"],
-        drawing=json["drawing"],
-        provenance=json["provenance"],
+        options=json.get("options") or {},
+        wire=json.get("wire", ""),
+        plan=json.get("plan"),
+        hash=json.get("hash"),
+        drawing=json.get("drawing"),
+        provenance=json.get("provenance") or {},
         durability=json.get("durability"),
         draft=json.get("draft"),
         on_failure=None

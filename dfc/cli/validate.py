@@ -44,16 +44,19 @@ def command(
     """
     if fix and (diff or "-" in paths):
         raise click.UsageError("--fix writes files: give it neither `-` nor --diff")
+    if ("-" in paths) + schemas.count("-") > 1:
+        raise click.UsageError("standard input can be read only once")
     files = find(paths)
+    # Who knows a schema knows all that can be told without one.
+    alone = not (schemas or exact or database)
+    # Nobody looks at the plans where there is no schema and nothing to change.
+    brief = alone and not (fix or diff)
     report = Report(form=form, notes=notes, fix=fix, diff=diff)
     with (
-        compiler(files) as compile_file,
+        compiler(files, schemas, closely=alone, brief=brief) as compile_file,
         depth(compile_file, schemas, exact=exact, database=database) as deepen,
     ):
         for file in files:
             report.look(file, lambda name, text: deepen(compile_file(name, text)))
     report.finish()
-    if not files:
-        click.echo(f"dfc: no *.dfsql in {', '.join(paths)}", err=True)
-        return 1
     return 1 if report.failed(strict=strict) else 0

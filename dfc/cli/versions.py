@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from dfc.cli.compiling import compile_path
@@ -46,13 +46,17 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A workflow or schedule as one side has it. `settings` are its other arguments, in their normal form."""
+    """A workflow or schedule as one side has it. `settings` are its other arguments, in their normal form.
+
+    `numbered`: it has no name, and this one says which of the file it is.
+    """
 
     name: str
     submit: str
     body: Body
     on_failure: Body | None = None
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    numbered: bool = False
 
 
 Side = dict[tuple[bool, str], Version]
@@ -66,17 +70,17 @@ def of_file(path: str) -> Side:
     """What a file says. Raises CliError."""
     found: Side = {}
     number = 0
-    for each in compile_path(path).statements:
+    for each in compile_path(path, "nothing to compare").statements:
         if isinstance(each, Server) and each.workflow is None:
             continue
         number += isinstance(each, Workflow)
         scheduled = each.submit == SCHEDULE
-        name = each.label
+        name, numbered = each.label, False
         if not name or (scheduled, name) in found:
             if isinstance(each, Server):
                 continue
-            name = f"workflow {number}"
-        found[scheduled, name] = _version(name, each)
+            name, numbered = f"workflow {number}", True
+        found[scheduled, name] = replace(_version(name, each), numbered=numbered)
     return found
 
 

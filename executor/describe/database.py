@@ -6,6 +6,7 @@ transaction that is rolled back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -33,6 +34,7 @@ from dfc.executor.bind import Bound, Mode, bind
 from dfc.executor.describe.arbiter import missing_arbiter
 from dfc.executor.describe.made_up import ANY, MadeUp, make_up, types_needed
 from dfc.executor.describe.refusal import Catalog, of_ddl, refusal
+from dfc.executor.describe.session import Session
 from dfc.executor.describe.utility import as_tried, is_tried, missing_relation
 from dfc.executor.failures import StepFailed
 from dfc.executor.queries import query
@@ -51,6 +53,11 @@ _BEGIN: Final = (
 _ALWAYS: Final = ("boolean", "bigint", "text", "numeric", "jsonb")
 _GUESSES: Final = (TEXT, NUMERIC, JSONB, BOOL)
 """What a value of JSON may be."""
+_AS: Final = re.compile(
+    r"\s*create\s+(?:(?:temp|temporary|unlogged)\s+)?table\b[^;]*?\bas\s*\(?\s*(?:select|with|values|table)\b",
+    re.IGNORECASE,
+)
+_NO_DATA: Final = re.compile(r"\bwith\s+(?:no\s+)?data\s*\Z", re.IGNORECASE)
 _FAILED: Final = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 
 
@@ -59,6 +66,10 @@ class _Refusal(Exception):
     """What the server says against a statement."""
 
     fields: Fields
+
+
+class _NotMadeError(Exception):
+    """What steps in front of a statement make cannot be made here."""
 
 
 class DatabaseDescriber:
@@ -70,14 +81,12 @@ class DatabaseDescriber:
 
     def __init__(self, conninfo: str, *, scratch: bool = False) -> None:
         self._scratch = scratch
-        self._connection = psycopg.connect(
-            conninfo, autocommit=True, connect_timeout=10, application_name="dfc validate"
-        )
-        self._pgconn = self._connection.pgconn
+        self._pgconn = Session(conninfo, is_bounded=not scratch)
         self._oids: dict[str, int | None] = {}
         self._names: dict[int, str] = {}
         self._formatted: dict[int, str | None] = {}
         self._known: dict[tuple[object, ...], tuple[Answer]] = {}
+        self._made: tuple[str, ...] = ()
         self._catalog = Catalog(self._ask)
         self._learn_types(_ALWAYS)
 
@@ -91,7 +100,7 @@ class DatabaseDescriber:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        self._pgconn.close()
 
     def execute(self, text: str) -> Answer:
         """Run a statement: a setting of the session, or in a scratch database what makes its schema.
@@ -116,7 +125,19 @@ class DatabaseDescriber:
         self._catalog.forget()
 
     def describe(self, statement: Statement) -> Answer:
-        """What PostgreSQL says of a statement."""
+        """What PostgreSQL says of a statement; in a scratch database with what steps in front of it make."""
+        if statement.made and self._scratch:
+            self._made = tuple(map(_without_rows, statement.made))
+            try:
+                answer = self._describe(statement)
+                return replace(answer, with_made=True) if isinstance(answer, Refused) else answer
+            except _NotMadeError:
+                pass
+            finally:
+                self._made = ()
+        return self._describe(statement)
+
+    def _describe(self, statement: Statement) -> Answer:
         if statement.database is not None:
             return Unsaid(why=f"the step runs in the database `{statement.database}`")
         body = statement.body
@@ -162,7 +183,7 @@ class DatabaseDescriber:
         except StepFailed:
             # A name, or a value where only a constant can stand, which only the run knows.
             return Unsaid(why="it depends on a value")
-        key = (bound.text, bound.types, statement.settings, made.unsure)
+        key = (bound.text, bound.types, statement.settings, made.unsure, self._made)
         if key not in self._known:
             self._known[key] = (self._described(body, made, bound, statement.settings),)
         return self._known[key][0]
@@ -200,7 +221,9 @@ class DatabaseDescriber:
 
         Only in a scratch database is one run.
         """
-        missing = missing_relation(body, self._catalog, by_path=_path_of(settings) is None)
+        # What has been made in this transaction alone is not in the catalog: trying tells.
+        by_path = _path_of(settings) is None
+        missing = None if self._made else missing_relation(body, self._catalog, by_path=by_path)
         if missing is None and self._scratch and is_tried(body):
             try:
                 self._begin(settings)
@@ -223,8 +246,11 @@ class DatabaseDescriber:
                 self._pgconn.exec_(b"ROLLBACK")
 
     def _begin(self, settings: Sequence[tuple[str, str]]) -> None:
-        """A transaction with a step's own settings. Raises _Refusal."""
+        """A transaction with a step's own settings, and what steps in front make. Raises _Refusal."""
         self._checked(self._pgconn.exec_(_BEGIN.encode()))
+        for text in self._made:
+            if self._pgconn.exec_(text.encode()).status in _FAILED:
+                raise _NotMadeError
         for name, value in settings:
             self._checked(
                 self._pgconn.exec_params(
@@ -274,6 +300,11 @@ class DatabaseDescriber:
             self._oids[formatted] = int(oid)
             if name:
                 self._names[int(oid)] = name
+
+
+def _without_rows(sql: str) -> str:
+    """A statement that makes something, so that its query is not run."""
+    return f"{sql} WITH NO DATA" if _AS.match(sql) and not _NO_DATA.search(sql) else sql
 
 
 def _path_of(settings: Sequence[tuple[str, str]]) -> str | None:

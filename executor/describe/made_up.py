@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dfc.compiler.plan import Parameter, SqlBody, Use, error_source
-from dfc.compiler.plan_describe import UNKNOWN, Column, Shape, rows_of, type_of
+from dfc.compiler.plan_describe import NULL, UNKNOWN, Column, Shape, rows_of, type_of
 from dfc.executor.journal import Result, Rows, Value
 
 ANY: Final = 0
@@ -95,6 +95,8 @@ def _made(parameter: Parameter, shape: Shape, type_oid: TypeOf, unknown: int) ->
         case Use.ROWS:
             columns = rows_of(shape)
             return None if columns is None else _rows(columns, type_oid, unknown)
+        case Use.VALUE if shape == NULL and parameter.optional:
+            return Value(json="null"), True
         case Use.VALUE:
             if parameter.type is not None:
                 return _rows((Column("value", "text"),), type_oid, unknown)

@@ -18,6 +18,7 @@ from dfc.executor.session import Fields
 UNKNOWN_RELATION: Final = "42P01"
 UNKNOWN_SCHEMA: Final = "3F000"
 UNKNOWN_COLUMN: Final = "42703"
+_FIELD: Final = re.compile(r'column "([^"]+)" not found in data type ')
 UNKNOWN_FUNCTION: Final = "42883"
 UNKNOWN_OBJECT: Final = "42704"
 
@@ -123,6 +124,10 @@ class Catalog:
         """The functions that make objects whose names only a run knows."""
         return tuple([row[0] for row in self._rows("describe_dynamic")])
 
+    def hidden(self, name: str, schema: str | None = None) -> str | None:
+        """The schema with something of this name that the role may not use, where it would be looked for."""
+        return next((row[0] for row in self._rows("describe_hidden", name, schema or "")), None)
+
     def makers(self, name: str) -> list[str]:
         """The functions whose text makes something of this name."""
         return [row[0] for row in self._rows("describe_makers", name)]
@@ -146,6 +151,10 @@ def refusal(
         # Most utility statements are refused without a place, and some mistakes in queries; the message has
         # the name.
         start = _named_in(fields.message, body.sql)
+    elif (field := _FIELD.match(fields.message)) is not None:
+        # The place is that of the row, in front of its field.
+        found = re.compile(rf'\.\s*"?({re.escape(field[1])})\b', re.IGNORECASE).search(body.sql, start)
+        start = start if found is None else found.start(1) - (body.sql[found.start(1) - 1] == '"')
     elif fields.sqlstate in _OF_NAMES and body.sql[start : start + 1] == "(":
         # PostgreSQL points to the list that the name is in.
         start += _named_in(fields.message, body.sql[start:]) or 0
@@ -173,6 +182,9 @@ def refusal(
     makers = [] if wrong is None else catalog.makers(wrong[0])
     if makers:
         return Unsaid(why=f"`{wrong[0] if wrong else ''}` may be made by `{makers[0]}`", start=start, end=end)
+    hidden = catalog.hidden(wrong[0]) if wrong is not None and len(parts) == 1 else None
+    if hidden is not None and fields.sqlstate != UNKNOWN_COLUMN:
+        return Unsaid(why=f"this role may not use the schema `{hidden}`", start=start, end=end)
     return Refused(
         message=fields.message,
         sqlstate=fields.sqlstate,

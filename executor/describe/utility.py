@@ -73,6 +73,8 @@ def missing_relation(body: SqlBody, catalog: Catalog, *, by_path: bool = True) -
     if catalog.is_relation(written):
         return None
     schema = parts[-2][0] if len(parts) > 1 else None
+    if catalog.hidden(parts[-1][0], schema) is not None:
+        return None
     wrong = parts[-1] if schema is None or schema in catalog.schemas() else parts[-2]
     return Refused(
         message=f'relation "{".".join(name for name, _, _ in parts)}" does not exist',

@@ -57,6 +57,14 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True, timeout=60)
 
 
+def limited(*arguments: str) -> list[str]:
+    """The command with these arguments as somebody whom the permissions of files bind, also for root."""
+    command = [sys.executable, "-m", "dfc", *arguments]
+    if os.geteuid() == 0:
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+    return command
+
+
 def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """What Python does with these arguments."""
     return subprocess.run(

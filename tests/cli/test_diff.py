@@ -130,3 +130,73 @@ def test_what_is_said_beside_the_steps(dfc: Run, tmp_path: Path, database: str) 
         ("schedule", "s", "changed"),
     ]
     assert found[0]["on_failure"]["outcome"] == "removed"
+
+
+BEFORE = """
+SELECT df.start('SELECT 1' ~> 'SELECT 2', 'one');
+'SELECT 8';
+SELECT df.start('SELECT 3', 'two');
+'SELECT 9';
+SELECT df.define('three', 'SELECT 4');
+"""
+AFTER = """
+SELECT df.start('SELECT 3', 'two');
+'SELECT 9';
+SELECT df.start('SELECT 1' ~> 'SELECT 2', 'eins');
+SELECT df.define('drei', 'SELECT 4');
+'SELECT 10';
+SELECT df.start('SELECT 5', 'four');
+"""
+
+
+def test_what_has_been_moved_or_has_another_label(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "old.dfsql").write_text(BEFORE)
+    (tmp_path / "new.dfsql").write_text(AFTER)
+    (tmp_path / "none.dfsql").write_text("CREATE TABLE t (a int);")
+    answer = dfc("diff", "old.dfsql", "new.dfsql")
+    assert answer.returncode == 1, answer.stderr
+    assert answer.stdout.splitlines() == [
+        "  two: the same",
+        "~ one: the same steps",
+        "  ~ label: one -> eins",
+        "  workflow 4: the same",
+        "- three: gone",
+        "~ workflow 2: steps: 1 changed",
+        "  ~ sql_1: SQL changed",
+        "      - SELECT 8",
+        "      + SELECT 10",
+        "      -> instances that have not reached `sql_1` could move",
+        "+ drei: new",
+        "+ four: new",
+    ]
+    moved = "'SELECT 9';\nSELECT df.start('SELECT 3', 'two');"
+    (tmp_path / "moved.dfsql").write_text(moved)
+    (tmp_path / "back.dfsql").write_text("\n".join(reversed(moved.splitlines())))
+    assert dfc("diff", "moved.dfsql", "back.dfsql").returncode == 0
+    (tmp_path / "label.dfsql").write_text(
+        "SELECT df.start('SELECT 9', 'nine');\nSELECT df.start('SELECT 3');"
+    )
+    labels = dfc("diff", "moved.dfsql", "label.dfsql").stdout
+    assert "~ label: nothing -> nine" in labels and "~ label: two -> nothing" in labels
+    none = dfc("diff", "none.dfsql", "none.dfsql")
+    assert (none.returncode, none.stdout) == (0, "  neither side has a workflow or schedule\n")
+
+
+def test_what_cannot_be_compared_is_no_difference(dfc: Run, tmp_path: Path, database: str) -> None:
+    (tmp_path / "a.dfsql").write_text("SELECT df.define('a', 'SELECT 1');")
+    (tmp_path / "bad.dfsql").write_text("SELECT df.define('a', 'SELEC 1');")
+    nowhere = "postgresql://me@127.0.0.1:1/db"
+    for arguments, said in (
+        (("a.dfsql", "--database", nowhere), "no PostgreSQL answers"),
+        (("a.dfsql", "db:a", "--database", nowhere), "no PostgreSQL answers"),
+        (("a.dfsql", "db:nothing_of_that_name", "--database", database), "no workflow named"),
+        (("db:nothing_of_that_name@2", "a.dfsql", "--database", database), "no version 2 of"),
+        (("db:a@x", "a.dfsql", "--database", database), "is not the number of a version"),
+        (("db:", "a.dfsql", "--database", database), "no workflow named ``"),
+        (("a.dfsql", "bad.dfsql"), "bad.dfsql has 1 error"),
+        (("a.dfsql", "."), "nothing to compare"),
+        (("a.dfsql", "a.dfsql", "--workflow", "b"), "neither side has"),
+    ):
+        answer = dfc("diff", *arguments)
+        assert (answer.returncode, answer.stdout) == (2, ""), (arguments, answer.stdout)
+        assert said in answer.stderr.splitlines()[-1], (arguments, answer.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfc.cli.replacing import write
+from dfc.cli.errors import CliError
+from dfc.cli.replacing import difference, write, write_output
 from dfc.cli.reports.fixing import Fixed, fix
 from dfc.cli.sources import Compiled, Workflow, compiled
 from dfc.compiler.answer import answer_file
 from dfc.compiler.source import Source
 from dfc.grammar.lexer import Kind, scan
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, environment, limited
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = sorted([*ROOT.glob("golden/*/*/workflow.dfsql"), *ROOT.glob("examples/*.dfsql")])
@@ -208,6 +210,29 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert file.read_text() == "old" and list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("a", "b"),
+        ("a\n", "a"),
+        ("a", "a\n"),
+        ("", "a\n"),
+        ("a\n\n", "a\n"),
+        ("--- a\n+++ b", "@@ a\n--- c\n"),
+        ("a\u2028b\x0bc\r\nd\re\n", "a\u2028b\x0bC\r\nd\re"),
+        ("-- x", "-- y"),
+    ],
+)
+def test_what_would_change_can_be_patched(tmp_path: Path, old: str, new: str) -> None:
+    file = tmp_path / "a.dfsql"
+    file.write_bytes(old.encode())
+    shown = "".join(f"{line}\n" for line in difference("a.dfsql", old, new))
+    subprocess.run(
+        ["git", "apply", "--unidiff-zero", "-p0", "-"], input=shown.encode(), cwd=tmp_path, check=True
+    )
+    assert file.read_bytes().decode() == new
+
+
 def test_only_files_are_replaced(dfc: Run, tmp_path: Path) -> None:
     """By both commands that write: a pipe stays a pipe, owner and rights stay what they were."""
     pipe = tmp_path / "pipe.dfsql"
@@ -226,6 +251,67 @@ def test_only_files_are_replaced(dfc: Run, tmp_path: Path) -> None:
         after = file.stat()
         assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
     assert file.read_text() == "df.sleep('1 s');\n"
+
+
+@pytest.mark.parametrize(
+    "command", [("fmt",), ("validate", "--fix"), ("validate", "--fix", "--format", "json")]
+)
+def test_what_may_not_be_written_does_not_keep_others_from_it(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    text = "df.sleeep( '1 s')" if command[0] == "validate" else "df.sleep( '1 s')"
+    for name in ("a", "b/b", "c", "d"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.dfsql").write_text(text)
+    (tmp_path / "b").chmod(0o500)
+    (tmp_path / "c.dfsql").chmod(0o400)
+    done = subprocess.run(
+        limited(*command, "."),
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    (tmp_path / "b").chmod(0o700)
+    assert done.returncode == 1
+    for name in ("b/b", "c"):
+        assert f"dfc: cannot write `{name}.dfsql`: Permission denied\n" in done.stderr
+        assert (tmp_path / f"{name}.dfsql").read_text() == text
+    assert text not in [(tmp_path / f"{name}.dfsql").read_text() for name in ("a", "d")]
+    assert "Traceback" not in done.stderr and not list(tmp_path.glob("**/.*"))
+    if command[0] == "fmt":
+        assert "2 laid out, 2 not written" in done.stderr
+    elif "json" in command:
+        assert [each["file"] for each in json.loads(done.stdout)] == ["b/b.dfsql", "c.dfsql"]
+    else:
+        assert "4 files, 4 workflows, 2 errors, 2 fixed" in done.stdout
+
+
+def test_output_is_written_whole_or_not_at_all(
+    dfc: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.dfsql").write_text("'SELECT 1'")
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_text("old")
+    real.chmod(0o604)
+    link.symlink_to("real")
+    for output in ("link", "new", "/dev/stdout", "/dev/full", "."):
+        answer = dfc("compile", "a.dfsql", "-o", output)
+        assert answer.returncode == (1 if output in ("/dev/full", ".") else 0), answer.stderr
+    assert link.is_symlink() and json.loads(real.read_text()) == json.loads((tmp_path / "new").read_text())
+    assert (real.stat().st_mode & 0o777, (tmp_path / "new").stat().st_mode & 0o111) == (0o604, 0)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = sorted(tmp_path.iterdir())
+    real.write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CliError, match="No space"):
+        write_output(str(link), "new")
+    assert real.read_text() == "old" and sorted(tmp_path.iterdir()) == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")

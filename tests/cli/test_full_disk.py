@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -63,3 +64,25 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(disk: Path) 
 
 def _mount_again(folder: Path, size: str) -> None:
     subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    "command", [("fmt", "a.dfsql"), ("validate", "--fix", "a.dfsql"), ("compile", "b.dfsql", "-o", "out")]
+)
+def test_no_file_is_lost_on_a_full_disk(disk: Path, command: tuple[str, ...]) -> None:
+    _mount_again(disk, "96k")
+    files = {"a.dfsql": "df.sleeep( '1 s');\n" if "--fix" in command else "df.sleep( '1 s');\n", "out": "old"}
+    files["a.dfsql"] += "'SELECT 1';\n" * 1_500
+    files["b.dfsql"] = "df.seq(" + ",".join(["'SELECT 1'"] * 500) + ");\n"
+    for name, text in files.items():
+        (disk / name).write_text(text)
+    with contextlib.suppress(OSError), (disk / "rest").open("wb", buffering=0) as rest:
+        while rest.write(b"x" * 4096):
+            pass
+    done = subprocess.run(
+        [sys.executable, "-m", "dfc", *command], cwd=disk, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and "No space left on device" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    assert {name: (disk / name).read_text() for name in files} == files
+    assert sorted(path.name for path in disk.iterdir()) == ["a.dfsql", "b.dfsql", "out", "rest"]

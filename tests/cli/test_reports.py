@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 import jsonschema
 import pytest
@@ -131,6 +135,51 @@ def test_a_name_is_any_bytes() -> None:
     assert run["artifacts"][0]["location"]["uri"] == "%FF%20a.dfsql"
 
 
+ODD = [
+    "a b.dfsql",
+    "100%41.dfsql",
+    "a#b?c.dfsql",
+    "ä日😀.dfsql",
+    os.fsdecode(b"\xff\xfe.dfsql"),
+    "new\nline\r.dfsql",
+    "C:\\x.dfsql",
+    "::error.dfsql",
+    "[a];b,c.dfsql",
+    "<stdin>",
+]
+_URI = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9+.-]*:(?://[^/?#\\[\\]]*)?/|(?![^/]*:))"
+    r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*"
+)
+"""RFC 3986, as far as paths need it: a scheme, or no colon in the first segment."""
+
+
+def test_odd_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run/sub").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "run")
+    inside = [*ODD, *(f"./{name}" for name in ODD[:2]), *(str(tmp_path / "run" / name) for name in ODD[2:4])]
+    outside = ["../a b.dfsql", str(tmp_path / "ä.dfsql"), "sub/../../x.dfsql", "//tmp/x.dfsql"]
+    through = ["sub/../a b.dfsql", "sub//a b.dfsql", "sub/./a b.dfsql"]
+    names = [*inside, *outside, *through]
+    run = checked(*(examined(name, "'SELEC 1'") for name in names))
+    for name, artifact in zip(names, run["artifacts"], strict=True):
+        location = artifact["location"]
+        uri = str(location["uri"])
+        assert _URI.fullmatch(uri), uri
+        assert "/../" not in f"/{uri}" and "/./" not in f"/{uri}" and "//" not in uri.removeprefix("file://")
+        path = unquote_to_bytes(urlsplit(uri).path)
+        if name in outside:
+            assert "uriBaseId" not in location and uri.startswith("file:///")
+            assert os.fsdecode(path) == os.path.abspath(name).replace("//", "/")  # noqa: PTH100
+        else:
+            assert location["uriBaseId"] == "%SRCROOT%"
+            assert tmp_path / "run" / os.fsdecode(path) == Path(os.path.abspath(name))  # noqa: PTH100
+    for name in names:
+        file = examined(name, "'SELEC 1'")
+        (line,) = github.lines([file], notes=True)
+        assert "\n" not in line and "\r" not in line and parsed(line)[1]["line"] == "1"
+
+
 def test_the_command_writes_sarif(dfc: Run, tmp_path: Path) -> None:
     (tmp_path / "ok.dfsql").write_text("SELECT df.start('SELECT 1');")
     (tmp_path / "bad.dfsql").write_text("SELECT df.start(df.step('a', 'SELECT $b'));")
@@ -192,8 +241,8 @@ HOOKS = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook["id"])
-def test_hooks_for_pre_commit(dfc: Run, tmp_path: Path, hook: dict[str, str]) -> None:
-    program, command, *options = shlex.split(hook["entry"])
+def test_hooks_for_pre_commit(dfc: Run, tmp_path: Path, hook: dict[str, Any]) -> None:
+    program, command, *options = [*shlex.split(hook["entry"]), *hook.get("args", ())]
     assert program == "dfc" and hook["language"] == "python" and hook["files"] == r"\.dfsql$"
     assert command in COMMANDS
     (tmp_path / "good.dfsql").write_text("SELECT df.start('SELECT 1');\n")
@@ -206,12 +255,55 @@ def test_there_are_the_hooks_that_the_docs_name() -> None:
     assert [hook["id"] for hook in HOOKS] == ["dfc-validate", "dfc-fmt"]
 
 
+@pytest.mark.peers
+def test_pre_commit_itself_runs_the_hooks(tmp_path: Path) -> None:
+    """Of the commit that is checked out here; pre-commit and what the hooks need come from pip."""
+    run = partial(
+        subprocess.run, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=600, env=_BARE
+    )
+    run([sys.executable, "-m", "venv", "venv"])
+    installed = run(["venv/bin/pip", "install", "-q", "pre-commit"])
+    assert installed.returncode == 0, installed.stderr
+    run(["git", "init", "-q", "."])
+    head = run(["git", "-C", str(ROOT), "rev-parse", "HEAD"]).stdout.strip()
+
+    def hooks(validate: list[str], fmt: list[str]) -> tuple[int, str]:
+        chosen = [{"id": "dfc-validate", "args": validate}, {"id": "dfc-fmt", "args": fmt}]
+        config = {"repos": [{"repo": str(ROOT), "rev": head, "hooks": chosen}]}
+        (tmp_path / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+        run(["git", "add", "*.dfsql", ".pre-commit-config.yaml"])
+        done = run(["venv/bin/pre-commit", "run", "--all-files", "--verbose"])
+        return done.returncode, done.stdout + done.stderr
+
+    bad, ugly = tmp_path / "ä b%.dfsql", tmp_path / "ugly.dfsql"
+    ugly.write_text("SELECT df.start('SELECT 1');\n")
+    code, said = hooks([], ["--check"])
+    assert (code, said.count("Passed")) == (0, 2), said
+    bad.write_text("SELECT df.start('SELEC 1');\n")
+    ugly.write_text("SELECT  df.start( 'SELECT 1');\n")
+    code, said = hooks([], ["--check"])
+    assert (code, said.count("Failed")) == (1, 2) and "error[DF120]" in said, said
+    code, said = hooks(["--fix"], [])
+    assert (code, said.count("files were modified by this hook")) == (1, 2), said
+    assert bad.read_text() == "SELECT df.start('SELECT 1');\n" == ugly.read_text()
+    assert hooks(["--fix"], [])[0] == 0
+
+
+_BARE = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "GIT_"))}
+
+
 def test_explain_prints_the_page_of_a_code(dfc: Run, tmp_path: Path) -> None:
     page = (ROOT / "docs/errors/DF203.md").read_text(encoding="utf-8")
-    for written in ("DF203", "df203"):
+    for written in ("DF203", "df203", "df 203", "DF-203", "203", "error[DF203]:", " DF203. "):
         answer = dfc("explain", written)
         assert (answer.returncode, answer.stdout.rstrip("\n")) == (0, page.rstrip("\n"))
     unknown = dfc("explain", "DF2033")
     assert unknown.returncode == 1 and "did you mean `DF203`" in unknown.stderr
+    for written, near in (("DF2O3", "DF203"), ("DF20", "DF201"), ("9", "")):
+        unknown = dfc("explain", written)
+        assert unknown.returncode == 1 and "there is no code `" in unknown.stderr
+        assert f"`{near}`" in unknown.stderr or not near
+    for written in ("x" * 300, "df.dfsql", "workflow", "\0"):
+        assert "there is no code" not in dfc("explain", written).stderr
     (tmp_path / "DF203").write_text("SELECT df.start('SELECT 1');")
     assert dfc("explain", "DF203").stdout == "SQL: SELECT 1\n", "a file that is there is meant"

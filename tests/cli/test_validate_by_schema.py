@@ -7,7 +7,12 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
+from dfc.cli import by_schema
 from dfc.cli.by_schema import BySchema
+from dfc.cli.errors import CliError
+from dfc.executor.compiler_child import Allowance
 from tests.cli.conftest import ROOT, Run
 from tests.cli.test_validate_depths import BAD, DUMP, GOOD, codes
 from tests.describe.support import compilation
@@ -40,6 +45,18 @@ def test_a_workflow_file_can_be_the_schema(dfc: Run, tmp_path: Path) -> None:
     assert codes(answer.stdout) == [("DF402", 1)]
 
 
+def test_what_runs_at_the_same_time_meets_behind_the_schema(dfc: Run, tmp_path: Path) -> None:
+    """By the text alone the two branches have nothing in common; in the schema they have a foreign key."""
+    (tmp_path / "a.sql").write_text(
+        "CREATE TABLE t (id int PRIMARY KEY);\nCREATE TABLE u (t int REFERENCES t (id) ON DELETE CASCADE);\n"
+    )
+    (tmp_path / "x.dfsql").write_text("'DELETE FROM t WHERE id = 1' & 'UPDATE u SET t = 2 WHERE t = 3';\n")
+    assert "DF202" not in dfc("validate", "x.dfsql").stdout
+    for more in ((), ("--exact",)):
+        found = dfc("validate", "x.dfsql", "--schema", "a.sql", *more).stdout
+        assert "DF202" in found and "through the foreign key of `u`" in found
+
+
 def test_examples_and_valid_workflows_pass(dfc: Run, tmp_path: Path) -> None:
     empty = tmp_path / "empty.sql"
     empty.write_text("")
@@ -55,11 +72,34 @@ def test_what_kills_the_reader_of_trees_is_a_diagnostic(tmp_path: Path) -> None:
     path = tmp_path / "a.sql"
     path.write_text("CREATE TABLE t (a int);\n")
     file = compilation("SELECT df.start('SELECT b FROM t');\n")
-    with BySchema(lambda name, text: compilation(text, name), (str(path),)) as by_schema:
-        assert [each.code for each in by_schema.deepen(file).problems] == ["DF402"]
-        assert by_schema.pid is not None and by_schema.pid != os.getpid()
-        os.kill(by_schema.pid, signal.SIGSEGV)
-        [problem] = by_schema.deepen(file).problems
+    with BySchema(lambda name, text: compilation(text, name), (str(path),)) as schema:
+        assert [each.code for each in schema.deepen(file).problems] == ["DF402"]
+        assert schema.pid is not None and schema.pid != os.getpid()
+        os.kill(schema.pid, signal.SIGSEGV)
+        [problem] = schema.deepen(file).problems
         assert (problem.code, problem.severity) == ("DF590", "error")
         assert f"signal {signal.SIGSEGV.value}" in problem.message
-        assert [each.code for each in by_schema.deepen(file).problems] == ["DF402"]
+        assert [each.code for each in schema.deepen(file).problems] == ["DF402"]
+
+
+def test_a_schema_is_read_in_bounded_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.sql"
+    path.write_text(
+        "".join(f"CREATE TABLE t{n} (a int PRIMARY KEY, b text NOT NULL);\n" for n in range(20_000))
+    )
+    monkeypatch.setattr(by_schema, "ALLOWED", Allowance(processor_seconds=1))
+    with pytest.raises(CliError, match=r"its reader died .*compile_seconds_max"):
+        BySchema(lambda name, text: compilation(text, name), (str(path),))
+
+
+def test_what_needs_no_schema_is_said_without_one_and_once(dfc: Run, tmp_path: Path) -> None:
+    (tmp_path / "s.sql").write_text("CREATE TABLE t (a int);\n")
+    text = "SELECT df.start('SELECT a, count(*) FROM t');\n"
+    (tmp_path / "x.dfsql").write_text(text)
+    for options in ((), ("--schema", "s.sql")):
+        answer = dfc("validate", "x.dfsql", *options, "--format", "json")
+        assert answer.returncode == 1
+        assert codes(answer.stdout) == [("DF405", 1)]
+        assert [each["column"] for each in json.loads(answer.stdout)] == [text.index("a, count") + 1]
+    # A plan says what is to be done; what a statement makes of it is known when it runs.
+    assert dfc("compile", "x.dfsql").returncode == 0

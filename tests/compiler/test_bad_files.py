@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import cast
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,13 +13,18 @@ from bench.fuzz.inputs import text_of
 from bench.fuzz.look import look
 from bench.fuzz.shapes import SHAPES
 from dfc.compiler.answer import answer_file
+from dfc.compiler.diagnostics import lint
 from dfc.compiler.driver import compile_file
 from dfc.compiler.parse import PROBLEMS_MAX
+from dfc.compiler.silence import SAME_CODE_MAX, without_silenced
 from dfc.compiler.source import Source
+from dfc.compiler.span import Span
 from dfc.compiler.statements import split
 from tests.depth import depth
+from tests.growth import assert_linear
 
 SIZE = 600
+PROBLEM = lint("DF208", "a lint", Span(0, 0))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -84,3 +92,35 @@ def test_who_has_a_thousand_server_statements_is_told_once_a_thousand_times() ->
     compiled = compile_file(Source("dump.dfsql", "SELECT 1;" * (PROBLEMS_MAX + 5)))
     assert len(compiled.statements) == PROBLEMS_MAX + 5
     assert len(compiled.problems) == PROBLEMS_MAX
+
+
+def test_of_a_lint_a_thousand_are_shown() -> None:
+    text = "SELECT df.start('DELETE FROM t');\n" * 3_000 + "'SELEC 1';"
+    *shown, last, error = compile_file(Source("test", text)).problems
+    assert [each.code for each in shown] == ["DF208"] * SAME_CODE_MAX
+    assert (last.code, last.severity) == ("DF208", shown[0].severity)
+    assert last.message == "DF208 from here on 2000 times more in this file, which are not shown"
+    assert last.fix is None and last.span.start == text.index("DELETE", shown[-1].span.end)
+    assert error.code == "DF120"
+    some = compile_file(Source("test", "'DELETE FROM t';\n" * (SAME_CODE_MAX + 1))).problems
+    assert len({each.message for each in some}) == 1 and len(some) == SAME_CODE_MAX + 1
+
+
+def test_many_are_silenced_in_time_that_grows_with_them() -> None:
+    def work(count: int) -> None:
+        text = "-- dfc: disable=DF208 known\n'SELECT 1';\n" * count
+        spans = [Span(start, start + 11) for start in range(28, len(text), 40)]
+        lints = [replace(PROBLEM, span=span) for span in spans]
+        assert without_silenced(text, spans, lints) == ()
+        assert without_silenced(text, spans, [replace(each, code="DF213") for each in lints[:9]])
+
+    assert_linear(work, 16_000)
+
+
+def test_what_is_only_checked_has_no_plans() -> None:
+    text = "CREATE TABLE t (a int);\nSELECT df.start('DELETE FROM t', 'x');"
+    full, brief = answer_file(Source("test", text)), answer_file(Source("test", text), brief=True)
+    assert brief["diagnostics"] == full["diagnostics"] and "rendered" not in brief
+    [created, started] = cast("list[dict[str, object]]", brief["statements"])
+    assert created == cast("list[object]", full["statements"])[0]
+    assert started == {"kind": "workflow", "span": [24, len(text) - 1], "submit": "start", "label": "x"}

@@ -11,11 +11,11 @@ CODE = re.compile(r"\bDF\d{3}\b")
 # Codes that no workflow.dfsql can produce, and where each is tested instead.
 NOT_FROM_A_FILE = {
     "DF129": "a string cannot hold such a character without the file holding it (tests/compiler_sql)",
-    "DF401": "needs a schema (tests/cli/test_validate_depths.py), as do those up to DF410",
-    "DF402": "needs a schema",
-    "DF403": "needs a schema",
-    "DF404": "needs a schema",
-    "DF405": "needs a schema",
+    "DF401": "is said by validate alone (tests/compiler/test_certain.py, tests/cli/test_validate_depths.py)",
+    "DF402": "is said by validate alone",
+    "DF403": "is said by validate alone",
+    "DF404": "is said by validate alone",
+    "DF405": "is said by validate alone",
     "DF410": "needs a schema",
     "DF512": "needs a file of 20,000 steps (test_workflow.py)",
     "DF513": "needs a statement of two million tokens (tests/compiler)",

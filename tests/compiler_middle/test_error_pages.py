@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import dfc
+from dfc.cli.reading_schema import Schema
 from dfc.cli.reports.pages import codes, is_code, near_codes, page
-from dfc.cli.sources import Unreadable, decode
+from dfc.cli.sources import Unreadable, compiled, decode
+from dfc.compiler.answer import answer_file
 from dfc.compiler.diagnostics import has_errors
 from dfc.compiler.driver import compile_file
 from dfc.compiler.render import render
@@ -67,6 +71,13 @@ def found(data: bytes) -> set[str]:
     return {problem.code for problem in compile_file(Source("example.dfsql", text)).problems}
 
 
+def found_with_its_schema(text: str) -> set[str]:
+    """The codes that a file gives against the DDL in it, as with `--schema`."""
+    answer: dict[str, Any] = json.loads(json.dumps(answer_file(Source("example.dfsql", text))))
+    offline = compiled("example.dfsql", text, answer["statements"], answer["diagnostics"], answer["rendered"])
+    return {problem.code for problem in Schema([]).deepen(offline).problems}
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_the_first_example_gives_the_code(path: Path) -> None:
     code = path.stem
@@ -80,6 +91,8 @@ def test_the_first_example_gives_the_code(path: Path) -> None:
             )
     elif WITH_A_SCHEMA.fullmatch(code) is None:
         assert code in found(written(kind, text))
+    else:
+        assert code in found_with_its_schema(text)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)

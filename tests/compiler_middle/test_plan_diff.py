@@ -40,6 +40,21 @@ def test_each_kind_of_change() -> None:
     assert with_else == {"if_3": {Change.STRUCTURE, Change.NUMBERED}, "b": {Change.REMOVED}}
 
 
+def said(old: str, new: str) -> list[tuple[str, str, str, str]]:
+    found = compare(plan(old), plan(new))
+    return [(change.id, each.what, each.old, each.new) for change in found.changes for each in change.details]
+
+
+def test_what_is_different_is_written_as_people_write_it() -> None:
+    nap = "df.step('nap', df.sleep('90 minutes'))"
+    assert said(nap, nap.replace("90 minutes", "2 days")) == [("nap", "duration", "90 minutes", "2 days")]
+    ask = "df.step('h', df.http('http://x/', 'GET'))"
+    assert said(ask, ask.replace("//x", "//y")) == [("h", "request.url", "http://x/", "http://y/")]
+    chosen = f"{A} ~> df.if('$a', 'SELECT 8', 'SELECT 9')"
+    assert said(chosen, chosen.replace("$a", "$a.a")) == [("value_2", "parameter", "$a", "$a.a")]
+    assert said(chosen, chosen.replace("$a", "$a?")) == [("value_2", "parameter", "$a", "$a?")]
+
+
 def test_the_order() -> None:
     assert changes(f"{A} ~> {B} ~> {C}", f"{B} ~> {C} ~> {A}") == {"a": {Change.MOVED}}
     assert changes(f"{A} ~> {B}", f"{A} |=> {B}")["b"] == {Change.MOVED}
@@ -123,6 +138,45 @@ def test_a_map_of_which_an_item_has_ended_is_the_same_inside() -> None:
     text = "df.step('m', df.map('SELECT 1 AS n', df.step('x', 'SELECT %s')))"
     assert obstacle(text % 1, text % 2, "m/items") is None
     assert obstacle(text % 1, text % 2, "m/items", "m[1]") == "`m` has begun, and `x` in it has changed"
+
+
+def test_what_stands_in_front_of_what_has_run_counts_with_its_parts() -> None:
+    """A condition, a body, a transaction: what is new in them has not run, though what is behind has."""
+    chosen = f"{C} ~> df.if('$c', {A}, {B}) ~> 'SELECT 9'"
+    assert obstacle(chosen, chosen.replace("'$c'", "'SELECT true'"), "c") is None
+    said = obstacle(chosen, chosen.replace("'$c'", "'SELECT true'"), "c", "a")
+    assert said == "`a` has run, and `sql_2` in front of it is new"
+    tried = f"df.step('t', df.try({A}, 'SELECT 0', {B})) ~> {C}"
+    longer = tried.replace(A, f"{A} ~> df.step('n', 'SELECT 7')")
+    assert obstacle(tried, longer, "a") is None
+    assert obstacle(tried, longer, "a", "b") == "`b` has run, and `n` in front of it is new"
+    limited = f"df.step('t', df.timeout({A}, '1 h', {B})) ~> {C} ~> df.step('e', 'SELECT 5')"
+    longer = limited.replace(A, f"{A} ~> df.step('n', 'SELECT 7')")
+    assert obstacle(limited, longer, "a", "c") == "`c` has run, and `n` in front of it is new"
+    assert obstacle(limited, limited.replace(B, f"{B} ~> df.step('n', 'SELECT 7')"), "a", "c") is None
+    again = f"df.step('r', df.retry({A}, 3)) ~> {C} ~> df.step('e', 'SELECT 5')"
+    assert obstacle(again, again.replace("1 AS a", "2 AS a"), "c") is not None
+    assert (
+        obstacle(again, again.replace(A, f"{A} ~> {B}"), "c") == "`c` has run, and `b` in front of it is new"
+    )
+    together = f"df.step('q', df.atomic({A} ~> {B})) ~> {C}"
+    longer = together.replace(B, f"{B} ~> df.step('n', 'SELECT 7')")
+    assert obstacle(together, longer, "a", "b") == "`a` has run, and `n` in the same transaction is new"
+    other_branch = chosen.replace(B, f"{B} ~> df.step('n', 'SELECT 7')")
+    assert "is `if_" in str(obstacle(chosen, other_branch, "c", "a"))
+
+
+def test_policies_that_say_what_a_step_is() -> None:
+    step = "df.step('a', 'SELECT 1 AS a'%s) ~> df.step('b', 'SELECT 2')"
+    for policy in (
+        ", database => 'x'",
+        ", on_error => 'continue'",
+        """, settings => '{"search_path": "x"}'""",
+    ):
+        assert obstacle(step % "", step % policy) is None
+        assert "is another" in str(obstacle(step % "", step % policy, "a"))
+        assert "is another" in str(obstacle(step % policy, step % "", "a"))
+    assert obstacle(step % "", step % ", max_attempts => 3, timeout => '1 h'", "a") is None
 
 
 def test_an_input_that_was_not_given() -> None:

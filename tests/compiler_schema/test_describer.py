@@ -225,7 +225,13 @@ def test_texts_that_are_too_much_are_no_trouble(sql: str, known: Catalog) -> Non
     assert answer is None or isinstance(answer, Described | Refused | Unsaid)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(each, marks=() if each in ("withs", "subscripts") else pytest.mark.long)
+        for each in SHAPES
+    ],
+)
 def test_the_deepest_trees_that_are_read_need_a_quarter_of_a_usual_stack(shape: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.compiler_schema.deep", shape, str(2 * 1024 * 1024)],

@@ -52,7 +52,6 @@ def test_tables(sql: str, reads: str, writes: str) -> None:
     "sql",
     [
         "VACUUM t",
-        "CALL p(1)",
         "DO 'BEGIN END'",
         "SELECT " + "(" * 5_000 + "1" + ")" * 5_000,
         "SELECT " + "NOT " * 3_000 + "true",

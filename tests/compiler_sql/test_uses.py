@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dfc.compiler.ast import Text
+from dfc.compiler.beside.reading import relations
 from dfc.compiler.sql import analyse
 from dfc.compiler.sql.meetings import Access, Meeting, meeting
-from dfc.compiler.sql.relations import relations
 from dfc.compiler.sql.uses import Use
 
 
@@ -122,5 +122,5 @@ def test_views_are_what_they_read() -> None:
     assert [one.table for one in found.behind(use)] == ["b", "a", "u", "t"]
     assert [one.rows for one in found.behind(use)][1:] == [(), (), ()]
     [itself] = uses("SELECT * FROM c")
-    assert [one.table for one in found.behind(itself)] == ["c", "c"]
+    assert [one.table for one in found.behind(itself)] == ["c"]
     assert found.keyless == {"u"}

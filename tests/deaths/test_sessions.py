@@ -18,6 +18,7 @@ from dfc.compiler.plan import Form, Plan, Policy, SqlNode
 from dfc.executor import migrate
 from tests.executor.support import WorkerProcess, chain, count_of, effects, ended, submit, until
 from tests.postgres import FAST, Server
+from tests.preloaded import OWN_COMPILERS
 
 Connection = psycopg.Connection[Any]
 
@@ -177,8 +178,11 @@ def test_prepared_transactions_of_users(database: str, connection: Connection) -
     assert effects(connection) == [("other", 2), ("went", 1)]
 
 
-def test_the_compiler_process_is_killed(database: str, connection: Connection) -> None:
+def test_the_compiler_process_is_killed(
+    database: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was being compiled is compiled again, by another process; the worker stays."""
+    monkeypatch.setenv(OWN_COMPILERS, "1")
     branches = " & ".join(f"'INSERT INTO effects VALUES (''{n}'')'" for n in range(200))
     with WorkerProcess(database) as worker:
         worker.registered()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import signal
+
 import pytest
 
-from dfc.executor.compiler_child import TOO_LONG, Asking, CompilerUnavailable, Died, Json
+from dfc.executor.compiler_child import Allowance, Asking, CompilerUnavailable, Died, Json
 
 REQUEST: Json = {"do": "compile_file", "name": "a", "text": "'SELECT 1'"}
 ANSWER: Json = {"statements": []}
@@ -12,7 +15,7 @@ ANSWER: Json = {"statements": []}
 
 def asked(*outcomes: Json | Died) -> tuple[Json, list[Json]]:
     """The answer after these outcomes, and what was sent."""
-    asking = Asking(REQUEST, "'SELECT 1'")
+    asking = Asking(REQUEST, "'SELECT 1'", Allowance())
     sent: list[Json] = []
     for outcome in outcomes:
         assert asking.answer is None
@@ -36,13 +39,33 @@ def test_two_deaths_are_the_texts_where_the_compiler_works() -> None:
     [problem] = answer["diagnostics"]
     assert problem["code"] == "DF590" and "signal 11" in problem["message"]
     assert problem["span"] == [0, len("'SELECT 1'")]
-    assert "machine" not in problem["help"]
+    assert problem["help"].startswith("make the statements of the workflow smaller")
 
 
 def test_what_took_too_long_is_not_tried_again() -> None:
-    answer, sent = asked(Died(TOO_LONG), {"plan": {}})
-    assert [each["do"] for each in sent] == ["compile_file", "compile_wire"]
-    assert answer["diagnostics"][0]["help"].startswith("try again when this machine has less to do")
+    for died, name, help in (
+        (
+            Allowance().death(-signal.SIGXCPU),
+            "60 s of processor time (`compile_seconds_max`)",
+            "divide the file",
+        ),
+        (
+            Allowance().late(),
+            "within 900 s (`compile_clock_seconds_max`)",
+            "look whether something has stopped",
+        ),
+    ):
+        answer, sent = asked(died, {"plan": {}})
+        assert [each["do"] for each in sent] == ["compile_file", "compile_wire"]
+        [problem] = answer["diagnostics"]
+        assert name in problem["message"] and problem["help"].startswith(help)
+
+
+def test_a_longer_text_may_take_longer() -> None:
+    assert Allowance(1, 2).of(5) == Allowance(1, 2)
+    assert Allowance(1, 2).of(2_500_000) == Allowance(2.5, 5)
+    asking = Asking(REQUEST, "x" * 2_000_000, Allowance())
+    assert json.loads(asking.line(7)) == {"id": 7, "seconds": 120, **REQUEST}
 
 
 def test_a_compiler_that_does_not_even_survive_something_small() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from dfc.compiler.plan import SqlNode
 from dfc.executor.compilation import CompilerProcess
-from dfc.executor.compiler_child import CompilerUnavailable
+from dfc.executor.compiler_child import Allowance, CompilerUnavailable
 
 
 def wire(node: object) -> str:
@@ -21,10 +21,10 @@ def wire(node: object) -> str:
     return f"/*dfc:1:{len(text)}*/{text}"
 
 
-LONG = wire({"chain": [{"sql": f"SELECT {n} AS n"} for n in range(6000)]})
+LONG = wire({"chain": [{"sql": f"SELECT {n} AS n"} for n in range(19_000)]})
 
 
-def run(work: Callable[[CompilerProcess], Awaitable[None]], **limits: float) -> None:
+def run(work: Callable[[CompilerProcess], Awaitable[None]], **limits: float | Allowance) -> None:
     async def go() -> None:
         compiler = CompilerProcess(**limits)  # pyright: ignore[reportArgumentType]
         try:
@@ -91,22 +91,48 @@ def _computing(pid: int) -> bool:
         return False
 
 
-def test_a_time_limit_and_a_memory_limit() -> None:
-    async def slow(compiler: CompilerProcess) -> None:
+def test_limits_of_time_and_memory() -> None:
+    async def greedy(compiler: CompilerProcess) -> None:
+        [problem] = (await compiler.compile_wire(LONG)).diagnostics
+        assert problem["code"] == "DF590" and "`compile_seconds_max`" in problem["message"]
+        assert (await compiler.compile_wire(wire({"sql": "SELECT 1"}))).plan is not None
+
+    async def stopped(compiler: CompilerProcess) -> None:
         await compiler.compile_wire(wire({"sql": "SELECT 1"}))
         assert compiler.pid is not None
-        os.kill(compiler.pid, signal.SIGSTOP)  # it cannot be faster than the limit
-        compiler._seconds_max = 0.05  # pyright: ignore[reportPrivateUsage]
-        with pytest.raises(CompilerUnavailable):  # the probe does not start in that time either
+        os.kill(compiler.pid, signal.SIGSTOP)
+        compiler._allowance = Allowance(clock_seconds=0.05)  # pyright: ignore[reportPrivateUsage]
+        # Nor does the probe start in that time.
+        with pytest.raises(CompilerUnavailable, match="compile_clock_seconds_max"):
             await compiler.compile_wire(LONG)
-        compiler._seconds_max = 60  # pyright: ignore[reportPrivateUsage]
+        compiler._allowance = Allowance()  # pyright: ignore[reportPrivateUsage]
+        assert (await compiler.compile_wire(wire({"sql": "SELECT 1"}))).plan is not None
+
+    async def slow(compiler: CompilerProcess) -> None:
+        await compiler.compile_wire(wire({"sql": "SELECT 1"}))
+        pid = compiler.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        # Far more than its processor time, by the clock: what is tested is that nothing happens.
+        asyncio.get_running_loop().call_later(3, os.kill, pid, signal.SIGCONT)
+        assert (await compiler.compile_wire(wire({"sql": "SELECT 1"}))).plan is not None
+        assert compiler.pid == pid
+
+    async def tight(compiler: CompilerProcess) -> None:
+        big = wire({"chain": [{"sql": f"SELECT {n} AS {'n' * 500}"} for n in range(19_000)]})
+        [problem] = (await compiler.compile_wire(big)).diagnostics
+        assert problem["code"] == "DF590" and "`compile_bytes_max`" in problem["message"]
+        assert problem["help"].startswith("divide the file")
         assert (await compiler.compile_wire(wire({"sql": "SELECT 1"}))).plan is not None
 
     async def small(compiler: CompilerProcess) -> None:
         with pytest.raises(CompilerUnavailable):
             await compiler.compile_wire(wire({"sql": "SELECT 1"}))
 
-    run(slow)
+    run(greedy, allowance=Allowance(processor_seconds=1))
+    run(stopped)
+    run(slow, allowance=Allowance(processor_seconds=0.5))
+    run(tight, bytes_max=130 * 1024 * 1024)
     run(small, bytes_max=16 * 1024 * 1024)
 
 

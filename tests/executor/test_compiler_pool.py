@@ -15,15 +15,16 @@ from pathlib import Path
 import pytest
 
 from dfc.cli.batch import AHEAD_MAX, compiler
-from dfc.executor.compiler_child import CompilerUnavailable
+from dfc.executor.compiler_child import Allowance, CompilerUnavailable
 from dfc.executor.compiler_pool import Compilers, compilers
 
 GOOD = "SELECT df.start(df.step('a', 'SELECT 1'));"
-LONG = "df.seq(" + ", ".join(["'SELECT 1'"] * 6000) + ");"
+SOME = "df.seq(" + ", ".join(["'SELECT 1'"] * 500) + ");"
+LONG = "df.seq(" + ", ".join(["'SELECT 1'"] * 19_000) + ");"
 
 
 def pids(pool: Compilers) -> list[int]:
-    return [child._process.pid for child in pool._all]  # pyright: ignore[reportPrivateUsage]
+    return [compiler.pid for compiler in pool._all]  # pyright: ignore[reportPrivateUsage]
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -47,6 +48,12 @@ def computing(pid: int) -> bool:
         return "libpg_query" in Path(f"/proc/{pid}/maps").read_text()
     except OSError:
         return False
+
+
+def processor_seconds(pid: int) -> float:
+    """What the process has computed so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_what_compiles_and_what_does_not() -> None:
@@ -92,14 +99,41 @@ def test_a_text_that_kills_its_process_is_answered_with_df590() -> None:
         assert not pool.compile_file("a", GOOD).diagnostics
 
 
-def test_a_text_that_takes_too_long_is_answered() -> None:
-    with compilers(1) as pool:
+def test_a_text_that_takes_too_much_processor_time_is_answered() -> None:
+    with compilers(1, Allowance(processor_seconds=1)) as pool:
+        before = pids(pool)
+        [problem] = pool.compile_file("a", LONG).diagnostics
+        assert problem["code"] == "DF590" and "`compile_seconds_max`" in problem["message"]
+        assert pids(pool) != before
+        assert not pool.compile_file("a", GOOD).diagnostics
+
+
+def test_each_text_has_its_own_processor_time() -> None:
+    """The system counts over the life of a process."""
+    with compilers(1, Allowance(processor_seconds=2)) as pool:
+        (first,) = pids(pool)
+        while processor_seconds(first) < 5:
+            assert pool.compile_file("a", SOME).statements[0]["plan"] is not None
+        assert pids(pool) == [first]
+
+
+def test_a_text_that_only_waits_for_the_machine_has_its_answer() -> None:
+    with compilers(1, Allowance(processor_seconds=0.5)) as pool:
         pool.compile_file("a", GOOD)
-        (child,) = pool._all  # pyright: ignore[reportPrivateUsage]
-        os.kill(pids(pool)[0], signal.SIGSTOP)  # it cannot be faster than the limit
-        child._seconds_max = 0.05  # pyright: ignore[reportPrivateUsage]
-        with pytest.raises(CompilerUnavailable):  # the probe does not start in that time either
-            pool.compile_file("a", GOOD)
+        (pid,) = pids(pool)
+        os.kill(pid, signal.SIGSTOP)
+        # Far more than its processor time, by the clock: what is tested is that nothing happens.
+        threading.Timer(3, os.kill, (pid, signal.SIGCONT)).start()
+        assert not pool.compile_file("a", GOOD).diagnostics
+        assert pids(pool) == [pid]
+
+
+def test_a_process_that_does_not_go_on_is_ended() -> None:
+    with compilers(1, Allowance(clock_seconds=0.05)) as pool:
+        (pid,) = pids(pool)
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(CompilerUnavailable, match="compile_clock_seconds_max"):
+            pool.compile_file("a", GOOD)  # nor does the probe start in that time
 
 
 def test_files_are_compiled_ahead_and_come_in_order(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerProcess
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from dfc.executor.runners.http_mock import HttpMock
 from dfc.executor.worker import Worker, WorkerSettings, run_until_signal
 
 POLL_SECONDS: Final = 0.05
+CLEANING_SECONDS_MAX: Final = 60
 SERVER: Final = "server"
 """The folder of the embedded database in a scratch folder."""
 
@@ -142,15 +144,24 @@ def _begin(body: Body, orders: Orders) -> None:
     body(orders)
 
 
-def _clean_up(folder: Path) -> None:
-    """Outlive the command, and remove what it has left: nobody else knows of the server in `folder`."""
+def _clean_up(folder: Path, sockets: Path) -> None:
+    """Outlive the command, and remove what it has left: nobody else knows of the server in `folder`.
+
+    `sockets` is where the server of the processes listens.
+    """
     os.setsid()
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
-    with contextlib.suppress(EmbeddedError):
-        reset(folder / SERVER)
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(sockets, ignore_errors=True)
+    deadline = time.monotonic() + CLEANING_SECONDS_MAX
+    while folder.exists() and time.monotonic() < deadline:
+        with contextlib.suppress(EmbeddedError, OSError):
+            reset(folder / SERVER)
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            # initdb outlives the command, too, and still writes.
+            time.sleep(POLL_SECONDS)
 
 
 def spawn(body: Body, orders: Orders) -> ForkServerProcess:
@@ -164,7 +175,10 @@ def spawn_janitor(folder: Path) -> ForkServerProcess:
     """Start the process that removes a scratch folder when this one has gone without doing so."""
     _context.set_forkserver_preload([__name__])
     # A daemon: a command that is interrupted right here does not wait for what waits for its end.
-    process = _context.Process(target=_clean_up, args=(folder,), name="dfc-crashtest-janitor", daemon=True)
+    sockets = Path(get_temp_dir())
+    process = _context.Process(
+        target=_clean_up, args=(folder, sockets), name="dfc-crashtest-janitor", daemon=True
+    )
     # Ctrl-C is for the command alone, also while the server of the processes begins, which takes a second.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import secrets
 import shutil
 import tempfile
 import threading
@@ -31,19 +32,21 @@ class Scratch:
     """A server of its own, which nobody else uses and which is gone afterwards; a context manager."""
 
     def __init__(self, prefix: str = "dfc-crashtest-") -> None:
-        try:
-            self.folder = Path(tempfile.mkdtemp(prefix=prefix))
-        except OSError as error:
-            raise CliError(
-                f"no folder for the scratch database ({error.strerror or error}):"
-                " set TMPDIR to one that can be written to"
-            ) from None
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._cluster = ""
         try:
-            self._server = EmbeddedServer(self.folder / SERVER)
+            self.folder = Path(tempfile.gettempdir(), f"{prefix}{secrets.token_hex(4)}")
+            # Before there is a folder: who is killed in between leaves nothing.
             self._janitor = spawn_janitor(self.folder)
+            self.folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise CliError(
+                f"no folder for the scratch database ({error.strerror or error}):"
+                " set TMPDIR to one that can be written to, and is short"
+            ) from None
+        try:
+            self._server = EmbeddedServer(self.folder / SERVER)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise

@@ -47,9 +47,12 @@ def unreadable(error: Unreadable) -> Examined:
 
 
 def relative(name: str) -> str:
-    """A path as seen from the folder in which this process runs, with `/`; one outside of it stays."""
+    """A path as seen from the folder in which this process runs, with `/`; an absolute one outside of it."""
     path = Path(name)
+    if ".." in path.parts:
+        # As the system finds it: what is in front of `..` may be a link.
+        path = path.parent.resolve() / path.name
     here = Path.cwd()
     if path.is_absolute() and path.is_relative_to(here):
         path = path.relative_to(here)
-    return path.as_posix()
+    return f"/{path.as_posix().lstrip('/')}" if path.is_absolute() else path.as_posix()

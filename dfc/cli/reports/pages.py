@@ -11,7 +11,9 @@ from pathlib import Path
 import dfc
 
 _FOLDER = Path(dfc.__file__).resolve().parent / "errors"
-_CODE = re.compile(r"[Dd][Ff]\d{1,4}")
+_CODE = re.compile(r"[Dd][Ff][0-9]{1,4}")
+_WRITTEN = re.compile(r"\W*(?:error|warning|note)?\W*(?:[Dd][Ff])?[\s_-]?([0-9]{1,4})\W*")
+_LIKE = re.compile(r"[Dd][Ff][\s_-]?\w{1,6}")
 _CODE_NAMES_MAX = 3
 
 
@@ -40,6 +42,14 @@ def is_code(word: str) -> bool:
     return _CODE.fullmatch(word) is not None
 
 
+def code_of(word: str) -> str | None:
+    """The code that a word means, such as `DF203`, `df 203` or `error[DF203]:`; None where it is another."""
+    found = _WRITTEN.fullmatch(word)
+    if found is not None:
+        return f"DF{found[1]}"
+    return word.upper() if _LIKE.fullmatch(word) else None
+
+
 @cache
 def page(code: str) -> Page | None:
     """The page of a code; None where there is none."""
@@ -55,5 +65,9 @@ def codes() -> list[str]:
 
 
 def near_codes(code: str) -> list[str]:
-    """The codes that are most like one that does not exist."""
-    return sorted(difflib.get_close_matches(code.upper(), codes(), n=_CODE_NAMES_MAX, cutoff=0.6))
+    """The codes that are most like one that does not exist: those that begin with it, or look like it."""
+    wanted = code.upper().replace("O", "0").replace("I", "1").replace("L", "1")
+    longer = [each for each in codes() if each.startswith(wanted)]
+    if longer:
+        return longer[:_CODE_NAMES_MAX]
+    return sorted(difflib.get_close_matches(wanted, codes(), n=_CODE_NAMES_MAX, cutoff=0.6))

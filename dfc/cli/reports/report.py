@@ -9,12 +9,13 @@ from typing import Final
 
 import click
 
-from dfc.cli.errors import CliError
-from dfc.cli.replacing import write
+from dfc.cli.printing import has_color
+from dfc.cli.replacing import difference, refusal, write
 from dfc.cli.reports import github
 from dfc.cli.reports.examined import CompileFile, Examined, examined, name_of, unreadable
 from dfc.cli.reports.fixing import Fixed, fix, is_fixable
 from dfc.cli.sources import Problem, Unreadable, read
+from dfc.compiler.render import clean
 
 FORMS: Final = ("human", "json", "sarif", "github")
 SHOWN_CHARACTERS_MAX: Final = 60
@@ -30,6 +31,7 @@ class Report:
     diff: bool = False
     files: list[Examined] = field(default_factory=list[Examined])
     changes: int = 0
+    not_written: int = 0
 
     def look(self, path: str, compile_file: CompileFile) -> None:
         """Look at a file, and apply what can be applied if that was asked for."""
@@ -59,48 +61,51 @@ class Report:
         return [problem for file in self.files for problem in file.problems]
 
     def failed(self, *, strict: bool) -> bool:
-        """Whether there are errors; strictly also warnings. A file that `--diff` would change fails, too."""
+        """Whether there are errors; strictly also warnings.
+
+        A file that `--diff` would change fails, too, and one that could not be written.
+        """
         failing = {"error", "warning"} if strict else {"error"}
-        return any(each.severity in failing for each in self.problems()) or (self.diff and self.changes > 0)
+        if (self.diff and self.changes > 0) or self.not_written > 0:
+            return True
+        return any(each.severity in failing for each in self.problems())
 
     def _examined(self, path: str, compile_file: CompileFile) -> Examined:
         try:
             text = read(path)
         except Unreadable as error:
             return unreadable(error)
-        color = self.form == "human" and sys.stdout.isatty()
+        color = self.form == "human" and has_color(sys.stdout)
         name = name_of(path)
         if self.fix or self.diff:
             fixed = fix(name, text, compile_file)
-            self.changes += len(fixed.changes)
-            if self.fix and fixed.changes:
-                self._write(path, text, fixed)
-            elif fixed.changes:
-                self._show(name, text, fixed.compilation.text)
-            if self.fix:
+            written = self.fix and (not fixed.changes or self._written(path, text, fixed))
+            if written or self.diff:
+                self.changes += len(fixed.changes)
+            if self.diff and fixed.changes:
+                for line in difference(name, text, fixed.compilation.text):
+                    self._tell(line)
+            if written:
                 return examined(fixed.compilation, notes=self.notes, color=color)
         return examined(compile_file(name, text), notes=self.notes, color=color)
 
-    def _write(self, path: str, text: str, fixed: Fixed) -> None:
+    def _written(self, path: str, text: str, fixed: Fixed) -> bool:
+        """Whether the file could be written; the other files are looked at all the same."""
         try:
             write(path, text, fixed.compilation.text)
         except OSError as error:
-            raise CliError(f"cannot write `{path}`: {error.strerror or error}") from None
+            click.echo(f"dfc: {refusal(path, error)}", err=True)
+            self.not_written += 1
+            return False
         for change in fixed.changes:
-            place = f"{path}:{change.line}:{change.column}"
+            place = f"{clean(path)}:{change.line}:{change.column}"
             said = f"{_short(change.before)} -> {_short(change.after)}" if change.before else change.after
             self._tell(f"fixed[{change.code}] {place}: {said}")
-
-    def _show(self, name: str, text: str, fixed: str) -> None:
-        import difflib
-
-        old, new = text.splitlines(keepends=True), fixed.splitlines(keepends=True)
-        for line in difflib.unified_diff(old, new, name, name):
-            self._tell(line.rstrip("\r\n"))
+        return True
 
     def _tell(self, line: str) -> None:
         """Beside a report for programs, what is for people goes to standard error."""
-        click.echo(line, err=self.form != "human")
+        click.echo(line, err=self.form != "human", color=True)
 
     def _summary(self) -> str:
         counts: dict[str, int] = {}
@@ -121,5 +126,5 @@ def _count(number: int, word: str) -> str:
 
 
 def _short(text: str) -> str:
-    words = " ".join(text.split())
+    words = clean(" ".join(text.split()))
     return f"`{words if len(words) <= SHOWN_CHARACTERS_MAX else words[: SHOWN_CHARACTERS_MAX - 3] + '...'}`"

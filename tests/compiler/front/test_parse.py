@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from dfc.compiler import parse
 from dfc.compiler.ast import Chain, Expression, Http, ServerStatement, Sql, Step, Submitting, Workflow
-from dfc.compiler.parse import parse_expression, parse_file, store_tables
+from dfc.compiler.parse import parse_expression, parse_file
 from dfc.compiler.render import render, to_json
 from dfc.compiler.source import Source
+from dfc.grammar import tables
 from tests.growth import assert_linear
 
 
@@ -327,20 +328,21 @@ def test_stored_tables_give_the_same_tree_and_stale_ones_are_not_used(
     text = "df.step('a', 'SELECT 1') ~> ('SELECT 2' & 'SELECT 3') |=> 'x'"
 
     def tree() -> Expression | None:
-        parse._parser.cache_clear()  # pyright: ignore[reportPrivateUsage]
+        tables.tables.cache_clear()
         return parse_expression(Source("test", text)).tree
 
-    tables = tmp_path_factory.mktemp("tables") / "dfsql.tables"
-    monkeypatch.setattr(parse, "TABLES", tables)
+    stored = tmp_path_factory.mktemp("tables") / "dfsql.tables"
+    monkeypatch.setattr(tables, "STORED", stored)
     computed = tree()
-    store_tables(tables)
+    tables.store()
     assert tree() == computed
-    tables.write_bytes(b"another stamp\n" + tables.read_bytes())
+    stored.write_bytes(b"another stamp\n" + stored.read_bytes())
     assert tree() == computed
-    stamp, _ = tables.read_bytes().split(b"\n", 2)[1:]
-    tables.write_bytes(stamp + b"\nrubbish")
-    assert tree() == computed
-    parse._parser.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    stamp, _ = stored.read_bytes().split(b"\n", 2)[1:]
+    for rest in (b"rubbish", b"{}", b"[]", b"\xff"):
+        stored.write_bytes(stamp + b"\n" + rest)
+        assert tree() == computed
+    tables.tables.cache_clear()
 
 
 def test_notes_on_many_server_statements_are_no_errors() -> None:

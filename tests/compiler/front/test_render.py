@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+from rich.cells import cell_len
+
 from dfc.compiler.diagnostics import Note, error, lint
-from dfc.compiler.render import render, to_json
+from dfc.compiler.render import LINE_COLUMNS_MAX, render, to_json
 from dfc.compiler.source import Source
 from dfc.compiler.span import Span
 
@@ -42,6 +45,35 @@ def test_carets_stand_under_tabs_and_wide_characters() -> None:
     assert marks == "   |       ^"
     line, marks = carets("e\u0301x", 2, 3)
     assert marks == "   |  ^"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "\t\tx\t",
+        "日本語",
+        "e\u0301\u0302 กำ ที่",
+        "\u1112\u1161\u11ab 각",
+        "\U0001f44d\U0001f3fd \u2764\ufe0f \U0001f468\u200d\U0001f469 \U0001f1e9\U0001f1ea \ufe0f\u263a",
+        "a\u0085b\u2028c\u2029d\x0be\x0cf\x1b[31m\x7f",
+        "שלום \u202e \u200b\u00ad",
+        "\t" * 5_000,
+        "日" * 5_000,
+        "e" + "\u0301" * 5_000,
+        "x" * 5_000,
+    ],
+)
+def test_carets_stand_under_the_token(before: str) -> None:
+    """Measured by rich, which says how wide terminals show what."""
+    text = f"{before} token 日本\u0301\t{before}"
+    line, marks = carets(text, len(before) + 1, len(before) + 6)
+    assert marks.count("^") == len("token")
+    at, column = 0, marks.index("^")
+    while cell_len(line[:at]) < column:
+        at += 1
+    assert line[at : at + 5] == "token"
+    assert len(line.splitlines()) == 1 and "\x1b" not in line
+    assert cell_len(line) < 2 * LINE_COLUMNS_MAX and len(line) < 3_000
 
 
 def test_a_long_line_is_cut_around_the_caret() -> None:
