@@ -35,7 +35,7 @@ from dfc.executor.describe.arbiter import missing_arbiter
 from dfc.executor.describe.made_up import ANY, MadeUp, make_up, types_needed
 from dfc.executor.describe.refusal import Catalog, of_ddl, refusal
 from dfc.executor.describe.session import Session
-from dfc.executor.describe.utility import as_tried, is_tried, missing_relation
+from dfc.executor.describe.utility import as_tried, is_nowhere, is_tried, missing_relation
 from dfc.executor.failures import StepFailed
 from dfc.executor.queries import query
 from dfc.executor.quoting import array_literal
@@ -162,7 +162,8 @@ class DatabaseDescriber:
         if not self._scratch or _path_of(statement.settings) is not None:
             return statement, answer
         path = self._ask("describe_wider_path")
-        if not path:
+        # A path does not tell PostgreSQL what it looks for only when a statement runs.
+        if not path or is_nowhere(statement.body, self._catalog):
             return statement, answer
         wider = replace(statement, settings=(*statement.settings, ("search_path", path[0][0])))
         found = self._answer(wider, ANY)

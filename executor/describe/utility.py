@@ -8,6 +8,7 @@ from typing import Final
 from dfc.compiler.plan import Form, SqlBody
 from dfc.compiler.plan_describe import Refused
 from dfc.executor.describe.refusal import UNKNOWN_RELATION, Catalog, names_at, near_relation
+from dfc.executor.quoting import quote_part
 
 _TRIED: Final = re.compile(r"(create|alter|drop|comment|grant|revoke|truncate|lock|analyze|cluster)\b")
 _IN_A_TRANSACTION: Final = re.compile(r"((create|drop) index|cluster)\b")
@@ -53,6 +54,15 @@ def as_tried(body: SqlBody, text: str) -> str:
     if body.form is not Form.AUTOCOMMIT:
         return text
     return _CONCURRENTLY.sub(lambda found: found[1] + " " * len(found[2]), text, count=1)
+
+
+def is_nowhere(body: SqlBody, catalog: Catalog) -> bool:
+    """Whether a utility statement names a relation without a schema that is in none."""
+    missing = missing_relation(body, catalog)
+    if missing is None or missing.start is None:
+        return False
+    written = body.sql[missing.start : missing.end]
+    return not any(catalog.is_relation(f"{quote_part(schema)}.{written}") for schema in catalog.schemas())
 
 
 def missing_relation(body: SqlBody, catalog: Catalog, *, by_path: bool = True) -> Refused | None:

@@ -80,6 +80,25 @@ def test_what_is_refused(schema: str, sql: str, code: str, under: str, help: str
     assert "SQLSTATE" in said.problem.message
 
 
+NOWHERE = [
+    ("VACUUM usres", "usres"),
+    ("REINDEX TABLE usres", "usres"),
+    ("REFRESH MATERIALIZED VIEW poor", "poor"),
+]
+
+
+@pytest.mark.parametrize(("sql", "under"), NOWHERE)
+def test_what_is_in_no_schema_is_unknown_in_a_scratch_database(schema: str, sql: str, under: str) -> None:
+    text = f"SELECT df.start($s${sql}$s$ ~> 'SELECT 1');"
+    assert errors(asked(text, schema, scratch=True)) == [("DF401", under)]
+
+
+def test_what_is_in_another_schema_is_none(schema: str) -> None:
+    """A dump does not say which search path the roles have."""
+    text = "SELECT df.start('VACUUM orders' ~> 'REINDEX TABLE orders' ~> 'SELECT total FROM orders');"
+    assert errors(asked(text, schema, scratch=True)) == []
+
+
 TRIED = [
     ("ALTER TABLE users ADD COLUMN x intt", "DF405", "intt"),
     ("ALTER TABLE users DROP COLUMN emial", "DF402", "emial"),
