@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,12 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def environment() -> dict[str, str]:
     """Without anything that names a database."""
     return {key: value for key, value in os.environ.items() if not key.startswith(("PG", "DFC_"))}
+
+
+def hearing() -> None:
+    """In a child: no signal is ignored because whoever runs the tests has it ignored (`nohup`, `&`)."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture

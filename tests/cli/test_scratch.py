@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from dfc.cli.crashing import scratch
 from dfc.cli.crashing.processes import spawn_janitor
 from dfc.cli.crashing.scratch import Scratch
 from dfc.cli.errors import CliError
-from tests.cli.conftest import environment
+from tests.cli.conftest import environment, hearing
 from tests.e2e.harness import wait_until
 
 
@@ -48,11 +49,18 @@ def test_what_is_killed_leaves_nothing(tmp_path: Path, number: signal.Signals) -
             cwd=tmp_path,
             env={**environment(), "TMPDIR": name},
             stdout=subprocess.DEVNULL,
-            # Whoever runs the tests under nohup has it ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+            preexec_fn=hearing,
         )
-        wait_until(lambda: bool(list(folder.glob("*/server/**/postmaster.pid"))), 60, "no server")
-        server = int(next(folder.glob("*/server/**/postmaster.pid")).read_text().split()[0])
+        servers: list[str] = []
+
+        def started() -> bool:
+            for path in folder.glob("*/server/**/postmaster.pid"):
+                with suppress(FileNotFoundError):  # initdb has one for a moment
+                    servers.extend(path.read_text().split()[:1])
+            return bool(servers)
+
+        wait_until(started, 60, "no server")
+        server = servers[0]
         process.send_signal(number)
         assert process.wait(30) == -number
         wait_until(lambda: not list(folder.iterdir()), 60, "something is left")

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from dfc.executor.describe.database import DatabaseDescriber
-from tests.cli.conftest import Run, environment
+from tests.cli.conftest import Run, environment, hearing
 
 STEPS = " ~> ".join(f"df.step('s{n}', 'SELECT {n} AS n')" for n in range(40))
 
@@ -152,7 +152,7 @@ def test_ctrl_c_while_the_server_says_nothing(tmp_path: Path) -> None:
     with silent() as (url, asked):
         command = [sys.executable, "-m", "dfc", "validate", "w.dfsql", "--database", url]
         process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
+            command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True, preexec_fn=hearing
         )
         assert asked.wait(60)
         process.send_signal(signal.SIGINT)
