@@ -28,9 +28,9 @@ def extend(node: Node, catalog: Catalog) -> None:
     if extension(name) is None and name not in PLAIN_EXTENSIONS:
         unsure = catalog.unsure
         unsure.functions = unsure.types = unsure.operators = True
-        unsure.relations = unsure.relations or brings_unknown_tables(name)
         unsure.schemas.update(IN_SCHEMAS.get(name, ()))
         if brings_unknown_tables(name):
+            unsure.relations = True
             unsure.schemas.update(one for one in (schema, name) if one)
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from dfc.compiler.schema.misplaced import Misplaced
 from dfc.compiler.schema.scope import Output, Refusal, Scope, Written, is_row_star
-from dfc.compiler.sql.trees import Node, names_of, unwrapped
+from dfc.compiler.sql.trees import Node, every, names_of, unwrapped
 
 
 class OpenGrouping:
@@ -190,17 +190,7 @@ def distinct_on(
 
 def columns_in(node: Any) -> Iterator[Node]:
     """All references to columns inside of an expression."""
-    todo: list[Any] = [node]
-    while todo:
-        here = todo.pop()
-        if isinstance(here, list):
-            todo += cast("list[Any]", here)
-        elif isinstance(here, dict):
-            fields = cast("dict[str, Any]", here)
-            if "ColumnRef" in fields:
-                yield fields["ColumnRef"]
-            else:
-                todo += fields.values()
+    return (fields["ColumnRef"] for fields in every(node) if "ColumnRef" in fields)
 
 
 def lone_name(node: Node | None) -> str | None:

@@ -9,7 +9,7 @@ from dfc.compiler.schema.builtins import NEWER, Signature
 from dfc.compiler.schema.catalog import Catalog
 from dfc.compiler.schema.overloads import takes
 from dfc.compiler.schema.scope import Scope, Written
-from dfc.compiler.sql.trees import Node, names_of, unwrapped
+from dfc.compiler.sql.trees import Node, every, names_of, unwrapped
 
 AGGREGATES: Final = "aggregate functions"
 WINDOWS: Final = "window functions"
@@ -259,17 +259,7 @@ def inside(node: Any) -> Iterator[tuple[str, Node]]:
 
 def _has_query(node: Any) -> bool:
     """Whether a sub-query stands inside of an expression."""
-    todo: list[Any] = [node]
-    while todo:
-        here = todo.pop()
-        if isinstance(here, list):
-            todo += cast("list[Any]", here)
-        elif isinstance(here, dict):
-            fields = cast("dict[str, Any]", here)
-            if "SubLink" in fields:
-                return True
-            todo += fields.values()
-    return False
+    return any("SubLink" in fields for fields in every(node))
 
 
 def is_call(node: Node | None) -> bool:

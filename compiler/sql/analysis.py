@@ -208,12 +208,13 @@ def _found(value: str) -> _Found:
             fixed=texts.fixed,
         )
     problems = refusals(sql, items, inside, shape, where)
-    calls = commands.http_calls(sql, items) if "http" in sql.lower() else []
+    lower = sql.lower()
+    calls = commands.http_calls(sql, items) if "http" in lower else []
     http = commands.http_call(sql, items, shape) if calls else None
     if not problems and calls:
         problems = requests_inside(items, shape, calls, http)
     unknown = unknown_word(sql, items, shape.kind) if not problems else None
-    if not problems and unknown is None and "extract" in sql.lower():
+    if not problems and unknown is None and "extract" in lower:
         unknown = unknown_field(sql, items)
     if not problems and http is not None:
         unknown = unknown_argument(sql, items, http[0].start)

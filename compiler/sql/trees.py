@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Any, cast
 
@@ -77,21 +77,23 @@ def names_of(parts: Any) -> list[str]:
     return [part["String"].get("sval", "") for part in parts or () if "String" in part]
 
 
-def first_place(node: Any) -> int | None:
-    """The leftmost place of an expression in the text."""
-    places: list[int] = []
+def every(node: Any) -> Iterator[Node]:
+    """All objects of a tree, wrapped nodes and fields alike; without recursion."""
     todo: list[Any] = [node]
     while todo:
         here = todo.pop()
         if isinstance(here, dict):
             fields = cast("dict[str, Any]", here)
-            location = fields.get("location")
-            if isinstance(location, int) and location >= 0:
-                places.append(location)
+            yield fields
             todo += fields.values()
         elif isinstance(here, list):
             todo += cast("list[Any]", here)
-    return min(places) if places else None
+
+
+def first_place(node: Any) -> int | None:
+    """The leftmost place of an expression in the text."""
+    places = (fields.get("location") for fields in every(node))
+    return min((place for place in places if isinstance(place, int) and place >= 0), default=None)
 
 
 class Places:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from dfc.compiler.plan_statement import Form, Returns, SqlBody
 from dfc.compiler.schema import Catalog, SchemaDescriber, SchemaSource, read_schema
 from dfc.compiler.schema.describer import NOT_FORESEEN
 from dfc.compiler.schema.split import pieces
+from tests.postgres import Server
 
 FOLDER = Path(__file__).parent
 SCHEMA = (FOLDER / "schema.sql").read_text(encoding="utf-8")
@@ -116,6 +118,27 @@ class Oracle:
             assert row is not None
             self._types[oid, modifier] = row[0]
         return self._types[oid, modifier]
+
+
+@contextmanager
+def database(server: Server, name: str) -> Generator[str]:
+    """A database of this name, gone afterwards; its URL."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        try:
+            yield server.url(name)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@contextmanager
+def asked(url: str, ddl: str = SCHEMA) -> Generator[Oracle]:
+    """An oracle over a database with this DDL, closed afterwards."""
+    found = Oracle(url, ddl)
+    try:
+        yield found
+    finally:
+        found.close()
 
 
 def columns_of(answer: Answer) -> tuple[tuple[str, str | None], ...] | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 
 from dfc.compiler.plan_describe import Refused
 from dfc.compiler.plan_extensions import OF_OTHERS, extension
 from dfc.compiler.schema import Catalog
 from tests.compiler_schema.extensions import FILE, collect, written
-from tests.compiler_schema.support import Oracle, catalog, columns_of, described, suffixed
+from tests.compiler_schema.support import Oracle, asked, catalog, columns_of, database, described, suffixed
 from tests.postgres import FAST, Server
 
 VECTOR = """
@@ -141,16 +140,13 @@ def agree(known: Catalog, oracle: Oracle, marked: str) -> None:
 @pytest.fixture(scope="module")
 def embedded(server: Server) -> Iterator[str]:
     """A database of its own; its URL."""
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE of_extensions")
-        yield server.url("of_extensions")
-        connection.execute("DROP DATABASE of_extensions WITH (FORCE)")
+    with database(server, "of_extensions") as url:
+        yield url
 
 
 def of(url: str, ddl: str) -> Iterator[tuple[Catalog, Oracle]]:
-    oracle = Oracle(url, ddl)
-    yield catalog(ddl), oracle
-    oracle.close()
+    with asked(url, ddl) as oracle:
+        yield catalog(ddl), oracle
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 
 from dfc.compiler.plan_describe import Refused
 from dfc.compiler.schema.catalog import open_catalog
 from tests import corpus
 from tests.compiler_schema.mutations import mutants
-from tests.compiler_schema.support import FOLDER, Oracle, described, statements
+from tests.compiler_schema.support import FOLDER, Oracle, asked, database, described, statements
 from tests.depth import depth
 from tests.postgres import Server
 
@@ -160,15 +159,9 @@ def _split(marked: str) -> tuple[str, int, int]:
 @pytest.fixture(scope="module")
 def made(server: Server) -> Iterator[Oracle]:
     """A database with what people make."""
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE of_people")
-    found = Oracle(server.url("of_people"), (FOLDER / "open.sql").read_text(encoding="utf-8"))
-    try:
+    ddl = (FOLDER / "open.sql").read_text(encoding="utf-8")
+    with database(server, "of_people") as url, asked(url, ddl) as found:
         yield found
-    finally:
-        found.close()
-        with psycopg.connect(server.url(), autocommit=True) as connection:
-            connection.execute("DROP DATABASE of_people WITH (FORCE)")
 
 
 VALID = tuple(statements("open_valid.sql"))
